@@ -1,0 +1,259 @@
+"""The only reader and writer of stage folders: atomic, hashed, resumable.
+
+A folder may hold the results of several stages (``models/<model>`` holds those of train and
+convert). Each stage works in a scratch folder beside its results; when it is done its files
+are moved in and ``manifest.json`` is written last. A file that no manifest lists, or whose
+hash differs, does not exist as far as later stages are concerned.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bedside import codec
+from bedside.errors import BadInput, BedsideError
+
+MANIFEST = "manifest.json"
+_KEY_FILE = ".key"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One published file."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What one finished stage published in a folder, and the key of what it was made from."""
+
+    key: str
+    files: dict[str, FileRecord] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``manifest.json``: the finished stages of a folder by name."""
+
+    schema: int = 1
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------ hashes and small files
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file, read in chunks."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def stage_key(*parts: Any) -> str:
+    """A key for a stage: the hash of everything its result depends on.
+
+    Args:
+        parts: dataclasses, plain data and hashes; encoded canonically, so equal inputs give
+            equal keys on every machine.
+    """
+    return hashlib.sha256(codec.to_json(list(parts)).encode()).hexdigest()[:24]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new, never half."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with scratch.open("w", encoding="utf-8", newline="") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            scratch.replace(path)
+        except OSError:
+            scratch.unlink(missing_ok=True)
+            raise
+
+
+_DISK_FAULTS = {
+    errno.ENOSPC: ("the disk is full", "Free some space and run again; finished work is kept."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space and run again."),
+    errno.EFBIG: ("the file grew past the limit of this system", "Raise the limit (ulimit -f)."),
+    errno.EACCES: ("no permission to write", "Choose another --out or change the permissions."),
+    errno.EPERM: ("no permission to write", "Choose another --out or change the permissions."),
+    errno.EROFS: ("the disk is read-only", "Choose another --out."),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "Choose another --out."),
+    errno.EEXIST: ("a file stands where a folder is needed", "Choose another --out."),
+}
+
+
+def disk_fault(error: OSError, path: Path | str) -> BedsideError | None:
+    """The message for an OSError of the output disk, or None where it is something else."""
+    if error.errno not in _DISK_FAULTS:
+        return None
+    fault, remedy = _DISK_FAULTS[error.errno]
+    return BadInput(fault, where=path, remedy=remedy)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden output disk into one clear message."""
+    try:
+        yield
+    except OSError as error:
+        known = disk_fault(error, path)
+        if known is None:
+            raise
+        raise known from error
+
+
+# ------------------------------------------------------------------ stage folders
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The folder's manifest, or an empty one where no stage has finished."""
+    path = folder / MANIFEST
+    return codec.read_json(Manifest, path) if path.exists() else Manifest()
+
+
+def finished(folder: Path, stage: str, key: str | None = None) -> bool:
+    """Whether ``stage`` has published in ``folder`` (from inputs with ``key``), files intact.
+
+    Sizes are compared here; hashes where the files are read (:func:`check`).
+    """
+    record = read_manifest(folder).stages.get(stage)
+    if record is None or (key is not None and record.key != key):
+        return False
+    for name, entry in record.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != entry.size_bytes:
+            return False
+    return True
+
+
+def record(folder: Path, stage: str) -> StageRecord:
+    """What a finished stage published.
+
+    Raises:
+        BadInput: the stage has not finished here.
+    """
+    found = read_manifest(folder).stages.get(stage)
+    if found is None:
+        raise BadInput(f"stage {stage!r} has not finished here", where=folder,
+                       remedy="Run it first (bedside run continues where it stopped).")
+    return found
+
+
+def check(folder: Path, stage: str) -> StageRecord:
+    """Compare every published file of a stage with its hash.
+
+    Raises:
+        BadInput: a file is missing or differs.
+    """
+    found = record(folder, stage)
+    for name, entry in found.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BadInput("listed in the manifest but missing", where=path,
+                           remedy="Run the stage again.")
+        if sha256_file(path) != entry.sha256:
+            raise BadInput("differs from the hash in its manifest", where=path,
+                           remedy="Delete the folder and run the stage again.")
+    return found
+
+
+def scratch_dir(folder: Path, stage: str) -> Path:
+    """Where a stage works before it publishes."""
+    return folder / f".{stage}.part"
+
+
+@contextmanager
+def writing(folder: Path, stage: str, key: str, *, resume: bool = False,
+            facts: dict[str, str] | None = None) -> Iterator[Path]:
+    """Yield a scratch folder; publish its files into ``folder`` when the block ends well.
+
+    Args:
+        folder: where the results go.
+        stage: the stage's name in the manifest.
+        key: from :func:`stage_key`.
+        resume: keep what an interrupted attempt with the same key left in the scratch folder
+            (checkpoints); the stage removes what it does not want published.
+        facts: short facts to keep in the manifest (versions).
+
+    On an exception the scratch folder stays only when ``resume``; published results stay as
+    they were.
+    """
+    scratch = scratch_dir(folder, stage)
+    with disk_errors(folder):
+        key_file = scratch / _KEY_FILE
+        if scratch.exists() and not (resume and _text_or_none(key_file) == key):
+            shutil.rmtree(scratch)
+        scratch.mkdir(parents=True, exist_ok=True)
+        key_file.write_text(key)
+    try:
+        with disk_errors(folder):
+            yield scratch
+            key_file.unlink(missing_ok=True)
+            _publish(folder, stage, StageRecord(key, facts=facts or {}), scratch)
+    except BaseException:
+        if not resume:
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _text_or_none(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+def _publish(folder: Path, stage: str, entry: StageRecord, scratch: Path) -> None:
+    files = sorted(p for p in scratch.rglob("*") if p.is_file())
+    records = {}
+    for path in files:
+        _fsync(path)
+        name = path.relative_to(scratch).as_posix()
+        records[name] = FileRecord(sha256_file(path), path.stat().st_size)
+    manifest = read_manifest(folder)
+    before = manifest.stages.get(stage)
+    if before is not None:
+        # Not finished while its files are being replaced.
+        rest = {k: v for k, v in manifest.stages.items() if k != stage}
+        write_text(folder / MANIFEST, codec.to_json(replace(manifest, stages=rest)))
+        for name in before.files:
+            if name not in records:
+                (folder / name).unlink(missing_ok=True)
+    for path in files:
+        target = folder / path.relative_to(scratch)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    stages = dict(read_manifest(folder).stages)
+    stages[stage] = replace(entry, files=records)
+    write_text(folder / MANIFEST, codec.to_json(Manifest(stages=dict(sorted(stages.items())))))
+    shutil.rmtree(scratch)
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def keep_history(folder: Path) -> None:
+    """Move a folder's published results aside, so that a new measurement never erases an old.
+
+    They go to ``.history/<folder>/<n>`` beside it.
+    """
+    if not (folder / MANIFEST).exists():
+        return
+    shelf = folder.parent / ".history" / folder.name
+    shelf.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(p.name) for p in shelf.iterdir() if p.name.isdigit()), default=0)
+    folder.rename(shelf / f"{number:04d}")

@@ -1,0 +1,170 @@
+"""Image to tensor: the only Python definition, used by training, calibration and the device.
+
+Paper, Section 4.1: resize bilinearly, then divide by the maximum of the (resized) image,
+float32. Golden vectors in ``tests/golden`` hold this file and the web app to one another.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bedside.errors import BadInput
+from bedside.types import Preprocess
+
+MAX_PIXELS = 40_000_000
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
+_REMEDY = "Repair or remove the file, or set it aside with --skip-bad."
+
+
+def decode(source: Path | bytes, channels: int = 1, name: str | None = None) -> Pixels:
+    """Read one PNG, JPEG, BMP or TIFF.
+
+    Args:
+        source: a file, or the bytes of one.
+        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB.
+        name: what to call the image in a message; the path by default.
+
+    Returns:
+        (H, W) for one channel, (H, W, 3) for three; uint8, or uint16 for 16-bit grey.
+
+    Raises:
+        BadInput: not an image of these formats, truncated, of several frames, or of more than
+            40 megapixels (refused before decoding).
+    """
+    where = name if name is not None else str(source) if isinstance(source, Path) else "image"
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as error:
+        raise BadInput(f"cannot be read ({error.strerror})", where=where, remedy=_REMEDY) from None
+    if not data:
+        raise BadInput("the file is empty (0 bytes)", where=where, remedy=_REMEDY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decode_open(image, channels, where)
+        except BadInput:
+            raise
+        except UnidentifiedImageError:
+            raise BadInput(f"not a readable image of the formats {', '.join(FORMATS)}",
+                           where=where, remedy=_REMEDY) from None
+        except Image.DecompressionBombError:
+            raise _too_large(where) from None
+        except Exception as error:
+            # Pillow's decoders raise many types on damaged data (OSError, SyntaxError,
+            # struct.error, ValueError, zlib.error, …): all mean the same to a user.
+            raise BadInput(f"damaged or truncated image ({type(error).__name__})", where=where,
+                           remedy=_REMEDY) from None
+
+
+def _too_large(where: str) -> BadInput:
+    return BadInput(f"more than {MAX_PIXELS // 1_000_000} megapixels", where=where,
+                    remedy="Shrink the image or remove the file.")
+
+
+def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(where)
+    if getattr(image, "n_frames", 1) > 1:
+        raise BadInput("an image of several frames", where=where,
+                       remedy="Save one frame as a picture of its own.")
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode in _GREY_16 or turned.mode == "I":
+        return _grey_16(turned, channels, where)
+    if turned.mode == "F":
+        raise BadInput("32-bit floating-point pixels", where=where,
+                       remedy="Save the image as 8- or 16-bit.")
+    if turned.mode != "L":
+        turned = turned.convert("RGB")
+    pixels: Pixels = np.asarray(turned.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    return pixels
+
+
+def _grey_16(image: Image.Image, channels: int, where: str) -> Pixels:
+    wide = np.asarray(image).astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise BadInput("pixels outside the 16-bit range", where=where,
+                       remedy="Save the image as 8- or 16-bit.")
+    grey = wide.astype(np.uint16)
+    return grey if channels == 1 else np.repeat(grey[..., None], 3, axis=2)
+
+
+def resize(pixels: Pixels, preprocess: Preprocess) -> Pixels:
+    """Resize with Pillow's anti-aliased bilinear filter, rounding to the same integer type.
+
+    Args:
+        pixels: (H, W) or (H, W, C), uint8 or uint16.
+
+    Returns:
+        (height_px, width_px, channels), the dtype of ``pixels``.
+    """
+    size = (preprocess.width_px, preprocess.height_px)
+    planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    if planes.shape[2] != preprocess.channels:
+        planes = np.repeat(planes[..., :1], preprocess.channels, axis=2)
+    if pixels.dtype == np.uint8:
+        mode: Any = planes[..., 0] if planes.shape[2] == 1 else planes
+        image = Image.fromarray(np.ascontiguousarray(mode)).resize(size, Image.Resampling.BILINEAR)
+        small: Pixels = np.asarray(image, dtype=np.uint8)
+        return small[..., None] if small.ndim == 2 else small
+    # Pillow's integer filter works on 8 bits; 16-bit planes go through 32-bit floats.
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c], dtype=np.float32))
+                   .resize(size, Image.Resampling.BILINEAR))
+        for c in range(planes.shape[2])
+    ]
+    wide: Pixels = np.clip(np.rint(np.stack(resized, axis=-1)), 0, 65535).astype(np.uint16)
+    return wide
+
+
+def normalise(resized: Pixels, preprocess: Preprocess, where: str = "image"
+              ) -> npt.NDArray[np.float32]:
+    """Divide by the maximum (paper, Section 4.1), then apply ``mean`` and ``std``.
+
+    Args:
+        resized: (height_px, width_px, channels), uint8 or uint16.
+
+    Returns:
+        The same shape, float32; in [0, 1] before mean and std.
+
+    Raises:
+        BadInput: the image is all black, so there is no maximum to divide by.
+    """
+    peak = int(resized.max())
+    if peak == 0:
+        raise BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
+    if preprocess.normalise == "dtype":
+        peak = int(np.iinfo(resized.dtype).max)
+    tensor = resized.astype(np.float32) / np.float32(peak)
+    if any(preprocess.mean) or any(s != 1.0 for s in preprocess.std):
+        mean = np.asarray(preprocess.mean, dtype=np.float32)
+        tensor = (tensor - mean) / np.asarray(preprocess.std, dtype=np.float32)
+    return tensor.astype(np.float32, copy=False)
+
+
+def to_tensor(source: Path | bytes, preprocess: Preprocess, name: str | None = None
+              ) -> npt.NDArray[np.float32]:
+    """Decode, resize and normalise one image.
+
+    Returns:
+        (1, height_px, width_px, channels) float32.
+
+    Raises:
+        BadInput: see :func:`decode` and :func:`normalise`.
+    """
+    where = name if name is not None else str(source) if isinstance(source, Path) else "image"
+    pixels = decode(source, preprocess.channels, name)
+    return normalise(resize(pixels, preprocess), preprocess, where)[None]

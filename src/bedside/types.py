@@ -1,0 +1,316 @@
+"""The frozen dataclasses that travel between stages. No logic lives here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Split = Literal["train", "val", "test", "set_aside"]
+Status = Literal["ok", "unsupported", "failed"]
+Evidence = Literal["measured", "emulated", "simulated", "estimated"]
+
+
+# ------------------------------------------------------------------ data
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One labelled image. ``file`` and ``masks`` are relative to the dataset's root."""
+
+    id: str
+    file: str
+    label: str
+    patient: str | None = None
+    group: str = ""
+    split: Split = "set_aside"
+    height_px: int = 0
+    width_px: int = 0
+    sha256: str = ""
+    flags: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    age: float | None = None
+    size_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An input that is not used, and why; part of the flow of cases."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the network decides. In a binary task the positive class comes last."""
+
+    classes: tuple[str, ...]
+    positive: str | None = None
+    exclude: tuple[str, ...] = ()
+    merge: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How an image becomes a tensor: (paper, Section 4.1) resize, then divide by the maximum.
+
+    ``normalise``: ``max`` divides by the resized image's own maximum, ``dtype`` by the
+    largest value of the stored integer type (255 or 65535). ``mean`` and ``std`` are applied
+    after it, one number a channel, for models trained elsewhere.
+    """
+
+    height_px: int = 224
+    width_px: int = 224
+    channels: int = 1
+    resize: Literal["bilinear"] = "bilinear"
+    normalise: Literal["max", "dtype"] = "max"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+# ------------------------------------------------------------------ study configuration
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomConfig:
+    """Synthetic breast ultrasound. ``difficulty`` runs from 0 (classes far apart) to 1 (alike)."""
+
+    images: int = 1400
+    height_px: int = 224
+    width_px: int = 224
+    malignant_fraction: float = 0.5
+    difficulty: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the images come from and how they become cases of a task."""
+
+    source: str = "phantom"
+    exclude: tuple[str, ...] = ()
+    merge: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    positive: str | None = None
+    class_names: tuple[str, ...] = ()
+    split_file: str | None = None
+    proportions: tuple[int, int, int] = (1000, 200, 200)
+    regroup: bool = False
+    skip_bad: bool = False
+    phantom: PhantomConfig = field(default_factory=PhantomConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One network of a study.
+
+    ``weights``: ``default`` (pretrained where the network ships with weights, else random),
+    ``random``, or a ``.safetensors`` file with torchvision's parameter names.
+    ``id`` names the folder; it is the network's name unless a study trains one twice.
+    """
+
+    name: str
+    id: str = ""
+    image_px: int = 224
+    channels: int = 1
+    width: float = 1.0
+    cam_conv: bool = False
+    branch5: Literal[3, 5] = 5
+    weights: str = "default"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Training recipe; a model's own ``epochs``, ``batch_size``, ``learning_rate`` win."""
+
+    epochs: int = 15
+    batch_size: int = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4
+    schedule: Literal["onecycle", "cosine"] = "onecycle"
+    class_weights: bool = True
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+    augment: float = 1.0
+    patience: int = 0
+    threads: int = 2
+    tune: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationConfig:
+    """Which training images set the activation ranges of integer schemes."""
+
+    images: int = 100
+    estimator: str = "minmax"
+    choice: str = "random"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateConfig:
+    """What is predicted and how latency is sampled (each cell in a fresh process)."""
+
+    splits: tuple[Split, ...] = ("val", "test")
+    rounds: int = 5
+    warmup: int = 5
+    samples: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FloatModelConfig:
+    """A model trained elsewhere that enters after ``convert``."""
+
+    file: str
+    preprocess: str | None = None
+    last_conv: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The whole resolved configuration of a run, as ``study.toml`` holds it."""
+
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    models: tuple[ModelConfig, ...] = ()
+    float_model: FloatModelConfig | None = None
+    train: TrainConfig = field(default_factory=TrainConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    schemes: tuple[str, ...] = ("float32", "float16", "dynamic", "int8")
+    targets: tuple[str, ...] = ("cpu",)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+# ------------------------------------------------------------------ models, variants, builds
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A network as a stage folder describes it. ``last_conv`` names a tensor of float.tflite."""
+
+    id: str
+    name: str
+    preprocess: Preprocess
+    task: Task
+    config: ModelConfig | None = None
+    last_conv: str | None = None
+    parameters: int = 0
+    origin: Literal["trained", "external"] = "trained"
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A quantization scheme; ``options`` are what may follow its name after a ``+``."""
+
+    name: str
+    weights: str
+    activations: str
+    needs_calibration: bool
+    summary: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A model and a scheme, written as one ``.tflite``."""
+
+    id: str
+    model: str
+    scheme: str
+    file: str
+    sha256: str
+    size_bytes: int
+    input_dtype: str
+    output_dtype: str
+    task: Task
+    preprocess: Preprocess
+    parent: str | None = None
+    options: tuple[str, ...] = ()
+    last_conv: str | None = None
+    calibration: str | None = None
+    ops_by_dtype: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one operation of a build runs, and why not on the accelerator."""
+
+    index: int
+    op: str
+    name: str
+    runs_on: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What one target really runs for a variant."""
+
+    variant: str
+    target: str
+    format: str
+    files: dict[str, str]
+    quantizer: str
+    delegated_fraction: float | None = None
+    partitions: int | None = None
+    placement: tuple[Placement, ...] = ()
+    compute_dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device and the backend that reaches it."""
+
+    id: str
+    backend: str
+    threads: int = 2
+    profile: str | None = None
+    description: str = ""
+
+
+# ------------------------------------------------------------------ measurements
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95% interval; ``value`` is null with a ``reason`` where undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds an image at batch 1. The raw samples lie in ``latency.csv``."""
+
+    median: float
+    p95: float
+    n: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One cell of the matrix: a variant on a target."""
+
+    variant: str
+    model: str
+    scheme: str
+    target: str
+    status: Status
+    reason: str | None = None
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    compute_dtype: str | None = None
+    size_bytes: int = 0
+    latency_ms: Latency | None = None
+    peak_memory_bytes: int | None = None
+    delegated_fraction: float | None = None
+    build: str | None = None
+    predictions: str | None = None
+    metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
