@@ -89,7 +89,8 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
                        remedy="Save the image as 8- or 16-bit.")
     if turned.mode != "L":
         turned = turned.convert("RGB")
-    pixels: Pixels = np.asarray(turned.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    wanted = turned.convert("L" if channels == 1 else "RGB")
+    pixels: npt.NDArray[np.uint8] = np.asarray(wanted, dtype=np.uint8)
     return pixels
 
 
@@ -112,7 +113,7 @@ def resize(pixels: Pixels, preprocess: Preprocess) -> Pixels:
         (height_px, width_px, channels), the dtype of ``pixels``.
     """
     size = (preprocess.width_px, preprocess.height_px)
-    planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    planes: npt.NDArray[Any] = pixels[..., None] if pixels.ndim == 2 else pixels
     if planes.shape[2] != preprocess.channels:
         planes = np.repeat(planes[..., :1], preprocess.channels, axis=2)
     if pixels.dtype == np.uint8:
@@ -148,11 +149,12 @@ def normalise(resized: Pixels, preprocess: Preprocess, where: str = "image"
         raise BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
     if preprocess.normalise == "dtype":
         peak = int(np.iinfo(resized.dtype).max)
-    tensor = resized.astype(np.float32) / np.float32(peak)
+    tensor: npt.NDArray[np.float32] = resized.astype(np.float32) / np.float32(peak)
     if any(preprocess.mean) or any(s != 1.0 for s in preprocess.std):
         mean = np.asarray(preprocess.mean, dtype=np.float32)
-        tensor = (tensor - mean) / np.asarray(preprocess.std, dtype=np.float32)
-    return tensor.astype(np.float32, copy=False)
+        std = np.asarray(preprocess.std, dtype=np.float32)
+        return ((tensor - mean) / std).astype(np.float32)
+    return tensor
 
 
 def to_tensor(source: Path | bytes, preprocess: Preprocess, name: str | None = None

@@ -1,0 +1,226 @@
+"""Names inside a run folder, and typed readers of what stages publish there.
+
+The paths are part of the contract (``docs/run-folder.md``). Writing goes through
+:mod:`bedside.artefact`; this module only names and reads.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import artefact, codec
+from bedside.errors import BadInput
+from bedside.runtime.pixels import PixelStore
+from bedside.types import Build, Case, Measurement, ModelSpec, Preprocess, Study, Task, Variant
+
+CASES = "cases.csv"
+TASK = "task.json"
+AUDIT = "audit.json"
+SPEC = "model.json"
+WEIGHTS = "weights.safetensors"
+HISTORY = "history.csv"
+FLOAT_MODEL = "float.tflite"
+VARIANT = "variant.json"
+VARIANT_MODEL = "model.tflite"
+RECIPE = "recipe.json"
+BUILD = "build.json"
+MEASUREMENT = "measurement.json"
+PREDICTIONS = "predictions.npz"
+LATENCY = "latency.csv"
+
+
+def study_file(run: Path) -> Path:
+    """The resolved configuration."""
+    return run / "study.toml"
+
+
+def data_dir(run: Path) -> Path:
+    """Cases, task and audit."""
+    return run / "data"
+
+
+def cache_dir(run: Path, preprocess: Preprocess) -> Path:
+    """The pixel store for one preprocessing."""
+    return run / "cache" / artefact.stage_key(preprocess)
+
+
+def model_dir(run: Path, model: str) -> Path:
+    """Weights, history and the float ``.tflite`` of one network."""
+    return run / "models" / model
+
+
+def variant_dir(run: Path, variant: str) -> Path:
+    """One quantized (or float) ``.tflite`` and its recipe."""
+    return run / "variants" / variant
+
+
+def cell_name(variant: str, target: str) -> str:
+    """The folder name of a variant on a target."""
+    return f"{variant}@{target}"
+
+
+def build_dir(run: Path, variant: str, target: str) -> Path:
+    """What a target runs for a variant."""
+    return run / "builds" / cell_name(variant, target)
+
+
+def measurement_dir(run: Path, variant: str, target: str) -> Path:
+    """Measurement, predictions and raw latencies of one cell."""
+    return run / "measurements" / cell_name(variant, target)
+
+
+def analysis_dir(run: Path, figure: str, model: str) -> Path:
+    """The numbers behind one figure of one model."""
+    return run / "analysis" / figure / model
+
+
+def report_dir(run: Path) -> Path:
+    """The report and its tables."""
+    return run / "report"
+
+
+# ------------------------------------------------------------------ cases
+
+
+_TUPLES = frozenset({"flags", "masks"})
+_INTS = frozenset({"height_px", "width_px"})
+_FLOATS = frozenset({"age", "size_mm"})
+_SEPARATOR = "|"
+
+
+def cases_to_csv(cases: Iterable[Case]) -> str:
+    """Cases as CSV text, one row a case, columns as the fields of :class:`Case`."""
+    names = [f.name for f in dataclasses.fields(Case)]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    for case in cases:
+        row = [getattr(case, n) for n in names]
+        writer.writerow([_SEPARATOR.join(v) if isinstance(v, tuple) else "" if v is None else v
+                         for v in row])
+    return buffer.getvalue()
+
+
+def _case(row: dict[str, str], where: str) -> Case:
+    values: dict[str, Any] = {}
+    try:
+        for name, text in row.items():
+            if name in _TUPLES:
+                values[name] = tuple(text.split(_SEPARATOR)) if text else ()
+            elif name in _INTS:
+                values[name] = int(text)
+            elif name in _FLOATS:
+                values[name] = float(text) if text else None
+            else:
+                values[name] = (text or None) if name == "patient" else text
+    except (ValueError, AttributeError) as error:
+        raise BadInput(f"a row does not read ({error})", where=where,
+                       remedy="Delete the data folder and run again.") from None
+    decoded: Case = codec.decode(Case, values, where)
+    return decoded
+
+
+def read_cases(path: Path) -> tuple[Case, ...]:
+    """Cases from ``cases.csv``. Raises BadInput where a row does not read."""
+    reader = csv.DictReader(io.StringIO(codec.read_text(path)))
+    return tuple(_case(row, f"{path}: line {i}") for i, row in enumerate(reader, 2))
+
+
+def cases(run: Path) -> tuple[Case, ...]:
+    """The cases of a run whose data stage has finished."""
+    artefact.record(data_dir(run), "data")
+    return read_cases(data_dir(run) / CASES)
+
+
+def task(run: Path) -> Task:
+    """The task of a run."""
+    return codec.read_json(Task, data_dir(run) / TASK)
+
+
+def study(run: Path) -> Study:
+    """The resolved configuration of a run."""
+    return codec.read_toml(Study, study_file(run))
+
+
+def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
+    """The images of a run, preprocessed (stage ``cache``)."""
+    artefact.record(cache_dir(run, preprocess), "cache")
+    return PixelStore(cache_dir(run, preprocess))
+
+
+# ------------------------------------------------------------------ models, variants, cells
+
+
+def model_spec(run: Path, model: str) -> ModelSpec:
+    """What a model folder holds."""
+    return codec.read_json(ModelSpec, model_dir(run, model) / SPEC)
+
+
+def _finished_in(folder: Path, stage: str) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [p for p in sorted(folder.iterdir())
+            if not p.name.startswith(".") and p.is_dir() and artefact.finished(p, stage)]
+
+
+def model_specs(run: Path) -> tuple[ModelSpec, ...]:
+    """Every model that has been converted."""
+    return tuple(codec.read_json(ModelSpec, p / SPEC)
+                 for p in _finished_in(run / "models", "convert"))
+
+
+def variants(run: Path) -> tuple[Variant, ...]:
+    """Every finished variant, by id."""
+    return tuple(codec.read_json(Variant, p / VARIANT)
+                 for p in _finished_in(run / "variants", "quantize"))
+
+
+def builds(run: Path) -> tuple[Build, ...]:
+    """Every finished build."""
+    return tuple(codec.read_json(Build, p / BUILD)
+                 for p in _finished_in(run / "builds", "build"))
+
+
+def measurements(run: Path) -> tuple[Measurement, ...]:
+    """Every finished measurement, by cell name."""
+    return tuple(codec.read_json(Measurement, p / MEASUREMENT)
+                 for p in _finished_in(run / "measurements", "evaluate"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Predictions:
+    """The contents of ``predictions.npz``: ids, split, labels (n,) and logits (n, K) float32."""
+
+    ids: npt.NDArray[np.str_]
+    split: npt.NDArray[np.str_]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+
+    def of(self, split: str) -> Predictions:
+        """The rows of one split."""
+        rows = self.split == split
+        return Predictions(self.ids[rows], self.split[rows], self.labels[rows], self.logits[rows])
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read ``predictions.npz`` (no pickle). Raises BadInput where it does not read."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return Predictions(data["ids"], data["split"], data["labels"].astype(np.int64),
+                               data["logits"].astype(np.float32))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"predictions do not read ({type(error).__name__})", where=path,
+                       remedy="Delete the measurement and run again.") from error
+
+
+def predictions(run: Path, variant: str, target: str) -> Predictions:
+    """The predictions of one cell."""
+    return read_predictions(measurement_dir(run, variant, target) / PREDICTIONS)
