@@ -1,0 +1,175 @@
+"""LiteRT on this machine's CPU: the only place that runs a ``.tflite``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.errors import BadInput
+
+Array = npt.NDArray[Any]
+LOGITS = "logits"
+CAM = "cam"
+SIGNATURE = "serving_default"
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hide what native code prints to file descriptor 2 (delegate notices)."""
+    saved = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """Name, shape and affine quantization of an input or output."""
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+class LiteRTModel:
+    """A loaded model: real-valued image in, real-valued outputs by name out.
+
+    Integer inputs and outputs are quantized and dequantized here with the parameters in the
+    file, so callers never see them.
+
+    Args:
+        path: the ``.tflite``.
+        threads: CPU threads.
+        preserve_all: keep every intermediate tensor readable (switches some fusion off).
+        delegate: False runs LiteRT's own kernels, without XNNPACK.
+
+    Raises:
+        BadInput: the model does not load, or its inputs and outputs cannot work: one image
+            input of four dimensions, and either an output ``logits`` or a single output.
+    """
+
+    def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
+                 delegate: bool = True) -> None:
+        # Imported late: importing the package must not cost a device its cold start.
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self.path = path
+        if not path.is_file():
+            raise BadInput("no such file", where=path, remedy="Check the path.")
+        resolver = (OpResolverType.AUTO if delegate
+                    else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        try:
+            with quiet_stderr():
+                self._interpreter = Interpreter(
+                    model_path=str(path), num_threads=threads,
+                    experimental_op_resolver_type=resolver,
+                    experimental_preserve_all_tensors=preserve_all)
+                self._fix_batch()
+                self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
+                           remedy="Give a whole .tflite file of operations LiteRT has.") from None
+        self.input = self._check_input()
+        self.outputs = self._check_outputs()
+
+    def _fix_batch(self) -> None:
+        for detail in self._interpreter.get_input_details():
+            signature = list(detail["shape_signature"])
+            if signature and signature[0] == -1:
+                self._interpreter.resize_tensor_input(
+                    detail["index"], [1, *[int(v) for v in detail["shape"][1:]]])
+
+    def _check_input(self) -> TensorFacts:
+        details = self._interpreter.get_input_details()
+        if len(details) != 1:
+            raise BadInput(f"the model has {len(details)} inputs; one image is needed",
+                           where=self.path, remedy="Export it with a single image input.")
+        facts = _facts(details[0])
+        shape = facts.shape
+        if len(shape) != 4 or shape[0] != 1 or min(shape) < 1 or shape[3] not in (1, 3):
+            raise BadInput(f"the input's shape is {list(shape)}; (1, H, W, C) with C 1 or 3 is "
+                           "needed", where=self.path,
+                           remedy="Export it channels last with batch 1.")
+        return facts
+
+    def _check_outputs(self) -> dict[str, TensorFacts]:
+        details = {int(d["index"]): _facts(d) for d in self._interpreter.get_output_details()}
+        names = {d.name: d for d in details.values()}
+        signatures = self._interpreter._get_full_signature_list()
+        if signatures:
+            outputs = next(iter(signatures.values()))["outputs"]
+            names = {n: details[i] for n, i in outputs.items() if i in details}
+        if LOGITS not in names:
+            if len(names) != 1:
+                raise BadInput(f"the model has {len(names)} outputs and none is named 'logits'",
+                               where=self.path, remedy="Export it with one logits output.")
+            names = {LOGITS: next(iter(names.values()))}
+        shape = names[LOGITS].shape
+        if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
+            raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K from 2 on is "
+                           "needed", where=self.path, remedy="Export it with one row of logits.")
+        return names
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return self.outputs[LOGITS].shape[1]
+
+    def run(self, image: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """Run one image, (1, H, W, C) float32, to real-valued outputs by name."""
+        self._interpreter.set_tensor(self.input.index, _quantize(image, self.input))
+        self._interpreter.invoke()
+        return {name: _dequantize(self._interpreter.get_tensor(facts.index), facts)
+                for name, facts in self.outputs.items()}
+
+    def invoke(self) -> None:
+        """Run again on the input that is set, reading nothing (for latency)."""
+        self._interpreter.invoke()
+
+    def tensor(self, index: int) -> Array:
+        """An intermediate tensor in its own dtype (needs ``preserve_all``)."""
+        value: Array = self._interpreter.get_tensor(index)
+        return value
+
+    def executed(self) -> list[dict[str, Any]]:
+        """Operations in LiteRT's own order, delegate partitions as ``DELEGATE`` at the end."""
+        return list(self._interpreter._get_ops_details())
+
+
+def _facts(detail: dict[str, Any]) -> TensorFacts:
+    scale, zero_point = detail["quantization"]
+    return TensorFacts(detail["name"], int(detail["index"]),
+                       tuple(int(v) for v in detail["shape"]),
+                       np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
+
+
+def _quantize(values: npt.NDArray[np.float32], facts: TensorFacts) -> Array:
+    if facts.dtype == "float32":
+        return values
+    limits = np.iinfo(facts.dtype)
+    steps = np.rint(values / facts.scale) + facts.zero_point
+    return np.clip(steps, limits.min, limits.max).astype(facts.dtype)
+
+
+def _dequantize(values: Array, facts: TensorFacts) -> npt.NDArray[np.float32]:
+    if facts.dtype == "float32":
+        return values.astype(np.float32, copy=False)
+    real: npt.NDArray[np.float32] = (
+        (values.astype(np.float32) - facts.zero_point) * np.float32(facts.scale))
+    return real
