@@ -8,7 +8,6 @@ hash differs, does not exist as far as later stages are concerned.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -19,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec
-from bedside.errors import BadInput, BedsideError
+from bedside.errors import BadInput
+from bedside.runtime.files import disk_errors as disk_errors
+from bedside.runtime.files import disk_fault as disk_fault
+from bedside.runtime.files import sha256_file as sha256_file
+from bedside.runtime.files import write_text as write_text
 
 MANIFEST = "manifest.json"
 _KEY_FILE = ".key"
@@ -50,15 +53,6 @@ class Manifest:
     stages: dict[str, StageRecord] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------ hashes and small files
-
-
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in chunks."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def stage_key(*parts: Any) -> str:
     """A key for a stage: the hash of everything its result depends on.
 
@@ -67,54 +61,6 @@ def stage_key(*parts: Any) -> str:
             equal keys on every machine.
     """
     return hashlib.sha256(codec.to_json(list(parts)).encode()).hexdigest()[:24]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new, never half."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with scratch.open("w", encoding="utf-8", newline="") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            scratch.replace(path)
-        except OSError:
-            scratch.unlink(missing_ok=True)
-            raise
-
-
-_DISK_FAULTS = {
-    errno.ENOSPC: ("the disk is full", "Free some space and run again; finished work is kept."),
-    errno.EDQUOT: ("the disk quota is used up", "Free some space and run again."),
-    errno.EFBIG: ("the file grew past the limit of this system", "Raise the limit (ulimit -f)."),
-    errno.EACCES: ("no permission to write", "Choose another --out or change the permissions."),
-    errno.EPERM: ("no permission to write", "Choose another --out or change the permissions."),
-    errno.EROFS: ("the disk is read-only", "Choose another --out."),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "Choose another --out."),
-    errno.EEXIST: ("a file stands where a folder is needed", "Choose another --out."),
-}
-
-
-def disk_fault(error: OSError, path: Path | str) -> BedsideError | None:
-    """The message for an OSError of the output disk, or None where it is something else."""
-    if error.errno not in _DISK_FAULTS:
-        return None
-    fault, remedy = _DISK_FAULTS[error.errno]
-    return BadInput(fault, where=path, remedy=remedy)
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden output disk into one clear message."""
-    try:
-        yield
-    except OSError as error:
-        known = disk_fault(error, path)
-        if known is None:
-            raise
-        raise known from error
 
 
 # ------------------------------------------------------------------ stage folders

@@ -27,6 +27,7 @@ AUDIT = "audit.json"
 SPEC = "model.json"
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
+CONVERSION = "conversion.json"
 FLOAT_MODEL = "float.tflite"
 VARIANT = "variant.json"
 VARIANT_MODEL = "model.tflite"
@@ -159,9 +160,23 @@ def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
 # ------------------------------------------------------------------ models, variants, cells
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conversion:
+    """What ``convert`` found: the last convolution's layer and the parity with torch."""
+
+    last_conv: str | None
+    operations: int
+    largest_logit_difference: float | None = None
+
+
 def model_spec(run: Path, model: str) -> ModelSpec:
-    """What a model folder holds."""
-    return codec.read_json(ModelSpec, model_dir(run, model) / SPEC)
+    """What a model folder holds; ``last_conv`` is known once it has been converted."""
+    folder = model_dir(run, model)
+    spec = codec.read_json(ModelSpec, folder / SPEC)
+    if not (folder / CONVERSION).is_file():
+        return spec
+    found = codec.read_json(Conversion, folder / CONVERSION)
+    return dataclasses.replace(spec, last_conv=found.last_conv)
 
 
 def _finished_in(folder: Path, stage: str) -> list[Path]:
@@ -173,8 +188,7 @@ def _finished_in(folder: Path, stage: str) -> list[Path]:
 
 def model_specs(run: Path) -> tuple[ModelSpec, ...]:
     """Every model that has been converted."""
-    return tuple(codec.read_json(ModelSpec, p / SPEC)
-                 for p in _finished_in(run / "models", "convert"))
+    return tuple(model_spec(run, p.name) for p in _finished_in(run / "models", "convert"))
 
 
 def variants(run: Path) -> tuple[Variant, ...]:

@@ -242,3 +242,13 @@ def operation_format(graph: Graph, operation: Operation) -> str:
         if weights != activation:
             return f"{activation}×{weights}"
     return activation
+
+
+def macs(graph: Graph, operation: Operation) -> int:
+    """Multiply-accumulates of one convolution-like operation at batch 1, else 0."""
+    if operation.op not in CONVOLUTIONS:
+        return 0
+    weights = graph.tensors[operation.inputs[1]].shape
+    output = graph.tensors[operation.outputs[0]].shape
+    positions = int(np.prod(output[1:-1])) if len(output) == 4 else 1
+    return positions * int(np.prod(weights))

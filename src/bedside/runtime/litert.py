@@ -144,8 +144,7 @@ class LiteRTModel:
 
     def tensor(self, index: int) -> Array:
         """An intermediate tensor in its own dtype (needs ``preserve_all``)."""
-        value: Array = self._interpreter.get_tensor(index)
-        return value
+        return np.asarray(self._interpreter.get_tensor(index))
 
     def executed(self) -> list[dict[str, Any]]:
         """Operations in LiteRT's own order, delegate partitions as ``DELEGATE`` at the end."""
@@ -164,7 +163,8 @@ def _quantize(values: npt.NDArray[np.float32], facts: TensorFacts) -> Array:
         return values
     limits = np.iinfo(facts.dtype)
     steps = np.rint(values / facts.scale) + facts.zero_point
-    return np.clip(steps, limits.min, limits.max).astype(facts.dtype)
+    clipped: Array = np.clip(steps, limits.min, limits.max).astype(facts.dtype)
+    return clipped
 
 
 def _dequantize(values: Array, facts: TensorFacts) -> npt.NDArray[np.float32]:

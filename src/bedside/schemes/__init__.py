@@ -1,1 +1,50 @@
-"""."""
+"""Quantization schemes: one file each, listed here by lazy name.
+
+A scheme module offers ``SCHEME`` (what it is) and
+``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
+empty list leaves the model in floating point).
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from bedside import registry
+from bedside.errors import BadInput
+from bedside.registry import did_you_mean
+from bedside.types import Scheme
+
+SCHEMES: dict[str, str] = {
+    "float32": "bedside.schemes.float32",
+    "float16": "bedside.schemes.float16",
+    "dynamic": "bedside.schemes.dynamic",
+    "int8": "bedside.schemes.int8",
+}
+
+
+def split_id(scheme_id: str) -> tuple[str, tuple[str, ...]]:
+    """``int8+io8`` becomes ``("int8", ("io8",))``; options are sorted."""
+    name, *options = scheme_id.split("+")
+    return name, tuple(sorted(set(options)))
+
+
+def load(scheme_id: str) -> tuple[ModuleType, Scheme, tuple[str, ...]]:
+    """The module, the scheme and the options behind an id such as ``int8+io8``.
+
+    Raises:
+        BadInput: unknown scheme or option.
+    """
+    name, options = split_id(scheme_id)
+    module: ModuleType = registry.lookup(SCHEMES, name, "scheme")
+    scheme: Scheme = module.SCHEME
+    for option in options:
+        if option not in scheme.options:
+            raise BadInput(f"scheme {name!r} has no option {option!r}",
+                           remedy=did_you_mean(option, scheme.options))
+    return module, scheme, options
+
+
+def variant_id(model: str, scheme_id: str) -> str:
+    """``<model>-<scheme>[+option…]``."""
+    name, options = split_id(scheme_id)
+    return "+".join([f"{model}-{name}", *options])

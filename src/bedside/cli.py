@@ -1,0 +1,198 @@
+"""The command line: it parses, and calls one function of the API each. No logic."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bedside import __version__, commands, console
+from bedside.errors import EXIT_BUG, BedsideError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help="From labelled medical images to a quantized CNN shown to be safe and fast on the "
+         "device that will run it. Research software, not a medical device.")
+
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Only = Annotated[str | None, typer.Option(
+    help="Glob over variants, targets or cells, as 'resnet34-*' or '*-int8@cpu'.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"bedside {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version.")] = False
+          ) -> None:
+    del version
+
+
+@app.command()
+def run(
+    dataset: Annotated[Path | None, typer.Argument(
+        help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="A study.toml.")] = None,
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/study"),
+    preset: Annotated[str | None, typer.Option(
+        help="practical (default), paper or demo.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A network; repeat for more.")] = None,
+    scheme: Annotated[list[str] | None, typer.Option(
+        help="A quantization scheme with options, as int8+io8; repeat for more.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="A target; repeat for more.")] = None,
+    only: Only = None,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Print the stages with a time estimate, and stop.")] = False,
+    skip_bad: Annotated[bool, typer.Option(
+        "--skip-bad", help="Set unreadable images aside (they are listed).")] = False,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave a class out.")] = None,
+    merge: Annotated[list[str] | None, typer.Option(
+        help="Merge classes, as other=benign,normal.")] = None,
+    positive: Annotated[str | None, typer.Option(
+        help="The positive class of a binary task (default: malignant where it exists).")] = None,
+    split_file: Annotated[Path | None, typer.Option(
+        help="A CSV with columns file,split.")] = None,
+    class_names: Annotated[str | None, typer.Option(
+        help="Names for the labels 0, 1, … of an .npz, as A,B.")] = None,
+    regroup: Annotated[bool, typer.Option(
+        "--regroup", help="Move groups that a given split tears apart into one part.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs for every network.")] = None,
+    image_px: Annotated[int | None, typer.Option(
+        min=32, max=1024, help="Image side for every network, pixels.")] = None,
+    weights: Annotated[Path | None, typer.Option(
+        help="Pretrained weights, .safetensors with torchvision's names.")] = None,
+    tune: Annotated[int | None, typer.Option(
+        min=0, help="Trials of learning rate, weight decay and augmentation.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of split and training.")] = None,
+    float_model: Annotated[Path | None, typer.Option(
+        help="A float .tflite trained elsewhere.")] = None,
+    preprocess: Annotated[Path | None, typer.Option(
+        help="A TOML with that model's preprocessing.")] = None,
+    last_conv: Annotated[str | None, typer.Option(
+        help="That model's last convolution layer, for the figures.")] = None,
+) -> None:
+    """Take images the whole way to the report; continues where it stopped."""
+    commands.run(config, out, only, dry_run, {
+        "dataset": dataset, "preset": preset, "model": model, "scheme": scheme, "target": target,
+        "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
+        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad, "epochs": epochs,
+        "image_px": image_px, "weights": weights, "tune": tune, "seed": seed,
+        "float_model": float_model, "preprocess": preprocess, "last_conv": last_conv})
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:
+    """The whole way on synthetic breast ultrasound."""
+    commands.run(None, out, None, False, {"preset": "demo"})
+
+
+@app.command()
+def train(run: Run) -> None:
+    """Train the run's networks (reads and splits the data first where that is missing)."""
+    commands.stage(run, "train")
+
+
+@app.command()
+def convert(run: Run) -> None:
+    """Convert trained networks to float .tflite and check them against torch."""
+    commands.stage(run, "convert")
+
+
+@app.command()
+def quantize(run: Run, only: Only = None) -> None:
+    """Calibrate, and write every variant."""
+    commands.stage(run, "quantize", only=only)
+
+
+@app.command()
+def build(run: Run, only: Only = None) -> None:
+    """Make what each target runs for each variant."""
+    commands.stage(run, "build", only=only)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    target: Annotated[list[str] | None, typer.Option(help="A target; repeat for more.")] = None,
+    only: Only = None,
+    json: Json = False,
+) -> None:
+    """Predict every image and time every build."""
+    commands.evaluate(run, target, only, json)
+
+
+@app.command()
+def analyse(run: Run) -> None:
+    """Compute the numbers behind every figure."""
+    commands.stage(run, "analyse")
+
+
+@app.command()
+def report(run: Run) -> None:
+    """Write report/index.html and the tables beside it."""
+    commands.stage(run, "report")
+
+
+@app.command()
+def predict(
+    variant_dir: Annotated[Path, typer.Argument(help="A folder under RUN/variants.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
+    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads.")] = 2,
+    json: Json = False,
+) -> None:
+    """Answer images with one variant."""
+    commands.predict(variant_dir, images, threads, json)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="models, schemes, targets or metrics.")],
+    json: Json = False,
+) -> None:
+    """List what can be chosen."""
+    commands.list_known(what, json)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A run, or any stage folder in it.")],
+    json: Json = False,
+) -> None:
+    """Show what a folder holds and check its hashes."""
+    commands.show(folder, json)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: every failure is one line and an exit code of the contract."""
+    sys.exit(_guarded(argv))
+
+
+def _guarded(argv: list[str] | None) -> int:
+    try:
+        result: Any = app(argv, standalone_mode=False)
+    except BedsideError as error:
+        console.fault(error.message)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.fault("stopped; run the same command again to continue where it was.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return commands.unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()
+
+__all__ = ["EXIT_BUG", "app", "main"]

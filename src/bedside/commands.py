@@ -1,0 +1,233 @@
+"""One function a command: calls the API, prints tables or JSON. Parsing is in ``cli.py``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bedside import artefact, codec, console
+from bedside.console import Reporter
+from bedside.errors import EXIT_BAD_INPUT, EXIT_BUG, BadInput, MissingComponent
+from bedside.registry import did_you_mean
+
+LISTS = ("models", "schemes", "targets", "metrics")
+
+
+def _print_json(value: Any) -> None:
+    print(codec.to_json(value), end="")
+
+
+def _need_workbench() -> None:
+    missing = [n for n in ("torch", "litert_torch", "litert_quantizer")
+               if importlib.util.find_spec(n) is None]
+    if missing:
+        raise MissingComponent(f"this command needs {', '.join(missing)}, not installed here",
+                               remedy="Install the workbench: pip install 'bedside[workbench]'.")
+
+
+def run(config: Path | None, out: Path, only: str | None, dry_run: bool,
+        flags: Mapping[str, Any]) -> None:
+    """``bedside run`` and ``bedside demo``."""
+    _need_workbench()
+    from bedside import config as configuration
+    from bedside import plan, study
+
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
+                              for k, v in flags.items() if v is not None}
+    given = configuration.Flags(**values)
+    resolved = configuration.resolve(config, given, out)
+    if dry_run:
+        _print_plan(plan.plan(out, resolved, only))
+        return
+    with Reporter() as progress:
+        page = study.run_study(out, resolved, only, progress)
+    results(out)
+    console.stderr.print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _print_plan(steps: list[Any]) -> None:
+    rows = [[s.stage, s.subject, "finished" if s.finished else console.duration(s.seconds)]
+            for s in steps]
+    console.table("", ["stage", "what", "estimate"], rows, {2})
+    left = sum(s.seconds for s in steps if not s.finished)
+    console.stdout.print(f"about {console.duration(left)} on two cores (estimated)")
+
+
+def stage(run_dir: Path, name: str, only: str | None = None) -> None:
+    """One stage of an existing run; the stages before it run where they are missing."""
+    _need_workbench()
+    from bedside import study
+
+    config = study.load(run_dir)
+    with study.locked(run_dir), Reporter() as progress:
+        study.through(run_dir, config, name, only, progress)
+    _print_stage(run_dir, name)
+
+
+def _print_stage(run_dir: Path, name: str) -> None:
+    from bedside import rundir
+
+    if name == "report":
+        console.stderr.print(f"report: {rundir.report_dir(run_dir) / 'index.html'}",
+                             soft_wrap=True, markup=False)
+    elif name == "quantize":
+        rows = [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}"] for v in rundir.variants(run_dir)]
+        console.table("", ["variant", "scheme", "MB"], rows, {2})
+
+
+def evaluate(run_dir: Path, target: list[str] | None, only: str | None, json: bool) -> None:
+    """``bedside evaluate``."""
+    _need_workbench()
+    from dataclasses import replace
+
+    from bedside import rundir, study
+
+    config = study.load(run_dir)
+    if target:
+        config = study.check(replace(config, targets=tuple(target)), run_dir)
+    with study.locked(run_dir), Reporter() as progress:
+        study.through(run_dir, config, "evaluate", only, progress)
+    wanted = {rundir.cell_name(v, t) for v, t in study.cells(run_dir, config, only)}
+    if json:
+        rows = [m for m in rundir.measurements(run_dir)
+                if rundir.cell_name(m.variant, m.target) in wanted]
+        _print_json({"schema": 1, "rows": rows})
+        return
+    results(run_dir, wanted)
+
+
+def results(run_dir: Path, wanted: set[str] | None = None) -> None:
+    """Print the measurements of a run as a table."""
+    from bedside import rundir
+
+    rows = []
+    for m in rundir.measurements(run_dir):
+        if wanted is not None and rundir.cell_name(m.variant, m.target) not in wanted:
+            continue
+        split = "test" if "test" in m.metrics else next(iter(m.metrics), "")
+        found = m.metrics.get(split, {})
+        rows.append([m.variant, m.target, m.status if m.status == "ok" else
+                     f"{m.status}: {m.reason}", f"{m.size_bytes / 1e6:.2f}",
+                     _estimate(found.get("accuracy")),
+                     _estimate(found.get("auroc") or found.get("macro_auroc")),
+                     f"{m.latency_ms.median:.1f}" if m.latency_ms else "—",
+                     m.compute_dtype or "—"])
+    console.table("", ["variant", "target", "status", "MB", "accuracy [95%]", "AUC [95%]",
+                       "ms", "computes in"], rows, {3, 6})
+
+
+def _estimate(value: Any) -> str:
+    if value is None or value.value is None:
+        return "—"
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}] n={value.n}"
+
+
+def predict(variant_dir: Path, images: list[Path], threads: int, json: bool) -> None:
+    """``bedside predict``: needs the device runtime only."""
+    from bedside.runtime import predict as runtime
+
+    variant, model = runtime.open_variant(variant_dir, threads)
+    answers = list(runtime.answer(variant, model, runtime.images_in(images)))
+    if json:
+        _print_json({"schema": 1, "variant": variant.id, "model_sha256": variant.sha256,
+                     "threshold": None, "answers": answers,
+                     "notice": "Research software, not a medical device."})
+        return
+    console.table("", ["image", "class", "probability"],
+                  [[Path(a.image).name, a.predicted, f"{a.probability:.3f}"] for a in answers],
+                  {2})
+    console.stderr.print("Research software, not a medical device.")
+
+
+def list_known(what: str, json: bool) -> None:
+    """``bedside list``."""
+    if what not in LISTS:
+        raise BadInput(f"unknown list {what!r}", remedy=did_you_mean(what, LISTS))
+    rows = {"models": _models, "schemes": _schemes, "targets": _targets,
+            "metrics": _metrics}[what]()
+    if json:
+        _print_json({what: rows})
+        return
+    columns = list(rows[0])
+    console.table("", columns, [[str(r[c]) for c in columns] for r in rows])
+
+
+def _models() -> list[dict[str, Any]]:
+    from bedside.models import DESCRIPTIONS
+
+    return [{"name": n, "description": d} for n, d in DESCRIPTIONS.items()]
+
+
+def _schemes() -> list[dict[str, Any]]:
+    from bedside import schemes
+
+    known = (schemes.load(n)[1] for n in schemes.SCHEMES)
+    return [{"name": s.name, "weights": s.weights, "activations": s.activations,
+             "calibration": s.needs_calibration, "description": s.summary,
+             "options": ", ".join(f"+{k}: {v}" for k, v in s.options.items())} for s in known]
+
+
+def _targets() -> list[dict[str, Any]]:
+    from bedside import targets
+
+    return [{"id": t.id, "backend": t.backend, "threads": t.threads,
+             "description": t.description} for t in targets.profiles().values()]
+
+
+def _metrics() -> list[dict[str, Any]]:
+    from bedside import metrics, registry
+
+    return [{"name": n, "description": (registry.resolve(lazy).__doc__ or "").split("\n")[0]}
+            for n, lazy in metrics.METRICS.items()]
+
+
+def show(folder: Path, json: bool) -> None:
+    """``bedside show``: the finished stages below a folder, their files and hashes."""
+    if not folder.is_dir():
+        raise BadInput("no such folder", where=folder, remedy="Check the path.")
+    places = sorted(p.parent for p in folder.rglob(artefact.MANIFEST)
+                    if not any(q.startswith(".") for q in p.relative_to(folder).parts))
+    if not places:
+        raise BadInput("no finished stage in this folder", where=folder,
+                       remedy="Give a run folder or a stage folder in it.")
+    rows: list[dict[str, Any]] = []
+    for place in places:
+        for name in artefact.read_manifest(place).stages:
+            entry = artefact.check(place, name)
+            rows.append({"folder": str(place.relative_to(folder)), "stage": name,
+                         "files": len(entry.files),
+                         "bytes": sum(f.size_bytes for f in entry.files.values()),
+                         "hashes": "match"})
+    if json:
+        _print_json({"stages": rows})
+        return
+    console.table("", ["folder", "stage", "files", "MB", "hashes"],
+                  [[r["folder"], r["stage"], str(r["files"]), f"{r['bytes'] / 1e6:.2f}",
+                    r["hashes"]] for r in rows], {2, 3})
+
+
+def unexpected(error: Exception) -> int:
+    """Exit code for what is not an expected failure: usage, the output disk, or a bug."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return int(error.exit_code)
+    if isinstance(error, click.ClickException):
+        console.fault(f"{error.format_message()} See bedside --help.")
+        return EXIT_BAD_INPUT
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, OSError):
+        known = artefact.disk_fault(error, error.filename or "output")
+        if known is not None:
+            console.fault(known.message)
+            return known.exit_code
+    if os.environ.get("BEDSIDE_DEBUG"):
+        traceback.print_exception(error)
+    console.fault(f"this is a bug in bedside ({type(error).__name__}). "
+                  "Set BEDSIDE_DEBUG=1 and run again to see where, and please report it.")
+    return EXIT_BUG

@@ -1,0 +1,107 @@
+"""What a person sees: progress with time left, tables, and one line for an error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+_PLAIN_EVERY_S = 10.0
+
+stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+
+class Reporter:
+    """Progress for the stages: a bar a stage on a terminal, plain lines elsewhere.
+
+    Call it with (stage, done, total[, detail]). Everything goes to standard error, so that
+    ``--json`` leaves one document on standard output.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._last_line: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if stderr.is_terminal and not self._quiet:
+            self._bars = Progress(
+                TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+                TextColumn("{task.fields[detail]}"), console=stderr)
+            self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Report that ``done`` of ``total`` units of ``stage`` are done."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total, detail=detail)
+            self._bars.update(self._tasks[stage], completed=done, total=total, detail=detail)
+            return
+        now = time.monotonic()
+        start = self._started.setdefault(stage, now)
+        if done < total and now - self._last_line.get(stage, 0.0) < _PLAIN_EVERY_S:
+            return
+        self._last_line[stage] = now
+        left = (now - start) / done * (total - done) if done else 0.0
+        rest = f", {duration(left)} left" if 0 < done < total and left >= 1 else ""
+        print(" ".join(f"{stage} {done}/{total}{rest} {detail}".split()), file=sys.stderr,
+              flush=True)
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        if not self._quiet:
+            stderr.print(text, soft_wrap=True, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """``95`` becomes ``1 min 35 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def table(title: str, columns: list[str], rows: list[list[str]], numeric: set[int] | None = None
+          ) -> None:
+    """Print a readable table on standard output; nothing in a cell is taken as markup."""
+    from rich.text import Text
+
+    view = Table(title=title or None, title_justify="left", header_style="bold")
+    for i, name in enumerate(columns):
+        view.add_column(name, justify="right" if numeric and i in numeric else "left",
+                        overflow="fold")
+    for row in rows:
+        view.add_row(*[Text(cell) for cell in row])
+    stdout.print(view)
+
+
+def fault(message: str) -> None:
+    """One line for an error."""
+    print(f"bedside: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,210 @@
+"""Stage ``convert``: a trained network, or a model trained elsewhere, to ``float.tflite``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bedside import artefact, codec, registry, rundir
+from bedside.errors import BadInput, GateFailed
+from bedside.models import MODELS
+from bedside.runtime.graph import Graph, read_graph
+from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
+from bedside.types import FloatModelConfig, ModelConfig, ModelSpec, Preprocess, Task
+
+PARITY_TOLERANCE = 1e-4
+PARITY_IMAGES = 16
+
+Progress = Callable[[str, int, int], None]
+
+
+def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
+    """Convert a trained model with litert-torch and check it against torch on real images.
+
+    Publishes ``float.tflite`` and ``model.json`` in the model's folder.
+
+    Returns:
+        False where the stage was finished already.
+
+    Raises:
+        GateFailed: a logit differs from torch's by more than 1e-4.
+    """
+    folder = rundir.model_dir(run, model)
+    trained = artefact.check(folder, "train")
+    key = artefact.stage_key("convert", trained.key, trained.files[rundir.WEIGHTS].sha256)
+    if artefact.finished(folder, "convert", key):
+        return False
+    spec = rundir.model_spec(run, model)
+    if progress:
+        progress(f"convert {model}", 0, 2)
+    module = load_module(spec, folder / rundir.WEIGHTS)
+    with artefact.writing(folder, "convert", key) as scratch:
+        path = scratch / rundir.FLOAT_MODEL
+        _export(module, spec.preprocess, path)
+        if progress:
+            progress(f"convert {model}", 1, 2)
+        difference = _parity(run, spec, module, path)
+        _write_conversion(scratch, None, read_graph(path), difference)
+    if progress:
+        progress(f"convert {model}", 2, 2)
+    return True
+
+
+def load_module(spec: ModelSpec, weights: Path) -> Any:
+    """The trained torch module of a spec, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    if spec.config is None:
+        raise BadInput("a model trained elsewhere has no network source", where=spec.id,
+                       remedy="It enters as float.tflite.")
+    module = registry.lookup(MODELS, spec.name, "model")(spec.config, len(spec.task.classes))
+    module.load_state_dict(load_file(weights))
+    return module.eval()
+
+
+def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
+    import torch
+
+    shape = (1, preprocess.height_px, preprocess.width_px, preprocess.channels)
+    # The converter prints stages, warnings and absl notices that say nothing to a user.
+    with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
+          contextlib.redirect_stderr(io.StringIO()), quiet_stderr()):
+        warnings.simplefilter("ignore")
+        level = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            import litert_torch
+
+            sample = {"image": torch.zeros(shape)}
+            program = litert_torch.signature(SIGNATURE, module, sample_kwargs=sample).convert()
+            program.export(str(path))
+        finally:
+            logging.disable(level)
+
+
+def parity_ids(run: Path) -> list[str]:
+    """Images for parity checks: the first of validation, else of training, by id."""
+    cases = sorted(rundir.cases(run), key=lambda c: c.id)
+    chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
+                                                          if c.split == "train"]
+    return chosen[:PARITY_IMAGES]
+
+
+def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
+    import torch
+
+    model = LiteRTModel(path)
+    worst = 0.0
+    with rundir.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
+        for image in store.tensors(parity_ids(run)):
+            expected = module(torch.from_numpy(image))[LOGITS].numpy()
+            worst = max(worst, float(np.abs(model.run(image)[LOGITS] - expected).max()))
+    if not worst <= PARITY_TOLERANCE:
+        raise GateFailed(f"the converted model's logits differ from torch's by {worst:.2e}, more "
+                         f"than {PARITY_TOLERANCE:.0e}", where=spec.id,
+                         remedy="Report the network; do not use this conversion.")
+    return worst
+
+
+def last_convolution(graph: Graph) -> str | None:
+    """The layer name of the last convolution before the classifier.
+
+    The classifier is the convolution (or fully connected layer) that makes the CAM or the
+    logits; the one before it is what Figures 7 and 8 of the paper show.
+    """
+    layers = [graph.layer(o) for o in graph.convolutions()
+              if len(graph.tensors[o.outputs[0]].shape) == 4]
+    if CAM in graph.output_names and len(layers) > 1:
+        classifier = graph.producer(graph.output_names[CAM])
+        layers = [n for n in layers if classifier is None or n != graph.layer(classifier)]
+    return layers[-1] if layers else None
+
+
+def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
+                      difference: float | None) -> None:
+    facts = rundir.Conversion(last_conv or last_convolution(graph), len(graph.operations),
+                              difference)
+    artefact.write_text(scratch / rundir.CONVERSION, codec.to_json(facts))
+
+
+# ------------------------------------------------------------------ models trained elsewhere
+
+
+def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
+    """Enter a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
+
+    Any single image input and any single logits output will do; where there is no ``cam``
+    output the figures that need one say so.
+
+    Raises:
+        BadInput: not a float model, or its shapes cannot work with the task.
+    """
+    source = Path(config.file)
+    loaded = LiteRTModel(source)
+    graph = read_graph(source)
+    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
+                                              for t in graph.tensors):
+        raise BadInput("not a floating-point model", where=source,
+                       remedy="Give the model as it was before quantization.")
+    if loaded.classes != len(task.classes):
+        raise BadInput(f"the model has {loaded.classes} classes and the task "
+                       f"{len(task.classes)} ({', '.join(task.classes)})", where=source,
+                       remedy="Choose the task's classes with --exclude, --merge or --class-names.")
+    spec = ModelSpec(_model_id(source.stem), source.stem, _preprocess_for(config, loaded), task,
+                     origin="external", parameters=_parameters(graph))
+    if config.last_conv and config.last_conv not in {graph.layer(o) for o in graph.convolutions()}:
+        names = [graph.layer(o) for o in graph.convolutions()]
+        raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",
+                       remedy=registry.did_you_mean(config.last_conv, names))
+    folder = rundir.model_dir(run, spec.id)
+    key = artefact.stage_key("import", artefact.sha256_file(source), spec)
+    if not artefact.finished(folder, "convert", key):
+        with artefact.writing(folder, "convert", key) as scratch:
+            shutil.copyfile(source, scratch / rundir.FLOAT_MODEL)
+            artefact.write_text(scratch / rundir.SPEC, codec.to_json(spec))
+            _write_conversion(scratch, config.last_conv, graph, None)
+    return spec
+
+
+def _model_id(stem: str) -> str:
+    cleaned = "".join(c if c.isalnum() or c in "_." else "_" for c in stem)[:60]
+    return cleaned.strip("._") or "model"
+
+
+def _preprocess_for(config: FloatModelConfig, model: LiteRTModel) -> Preprocess:
+    _, height, width, channels = model.input.shape
+    if config.preprocess is None:
+        return Preprocess(height_px=height, width_px=width, channels=channels)
+    given = codec.read_toml(Preprocess, Path(config.preprocess))
+    if (given.height_px, given.width_px, given.channels) != (height, width, channels):
+        raise BadInput(f"preprocessing gives {given.height_px}×{given.width_px}×{given.channels}; "
+                       f"the model takes {height}×{width}×{channels}", where=config.preprocess,
+                       remedy="Make the two agree.")
+    for name, values in (("mean", given.mean), ("std", given.std)):
+        if len(values) not in (1, channels):
+            raise BadInput(f"{name} has {len(values)} numbers", where=config.preprocess,
+                           remedy=f"Give one, or {channels}.")
+    if min(given.std) <= 0:
+        raise BadInput("std must be above 0", where=config.preprocess, remedy="Correct it.")
+    return given
+
+
+def _parameters(graph: Graph) -> int:
+    return int(sum(np.prod(t.shape) for t in graph.tensors
+                   if t.buffer and t.dtype == "float32"))
+
+
+def preprocess_of(config: ModelConfig) -> Preprocess:
+    """The preprocessing of one of our own networks."""
+    return Preprocess(height_px=config.image_px, width_px=config.image_px,
+                      channels=config.channels)
+
+

@@ -1,0 +1,78 @@
+"""Stage ``quantize``: a float model and a scheme to a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bedside import artefact, codec, rundir, schemes
+from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
+from bedside.schemes import quantizer
+from bedside.types import Variant
+
+Progress = Callable[[str, int, int], None]
+
+
+def needs_calibration(scheme_id: str) -> bool:
+    """Whether a scheme quantizes activations in calibrated ranges."""
+    return schemes.load(scheme_id)[1].needs_calibration
+
+
+def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
+             ranges: quantizer.Ranges | None) -> bool:
+    """Write one variant; False where it was finished already.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it.
+        scheme_id: a scheme with its options, ``int8+io8``.
+        calibration: the calibration folder the ranges come from, to be recorded.
+        ranges: real (minimum, maximum) by tensor name, for schemes that need them.
+
+    Raises:
+        BadInput: unknown scheme or option, or the quantizer refuses the model.
+    """
+    module, scheme, options = schemes.load(scheme_id)
+    variant = schemes.variant_id(model, scheme_id)
+    folder = rundir.variant_dir(run, variant)
+    source = artefact.check(rundir.model_dir(run, model), "convert").files[rundir.FLOAT_MODEL]
+    calibration_hash = calibration.name if calibration is not None else None
+    recipe: list[dict[str, Any]] = module.recipe(frozenset(options))
+    key = artefact.stage_key("quantize", source.sha256, recipe, calibration_hash,
+                             quantizer_version())
+    if artefact.finished(folder, "quantize", key):
+        return False
+    float_model = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
+    data = (quantizer.apply(float_model, recipe, ranges, _ranks(read_graph(float_model)))
+            if recipe else float_model.read_bytes())
+    with artefact.writing(folder, "quantize", key) as scratch:
+        path = scratch / rundir.VARIANT_MODEL
+        path.write_bytes(data)
+        graph = parse_graph(data, str(path))
+        spec = rundir.model_spec(run, model)
+        facts = Variant(
+            id=variant, model=model, scheme=scheme.name, file=rundir.VARIANT_MODEL,
+            sha256=artefact.sha256_file(path), size_bytes=len(data),
+            input_dtype=graph.tensors[graph.inputs[0]].dtype,
+            output_dtype=graph.tensors[graph.outputs[0]].dtype,
+            task=spec.task, preprocess=spec.preprocess, parent=None, options=options,
+            last_conv=spec.last_conv, calibration=calibration_hash,
+            ops_by_dtype=ops_by_dtype(graph))
+        artefact.write_text(scratch / rundir.VARIANT, codec.to_json(facts))
+        artefact.write_text(scratch / rundir.RECIPE, codec.to_json(
+            {"scheme": scheme, "options": list(options), "recipe": recipe,
+             "quantizer": quantizer_version() if recipe else None,
+             "calibration": calibration_hash}))
+    return True
+
+
+def quantizer_version() -> str:
+    """Name and version of the quantizer."""
+    from importlib.metadata import version
+
+    return f"litert-quantizer {version('litert-quantizer')}"
+
+
+def _ranks(graph: Graph) -> dict[str, int]:
+    return {t.name: max(1, len(t.shape)) for t in graph.tensors}

@@ -1,0 +1,131 @@
+"""One cell of the matrix in one fresh process: ``python -m bedside.runtime.worker JOB.json``.
+
+A crash of native code ends this process only; the parent turns it into a row with a reason.
+Progress goes to standard output as ``done total`` lines, the result to the job's file.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import codec, registry
+from bedside.errors import EXIT_BAD_INPUT, BadInput, BedsideError
+from bedside.runtime.files import sha256_file, write_text
+from bedside.runtime.litert import LOGITS
+from bedside.runtime.pixels import PixelStore
+
+Image = npt.NDArray[np.float32]
+
+
+class Runner(Protocol):
+    """A loaded build: one image in, outputs by name out."""
+
+    def run(self, image: Image) -> Mapping[str, Image]:
+        """Run one (1, H, W, C) float32 image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one worker does. ``runner`` is a lazy name from the table of targets."""
+
+    mode: Literal["predict", "latency"]
+    runner: str
+    file: str
+    sha256: str
+    threads: int
+    store: str
+    ids: tuple[str, ...]
+    result: str
+    warmup: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a worker found; ``fault`` is set where it could not run."""
+
+    peak_memory_bytes: int = 0
+    samples_ms: tuple[float, ...] = ()
+    fault: str | None = None
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process.
+
+    Linux's VmHWM starts anew at exec; ``ru_maxrss`` there carries the parent's over.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def run_job(job: Job) -> JobResult:
+    """Load the build (after comparing its hash) and predict or time the images.
+
+    Predictions go to ``<result>.npy``, (n, K) float32 in the order of ``ids``.
+    """
+    path = Path(job.file)
+    if sha256_file(path) != job.sha256:
+        raise BadInput("differs from the hash of its build", where=path,
+                       remedy="Delete the build's folder and run again.")
+    runner: Runner = registry.resolve(job.runner)(path, job.threads)
+    with PixelStore(Path(job.store)) as store:
+        if job.mode == "latency":
+            samples = _time(runner, store, job)
+            return JobResult(peak_memory_bytes(), samples)
+        _predict(runner, store, job)
+    return JobResult(peak_memory_bytes())
+
+
+def _predict(runner: Runner, store: PixelStore, job: Job) -> None:
+    rows: npt.NDArray[np.float32] | None = None
+    last = time.monotonic()
+    for i, case_id in enumerate(job.ids):
+        logits = runner.run(store.tensor(case_id))[LOGITS][0]
+        if rows is None:
+            rows = np.empty((len(job.ids), logits.size), np.float32)
+        rows[i] = logits
+        if time.monotonic() - last > 0.2:
+            last = time.monotonic()
+            print(i + 1, len(job.ids), flush=True)
+    if rows is not None:
+        np.save(f"{job.result}.npy", rows, allow_pickle=False)
+
+
+def _time(runner: Runner, store: PixelStore, job: Job) -> tuple[float, ...]:
+    images = [store.tensor(i) for i in job.ids]
+    for i in range(job.warmup):
+        runner.run(images[i % len(images)])
+    samples = []
+    for image in images:
+        start = time.perf_counter_ns()
+        runner.run(image)
+        samples.append((time.perf_counter_ns() - start) / 1e6)
+    return tuple(samples)
+
+
+def main(argv: list[str]) -> int:
+    """Run the job file named on the command line."""
+    job = codec.read_json(Job, Path(argv[0]))
+    try:
+        outcome, code = run_job(job), 0
+    except BedsideError as error:
+        outcome, code = JobResult(fault=error.message), EXIT_BAD_INPUT
+    write_text(Path(job.result), codec.to_json(outcome))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

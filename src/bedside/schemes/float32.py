@@ -1,0 +1,18 @@
+"""The original: 32-bit floating point, untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bedside.types import Scheme
+
+SCHEME = Scheme(
+    name="float32", weights="float32", activations="float32", needs_calibration=False,
+    summary="the converted model as it is",
+)
+
+
+def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
+    """Nothing to quantize."""
+    del options
+    return []

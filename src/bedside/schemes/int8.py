@@ -1,0 +1,25 @@
+"""Full integer (paper, Section 3.2.3): int8 weights and activations, calibrated ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bedside.schemes.quantizer import INT8_ACTIVATIONS, INT8_WEIGHTS, KEEP_FLOAT_IO
+from bedside.types import Scheme
+
+SCHEME = Scheme(
+    name="int8", weights="int8", activations="int8", needs_calibration=True,
+    summary="weights int8 per channel, activations int8 in ranges calibrated on training images",
+    options={"io8": "input and outputs int8 too, instead of float32"},
+)
+
+
+def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
+    """Symmetric per-channel weights, asymmetric activations; float32 in and out by default."""
+    rules: list[dict[str, Any]] = [{
+        "regex": ".*", "operation": "*", "algorithm_key": "min_max_uniform_quantize",
+        "op_config": {"activation_tensor_config": INT8_ACTIVATIONS,
+                      "weight_tensor_config": INT8_WEIGHTS, "compute_precision": "INTEGER",
+                      "explicit_dequantize": False},
+    }]
+    return rules if "io8" in options else rules + KEEP_FLOAT_IO

@@ -1,0 +1,70 @@
+"""The LiteRT quantizer: recipes as data in, a ``.tflite`` out. Nothing else imports it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bedside.errors import BadInput
+from bedside.runtime.litert import quiet_stderr
+
+INT8_WEIGHTS: dict[str, Any] = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE",
+                                "dtype": "INT"}
+INT8_ACTIVATIONS: dict[str, Any] = {"num_bits": 8, "symmetric": False,
+                                    "granularity": "TENSORWISE", "dtype": "INT"}
+KEEP_FLOAT_IO: list[dict[str, Any]] = [
+    {"regex": ".*", "operation": name, "algorithm_key": "no_quantize", "op_config": {}}
+    for name in ("INPUT", "OUTPUT")
+]
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+def apply(float_model: Path, recipe: list[dict[str, Any]], ranges: Ranges | None,
+          ranks: Mapping[str, int] | None = None) -> bytes:
+    """Quantize a float ``.tflite``.
+
+    Args:
+        float_model: the file.
+        recipe: the quantizer's recipe.
+        ranges: real (minimum, maximum) of every activation tensor by name, for recipes that
+            quantize activations; None otherwise.
+        ranks: number of dimensions of those tensors (the quantizer broadcasts against them).
+
+    Returns:
+        The quantized model.
+
+    Raises:
+        BadInput: the quantizer refuses the model.
+    """
+    statistics = None
+    if ranges is not None:
+        sizes = ranks or {}
+        statistics = {
+            name: {"min": np.full((1,) * sizes.get(name, 1), low, np.float32),
+                   "max": np.full((1,) * sizes.get(name, 1), high, np.float32)}
+            for name, (low, high) in ranges.items()
+        }
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr():
+        warnings.simplefilter("ignore")
+        from litert_quantizer import quantizer
+
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        try:
+            engine = quantizer.Quantizer(str(float_model), recipe)
+            model = engine.quantize(statistics).quantized_model
+        except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise BadInput(f"the quantizer refuses the model ({first})", where=float_model,
+                           remedy="Leave this scheme out or change the network.") from error
+    if model is None:
+        raise BadInput("the quantizer returned no model", where=float_model,
+                       remedy="Leave this scheme out.")
+    return bytes(model)

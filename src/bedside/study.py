@@ -1,0 +1,271 @@
+"""The orchestrator behind ``run``: which stages, in which order, what can be skipped."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bedside import artefact, codec, rundir, schemes, targets
+from bedside.errors import BadInput
+from bedside.models import MODELS
+from bedside.registry import did_you_mean
+from bedside.types import Study
+
+Progress = Callable[..., None]
+
+
+# ------------------------------------------------------------------ configuration
+
+
+def check(study: Study, run: Path | None = None) -> Study:
+    """Fill in ids and refuse names that no table holds, before any work is done.
+
+    Raises:
+        BadInput: unknown model, scheme, option or target, or a setting that cannot work.
+    """
+    models = tuple(replace(m, id=m.id or m.name) for m in study.models)
+    for model in models:
+        if model.name not in MODELS:
+            raise BadInput(f"unknown model {model.name!r}", where="models",
+                           remedy=did_you_mean(model.name, MODELS))
+        if model.channels not in (1, 3):
+            raise BadInput(f"{model.channels} channels", where=f"models.{model.id}",
+                           remedy="Give 1 (grey) or 3 (RGB).")
+        if not 32 <= model.image_px <= 1024:
+            raise BadInput(f"an image size of {model.image_px}", where=f"models.{model.id}",
+                           remedy="Give image_px from 32 to 1024.")
+    _unique([m.id for m in models], "models")
+    scheme_ids = [schemes.variant_id("", s)[1:] for s in study.schemes]
+    for scheme in scheme_ids:
+        schemes.load(scheme)
+    _unique(scheme_ids, "schemes")
+    for target in study.targets:
+        targets.load(target, run)
+    _unique(list(study.targets), "targets")
+    if not scheme_ids:
+        raise BadInput("no scheme", where="schemes", remedy="Give at least float32.")
+    if not models and study.float_model is None:
+        raise BadInput("no model", where="models", remedy="Give --model or --float-model.")
+    if study.train.epochs < 1 or study.train.batch_size < 2:
+        raise BadInput("epochs must be 1 or more and batch_size 2 or more", where="train",
+                       remedy="Correct it.")
+    if min(study.evaluate.rounds, study.evaluate.samples) < 1 or study.evaluate.warmup < 0:
+        raise BadInput("rounds and samples must be 1 or more", where="evaluate",
+                       remedy="Correct it.")
+    return replace(study, models=models, schemes=tuple(scheme_ids))
+
+
+def _unique(names: Sequence[str], where: str) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise BadInput(f"{twice[0]!r} is given twice", where=where,
+                       remedy="Name it once (a model trained twice needs two ids).")
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run folder for one writer.
+
+    Raises:
+        BadInput: another process holds it, or the folder cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    with artefact.disk_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(run / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise BadInput("another bedside process is writing this run", where=run,
+                           remedy="Wait for it, or give another --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# ------------------------------------------------------------------ stages
+
+
+def prepare(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Write ``study.toml``, read and split the data, and bring in a model trained elsewhere."""
+    from bedside.data.stage import prepare as prepare_data
+
+    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
+    prepare_data(run, study, progress)
+    if study.float_model is not None:
+        from bedside.convert import import_float_model
+
+        import_float_model(run, study.float_model, rundir.task(run))
+
+
+def model_ids(run: Path, study: Study) -> list[str]:
+    """Ids of the study's models, the one trained elsewhere last."""
+    ids = [m.id for m in study.models]
+    return ids + [s.id for s in rundir.model_specs(run)
+                  if s.origin == "external" and study.float_model is not None]
+
+
+def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Decode and resize every image once for each preprocessing of the study."""
+    from bedside.convert import preprocess_of
+    from bedside.data.cache import build_cache
+
+    wanted = {preprocess_of(m) for m in study.models}
+    if study.float_model is not None:
+        wanted |= {s.preprocess for s in rundir.model_specs(run) if s.origin == "external"}
+    for preprocess in sorted(wanted, key=repr):
+        build_cache(run, preprocess, progress=progress)
+
+
+def train(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Train every network of the study."""
+    for model in study.models:
+        from bedside.train import train as train_model
+
+        train_model(run, study, model, progress)
+
+
+def convert(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Convert every trained network and check it against torch."""
+    from bedside.convert import convert as convert_model
+
+    for model in study.models:
+        convert_model(run, model.id, progress)
+
+
+def quantize(run: Path, study: Study, only: str | None = None,
+             progress: Progress | None = None) -> None:
+    """Calibrate where a scheme needs it, and write every variant."""
+    from bedside import calibrate
+    from bedside import quantize as stage
+
+    for model in model_ids(run, study):
+        folder, ranges = None, None
+        for number, scheme in enumerate(study.schemes):
+            if not _selected(schemes.variant_id(model, scheme), study, only):
+                continue
+            needed = stage.needs_calibration(scheme)
+            if needed and folder is None:
+                folder = calibrate.calibrate(run, model, study.calibration, progress)
+                ranges = calibrate.read_ranges(folder)
+            stage.quantize(run, model, scheme, folder if needed else None,
+                           ranges if needed else None)
+            if progress:
+                progress(f"quantize {model}", number + 1, len(study.schemes))
+
+
+def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, str]]:
+    """(variant, target) of every cell of the matrix that ``only`` selects."""
+    every = [(schemes.variant_id(m, s), t) for m in model_ids(run, study)
+             for s in study.schemes for t in study.targets]
+    return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
+
+
+def _matches(variant: str, target: str, only: str) -> bool:
+    names = (variant, target, rundir.cell_name(variant, target))
+    return any(fnmatch.fnmatchcase(n, only) for n in names)
+
+
+def _selected(variant: str, study: Study, only: str | None) -> bool:
+    return only is None or any(_matches(variant, t, only) for t in study.targets)
+
+
+def build(run: Path, study: Study, only: str | None = None,
+          progress: Progress | None = None) -> None:
+    """Make what each target runs for each variant."""
+    from bedside.build import build as build_cell
+
+    wanted = cells(run, study, only)
+    for number, (variant, target) in enumerate(wanted):
+        build_cell(run, variant, target)
+        if progress:
+            progress("build", number + 1, len(wanted))
+
+
+def evaluate(run: Path, study: Study, only: str | None = None,
+             progress: Progress | None = None) -> list[str]:
+    """Measure every cell of the matrix; returns those that were measured now."""
+    from bedside.evaluate import evaluate as evaluate_cells
+
+    return evaluate_cells(run, cells(run, study, only), study.evaluate, progress)
+
+
+def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Compute the numbers behind every figure."""
+    from bedside.analysis import analyse as analyse_run
+
+    analyse_run(run, model_ids(run, study), progress)
+
+
+def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
+    """Write the report and its tables."""
+    from bedside.report.build import build_report
+
+    del study
+    return build_report(run, progress)
+
+
+STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "analyse", "report")
+
+
+def through(run: Path, study: Study, last: str, only: str | None = None,
+            progress: Progress | None = None) -> None:
+    """Run the stages up to and including ``last``; finished ones are skipped."""
+    wanted = STAGES[:STAGES.index(last) + 1]
+    steps: dict[str, Callable[[], object]] = {
+        "data": lambda: _data(run, study, only, progress),
+        "train": lambda: train(run, study, progress),
+        "convert": lambda: convert(run, study, progress),
+        "quantize": lambda: quantize(run, study, only, progress),
+        "build": lambda: build(run, study, only, progress),
+        "evaluate": lambda: evaluate(run, study, only, progress),
+        "analyse": lambda: analyse(run, study, progress),
+        "report": lambda: report(run, study, progress),
+    }
+    for stage in wanted:
+        steps[stage]()
+
+
+def _data(run: Path, study: Study, only: str | None, progress: Progress | None) -> None:
+    prepare(run, study, progress)
+    if only is not None and not cells(run, study, only):
+        raise BadInput(f"no cell matches {only!r}", where="--only",
+                       remedy="Give a glob over variants, as 'resnet34-*'.")
+    cache(run, study, progress)
+
+
+def run_study(run: Path, study: Study, only: str | None = None,
+              progress: Progress | None = None) -> Path:
+    """The whole way: from images to the report. Finished stages are skipped.
+
+    Args:
+        run: the run folder, made where it is not there.
+        study: the configuration.
+        only: a glob over variants, targets or cells (``resnet34-*``, ``*-int8@cpu``).
+        progress: called with (stage, done, total[, detail]).
+
+    Returns:
+        The path of ``report/index.html``.
+    """
+    study = check(study, run)
+    with locked(run):
+        through(run, study, "report", only, progress)
+    return rundir.report_dir(run) / "index.html"
+
+
+def load(run: Path) -> Study:
+    """The configuration of an existing run.
+
+    Raises:
+        BadInput: the folder holds no run.
+    """
+    path = rundir.study_file(run)
+    if not path.is_file():
+        raise BadInput("not a run folder (no study.toml)", where=run,
+                       remedy="Make one with: bedside run DATASET --out RUN.")
+    return check(rundir.study(run), run)
