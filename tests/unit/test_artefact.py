@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from bedside import artefact
+from bedside.errors import BadInput
+
+
+def _publish(folder, key="k", text="one", name="a.txt"):
+    with artefact.writing(folder, "stage", key) as scratch:
+        (scratch / name).write_text(text)
+
+
+def test_published_files_are_listed_hashed_and_found(tmp_path):
+    _publish(tmp_path)
+    assert artefact.finished(tmp_path, "stage", "k")
+    assert not artefact.finished(tmp_path, "stage", "other")
+    assert artefact.check(tmp_path, "stage").files["a.txt"].size_bytes == 3
+    assert not artefact.scratch_dir(tmp_path, "stage").exists()
+
+
+def test_a_changed_file_is_found_out(tmp_path):
+    _publish(tmp_path)
+    (tmp_path / "a.txt").write_text("two")
+    assert artefact.finished(tmp_path, "stage", "k")  # same size
+    with pytest.raises(BadInput, match=r"a\.txt.*hash"):
+        artefact.check(tmp_path, "stage")
+    (tmp_path / "a.txt").write_text("longer")
+    assert not artefact.finished(tmp_path, "stage", "k")
+
+
+def test_an_exception_leaves_the_old_results(tmp_path):
+    _publish(tmp_path)
+    with pytest.raises(RuntimeError), artefact.writing(tmp_path, "stage", "k2") as scratch:
+        (scratch / "a.txt").write_text("half")
+        raise RuntimeError
+    assert artefact.finished(tmp_path, "stage", "k")
+    assert (tmp_path / "a.txt").read_text() == "one"
+    assert not artefact.scratch_dir(tmp_path, "stage").exists()
+
+
+def test_publishing_again_removes_what_is_no_longer_made(tmp_path):
+    _publish(tmp_path, name="old.txt")
+    _publish(tmp_path, "k2", name="new.txt")
+    assert not (tmp_path / "old.txt").exists()
+    assert artefact.finished(tmp_path, "stage", "k2")
+
+
+def test_two_stages_share_a_folder(tmp_path):
+    _publish(tmp_path)
+    with artefact.writing(tmp_path, "later", "z") as scratch:
+        (scratch / "b.txt").write_text("b")
+    assert artefact.finished(tmp_path, "stage", "k")
+    assert artefact.finished(tmp_path, "later", "z")
+
+
+def test_resume_keeps_the_scratch_of_the_same_key_only(tmp_path):
+    def attempt(key):
+        seen = None
+        with pytest.raises(KeyboardInterrupt), \
+                artefact.writing(tmp_path, "s", key, resume=True) as scratch:
+            seen = (scratch / "checkpoint").exists()
+            (scratch / "checkpoint").write_text("x")
+            raise KeyboardInterrupt
+        return seen
+
+    assert attempt("a") is False
+    assert attempt("a") is True
+    assert attempt("b") is False
+
+
+def test_killed_between_any_two_steps_never_shows_half(tmp_path):
+    """SIGKILL before every file-system call that publishing makes, one after the other."""
+    program = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from bedside import artefact
+        left = int(sys.argv[2])
+        def counted(name, function):
+            def call(*a, **k):
+                global left
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*a, **k)
+            return call
+        for owner, name in ((Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (os, "fsync"),
+                            (Path, "open")):
+            setattr(owner, name, counted(name, getattr(owner, name)))
+        folder = Path(sys.argv[1])
+        with artefact.writing(folder, "stage", "new") as scratch:
+            for n in "abc":
+                with (scratch / f"{n}.txt").open("w") as handle:
+                    handle.write("new " + n)
+        """)
+    ended = False
+    for step in range(60):
+        folder = tmp_path / str(step)
+        with artefact.writing(folder, "stage", "old") as scratch:
+            for n in "ab":
+                (scratch / f"{n}.txt").write_text("old " + n)
+        code = subprocess.run([sys.executable, "-c", program, str(folder), str(step)],
+                              check=False).returncode
+        record = artefact.read_manifest(folder).stages.get("stage")
+        if record is not None and artefact.finished(folder, "stage", "new"):
+            artefact.check(folder, "stage")
+        elif record is not None:
+            assert record.key == "old"
+            artefact.check(folder, "stage")
+        if code == 0:
+            ended = True
+            break
+        _resume_and_check(folder)
+    assert ended
+    assert step > 10
+
+
+def _resume_and_check(folder):
+    with artefact.writing(folder, "stage", "new") as scratch:
+        (scratch / "a.txt").write_text("new a")
+    artefact.check(folder, "stage")
+    assert (folder / "a.txt").read_text() == "new a"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_or_closed_disk_is_one_message(tmp_path, code):
+    with pytest.raises(BadInput) as caught, artefact.disk_errors(tmp_path):
+        raise OSError(code, "x")
+    assert caught.value.exit_code == 2
+    assert str(tmp_path) in caught.value.message
+
+
+def test_history_keeps_every_old_measurement(tmp_path):
+    cell = tmp_path / "v@cpu"
+    for n in range(3):
+        _publish(cell, f"k{n}", f"run {n}")
+        artefact.keep_history(cell)
+    shelf = tmp_path / ".history" / "v@cpu"
+    assert [(shelf / f"{i:04d}" / "a.txt").read_text() for i in (1, 2, 3)] == [
+        "run 0", "run 1", "run 2"]
+
+
+def test_equal_inputs_give_equal_keys():
+    assert artefact.stage_key("a", {"x": 1.0}) == artefact.stage_key("a", {"x": 1.0})
+    assert artefact.stage_key("a", {"x": 1.0}) != artefact.stage_key("a", {"x": 2.0})
