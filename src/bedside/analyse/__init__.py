@@ -1,1 +1,32 @@
-"""."""
+"""The numbers behind the paper's figures: one file a figure, run by the stage ``analyse``.
+
+To add one: a file with ``compute(run, model) -> FigureData``, a line in ``ANALYSES``, and a
+line in ``bedside.report.figures.FIGURES`` that draws it.
+"""
+
+from __future__ import annotations
+
+# In the paper's order. Values are lazy "module:object" names.
+ANALYSES: dict[str, str] = {
+    "samples": "bedside.analyse.samples:compute",
+    "network": "bedside.analyse.network:compute",
+    "history": "bedside.analyse.history:compute",
+    "first_conv": "bedside.analyse.first_conv:compute",
+    "mapping": "bedside.analyse.mapping:compute",
+    "operations": "bedside.analyse.operations:compute",
+    "feature_maps": "bedside.analyse.feature_maps:compute",
+    "weights": "bedside.analyse.weights:compute",
+    "point_clouds": "bedside.analyse.point_clouds:compute",
+    "cam": "bedside.analyse.cam:compute",
+    "latency": "bedside.analyse.latency:compute",
+    "sizes": "bedside.analyse.sizes:compute",
+}
+
+# What the model argument and the folder are called for figures of the whole study.
+ALL_MODELS = "all"
+
+# Figures of the whole study; every other entry is made once for each model.
+STUDY_WIDE: frozenset[str] = frozenset({"samples", "latency", "sizes"})
+
+# Counted up when the numbers of any figure change their meaning, so that old ones are remade.
+VERSION = 1

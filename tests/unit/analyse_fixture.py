@@ -1,0 +1,174 @@
+"""A small finished run for the analyses: blob images, a tiny network, four schemes.
+
+Not a test file. Loaded by path from the tests that need it, because test folders are no
+packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bedside import artefact, calibrate, codec, quantize, rundir
+from bedside.runtime.litert import LiteRTModel
+from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
+from bedside.runtime.preprocess import decode, resize
+from bedside.types import (
+    CalibrationConfig,
+    Case,
+    Latency,
+    Measurement,
+    ModelSpec,
+    Preprocess,
+    Study,
+    Task,
+)
+
+PX = 32
+SCHEMES = ("float32", "float16", "dynamic", "int8")
+TASK = Task(("benign", "malignant"), "malignant")
+SPLITS = ("train", "train", "val", "test", "test", "test")
+
+
+def tiny_network() -> Any:
+    """conv 5×5/2 → residual of two → concat of two branches → 1×1 classifier and mean."""
+    import torch
+    from torch import nn
+
+    class Tiny(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(1, 8, 5, 2, 2)
+            self.conv2 = nn.Conv2d(8, 8, 3, 1, 1)
+            self.conv3 = nn.Conv2d(8, 8, 3, 1, 1)
+            self.left = nn.Conv2d(8, 8, 1)
+            self.right = nn.Conv2d(8, 8, 3, 1, 1)
+            self.last = nn.Conv2d(16, 12, 3, 1, 1)
+            self.head = nn.Conv2d(12, 2, 1)
+
+        def forward(self, image: Any) -> dict[str, Any]:
+            x = torch.relu(self.conv1(image.permute(0, 3, 1, 2)))
+            x = torch.relu(x + self.conv3(torch.relu(self.conv2(x))))
+            x = torch.relu(torch.cat([self.left(x), self.right(x)], 1))
+            cam = self.head(torch.relu(self.last(x)))
+            return {"logits": cam.mean(dim=(2, 3)), "cam": cam.permute(0, 2, 3, 1)}
+
+    # Layer names in the file come from the class's qualified name.
+    Tiny.__qualname__ = "Tiny"
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return Tiny().eval()
+
+
+def blob_dataset(root: Path) -> list[Case]:
+    """Twelve images of a bright blob each, with its mask; malignant blobs are larger."""
+    rng = np.random.default_rng(0)
+    cases = []
+    y, x = np.mgrid[:48, :40]
+    for i in range(12):
+        label = TASK.classes[i % 2]
+        radius = (5, 9)[i % 2]
+        blob = (y - rng.integers(16, 32)) ** 2 + (x - rng.integers(14, 26)) ** 2 < radius ** 2
+        noise = rng.integers(20, 90, blob.shape)
+        name = f"{label}/{i:02d}.png"
+        (root / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.where(blob, 200, noise).astype(np.uint8)).save(root / name)
+        mask = f"{label}/{i:02d}_mask.png"
+        Image.fromarray(np.where(blob, 255, 0).astype(np.uint8)).save(root / mask)
+        cases.append(Case(f"c{i:02d}", name, label, group=f"g{i}", split=SPLITS[i // 2 % 6],
+                          height_px=48, width_px=40, masks=(mask,) if i != 11 else ()))
+    return cases
+
+
+def publish_data(run: Path, root: Path, cases: list[Case], preprocess: Preprocess,
+                 task: Task = TASK) -> None:
+    """The folders of the data and cache stages."""
+    artefact.write_text(rundir.study_file(run), codec.to_toml(Study()))
+    with artefact.writing(rundir.data_dir(run), "data", "k") as scratch:
+        (scratch / rundir.CASES).write_text(rundir.cases_to_csv(cases))
+        (scratch / rundir.TASK).write_text(codec.to_json(task))
+        (scratch / "source.json").write_text(codec.to_json({"root": str(root)}))
+    with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "k") as scratch:
+        with (scratch / PIXELS).open("wb") as handle:
+            for case in cases:
+                handle.write(resize(decode(root / case.file, preprocess.channels),
+                                    preprocess).tobytes())
+        index = PixelIndex(preprocess, "uint8", tuple(c.id for c in cases))
+        (scratch / INDEX).write_text(codec.to_json(index))
+
+
+def publish_model(run: Path, name: str, export: Callable[[Path], None], preprocess: Preprocess,
+                  task: Task = TASK, last_conv: str | None = None, history: bool = True) -> None:
+    """The folders of train and convert. ``export`` writes the float model."""
+    folder = rundir.model_dir(run, name)
+    with artefact.writing(folder, "train", "k") as scratch:
+        if history:
+            rows = [f"{e},{0.7 / e + 0.2},{0.8 / e + 0.25},{0.6 + e / 40},{0.6 + e / 30},0.001"
+                    for e in range(1, 9)]
+            (scratch / rundir.HISTORY).write_text(
+                "epoch,train_loss,val_loss,val_accuracy,val_auroc,learning_rate\n"
+                + "\n".join(rows) + "\n")
+        (scratch / rundir.SPEC).write_text(codec.to_json(
+            ModelSpec(name, name, preprocess, task, last_conv=last_conv)))
+    with artefact.writing(folder, "convert", "k") as scratch:
+        export(scratch / rundir.FLOAT_MODEL)
+
+
+def publish_variants(run: Path, name: str, images: int = 4) -> None:
+    """The variants of every scheme, by the real stages."""
+    folder = calibrate.calibrate(run, name, CalibrationConfig(images=images))
+    ranges = calibrate.read_ranges(folder)
+    for scheme in SCHEMES:
+        needed = quantize.needs_calibration(scheme)
+        quantize.quantize(run, name, scheme, folder if needed else None,
+                          ranges if needed else None)
+
+
+def publish_measurements(run: Path, name: str) -> None:
+    """Real logits of validation and test; invented latencies."""
+    cases = [c for c in rundir.cases(run) if c.split in ("val", "test")]
+    rng = np.random.default_rng(1)
+    for variant in rundir.variants(run):
+        if variant.model != name:
+            continue
+        model = LiteRTModel(rundir.variant_dir(run, variant.id) / variant.file)
+        with rundir.pixel_store(run, variant.preprocess) as store:
+            logits = np.concatenate([model.run(t)["logits"]
+                                     for t in store.tensors([c.id for c in cases])])
+        folder = rundir.measurement_dir(run, variant.id, "cpu")
+        ms = 20 + 8 * SCHEMES.index(variant.scheme) % 3 + rng.gamma(2, 1, 30)
+        with artefact.writing(folder, "evaluate", "k") as scratch:
+            classes = list(variant.task.classes)
+            with (scratch / rundir.PREDICTIONS).open("wb") as handle:
+                np.savez(handle, ids=np.array([c.id for c in cases]),
+                         split=np.array([c.split for c in cases]),
+                         labels=np.array([classes.index(c.label) for c in cases]),
+                         logits=logits.astype(np.float32))
+            (scratch / rundir.LATENCY).write_text("round,sample,ms\n" + "".join(
+                f"{i // 10},{i % 10},{v:.4f}\n" for i, v in enumerate(ms)))
+            (scratch / rundir.MEASUREMENT).write_text(codec.to_json(Measurement(
+                variant.id, name, variant.scheme, "cpu", "ok",
+                evidence={"accuracy": "measured", "latency": "measured"},
+                compute_dtype="int8" if variant.scheme == "int8" else "float32",
+                size_bytes=variant.size_bytes,
+                latency_ms=Latency(float(np.median(ms)), float(np.percentile(ms, 95)), 30, 2),
+                machine={"processor": "a test's CPU"})))
+
+
+def make_run(base: Path) -> Path:
+    """The whole small run under ``base``; the dataset lies beside it."""
+    from bedside.convert import _export
+
+    run, root = base / "run", base / "dataset"
+    preprocess = Preprocess(PX, PX, 1)
+    publish_data(run, root, blob_dataset(root), preprocess)
+    module = tiny_network()
+    publish_model(run, "tiny", lambda path: _export(module, preprocess, path), preprocess,
+                  last_conv="last")
+    publish_variants(run, "tiny")
+    publish_measurements(run, "tiny")
+    return run
