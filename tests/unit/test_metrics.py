@@ -106,6 +106,17 @@ def test_macro_of_two_classes_is_the_binary_auc_with_its_interval() -> None:
     assert bounds(both) == pytest.approx(bounds(one))
 
 
+def test_an_auc_without_variance_counts_as_fully_correlated_in_the_mean() -> None:
+    # Classes 0 and 1 are separated perfectly, class 2 is not: every pair has an unknown.
+    labels = np.repeat([0, 1, 2], [4, 5, 6])
+    logits = np.array([[5, 0, 4.9], [0, 5, 4.9], [0, 0, 0]])[labels]
+    logits[9:, 2] = [-1, 2, 1, -2, 3, 2]
+    parts = [auroc(labels, logits, k) for k in range(3)]
+    assert [part.value == 1 for part in parts] == [True, True, False]
+    expected = np.mean([bounds(part) for part in parts], axis=0)
+    assert bounds(macro_auroc(labels, logits, None)) == pytest.approx(tuple(expected))
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(2, 4).flatmap(lambda k: st.tuples(
     st.just(k), st.lists(st.tuples(st.integers(0, k - 1),
