@@ -82,16 +82,19 @@ class Graph:
     signatures: int
     subgraphs: int
     _model: Any
+    _data: bytes
 
     def constant(self, tensor: Tensor | int) -> npt.NDArray[Any] | None:
         """The stored values of a constant tensor in its own dtype and shape, else None."""
         item = self.tensors[tensor] if isinstance(tensor, int) else tensor
         if item.buffer == 0 or item.dtype not in _NUMPY:
             return None
-        data = self._model.Buffers(item.buffer).DataAsNumpy()
-        if isinstance(data, int) or data is None:
-            return None
-        values: npt.NDArray[Any] = data.view(_NUMPY[item.dtype])
+        raw = self._model.Buffers(item.buffer)
+        dtype = np.dtype(_NUMPY[item.dtype])
+        # Writers may put a buffer's bytes behind the flatbuffer, at an offset in the file.
+        data = (np.frombuffer(self._data, np.uint8, int(raw.Size()), int(raw.Offset()))
+                if raw.Offset() > 1 else raw.DataAsNumpy())
+        values: npt.NDArray[Any] = data.view(dtype)
         return values.reshape(item.shape)
 
     def real_constant(self, tensor: Tensor | int) -> npt.NDArray[np.float32] | None:
@@ -157,7 +160,8 @@ def _quantization(parameters: Any) -> Quantization | None:
 def _tensor(index: int, raw: Any, model: Any) -> Tensor:
     shape = tuple(int(v) for v in raw.ShapeAsNumpy()) if raw.ShapeLength() else ()
     buffer = int(raw.Buffer())
-    holds = buffer != 0 and model.Buffers(buffer).DataLength() > 0
+    stored = model.Buffers(buffer)
+    holds = buffer != 0 and (stored.DataLength() > 0 or stored.Offset() > 1)
     return Tensor(index, (raw.Name() or b"").decode("utf-8", "replace"), shape,
                   _DTYPES.get(raw.Type(), str(raw.Type())), buffer if holds else 0,
                   _quantization(raw.Quantization()))
@@ -215,7 +219,7 @@ def parse_graph(data: bytes, where: str = "model") -> Graph:
         raise BadInput(f"damaged LiteRT model ({type(error).__name__})", where=where,
                        remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
-                 model.SubgraphsLength(), model)
+                 model.SubgraphsLength(), model, data)
 
 
 def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class LiteRTModel:
         resolver = (OpResolverType.AUTO if delegate
                     else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
         try:
-            with quiet_stderr():
+            with quiet_stderr(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # preserve_all warns that it needs memory
                 self._interpreter = Interpreter(
                     model_path=str(path), num_threads=threads,
                     experimental_op_resolver_type=resolver,

@@ -52,7 +52,8 @@ def apply(float_model: Path, recipe: list[dict[str, Any]], ranges: Ranges | None
                    "max": np.full((1,) * sizes.get(name, 1), high, np.float32)}
             for name, (low, high) in ranges.items()
         }
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr():
+    with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
+          contextlib.redirect_stderr(io.StringIO()), quiet_stderr()):
         warnings.simplefilter("ignore")
         from litert_quantizer import quantizer
 
