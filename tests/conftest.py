@@ -59,8 +59,7 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
     from safetensors.torch import save_file
 
     from bedside import artefact, codec, registry, rundir
-    from bedside.convert import preprocess_of
-    from bedside.models import MODELS
+    from bedside.models import MODELS, preprocess_of
     from bedside.types import ModelSpec
 
     torch.manual_seed(seed)

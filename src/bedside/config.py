@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bedside import codec, rundir, study
 from bedside.errors import BadInput
+from bedside.models import default_config, paper_preset
 from bedside.registry import did_you_mean
 from bedside.types import (
     DataConfig,
@@ -55,10 +56,8 @@ def preset(name: str) -> Study:
         BadInput: no such preset.
     """
     if name == "practical":
-        return Study(models=tuple(ModelConfig(n) for n in DEFAULT_MODELS))
+        return Study(models=tuple(default_config(n) for n in DEFAULT_MODELS))
     if name == "paper":
-        from bedside.models import paper_preset
-
         # The paper's task is malignant against benign (Section 4.2), its images 224 × 224.
         return Study(data=DataConfig(exclude=("normal",)), models=paper_preset())
     if name == "demo":
@@ -167,7 +166,7 @@ def _merge(text: str) -> tuple[str, tuple[str, ...]]:
 def _with_models(base: Study, flags: Flags) -> Study:
     models = base.models
     if flags.model:
-        models = tuple(ModelConfig(name) for name in flags.model)
+        models = tuple(default_config(name) for name in flags.model)
     if flags.float_model is not None:
         base = replace(base, float_model=FloatModelConfig(
             str(flags.float_model.resolve()),

@@ -18,7 +18,7 @@ from bedside.errors import BadInput, GateFailed
 from bedside.models import MODELS
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
-from bedside.types import FloatModelConfig, ModelConfig, ModelSpec, Preprocess, Task
+from bedside.types import FloatModelConfig, ModelSpec, Preprocess, Task
 
 PARITY_TOLERANCE = 1e-4
 PARITY_IMAGES = 16
@@ -200,11 +200,3 @@ def _preprocess_for(config: FloatModelConfig, model: LiteRTModel) -> Preprocess:
 def _parameters(graph: Graph) -> int:
     return int(sum(np.prod(t.shape) for t in graph.tensors
                    if t.buffer and t.dtype == "float32"))
-
-
-def preprocess_of(config: ModelConfig) -> Preprocess:
-    """The preprocessing of one of our own networks."""
-    return Preprocess(height_px=config.image_px, width_px=config.image_px,
-                      channels=config.channels)
-
-

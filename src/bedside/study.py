@@ -112,8 +112,8 @@ def model_ids(run: Path, study: Study) -> list[str]:
 
 def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Decode and resize every image once for each preprocessing of the study."""
-    from bedside.convert import preprocess_of
     from bedside.data.cache import build_cache
+    from bedside.models import preprocess_of
 
     wanted = {preprocess_of(m) for m in study.models}
     if study.float_model is not None:
