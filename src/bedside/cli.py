@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bedside import __version__, commands, console
-from bedside.errors import EXIT_BUG, BedsideError
+from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -183,7 +183,7 @@ def _guarded(argv: list[str] | None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         console.fault("stopped; run the same command again to continue where it was.")
-        return 130
+        return EXIT_STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -194,5 +194,3 @@ def _guarded(argv: list[str] | None) -> int:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["EXIT_BUG", "app", "main"]

@@ -11,7 +11,13 @@ from typing import Any
 
 from bedside import artefact, codec, console
 from bedside.console import Reporter
-from bedside.errors import EXIT_BAD_INPUT, EXIT_BUG, BadInput, MissingComponent
+from bedside.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_BUG,
+    EXIT_STOPPED,
+    BadInput,
+    MissingComponent,
+)
 from bedside.registry import did_you_mean
 
 LISTS = ("models", "schemes", "targets", "metrics")
@@ -212,15 +218,17 @@ def show(folder: Path, json: bool) -> None:
 
 def unexpected(error: Exception) -> int:
     """Exit code for what is not an expected failure: usage, the output disk, or a bug."""
-    import click
+    import typer
 
-    if isinstance(error, click.exceptions.Exit):
+    if isinstance(error, typer.Exit):
         return int(error.exit_code)
-    if isinstance(error, click.ClickException):
-        console.fault(f"{error.format_message()} See bedside --help.")
+    if isinstance(error, typer.Abort):
+        return EXIT_STOPPED
+    if hasattr(error, "format_message"):
+        # Typer's usage errors, whichever click they come from (its own or the package).
+        if type(error).__name__ != "NoArgsIsHelpError":
+            console.fault(f"{error.format_message().rstrip('.')}. See bedside --help.")
         return EXIT_BAD_INPUT
-    if isinstance(error, click.exceptions.Abort):
-        return 130
     if isinstance(error, OSError):
         known = artefact.disk_fault(error, error.filename or "output")
         if known is not None:

@@ -9,6 +9,7 @@ EXIT_GATE = 1
 EXIT_BAD_INPUT = 2
 EXIT_MISSING = 3
 EXIT_BUG = 70
+EXIT_STOPPED = 130
 
 
 class BedsideError(Exception):

@@ -1,0 +1,87 @@
+"""Usage, exit codes and messages of the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bedside import cli
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(arguments))
+    output = capsys.readouterr()
+    return caught.value.code, output.out, output.err
+
+
+@pytest.mark.parametrize(("arguments", "fault", "remedy"), [
+    (["run", "--nope"], "No such option", "--help"),
+    (["runn"], "No such command", "--help"),
+    (["run"], "no dataset", "bedside demo"),
+    (["run", "nowhere", "--scheme", "int9"], "unknown scheme 'int9'", "Did you mean 'int8'?"),
+    (["run", "nowhere", "--scheme", "int8+io9"], "no option 'io9'", "Did you mean 'io8'?"),
+    (["run", "nowhere", "--model", "resnet43"], "unknown model", "Did you mean 'resnet34'?"),
+    (["run", "nowhere", "--target", "cpus"], "unknown target", "Did you mean 'cpu'?"),
+    (["run", "nowhere", "--scheme", "int8", "--scheme", "int8"], "twice", "once"),
+    (["run", "nowhere", "--merge", "other"], "NEW=A,B", "--merge other=benign,normal"),
+    (["run", "nowhere", "--preset", "papers"], "unknown preset", "Did you mean 'paper'?"),
+    (["run", "nowhere", "--last-conv", "x"], "without --float-model", ""),
+    (["run", "-c", "none.toml"], "none.toml: no such file", ""),
+    (["run", "nowhere"], "nowhere", ""),
+    (["train", "nowhere"], "not a run folder", "bedside run DATASET"),
+    (["list", "modules"], "unknown list", "Did you mean 'models'?"),
+    (["show", "nowhere"], "no such folder", ""),
+    (["predict", "nowhere", "x.png"], "not a variant's folder", "RUN/variants"),
+])
+def test_bad_usage_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments, fault, remedy):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert fault in err
+    assert remedy in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("what", ["models", "schemes", "targets", "metrics"])
+def test_lists_as_table_and_json(capsys, what):
+    code, out, _ = run(capsys, "list", what, "--json")
+    rows = json.loads(out)[what]
+    assert code == 0
+    assert rows
+    code, table, _ = run(capsys, "list", what)
+    assert code == 0
+    for row in rows:
+        assert str(next(iter(row.values()))) in table
+
+
+def test_a_bug_is_exit_70_without_a_traceback(capsys, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bedside.commands.list_known", broken)
+    code, _, err = run(capsys, "list", "models")
+    assert code == 70
+    assert "bug" in err
+    assert "Traceback" not in err
+
+
+def test_missing_workbench_is_exit_3(capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = run(capsys, "demo")
+    assert code == 3
+    assert "bedside[workbench]" in err
+
+
+def test_version_and_help_start_fast_without_torch():
+    program = ("import sys; from bedside import cli\n"
+               "try: cli.main(['--version'])\nexcept SystemExit: pass\n"
+               "print('torch' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          check=True)
+    assert done.stdout.splitlines()[-1] == "False"
