@@ -1,0 +1,158 @@
+"""Cells in fresh processes: the same logits, raw latencies kept, faults as rows."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+
+from bedside import artefact, quantize, rundir
+from bedside import evaluate as stage
+from bedside.build import build
+from bedside.errors import BadInput
+from bedside.runtime.litert import LiteRTModel
+from bedside.types import EvaluateConfig
+
+CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
+VARIANTS = ("resnet34-float32", "resnet34-dynamic")
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("evaluate") / "run"
+    shutil.copytree(tiny_run, copy)
+    for scheme in ("float32", "dynamic"):
+        quantize.quantize(copy, "resnet34", scheme, None, None)
+    for variant in VARIANTS:
+        assert build(copy, variant, "cpu")
+        assert not build(copy, variant, "cpu")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def measured(run):
+    said = []
+    done = stage.evaluate(run, [(v, "cpu") for v in VARIANTS], CONFIG,
+                          lambda *a: said.append(a))
+    return done, said
+
+
+def test_the_workers_logits_are_the_bare_loops(run, measured):
+    assert measured[0] == [f"{v}@cpu" for v in VARIANTS]
+    for variant in VARIANTS:
+        predictions = rundir.predictions(run, variant, "cpu")
+        model = LiteRTModel(rundir.variant_dir(run, variant) / "model.tflite", 2)
+        with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+            bare = np.stack([model.run(store.tensor(str(i)))["logits"][0]
+                             for i in predictions.ids])
+        np.testing.assert_array_equal(predictions.logits, bare)
+        assert set(predictions.split) == {"val", "test"}
+
+
+def test_measurements_say_what_was_measured_and_how(run, measured):
+    del measured
+    for m in rundir.measurements(run):
+        assert m.status == "ok"
+        assert m.evidence == {"accuracy": "measured", "latency": "measured"}
+        assert m.latency_ms.n == CONFIG.rounds * CONFIG.samples
+        assert m.latency_ms.threads == 2
+        assert 20e6 < m.peak_memory_bytes < 500e6  # a process without torch
+        assert m.delegated_fraction == (1.0 if m.scheme == "float32" else 59 / 60)
+        assert set(m.metrics["test"]) == {"accuracy", "sensitivity", "specificity", "auroc"}
+        n = int((rundir.predictions(run, m.variant, "cpu").split == "test").sum())
+        assert m.metrics["test"]["accuracy"].n == n
+
+
+def test_an_operation_off_the_delegate_is_named_with_the_reason(run, measured):
+    """XNNPACK has no dynamic-range depthwise convolution: the grey stem stays with LiteRT."""
+    del measured
+    off = {b.variant: [p for p in b.placement if p.runs_on != "xnnpack" and p.op != "RESHAPE"]
+           for b in rundir.builds(run)}
+    assert off["resnet34-float32"] == []
+    (stem,) = off["resnet34-dynamic"]
+    assert (stem.op, stem.name) == ("DEPTHWISE_CONV_2D", "conv1")
+    assert "float32×int8" in stem.reason
+
+
+def test_raw_latency_samples_are_kept(run, measured):
+    del measured
+    for m in rundir.measurements(run):
+        file = rundir.measurement_dir(run, m.variant, "cpu") / rundir.LATENCY
+        with file.open() as handle:
+            rows = list(csv.DictReader(handle))
+        assert [(int(r["round"]), int(r["sample"])) for r in rows] == [
+            (a, b) for a in range(CONFIG.rounds) for b in range(CONFIG.samples)]
+        times = [float(r["ms"]) for r in rows]
+        assert m.latency_ms.median == pytest.approx(float(np.median(times)), abs=1e-5)
+        assert m.latency_ms.p95 == pytest.approx(float(np.percentile(times, 95)), abs=1e-5)
+
+
+def test_a_finished_cell_is_left_alone_and_a_new_one_keeps_the_old(run, measured):
+    del measured
+    pairs = [(VARIANTS[0], "cpu")]
+    assert stage.evaluate(run, pairs, CONFIG) == []
+    other = EvaluateConfig(rounds=1, warmup=0, samples=2)
+    assert stage.evaluate(run, pairs, other) == [f"{VARIANTS[0]}@cpu"]
+    kept = run / "measurements" / ".history" / f"{VARIANTS[0]}@cpu" / "0001"
+    assert artefact.check(kept, "evaluate")
+
+
+def test_a_changed_build_is_refused_before_it_is_loaded(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    file = rundir.build_dir(copy, VARIANTS[0], "cpu") / "model.tflite"
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BadInput, match="differs from the hash"):
+        stage.evaluate(copy, [(VARIANTS[0], "cpu")], EvaluateConfig(rounds=1, samples=1))
+
+
+def _crashing(file, threads):
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _nan(file, threads):
+    class Runner:
+        def run(self, image):
+            return {"logits": np.full((1, 2), np.nan, np.float32)}
+
+    return Runner()
+
+
+@pytest.mark.parametrize(("runner", "reason"), [(_crashing, "SIGSEGV"), (_nan, "not finite")])
+def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, monkeypatch,
+                                                                runner, reason):
+    """Native code that dies takes its own worker with it, nothing else."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    module = tmp_path / "bad_runner.py"
+    import inspect
+
+    module.write_text("import numpy as np\n" + inspect.getsource(runner).replace(
+        runner.__name__, "start"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    original = stage._job
+
+    def job(run_, cell, *rest):
+        from dataclasses import replace
+
+        made = original(run_, cell, *rest)
+        return replace(made, runner="bad_runner:start") if "dynamic" in cell.name else made
+
+    monkeypatch.setattr(stage, "_job", job)
+    config = EvaluateConfig(rounds=1, warmup=0, samples=2)
+    shutil.rmtree(copy / "measurements", ignore_errors=True)
+    stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
+    rows = {m.variant: m for m in rundir.measurements(copy)}
+    assert rows[VARIANTS[0]].status == "ok"
+    bad = rows[VARIANTS[1]]
+    assert bad.status == "failed"
+    assert reason in bad.reason
+    assert bad.latency_ms is None
+    assert bad.metrics == {}
