@@ -178,16 +178,17 @@ def same_layer(original: Graph, other: Graph, position: int) -> Operation:
 
 
 class Runner:
-    """A variant that can be asked for any tensor.
+    """A variant that can be asked for any tensor that it computes from the image.
 
-    LiteRT's own kernels are used, without XNNPACK: a delegate need not write intermediate
-    tensors, and in fused partitions it does not.
+    It runs as it is deployed, with XNNPACK: its arithmetic for dynamic range differs from
+    LiteRT's own kernels, and those refuse some integer files. Weights that a DEQUANTIZE
+    expands do not read; :func:`stored_weights` has them.
     """
 
     def __init__(self, run: Path, variant: Variant, threads: int = 2) -> None:
         path = variant_path(run, variant)
         self.graph = read_graph(path)
-        self._model = LiteRTModel(path, threads, preserve_all=True, delegate=False)
+        self._model = LiteRTModel(path, threads, preserve_all=True)
 
     def tensors(self, image: Real, indices: Sequence[int]) -> list[Real]:
         """Run one image, (1, H, W, C), and read tensors as real numbers."""

@@ -9,6 +9,8 @@ from bedside.analyse import inputs
 from bedside.analyse.base import FigureData
 from bedside.runtime.graph import Graph, Operation, Quantization, Tensor, ops_by_dtype
 
+_MOVES = frozenset({"PAD", "PADV2", "RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"})
+
 
 def compute(run: Path, model: str) -> FigureData:
     """Facts: ``schemes``, a table of scheme to the formats around its first convolution.
@@ -78,7 +80,10 @@ def _stored(graph: Graph, index: int) -> Tensor:
 
 
 def _converted(graph: Graph, tensor: int, op: str) -> bool:
+    """Whether ``op`` made a tensor, operations that only move values looked through."""
     source = graph.producer(tensor)
+    while source is not None and source.op in _MOVES:
+        source = graph.producer(source.inputs[0])
     return source is not None and source.op == op
 
 

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData
 
-BINS = 201
+# A third of the integers −127 … 127: bins of about three steps. Finer ones would show the
+# beat between bins and steps as if it were the weights' shape.
+BINS = 85
 
 
 def compute(run: Path, model: str) -> FigureData:
