@@ -1,0 +1,33 @@
+"""Where a run's data set lies, kept beside its cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedside import codec, rundir
+from bedside.errors import BadInput
+
+SOURCE = "source.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """``source.json``: ``root`` is absolute, or relative to the run for a synthetic data set."""
+
+    reader: str
+    root: str
+
+
+def dataset_root(run: Path) -> Path:
+    """The folder (or ``.npz``) that the files of a run's cases are relative to.
+
+    Raises:
+        BadInput: the data stage has not finished, or the data set is no longer there.
+    """
+    source = codec.read_json(Source, rundir.data_dir(run) / SOURCE)
+    root = run / source.root
+    if not root.exists():
+        raise BadInput("the data set is no longer here", where=root,
+                       remedy="Put it back, or run with its new place.")
+    return root
