@@ -1,0 +1,164 @@
+"""What was done, as short lists of facts: data, preprocessing, training, calibration, machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import bedside
+from bedside import artefact, codec, rundir
+from bedside.report import wording
+from bedside.types import Measurement, ModelSpec, Study, Variant
+
+Facts = tuple[tuple[str, str], ...]
+
+
+def task_line(spec_classes: Sequence[str], positive: str | None) -> str:
+    """The classes in order, the positive one named."""
+    names = " · ".join(spec_classes)
+    return f"{names} (positive: {positive})" if positive else names
+
+
+def preprocessing(specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
+    """How an image becomes a tensor, a line a model."""
+    lines = []
+    for spec in specs:
+        p = spec.preprocess
+        colour = "grey" if p.channels == 1 else f"{p.channels} channels"
+        scale = ("divided by the resized image’s maximum" if p.normalise == "max"
+                 else "divided by the largest value of its integer type")
+        text = (f"{colour}, {p.resize} with anti-aliasing to {p.width_px} × {p.height_px} px, "
+                f"{scale}, float32")
+        if any(p.mean) or any(s != 1.0 for s in p.std):
+            text += f", then mean {list(p.mean)} and std {list(p.std)}"
+        lines.append((spec.id, text))
+    return tuple(lines)
+
+
+def history(path: Path) -> tuple[dict[str, str], ...]:
+    """The rows of ``history.csv``, or none where the model was trained elsewhere."""
+    if not path.is_file():
+        return ()
+    return tuple(csv.DictReader(io.StringIO(codec.read_text(path))))
+
+
+def _number(row: Mapping[str, str], *names: str) -> float | None:
+    for name in names:
+        try:
+            return float(row[name])
+        except (KeyError, ValueError, TypeError):
+            continue
+    return None
+
+
+def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple[str, Facts], ...]:
+    """The recipe and the outcome of every network's training."""
+    found: list[tuple[str, Facts]] = []
+    t = study.train
+    for spec in specs:
+        c = spec.config
+        if spec.origin == "external" or c is None:
+            found.append((spec.id, (("Origin", "trained elsewhere, brought in as .tflite"),)))
+            continue
+        network = f"{spec.name}, {wording.count(spec.parameters)} parameters"
+        if c.width != 1.0:
+            network += f", width {c.width:g}"
+        if c.cam_conv:
+            network += ", with CAM convolution"
+        rate = c.learning_rate or t.learning_rate
+        schedule = {"onecycle": "one-cycle", "cosine": "cosine"}[t.schedule]
+        facts = [
+            ("Network", network),
+            ("Starting weights", "a file of the user’s" if c.weights.endswith(".safetensors")
+             else c.weights),
+            ("Recipe", f"{t.optimizer}, learning rate {rate:g} ({schedule}), "
+                       f"weight decay {t.weight_decay:g}, batch {c.batch_size or t.batch_size}, "
+                       f"augmentation {t.augment:g}"
+                       + (", class weights" if t.class_weights else "")
+                       + (f", label smoothing {t.label_smoothing:g}" if t.label_smoothing else "")
+                       + (f", weight averaging {t.ema_decay:g}" if t.ema_decay else "")),
+        ]
+        facts += _outcome(history(rundir.model_dir(run, spec.id) / rundir.HISTORY),
+                          c.epochs or t.epochs)
+        found.append((spec.id, tuple(facts)))
+    return tuple(found)
+
+
+def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str, str]]:
+    if not rows:
+        return [("Epochs", f"{planned} planned, no history kept")]
+    text = f"{len(rows)} of {planned}"
+    scored = [(auc, -i) for i, row in enumerate(rows)
+              if (auc := _number(row, "val_auc", "val_auroc", "auc", "auroc")) is not None]
+    if scored:
+        best, at = max(scored)
+        text += f"; best validation AUC {best:.3f} after epoch {1 - at}"
+    return [("Epochs", text)]
+
+
+def calibration(study: Study, variants: Sequence[Variant]) -> Facts:
+    """Which images set the integer ranges, and for which variants."""
+    using = [v.id for v in variants if v.calibration]
+    if not using:
+        return (("Calibration", "no variant needed it"),)
+    c = study.calibration
+    return (
+        ("Images", f"{c.images} of the training split ({c.choice}, seed {c.seed}); fewer where "
+                   "it is smaller"),
+        ("Ranges", c.estimator),
+        ("Variants", ", ".join(using)),
+    )
+
+
+def operations(variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:
+    """How many operations run in which number format, a line a variant, as read from its file."""
+    lines = []
+    for v in variants:
+        total: dict[str, int] = {}
+        for by_dtype in v.ops_by_dtype.values():
+            for dtype, n in by_dtype.items():
+                total[dtype] = total.get(dtype, 0) + n
+        if total:
+            text = ", ".join(f"{n} {d}" for d, n in sorted(total.items(), key=lambda i: -i[1]))
+            lines.append((v.id, f"{text}; {v.input_dtype} in, {v.output_dtype} out"))
+    return tuple(lines)
+
+
+def latency_protocol(study: Study, measurements: Sequence[Measurement]) -> str:
+    """How latencies were sampled."""
+    e = study.evaluate
+    threads = sorted({m.latency_ms.threads for m in measurements if m.latency_ms})
+    used = " or ".join(map(str, threads)) or "no"
+    return (f"Batch 1, {used} threads, a fresh process for each of {e.rounds} rounds of a "
+            f"variant, variants interleaved; {e.warmup} warm-up runs, then {e.samples} samples "
+            "a round. Median and 95th percentile over all samples; raw samples are kept in "
+            "latency.csv.")
+
+
+def machines(measurements: Sequence[Measurement]) -> tuple[tuple[str, Facts], ...]:
+    """The distinct machines that measured, each with the targets it measured."""
+    seen: dict[Facts, list[str]] = {}
+    for m in measurements:
+        if m.machine:
+            seen.setdefault(tuple(sorted(m.machine.items())), []).append(m.target)
+    return tuple((", ".join(dict.fromkeys(targets)), facts) for facts, targets in seen.items())
+
+
+def versions(run: Path) -> Facts:
+    """Package versions that stages left in their manifests, and this program's own."""
+    found: dict[str, dict[str, None]] = {"bedside": {bedside.__version__: None}}
+    for manifest in sorted(run.glob(f"*/**/{artefact.MANIFEST}")):
+        if any(part.startswith(".") for part in manifest.relative_to(run).parts):
+            continue
+        for stage in artefact.read_manifest(manifest.parent).stages.values():
+            for name, value in stage.facts.items():
+                found.setdefault(name, {})[value] = None
+    return tuple((name, ", ".join(values)) for name, values in sorted(found.items()))
+
+
+def seeds(study: Study) -> Facts:
+    """Every seed of the study."""
+    return (("Split, weights, training order", str(study.seed)),
+            ("Calibration images", str(study.calibration.seed)))

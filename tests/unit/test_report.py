@@ -1,0 +1,524 @@
+"""The report stage over a fake run: the contract's files, honesty, escaping, determinism."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bedside import artefact, codec, rundir
+from bedside.analyse.base import FigureData
+from bedside.errors import BadInput
+from bedside.report import changes, paper, results, tables, wording
+from bedside.report.build import build_report
+from bedside.types import (
+    Case,
+    DataConfig,
+    Estimate,
+    Latency,
+    Measurement,
+    ModelConfig,
+    ModelSpec,
+    Preprocess,
+    Study,
+    Task,
+    Variant,
+)
+
+SCHEMES = ("float32", "float16", "dynamic", "int8")
+SIZES = {"float32": 1.0, "float16": 0.5, "dynamic": 0.27, "int8": 0.26}
+COMPUTE = {"float32": "float32", "float16": "float32", "dynamic": "int8 (on the fly)",
+           "int8": "int8"}
+TASK = Task(("benign", "malignant"), "malignant")
+MODELS = (("efficientnet_lite0", 13_500_000, 13.0), ("vgg16", 58_900_000, 161.0))
+MACHINE = {"processor": "AMD EPYC (2 cores)", "system": "Linux", "python": "3.11.2"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What a hostile data set or configuration may put its own text into."""
+
+    classes: tuple[str, ...] = TASK.classes
+    models: tuple[str, ...] = tuple(m[0] for m in MODELS)
+    target: str = "cpu"
+    reason: str = "XNNPACK does not take CONV_2D as int4"
+    machine: str = "AMD EPYC (2 cores)"
+
+
+def _stage(folder: Path, stage: str, files: dict[str, str]) -> None:
+    with artefact.writing(folder, stage, "key", facts={"numpy": "2.4"}) as scratch:
+        for name, text in files.items():
+            artefact.write_text(scratch / name, text)
+
+
+def _cases(classes: tuple[str, ...], n: int = 40) -> list[Case]:
+    rng = np.random.default_rng(1)
+    split = (["train"] * (n // 2) + ["val"] * (n // 4) + ["test"] * n)[:n]
+    return [Case(id=f"c{i:03d}", file=f"secret-name-{i}.png", label=classes[i % len(classes)],
+                 group=f"g{i // 2 if i < 4 else i}", split=split[i],  # type: ignore[arg-type]
+                 age=float(rng.normal(48, 9)), size_mm=None if i % 2 else 9.0 + i)
+            for i in range(n)]
+
+
+def _estimates(n: int, right: int, classes: int) -> dict[str, Estimate]:
+    share = right / n
+    around = {"low": max(0.0, share - 0.1), "high": min(1.0, share + 0.1), "n": n}
+    prefix = "macro_" if classes > 2 else ""
+    return {"accuracy": Estimate(share, **around),
+            f"{prefix}sensitivity": Estimate(share, **around),
+            f"{prefix}specificity": Estimate(None, n=0, reason="no image of the negative class"),
+            f"{prefix}auroc": Estimate(0.9, 0.85, 0.95, n)}
+
+
+def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None) -> Path:
+    """A run folder with 2 models × 4 schemes on one target; one cell is unsupported."""
+    classes = names.classes
+    task = Task(classes, classes[-1] if len(classes) == 2 else None)
+    cases = cases if cases is not None else _cases(classes)
+    study = Study(seed=3, data=DataConfig(source="images"), targets=(names.target,),
+                  models=tuple(ModelConfig(m, epochs=4) for m in names.models))
+    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
+    audit = {"read": len(cases) + 1,
+             "set_aside": [{"file": "secret-broken.png", "reason": names.reason}]}
+    _stage(rundir.data_dir(run), "data", {
+        rundir.CASES: rundir.cases_to_csv(cases), rundir.TASK: codec.to_json(task),
+        rundir.AUDIT: json.dumps(audit)})
+    inside = [c for c in cases if c.split in ("val", "test")]
+    rng = np.random.default_rng(0)
+    for number, model in enumerate(names.models):
+        _, size, ms = MODELS[number % 2]
+        spec = ModelSpec(model, model, Preprocess(), task, ModelConfig(model, epochs=4),
+                         parameters=size // 4)
+        _stage(rundir.model_dir(run, model), "convert", {
+            rundir.SPEC: codec.to_json(spec),
+            rundir.HISTORY: "epoch,loss,val_auc\n1,0.7,0.8\n2,0.5,0.91\n3,0.4,0.9\n"})
+        labels = np.array([classes.index(c.label) for c in inside])
+        logits = (rng.normal(size=(len(inside), len(classes)))
+                  + 3 * np.eye(len(classes))[labels]).astype(np.float32)
+        for scheme in SCHEMES:
+            _cell(run, names, task, model, scheme, inside, labels, logits,
+                  round(size * SIZES[scheme]), ms, unsupported=number == 1 and scheme == "dynamic")
+            # Each scheme flips the class of one more test image than the one before.
+            logits = logits.copy()
+            logits[-1 - SCHEMES.index(scheme)] *= -1
+    return run
+
+
+def _cell(run: Path, names: Names, task: Task, model: str, scheme: str, inside: list[Case],
+          labels: np.ndarray, logits: np.ndarray, size: int, ms: float, unsupported: bool) -> None:
+    variant = f"{model}-{scheme}"
+    _stage(rundir.variant_dir(run, variant), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+        variant, model, scheme, "model.tflite", "0" * 64, size, "float32", "float32", task,
+        Preprocess(), calibration="abc" if scheme == "int8" else None,
+        ops_by_dtype={"CONV_2D": {"int8" if scheme == "int8" else "float32": 20}}))})
+    folder = rundir.measurement_dir(run, variant, names.target)
+    n = {s: sum(c.split == s for c in inside) for s in ("val", "test")}
+    right = {s: int(sum((logits.argmax(1) == labels)[[c.split == s for c in inside]]))
+             for s in ("val", "test")}
+    m = Measurement(
+        variant, model, scheme, names.target, "ok",
+        evidence={"accuracy": "measured", "latency": "measured"}, compute_dtype=COMPUTE[scheme],
+        size_bytes=size, latency_ms=Latency(ms, ms * 1.2, 50, 2), peak_memory_bytes=90_000_000,
+        delegated_fraction=1.0, predictions="predictions.npz",
+        metrics={s: _estimates(n[s], right[s], len(task.classes)) for s in ("val", "test")},
+        machine={**MACHINE, "processor": names.machine})
+    if unsupported:
+        m = dataclasses.replace(m, status="unsupported", reason=names.reason, latency_ms=None,
+                                predictions=None, metrics={}, peak_memory_bytes=None)
+    with artefact.writing(folder, "evaluate", "key") as scratch:
+        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(m))
+        if not unsupported:
+            np.savez(scratch / rundir.PREDICTIONS, ids=np.array([c.id for c in inside]),
+                     split=np.array([c.split for c in inside]), labels=labels, logits=logits)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_run(tmp_path_factory.mktemp("run"))
+    build_report(folder)
+    return folder
+
+
+def rows_of(run: Path) -> list[dict]:
+    return json.loads((run / "report" / "results.json").read_text())["rows"]
+
+
+def page(run: Path) -> str:
+    return (run / "report" / "index.html").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------ results.json and the CSVs
+
+
+def test_results_json_keeps_the_contract(run: Path) -> None:
+    document = json.loads((run / "report" / "results.json").read_text())
+    assert document["schema"] == 1 and len(document["rows"]) == 8
+    for row in document["rows"]:
+        assert set(row) >= {"model", "scheme", "variant", "target", "status", "reason", "evidence",
+                            "compute_dtype", "size_bytes", "metrics", "latency_ms",
+                            "peak_memory_bytes", "delegated_fraction"}
+        assert set(row["evidence"]) >= {"accuracy", "latency"}
+        for metric in row["metrics"].values():
+            assert metric is None or set(metric) == {"value", "low", "high", "n"}
+        if row["latency_ms"] is not None:
+            assert set(row["latency_ms"]) == {"median", "p95", "n", "threads"}
+
+
+def test_results_json_gives_back_what_was_measured(run: Path) -> None:
+    for m in rundir.measurements(run):
+        row = next(r for r in rows_of(run) if r["variant"] == m.variant)
+        for name, estimate in m.metrics.get("test", {}).items():
+            if estimate.value is None:
+                assert row["metrics"][name] is None
+                assert row["undefined"][name] == estimate.reason
+            else:
+                assert Estimate(**row["metrics"][name]) == estimate
+        for name, estimate in m.metrics.get("val", {}).items():
+            found = row["splits"]["val"]["metrics"][name]
+            assert (found is None) == (estimate.value is None)
+            assert found is None or Estimate(**found) == estimate
+
+
+def test_an_unsupported_cell_is_a_row_with_its_reason(run: Path) -> None:
+    row = next(r for r in rows_of(run) if r["variant"] == "vgg16-dynamic")
+    assert (row["status"], row["metrics"], row["latency_ms"]) == ("unsupported", {}, None)
+    assert row["reason"] == Names().reason and Names().reason in page(run)
+
+
+def test_csv_has_a_line_a_row_and_an_empty_cell_for_an_undefined_number(run: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO((run / "report" / "results.csv").read_text())))
+    assert [line["variant"] for line in lines] == [r["variant"] for r in rows_of(run)]
+    assert {line["specificity"] for line in lines} == {""}
+    assert lines[0]["specificity_undefined"] == "no image of the negative class"
+    assert float(lines[0]["accuracy"]) == rows_of(run)[0]["metrics"]["accuracy"]["value"]
+
+
+def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
+    text = (run / "report" / "predictions.csv").read_text()
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
+                              "predicted", "logit_benign", "logit_malignant"]
+    assert len(lines) == 7 * 20
+    found = rundir.predictions(run, "vgg16-int8", "cpu")
+    mine = [line for line in lines if line["variant"] == "vgg16-int8"]
+    logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])
+    assert np.array_equal(logits.astype(np.float32), found.logits)
+    chosen = [TASK.classes[k] for k in found.logits.argmax(1)]
+    assert [line["predicted"] for line in mine] == chosen
+    for name in ("predictions.csv", "results.json", "results.csv", "index.html"):
+        assert "secret-" not in (run / "report" / name).read_text()
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_csv_cell_is_taken_for_a_formula(first: str) -> None:
+    assert results.safe_cell(first + "cmd|' /C calc'!A0").startswith("'" + first)
+
+
+def test_negative_numbers_stay_numbers_in_csv() -> None:
+    assert results.safe_cell(-0.5) == -0.5
+    assert results.safe_cell(None) == ""
+
+
+def test_hostile_class_names_are_defused_in_every_csv(tmp_path: Path) -> None:
+    make_run(tmp_path, Names(classes=("=1+1", "@SUM(A1)")))
+    build_report(tmp_path)
+    for name in ("results.csv", "predictions.csv"):
+        for line in csv.reader(io.StringIO((tmp_path / "report" / name).read_text())):
+            for cell in line:
+                number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", cell)
+                assert number or not cell.startswith(("=", "+", "-", "@", "\t", "\r")), cell
+
+
+# ------------------------------------------------------------------ what the tables say
+
+
+def test_changes_count_what_was_flipped(run: Path) -> None:
+    rows = {r["variant"]: r for r in rows_of(run)}
+    assert rows["vgg16-float32"]["changed"] is None
+    assert [rows[f"efficientnet_lite0-{s}"]["changed"]["changed"] for s in SCHEMES[1:]] == [1, 2, 3]
+    assert rows["vgg16-int8"]["changed"]["against"] == "vgg16-float32@cpu"
+    assert rows["vgg16-int8"]["changed"]["n"] == 10
+
+
+def test_changes_match_images_by_id() -> None:
+    def some(ids: Iterable[str], logits: list[list[float]], labels: list[int]
+             ) -> rundir.Predictions:
+        return rundir.Predictions(np.array(list(ids)), np.array(["test"] * len(labels)),
+                                  np.array(labels), np.array(logits, np.float32))
+
+    old = some("abcd", [[1, 0], [0, 1], [1, 0], [0, 1]], [0, 0, 1, 1])
+    new = some("dcbax", [[1, 0], [0, 1], [0, 1], [1, 0], [1, 0]], [1, 1, 0, 0, 0])
+    assert changes.compare(old, new, "f") == changes.Change("f", 4, 2, 1, 1)
+
+
+def test_headlines_come_from_the_rows(run: Path) -> None:
+    rows = rows_of(run)
+    found = {h.model: h for h in tables.headlines(rows)}
+    assert found["vgg16"].size_reduction == pytest.approx(0.74, abs=1e-6)
+    assert found["vgg16"].smallest == "int8 on cpu"
+    assert found["vgg16"].time_reduction == pytest.approx(0.0)
+    for row in rows:
+        if row["scheme"] == "int8":
+            row["latency_ms"]["median"] *= 0.03
+    faster = {h.model: h for h in tables.headlines(rows)}
+    assert faster["vgg16"].time_reduction == pytest.approx(paper.TIME_REDUCTION)
+    for row in rows:
+        if row["scheme"] == "int8":
+            row["evidence"]["latency"] = "estimated"
+    assert tables.headlines(rows)[1].fastest == "float16 on cpu"
+
+
+def test_the_first_choice_ignores_the_test_split(run: Path) -> None:
+    rows = rows_of(run)
+    before = tables.first_choice(rows, "cpu").row
+    assert before is not None and before["variant"] == "efficientnet_lite0-int8"
+    for row in rows:
+        if row is not before and row["metrics"]:
+            row["metrics"] = {n: {"value": 1.0, "low": 1.0, "high": 1.0, "n": 10}
+                              for n in row["metrics"]}
+    assert tables.first_choice(rows, "cpu").row is before
+
+
+def test_the_first_choice_is_none_with_a_reason_without_measured_latencies(run: Path) -> None:
+    rows = rows_of(run)
+    for row in rows:
+        row["evidence"]["latency"] = "estimated"
+    choice = tables.first_choice(rows, "cpu")
+    assert choice.row is None and "measured latency" in choice.reason
+
+
+def test_spread_is_the_sample_standard_deviation() -> None:
+    sd = pytest.approx(np.std([1, 3], ddof=1))
+    assert tables.spread([1.0, None, 3.0]) == tables.Spread(2, 2.0, sd)
+    assert tables.spread([5.0]) == tables.Spread(1, 5.0, None)
+    assert tables.spread([None]) == tables.Spread(0)
+
+
+def test_the_flow_adds_up(run: Path) -> None:
+    flow = tables.flow(rundir.cases(run), TASK, {"set_aside": [{"file": "x", "reason": "torn"}]})
+    assert (flow.read, flow.used, flow.set_aside_total) == (41, 40, 1)
+    assert flow.set_aside == (("torn", 1),)
+    assert (flow.groups, flow.largest_group) == (38, 2)
+
+
+def test_the_papers_numbers_are_the_papers() -> None:
+    # Read from the article once more, by column.
+    accuracy = [[c.accuracy for c in column.values()] for column in paper.TABLE_2.values()]
+    assert accuracy == [[.87, .87, .87, .865], [.885, .88, .885, .88], [.77, .77, .77, .765]]
+    sizes = [[c.size_mb for c in column.values()] for column in paper.TABLE_2.values()]
+    assert sizes == [[74.1, 18.6, 37.0, 18.6], [61.7, 15.6, 30.9, 15.6], [85.1, 21.5, 42.6, 21.5]]
+
+
+def test_differences_carry_a_true_sign() -> None:
+    assert wording.points(-0.005) == "−0.5 points"
+    assert wording.points(-0.0001) == "±0.0 points"
+    assert wording.delta(0.0123) == "+0.012"
+    assert wording.less(-0.08, "faster", "slower") == "8% slower"
+
+
+# ------------------------------------------------------------------ the page
+
+
+class Reader(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.values: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+        self.values += [f"{name}={value}" for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    return reader
+
+
+def test_undefined_numbers_are_dashes_with_a_reason(run: Path) -> None:
+    html = page(run)
+    assert "Specificity: no image of the negative class." in html
+    assert not re.search(r"\b(nan|None|null|inf)\b", html)
+
+
+def test_the_page_says_what_it_is_not(run: Path) -> None:
+    html = page(run)
+    assert "not a medical device" in html
+    assert "FP16 computed as float32 here" in html
+    assert "Synthetic images" not in html
+
+
+def test_the_page_is_self_contained(run: Path) -> None:
+    html = page(run)
+    assert not re.search(r"(https?:|file:|//\w)", html)
+    reader = read(html)
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert any("default-src 'none'; img-src data:" in v for v in reader.values)
+    for value in reader.values:
+        name, _, content = value.partition("=")
+        if name == "src":
+            assert content.startswith("data:image/")
+        if name == "href":
+            assert content.startswith(("#", "figures/"))
+
+
+def test_every_link_inside_the_page_leads_somewhere(run: Path) -> None:
+    values = read(page(run)).values
+    ids = [v[3:] for v in values if v.startswith("id=")]
+    assert len(ids) == len(set(ids))
+    assert {v[6:] for v in values if v.startswith("href=#")} <= set(ids)
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    build_report(make_run(tmp_path))
+    for name in ("index.html", "results.json", "results.csv", "predictions.csv"):
+        one, other = (hashlib.sha256((r / "report" / name).read_bytes()).hexdigest()
+                      for r in (run, tmp_path))
+        assert one == other, name
+
+
+def test_a_finished_report_is_left_alone_and_a_new_measurement_remakes_it(tmp_path: Path) -> None:
+    path = build_report(make_run(tmp_path))
+    before = path.stat().st_mtime_ns
+    build_report(tmp_path)
+    assert path.stat().st_mtime_ns == before
+    m = rundir.measurements(tmp_path)[0]
+    _stage(rundir.measurement_dir(tmp_path, m.variant, m.target), "other", {"x": "y"})
+    build_report(tmp_path)
+    assert path.stat().st_mtime_ns != before
+
+
+def test_a_run_without_measurements_is_one_message(tmp_path: Path) -> None:
+    artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(Study()))
+    with pytest.raises(BadInput, match="no variant has been measured"):
+        build_report(tmp_path)
+
+
+def test_three_classes_are_reported_by_macro_means(tmp_path: Path) -> None:
+    build_report(make_run(tmp_path, Names(classes=("benign", "malignant", "normal"))))
+    html = page(tmp_path)
+    assert "AUC (macro, one-vs-rest)" in html and "Sensitivity (macro)" in html
+    choice = tables.first_choice(rows_of(tmp_path), "cpu")
+    assert choice.row is not None
+
+
+# The page's own markup, whatever the names: a payload that adds to it has escaped.
+PAYLOADS = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>",
+    "\"><script>alert(1)</script>", "'><img src=x onerror=alert(1)>", "</style><script>x</script>",
+    "</title><script>x</script>", "</textarea><img src=x>", "--><script>x</script><!--",
+    "<!--", "<![CDATA[<b>", "<iframe src=javascript:alert(1)>", "<a href=javascript:x>y</a>",
+    "\" onmouseover=\"alert(1)", "' onfocus='alert(1)' autofocus='", "` onclick=`x`",
+    "{{ 7*7 }}", "{% include '/etc/passwd' %}", "{{ self.__init__.__globals__ }}", "${7*7}",
+    "&lt;script&gt;", "&#60;script&#62;", "\\x3cscript\\x3e", "%3Cscript%3E",
+    "<base href=//evil>", "<meta http-equiv=refresh content=0>", "<link rel=stylesheet href=x>",
+    "<style>*{display:none}</style>", "<form action=x><input name=y>", "<object data=x>",
+    "<embed src=x>", "<video><source onerror=x>", "<details open ontoggle=x>", "<math><mi>x",
+    "<template><b>", "<plaintext>", "\u202eesrever", "nul\x00byte", "<b\x00>", "\ud7ff\ufeff<i>",
+]
+
+
+def _shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
+    return read(html).tags
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_names_add_no_markup(payload: str, run: Path) -> None:
+    from bedside.report import page as template
+
+    rows = _context(payload, run)
+    plain = _context("plain", run)
+    html = template.render(rows)
+    allowed = _shape(template.render(plain))
+    assert _shape(html) == allowed
+    assert "\x00" not in html and "\u202e" not in html
+    if payload.startswith("{{ 7"):
+        assert payload in "".join(read(html).words)
+
+
+def _context(name: str, base: Path) -> dict:
+    """The template's context of a small study in which every free text is ``name``."""
+    from bedside.report import build, gallery
+
+    task = Task((name + "0", name), name)
+    cases = [dataclasses.replace(c, label=name if c.label == "malignant" else name + "0",
+                                 patient=name) for c in rundir.cases(base)]
+    measured = [dataclasses.replace(
+        m, model=name, variant=name + m.scheme, target=name, compute_dtype=name,
+        reason=name if m.reason else None, machine={name: name}, metrics={
+            s: {n: dataclasses.replace(e, reason=name if e.reason else None)
+                for n, e in found.items()} for s, found in m.metrics.items()})
+        for m in rundir.measurements(base) if m.model == "vgg16"]
+    rows = [results.row(m, changes.Change(name, 10, 2, 1, 1)) for m in measured]
+    specs = [dataclasses.replace(s, id=name, name=name) for s in rundir.model_specs(base)[:1]]
+    study = dataclasses.replace(rundir.study(base), models=(ModelConfig(name),))
+    pictures = [gallery.Picture(name, name, name, "data:image/png;base64,", (name + ".svg",)),
+                gallery.Picture("all", name, name)]
+    found = build.context(base, study, specs, measured, rows, pictures)
+    flow = tables.flow(cases, task, {"set_aside": [{"reason": name}], "notes": [name]})
+    return {**found, "task": name, "classes": task.classes, "flow": flow,
+            "set_aside_facts": [(1, name)], "merge": {name: name}, "exclude": (name,),
+            "operations": [(name, name)], "versions": ((name, name),)}
+
+
+# ------------------------------------------------------------------ figures
+
+
+def test_every_figure_of_the_analysis_is_shown(tmp_path: Path) -> None:
+    from bedside.report.figures import FIGURES, TITLES
+
+    make_run(tmp_path)
+    wanted = ["history", "weights"]
+    for figure in wanted:
+        assert figure in FIGURES
+        with artefact.writing(tmp_path / "analysis" / figure / "vgg16", "analyse", "k") as scratch:
+            FigureData(facts={"unavailable": f"no {figure} for this model"}).save(scratch)
+    build_report(tmp_path)
+    html = page(tmp_path)
+    for figure in wanted:
+        assert TITLES[figure].replace("'", "&#39;") in html
+        assert f"no {figure} for this model" in html
+
+
+def test_a_drawn_figure_is_inlined_and_saved_twice(tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    from bedside.report.figures import render as module
+
+    def draw(data: Path, out: Path, name: str, stem: str | None = None) -> tuple[Path, Path]:
+        out.mkdir(parents=True, exist_ok=True)
+        paths = (out / f"{stem}.svg", out / f"{stem}.png")
+        # Above the limit the PNG is shown instead of the SVG.
+        paths[0].write_text("<svg/>" if name == "history" else "<svg>" + " " * 400_000 + "</svg>")
+        paths[1].write_bytes(b"png")
+        return paths
+
+    monkeypatch.setattr(module, "render", draw)
+    monkeypatch.setattr(module, "caption", lambda data, name: f"caption of {name}")
+    make_run(tmp_path)
+    for figure in ("history", "weights"):
+        with artefact.writing(tmp_path / "analysis" / figure / "vgg16", "analyse", "k") as scratch:
+            FigureData(facts={"x": 1}).save(scratch)
+    build_report(tmp_path)
+    saved = sorted(p.name for p in (tmp_path / "report" / "figures").iterdir())
+    assert saved == ["history-vgg16.png", "history-vgg16.svg", "weights-vgg16.png",
+                     "weights-vgg16.svg"]
+    sources = [v[4:] for v in read(page(tmp_path)).values if v.startswith("src=")]
+    assert [s.partition(";")[0] for s in sources] == ["data:image/svg+xml", "data:image/png"]
+    assert "caption of weights" in page(tmp_path)
