@@ -133,6 +133,7 @@ class TrainConfig:
     class_weights: bool = True
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
+    clip_norm: float = 0.0
     augment: float = 1.0
     patience: int = 0
     threads: int = 2

@@ -1,0 +1,83 @@
+"""What loading costs: images/s of the real training loop against the bare model step.
+
+Both run in one process, in turns, on EfficientNet-Lite0 at 224 with the default recipe
+(augmentation on). The bare step repeats on one fixed batch already in memory.
+
+    python benchmarks/data_loading.py [--images 64] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from bedside import artefact, codec, registry
+from bedside.augment import Batches, ultrasound
+from bedside.models import MODELS, preprocess_of
+from bedside.runtime.pixels import PixelStore
+from bedside.types import ModelConfig, TrainConfig
+
+
+def make_store(folder: Path, images: int, config: ModelConfig) -> PixelStore:
+    preprocess = preprocess_of(config)
+    ids = tuple(f"c{i:04d}" for i in range(images))
+    rng = np.random.default_rng(0)
+    with artefact.writing(folder, "cache", "benchmark") as scratch:
+        shape = (preprocess.height_px, preprocess.width_px, preprocess.channels)
+        (scratch / "pixels.bin").write_bytes(
+            b"".join(rng.integers(0, 256, shape, np.uint8).tobytes() for _ in ids))
+        artefact.write_text(scratch / "index.json", codec.to_json(
+            {"preprocess": preprocess, "dtype": "uint8", "ids": ids}))
+    return PixelStore(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    recipe, config = TrainConfig(), ModelConfig("efficientnet_lite0")
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(0)
+    module = registry.lookup(MODELS, config.name, "model")(config, 2).train()
+    module = module.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(module.parameters(), recipe.learning_rate)
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
+        loss = F.cross_entropy(module(images)["logits"], labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = make_store(Path(folder), options.images, config)
+        labels = np.arange(options.images, dtype=np.int64) % 2
+        batches = Batches(store, store.ids, labels, recipe.batch_size)
+        augment = ultrasound(recipe.augment, config.image_px, config.image_px)
+        images, targets = next(iter(batches.in_order()))
+        step(images, targets)
+        bare, real = [], []
+        for turn in range(options.rounds):
+            began = time.perf_counter()
+            for _ in range(batches.steps()):
+                step(images, targets)
+            bare.append(options.images / (time.perf_counter() - began))
+            began = time.perf_counter()
+            for one, wanted, _ in batches.shuffled(augment, 0, turn):
+                step(one, wanted)
+            real.append(options.images / (time.perf_counter() - began))
+        store.__exit__(None, None, None)
+    ratio = statistics.median(r / b for r, b in zip(real, bare, strict=True))
+    print(f"bare step {statistics.median(bare):.1f} images/s, "
+          f"training loop {statistics.median(real):.1f} images/s, ratio {ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main()

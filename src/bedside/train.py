@@ -1,0 +1,305 @@
+"""Stage ``train``: a network of the study, fitted to its training images.
+
+Deterministic under the study's seed and thread count: killed at any moment and started again,
+it goes on from the last epoch's checkpoint and publishes the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from bedside import artefact, codec, registry, rundir
+from bedside.augment import Batches, ultrasound
+from bedside.checkpoint import (
+    CHECKPOINT,
+    State,
+    average,
+    begin,
+    best_file,
+    keep,
+    load_checkpoint,
+    predict,
+)
+from bedside.errors import BadInput
+from bedside.metrics import binary, multiclass
+from bedside.models import MODELS, preprocess_of
+from bedside.models.head import folded_parameters
+from bedside.models.weights import initial_weights
+from bedside.runtime.pixels import PixelStore
+from bedside.types import ModelConfig, ModelSpec, Study, Task, TrainConfig
+
+TIMINGS = "timings.csv"
+_COLUMNS = "epoch,train_loss,val_loss,val_accuracy,val_auroc,learning_rate"
+_FORMAT = 1  # part of the key: raise it when the same recipe gives other weights
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: network, recipe and data. ``start`` makes the network with its first weights."""
+
+    id: str
+    recipe: TrainConfig
+    seed: int
+    classes: int
+    positive: int | None
+    start: Callable[[], nn.Module]
+    train: Batches
+    val: Batches
+
+
+def train(run: Path, study: Study, config: ModelConfig, progress: Progress | None = None) -> bool:
+    """Train one network of a study; the weights with the best validation AUC are published.
+
+    Publishes ``weights.safetensors``, ``history.csv``, ``timings.csv``, ``model.json`` and,
+    with ``train.tune``, ``tune.json`` in the model's folder. Test images are never read.
+
+    Args:
+        run: a run whose data and cache stages have finished.
+        study: seed and recipe; the model's own epochs, batch size and learning rate win.
+        config: the network.
+        progress: called with (stage, steps done, steps in all, text) at every step.
+
+    Returns:
+        False where the stage was finished already.
+
+    Raises:
+        BadInput: a setting that cannot work, a class without training images, no validation
+            images, weights that do not fit, or a loss that is not finite (nothing is published;
+            the last finite checkpoint stays).
+    """
+    model_id, recipe = config.id or config.name, _recipe(study, config)
+    folder, preprocess = rundir.model_dir(run, model_id), preprocess_of(config)
+    data = artefact.record(rundir.data_dir(run), "data")
+    cache = artefact.record(rundir.cache_dir(run, preprocess), "cache")
+    given = (None if config.weights in ("default", "random") or not Path(config.weights).is_file()
+             else artefact.sha256_file(Path(config.weights)))
+    key = artefact.stage_key("train", _FORMAT, config, recipe, study.seed, given,
+                             data.files[rundir.CASES].sha256, data.files[rundir.TASK].sha256,
+                             {k: v.sha256 for k, v in cache.files.items()})
+    if artefact.finished(folder, "train", key):
+        return False
+    task = rundir.task(run)
+    origin = ["random"]
+
+    def start() -> nn.Module:
+        torch.manual_seed(study.seed)
+        module: nn.Module = registry.lookup(MODELS, config.name, "model")(config,
+                                                                          len(task.classes))
+        origin[0] = initial_weights(module, config)
+        return module
+
+    facts: dict[str, str] = {"torch": torch.__version__}
+    with (rundir.pixel_store(run, preprocess) as store, _exact(recipe.threads),
+          artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch):
+        job = _job(run, model_id, recipe, study.seed, task, store, start)
+        if recipe.tune:
+            job = _tuned(job, scratch, progress)
+        state = fit(job, scratch, progress)
+        facts |= {"weights": origin[0], "best_epoch": str(state.best_epoch)}
+        spec = ModelSpec(model_id, config.name, preprocess, task, config,
+                         parameters=folded_parameters(state.module))
+        _finish(scratch, state, spec)
+    return True
+
+
+def _recipe(study: Study, config: ModelConfig) -> TrainConfig:
+    own = {n: getattr(config, n) for n in ("epochs", "batch_size", "learning_rate")}
+    recipe = replace(study.train, **{k: v for k, v in own.items() if v is not None})
+    limits = {"epochs": recipe.epochs >= 1, "batch_size": recipe.batch_size >= 2,
+              "learning_rate": 0.0 < recipe.learning_rate < math.inf,
+              "weight_decay": 0.0 <= recipe.weight_decay < math.inf,
+              "label_smoothing": 0.0 <= recipe.label_smoothing < 1.0,
+              "ema_decay": 0.0 <= recipe.ema_decay < 1.0, "threads": recipe.threads >= 1,
+              "clip_norm": recipe.clip_norm >= 0.0, "augment": 0.0 <= recipe.augment <= 4.0,
+              "patience": recipe.patience >= 0, "tune": recipe.tune >= 0}
+    for name, holds in limits.items():
+        if not holds:
+            raise BadInput(f"{name} = {getattr(recipe, name)} cannot work",
+                           where=f"train, model {config.id or config.name}",
+                           remedy="Correct it in study.toml or on the command line.")
+    return recipe
+
+
+@contextmanager
+def _exact(threads: int) -> Iterator[None]:
+    """A fixed thread count and deterministic kernels, put back afterwards."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+
+
+def _job(run: Path, model_id: str, recipe: TrainConfig, seed: int, task: Task, store: PixelStore,
+         start: Callable[[], nn.Module]) -> Job:
+    index = {name: i for i, name in enumerate(task.classes)}
+    batches = {}
+    for split in ("train", "val"):
+        cases = sorted((c for c in rundir.cases(run) if c.split == split), key=lambda c: c.id)
+        labels = np.asarray([index[c.label] for c in cases], dtype=np.int64)
+        batches[split] = Batches(store, tuple(c.id for c in cases), labels, recipe.batch_size)
+    counts = np.bincount(batches["train"].labels, minlength=len(index))
+    for name, count in zip(task.classes, counts, strict=True):
+        if not count:
+            raise BadInput(f"no training image of class {name!r}", where=f"model {model_id}",
+                           remedy="Change the split, or exclude or merge the class.")
+    if not batches["val"].ids:
+        raise BadInput("no validation image, so no epoch can be chosen",
+                       where=f"model {model_id}", remedy="Give the split a validation part.")
+    positive = 1 if len(index) == 2 else None
+    if task.positive is not None:
+        positive = index[task.positive]
+    return Job(model_id, recipe, seed, len(index), positive, start, batches["train"],
+               batches["val"])
+
+
+def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
+    from bedside.tune import tune
+
+    epochs = max(1, job.recipe.epochs // 3)
+
+    def score(recipe: TrainConfig, number: int) -> float:
+        try:
+            found = fit(replace(job, id=f"{job.id}, trial {number + 1} of {job.recipe.tune}",
+                                recipe=recipe), None, progress)
+        except NotFinite:
+            return 0.0  # a setting that diverges is the worst, not the end of the search
+        return found.best[0] if found.best else 0.0
+
+    return replace(job, recipe=tune(job.recipe, epochs, job.seed, scratch, score))
+
+
+# ------------------------------------------------------------------ the loop
+
+
+class NotFinite(BadInput):
+    """The loss left the finite numbers."""
+
+
+def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
+    """Train to the end or to early stopping, from the checkpoint in ``scratch`` if there is one.
+
+    Leaves ``best.safetensors`` in ``scratch``; without a scratch folder nothing is written.
+
+    Raises:
+        NotFinite: a training or validation loss that is not finite.
+    """
+    recipe, steps = job.recipe, job.train.steps()
+    state = begin(job.start(), recipe, steps * recipe.epochs)
+    if scratch is not None:
+        load_checkpoint(scratch / CHECKPOINT, state)
+    spec = job.train.store.preprocess
+    augment = ultrasound(recipe.augment, spec.height_px, spec.width_px)
+    weights = _class_weights(job)
+    text = ""
+    while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
+        began, total, seen = time.monotonic(), 0.0, 0
+        # Seeded by the epoch, dropout needs no state of its own in the checkpoint.
+        torch.manual_seed(job.seed * 1_000_003 + state.epoch + 1)
+        state.module.train()
+        for images, labels, ids in job.train.shuffled(augment, job.seed, state.epoch):
+            loss = _step(job, state, images, labels, ids, weights)
+            total, seen = total + loss * len(ids), seen + len(ids)
+            if progress:
+                progress(f"train {job.id}", state.step, steps * recipe.epochs,
+                         f"epoch {state.epoch + 1}/{recipe.epochs} loss {total / seen:.3f}{text}")
+        rate = state.optimizer.param_groups[0]["lr"]
+        state.epoch += 1
+        auc, text = _validate(job, state, total / seen, rate, weights)
+        improved = state.best is None or auc > state.best
+        if improved:
+            state.best, state.best_epoch = auc, state.epoch
+        state.seconds.append(time.monotonic() - began)
+        if scratch is not None:
+            keep(scratch, state, improved)
+    return state
+
+
+def _class_weights(job: Job) -> Tensor | None:
+    """n / (K·n_k), so that every class weighs the same in the loss."""
+    if not job.recipe.class_weights:
+        return None
+    counts = np.bincount(job.train.labels, minlength=job.classes)
+    return torch.tensor(len(job.train.ids) / (job.classes * counts), dtype=torch.float32)
+
+
+def _out_of_patience(state: State, patience: int) -> bool:
+    return bool(patience) and state.epoch - state.best_epoch >= patience
+
+
+def _step(job: Job, state: State, images: Tensor, labels: Tensor, ids: list[str],
+          weights: Tensor | None) -> float:
+    recipe = job.recipe
+    loss = F.cross_entropy(state.module(images)["logits"], labels, weights,
+                           label_smoothing=recipe.label_smoothing)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise NotFinite(
+            f"the training loss is {value} in epoch {state.epoch + 1} at images "
+            f"{', '.join(ids[:8])}{', …' if len(ids) > 8 else ''}", where=f"model {job.id}",
+            remedy=f"Lower learning_rate (now {recipe.learning_rate:g}) or set clip_norm; "
+                   "nothing was published.")
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if recipe.clip_norm:
+        nn.utils.clip_grad_norm_(state.module.parameters(), recipe.clip_norm)
+    state.optimizer.step()
+    state.scheduler.step()
+    state.step += 1
+    average(state, recipe.ema_decay)
+    return value
+
+
+def _validate(job: Job, state: State, train_loss: float, rate: float, weights: Tensor | None
+              ) -> tuple[tuple[float, float], str]:
+    """Append the epoch's row; return (AUC, −loss) and a text for the progress bar."""
+    logits = predict(state, (images for images, _ in job.val.in_order()))
+    labels = job.val.labels
+    loss = float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels), weights))
+    if not math.isfinite(loss):
+        raise NotFinite(f"the validation loss is {loss} after epoch {state.epoch}",
+                        where=f"model {job.id}",
+                        remedy=f"Lower learning_rate (now {job.recipe.learning_rate:g}) or set "
+                               "clip_norm; nothing was published.")
+    score = multiclass.macro_auroc if job.classes > 2 else binary.auroc
+    auc = score(labels, logits, job.positive).value
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    cells = [train_loss, loss, accuracy, auc, rate]
+    state.rows.append(",".join([str(state.epoch), *("" if c is None else f"{c:.8g}"
+                                                    for c in cells)]))
+    # Undefined where validation lacks a class: then the loss alone decides.
+    shown = "" if auc is None else f" AUC {auc:.3f}"
+    return (auc if auc is not None else 0.0, -loss), shown
+
+
+# ------------------------------------------------------------------ files
+
+
+def _finish(scratch: Path, state: State, spec: ModelSpec) -> None:
+    """The files to publish; the checkpoint goes last, so that a kill before loses nothing."""
+    best = scratch / best_file(state.best_epoch)
+    shutil.copyfile(best, scratch / rundir.WEIGHTS)
+    artefact.write_text(scratch / rundir.SPEC, codec.to_json(spec))
+    artefact.write_text(scratch / rundir.HISTORY, "\n".join([_COLUMNS, *state.rows, ""]))
+    timings = [f"{i},{s:.3f}" for i, s in enumerate(state.seconds, 1)]
+    artefact.write_text(scratch / TIMINGS, "\n".join(["epoch,seconds", *timings, ""]))
+    (scratch / CHECKPOINT).unlink()
+    best.unlink()
+    for leftover in scratch.glob(".*.part"):
+        leftover.unlink()
