@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from bedside import rundir
-from bedside.analyse import inputs
+from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.first_conv import shrink
 from bedside.analyse.inputs import Real
@@ -36,14 +36,14 @@ def compute(run: Path, model: str) -> FigureData:
     """
     base = inputs.original_of(run, model)
     variants = {inputs.ORIGINAL: base, **inputs.quantized_of(run, model)}
-    root = inputs.dataset_root(run)
+    root = pictures.dataset_root(run)
     arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": []}
     rows: list[dict[str, Any]] = []
     models = {label: _load(run, v) for label, v in variants.items()}
     with rundir.pixel_store(run, base.preprocess) as store:
         for case, why in choose(run, model, store):
-            grey = inputs.to_grey(store.pixels(case.id))
-            mask = inputs.lesion_mask(root, case, base.preprocess)
+            grey = pictures.to_grey(store.pixels(case.id))
+            mask = pictures.lesion_mask(root, case, base.preprocess)
             maps, logits = _maps(models, store.tensor(case.id), grey.shape)
             row = {"id": case.id, "label": case.label, "why": why, "outlined": mask is not None,
                    "class": base.task.classes[int(logits[inputs.ORIGINAL].argmax())],
@@ -131,7 +131,7 @@ def _mean(rows: list[dict[str, Any]], label: str) -> dict[str, float | None]:
 
 def choose(run: Path, model: str, store: PixelStore) -> list[tuple[Case, str]]:
     """About six cases: the most changed by quantization, wrong ones, typical of each class."""
-    cases = {c.id: c for c in inputs.shown_cases(run, store)}
+    cases = {c.id: c for c in pictures.shown_cases(run, store)}
     ranked: list[tuple[str, str]] = []
     split = next(iter(cases.values())).split
     try:

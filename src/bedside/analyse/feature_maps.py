@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import rundir
-from bedside.analyse import inputs
+from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.first_conv import shrink
 from bedside.analyse.inputs import Real, Runner
@@ -73,8 +73,8 @@ def compute(run: Path, model: str) -> FigureData:
 def _images(run: Path, variant: Variant) -> tuple[list[Real], str]:
     """The shown image first, then others for the measure."""
     with rundir.pixel_store(run, variant.preprocess) as store:
-        shown = inputs.exemplar(run, store)
-        rest = [c for c in inputs.shown_cases(run, store) if c.id != shown.id][:IMAGES - 1]
+        shown = pictures.exemplar(run, store)
+        rest = [c for c in pictures.shown_cases(run, store) if c.id != shown.id][:IMAGES - 1]
         return [store.tensor(c.id) for c in (shown, *rest)], shown.id
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import rundir
-from bedside.analyse import inputs
+from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.inputs import Real
 from bedside.runtime.graph import Graph, Operation
@@ -45,7 +45,7 @@ def compute(run: Path, model: str) -> FigureData:
     if inputs.is_depthwise(graph, conv):
         raise NotAvailable("the first convolution is depthwise")
     with rundir.pixel_store(run, variant.preprocess) as store:
-        case = inputs.exemplar(run, store)
+        case = pictures.exemplar(run, store)
         stored, tensor = store.pixels(case.id), store.tensor(case.id)
     layer_in, out = runner.tensors(tensor, [conv.inputs[0], conv.outputs[0]])
     weights = inputs.filters(graph, conv)
@@ -61,7 +61,7 @@ def compute(run: Path, model: str) -> FigureData:
     left = x * window.stride[1] - window.before[1] - _padding(graph, conv)[1]
     kh, kw = weights.shape[1:3]
     return FigureData(
-        {"image": inputs.to_grey(stored), "pixels": cut(stored, top, left, kh, kw),
+        {"image": pictures.to_grey(stored), "pixels": cut(stored, top, left, kh, kw),
          "patch": patch, "filters": weights[order].astype(np.float32),
          "products": products.astype(np.float32),
          "maps": shrink(np.moveaxis(out[0][:, :, order], 2, 0), MAP_PX)},

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import rundir
-from bedside.analyse import inputs
+from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.runtime.graph import Graph, Tensor
 from bedside.types import Variant
@@ -155,7 +155,7 @@ def _activations(run: Path, original: Variant, before: Graph, after: Graph, tens
     twin = _twin(before, after, tensor)
     runner = inputs.Runner(run, original)
     with rundir.pixel_store(run, original.preprocess) as store:
-        cases = inputs.shown_cases(run, store)[:IMAGES]
+        cases = pictures.shown_cases(run, store)[:IMAGES]
         values = np.concatenate([runner.tensors(store.tensor(c.id), [twin])[0].reshape(-1)
                                  for c in cases])
     assert tensor.quantization is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bedside import artefact, rundir
-from bedside.analyse import inputs
+from bedside.analyse import pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.first_conv import shrink
 from bedside.types import Case, Preprocess
@@ -22,18 +22,18 @@ def compute(run: Path, model: str) -> FigureData:
     """
     del model
     preprocess = stored_preprocess(run)
-    root = inputs.dataset_root(run)
+    root = pictures.dataset_root(run)
     task = rundir.task(run)
     # The positive class on top, as in the paper.
     classes = tuple(reversed(task.classes))
     images, masks, rows = [], [], []
     with rundir.pixel_store(run, preprocess) as store:
         held = set(store.ids)
-        used = [c for c in inputs.used_cases(run) if c.id in held]
+        used = [c for c in pictures.used_cases(run) if c.id in held]
         for name in classes:
             for case in spread([c for c in used if c.label == name]):
-                grey = inputs.to_grey(store.pixels(case.id))
-                mask = inputs.lesion_mask(root, case, preprocess)
+                grey = pictures.to_grey(store.pixels(case.id))
+                mask = pictures.lesion_mask(root, case, preprocess)
                 outline = mask if mask is not None else np.zeros(grey.shape, np.bool_)
                 images.append(shrink(grey[None], IMAGE_PX)[0])
                 masks.append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
