@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -86,6 +87,15 @@ def locked(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        _leave_nothing(run)
+
+
+def _leave_nothing(run: Path) -> None:
+    """Remove a run folder in which nothing was written."""
+    with contextlib.suppress(OSError):
+        if {p.name for p in run.iterdir()} <= {".lock"}:
+            (run / ".lock").unlink(missing_ok=True)
+            run.rmdir()
 
 
 # ------------------------------------------------------------------ stages
@@ -95,8 +105,9 @@ def prepare(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Write ``study.toml``, read and split the data, and bring in a model trained elsewhere."""
     from bedside.data.stage import prepare as prepare_data
 
-    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
     prepare_data(run, study, progress)
+    # After the data, so that a study that cannot work leaves no configuration behind.
+    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
     if study.float_model is not None:
         from bedside.convert import import_float_model
 

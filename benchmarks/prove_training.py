@@ -1,0 +1,66 @@
+"""Train one network on BUSI with BreastMNIST's task and its given split.
+
+    python benchmarks/prove_training.py efficientnet_lite0
+
+Saves docs/proof/training-<network>.json and its history.csv. Resumable: the run folder under
+runs/proof/ continues where it stopped; seconds are summed over epochs.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from dataclasses import replace
+
+from common import PROOF, RUNS, need_busi, save
+
+from bedside import artefact, rundir, study
+from bedside.console import Reporter
+from bedside.models import default_config
+from bedside.types import DataConfig, ModelConfig, Study
+
+SETTINGS = {
+    "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
+    "vgg16": ModelConfig("vgg16", image_px=96, epochs=12, batch_size=16, learning_rate=3e-4),
+    "googlenet": ModelConfig("googlenet", image_px=128, epochs=40, batch_size=16,
+                             learning_rate=1e-3),
+    "resnet34": ModelConfig("resnet34", image_px=128, epochs=40, batch_size=16,
+                            learning_rate=1e-3),
+}
+GOALS = {"efficientnet_lite0": None, "vgg16": None, "googlenet": 0.80, "resnet34": 0.80}
+
+
+def main(name: str) -> None:
+    """Train ``name`` and save its figures."""
+    busi = need_busi()
+    settings = SETTINGS.get(name) or default_config(name)
+    config = study.check(Study(
+        data=DataConfig(source=str(busi), merge={"other": ("benign", "normal")},
+                        split_file=str(busi / "official_split.csv"), regroup=True),
+        models=(replace(settings, id=name),)))
+    run = RUNS / f"training-{name}"
+    with study.locked(run), Reporter() as progress:
+        study.through(run, config, "convert", None, progress)
+    folder = rundir.model_dir(run, name)
+    artefact.check(folder, "train")
+    with (folder / rundir.HISTORY).open() as handle:
+        history = list(csv.DictReader(handle))
+    with (folder / "timings.csv").open() as handle:
+        seconds = sum(float(r["seconds"]) for r in csv.DictReader(handle))
+    counts: dict[str, int] = {}
+    for case in rundir.cases(run):
+        counts[case.split] = counts.get(case.split, 0) + 1
+    PROOF.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / rundir.HISTORY, PROOF / f"training-{name}-history.csv")
+    best = max(history, key=lambda r: float(r["val_auroc"] or 0))
+    save(f"training-{name}", {
+        "what": "training on BUSI, BreastMNIST's task and given split, near-duplicates regrouped",
+        "network": name, "image_px": settings.image_px, "width": settings.width,
+        "images": counts, "epochs": len(history), "minutes": round(seconds / 60, 1),
+        "best_epoch": int(best["epoch"]), "best_val_auroc": round(float(best["val_auroc"]), 4),
+        "goal_val_auroc": GOALS.get(name)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,236 @@
+"""Bad input through the command line: one line that names the file and the remedy, exit 2,
+nothing half-written."""
+
+from __future__ import annotations
+
+import io
+import resource
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bedside import cli
+from bedside.rundir import FLOAT_MODEL, model_dir
+
+
+def _picture(path: Path, seed: int, kind: str = "L") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    shape = (24, 24) if kind == "L" else (24, 24, 3)
+    Image.fromarray(rng.integers(1, 255, shape, np.uint8)).save(path)
+
+
+def _dataset(folder: Path, count: int = 12) -> Path:
+    for i in range(count):
+        _picture(folder / "benign" / f"b{i}.png", i)
+        _picture(folder / "malignant" / f"m{i}.png", 100 + i)
+    return folder
+
+
+def _npz(path: Path, images, labels, **more) -> Path:
+    np.savez(path, train_images=images, train_labels=labels, **more)
+    return path
+
+
+def empty(root):
+    (root / "d").mkdir()
+    return root / "d", "d"
+
+
+def one_class(root):
+    for i in range(4):
+        _picture(root / "d" / "benign" / f"{i}.png", i)
+    return root / "d", "class"
+
+
+def class_of_one(root):
+    _dataset(root / "d")
+    _picture(root / "d" / "rare" / "only.png", 7)
+    return root / "d", "rare"
+
+
+def truncated(root):
+    _dataset(root / "d")
+    file = root / "d" / "benign" / "b3.png"
+    file.write_bytes(file.read_bytes()[:200])
+    return root / "d", "b3.png"
+
+
+def zero_bytes(root):
+    _dataset(root / "d")
+    (root / "d" / "malignant" / "m2.png").write_bytes(b"")
+    return root / "d", "m2.png"
+
+
+def all_black(root):
+    _dataset(root / "d")
+    Image.new("L", (24, 24), 0).save(root / "d" / "benign" / "b1.png")
+    return root / "d", "b1.png"
+
+
+def too_large(root):
+    _dataset(root / "d")
+    Image.new("1", (8000, 6000), 1).save(root / "d" / "benign" / "huge.png")
+    return root / "d", "huge.png"
+
+
+def npz_nan(root):
+    images = np.full((8, 28, 28), np.nan, np.float32)
+    return _npz(root / "d.npz", images, np.arange(8)[:, None] % 2), "d.npz"
+
+
+def npz_objects(root):
+    images = np.array([{"a": 1}] * 8, dtype=object)
+    return _npz(root / "d.npz", images, np.arange(8)[:, None] % 2), "d.npz"
+
+
+def npz_labels(root):
+    images = np.random.default_rng(0).integers(1, 255, (8, 28, 28), np.uint8)
+    return _npz(root / "d.npz", images, np.arange(8)[:, None] - 1), "d.npz"
+
+
+def npz_keys(root):
+    np.savez(root / "d.npz", pictures=np.zeros((2, 2)))
+    return root / "d.npz", "d.npz"
+
+
+def npz_not_zip(root):
+    (root / "d.npz").write_bytes(b"hello")
+    return root / "d.npz", "d.npz"
+
+
+def _csv(root, text):
+    _dataset(root / "d")
+    (root / "d" / "manifest.csv").write_text(text)
+    return root / "d" / "manifest.csv"
+
+
+def csv_columns(root):
+    return _csv(root, "file,class\nbenign/b0.png,benign\n"), "label"
+
+
+def csv_missing_file(root):
+    return _csv(root, "file,label\nbenign/none.png,benign\nmalignant/m0.png,malignant\n"), "none.png"
+
+
+def csv_twice(root):
+    return _csv(root, "file,label\nbenign/b0.png,benign\nbenign/b0.png,benign\n"), "b0.png"
+
+
+def csv_outside(root):
+    _picture(root / "secret.png", 1)
+    return _csv(root, "file,label\n../secret.png,benign\nmalignant/m0.png,malignant\n"), "secret.png"
+
+
+CASES = [empty, one_class, class_of_one, truncated, zero_bytes, all_black, too_large, npz_nan,
+         npz_objects, npz_labels, npz_keys, npz_not_zip, csv_columns, csv_missing_file, csv_twice,
+         csv_outside]
+
+
+def _refused(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(arguments))
+    output = capsys.readouterr()
+    assert caught.value.code == 2, output.err
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    fault = [line for line in output.err.splitlines() if line.startswith("bedside: ")]
+    assert len(fault) == 1
+    assert fault[0].rstrip().endswith((".", "?"))
+    return fault[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
+def test_bad_data_is_one_message_and_nothing_is_left(case, capsys, tmp_path):
+    source, named = case(tmp_path)
+    out = tmp_path / "out"
+    message = _refused(capsys, "run", str(source), "--out", str(out), "--model", "resnet34")
+    assert named in message
+    assert not out.exists() or not list(out.rglob("manifest.json"))
+    assert not (out / "study.toml").exists()
+
+
+@pytest.mark.parametrize("case", [truncated, zero_bytes, all_black, too_large],
+                         ids=lambda c: c.__name__)
+def test_skip_bad_sets_the_image_aside_and_lists_it(case, tmp_path):
+    from bedside import codec, study
+    from bedside.data.stage import prepare
+    from bedside.models import default_config
+    from bedside.types import DataConfig, Study
+
+    source, named = case(tmp_path)
+    config = study.check(Study(data=DataConfig(source=str(source), skip_bad=True),
+                               models=(default_config("resnet34"),)))
+    prepare(tmp_path / "run", config)
+    audit = codec.parse_json((tmp_path / "run" / "data" / "audit.json").read_text(), "audit")
+    assert [named in row["file"] for row in audit["set_aside"]].count(True) == 1
+
+
+def test_an_output_folder_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "file").write_text("x")
+    data = _dataset(tmp_path / "d")
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "file" / "run"))
+    assert "--out" in message
+
+
+def test_a_full_disk_is_one_message_and_the_old_results_stay(tmp_path):
+    """RLIMIT_FSIZE stands for a full disk: writes past it fail at any place."""
+    data = _dataset(tmp_path / "d", 30)
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "bedside.cli", "run", str(data), "--out", str(out),
+               "--model", "resnet34"]
+
+    def limit() -> None:
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 2, done.stderr[-800:]
+    assert "Traceback" not in done.stderr
+    assert "limit" in done.stderr.splitlines()[-1]
+    assert not list(out.rglob("pixels.bin"))
+
+
+def _bad_models(root: Path, good: Path) -> dict[str, Path]:
+    files = {"text": root / "text.tflite", "cut": root / "cut.tflite", "empty": root / "e.tflite"}
+    files["text"].write_bytes(b"not a model at all" * 10)
+    files["cut"].write_bytes(good.read_bytes()[:5000])
+    files["empty"].write_bytes(b"")
+    return files
+
+
+@pytest.mark.parametrize("kind", ["text", "cut", "empty"])
+def test_a_float_model_that_does_not_load(capsys, tmp_path, tiny_run, kind):
+    data = _dataset(tmp_path / "d", 20)
+    file = _bad_models(tmp_path, model_dir(tiny_run, "resnet34") / FLOAT_MODEL)[kind]
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"),
+                       "--float-model", str(file))
+    assert file.name in message
+
+
+def test_a_float_model_of_other_classes_is_refused(capsys, tmp_path, tiny_run):
+    data = _dataset(tmp_path / "d", 20)
+    for i in range(20):
+        _picture(data / "normal" / f"n{i}.png", 300 + i)
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--float-model",
+                       str(model_dir(tiny_run, "resnet34") / FLOAT_MODEL))
+    assert "2 classes" in message
+    assert "3" in message
+
+
+def test_weights_as_pickle_are_refused(capsys, tmp_path):
+    data = _dataset(tmp_path / "d", 20)
+    file = tmp_path / "weights.pth"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data.pkl", io.BytesIO(b"cos\nsystem\n(S'touch hacked'\ntR.").getvalue())
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--model",
+                       "resnet34", "--weights", str(file), "--epochs", "1")
+    assert "safetensors" in message
+    assert not (tmp_path / "hacked").exists()
