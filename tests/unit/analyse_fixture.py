@@ -34,7 +34,7 @@ TASK = Task(("benign", "malignant"), "malignant")
 SPLITS = ("train", "train", "val", "test", "test", "test")
 
 
-def tiny_network() -> Any:
+def tiny_network(cam: bool = True) -> Any:
     """conv 5×5/2 → residual of two → concat of two branches → 1×1 classifier and mean."""
     import torch
     from torch import nn
@@ -54,8 +54,10 @@ def tiny_network() -> Any:
             x = torch.relu(self.conv1(image.permute(0, 3, 1, 2)))
             x = torch.relu(x + self.conv3(torch.relu(self.conv2(x))))
             x = torch.relu(torch.cat([self.left(x), self.right(x)], 1))
-            cam = self.head(torch.relu(self.last(x)))
-            return {"logits": cam.mean(dim=(2, 3)), "cam": cam.permute(0, 2, 3, 1)}
+            maps = self.head(torch.relu(self.last(x)))
+            logits = maps.mean(dim=(2, 3))
+            return {"logits": logits, "cam": maps.permute(0, 2, 3, 1)} if cam else {
+                "logits": logits}
 
     # Layer names in the file come from the class's qualified name.
     Tiny.__qualname__ = "Tiny"
@@ -160,15 +162,38 @@ def publish_measurements(run: Path, name: str) -> None:
 
 
 def make_run(base: Path) -> Path:
-    """The whole small run under ``base``; the dataset lies beside it."""
-    from bedside.convert import _export
+    """The whole small run under ``base``; the dataset lies beside it.
 
+    Two models: ``tiny`` with everything, and ``foreign``, which has no CAM output, no training
+    history and no named last convolution, as a model trained elsewhere.
+    """
     run, root = base / "run", base / "dataset"
     preprocess = Preprocess(PX, PX, 1)
     publish_data(run, root, blob_dataset(root), preprocess)
-    module = tiny_network()
-    publish_model(run, "tiny", lambda path: _export(module, preprocess, path), preprocess,
-                  last_conv="last")
-    publish_variants(run, "tiny")
-    publish_measurements(run, "tiny")
+    publish_model(run, "tiny", _exporter(preprocess, cam=True), preprocess, last_conv="last")
+    publish_model(run, "foreign", _exporter(preprocess, cam=False), preprocess, history=False)
+    for name in ("tiny", "foreign"):
+        publish_variants(run, name)
+        publish_measurements(run, name)
     return run
+
+
+def _exporter(preprocess: Preprocess, cam: bool) -> Callable[[Path], None]:
+    from bedside.convert import _export
+
+    module = tiny_network(cam)
+    return lambda path: _export(module, preprocess, path)
+
+
+_SHARED: dict[str, Path] = {}
+
+
+def analysed_run(factory: Any) -> Path:
+    """The small run with its analyses, made once a session; readers must not change it."""
+    from bedside.analysis import analyse
+
+    if "run" not in _SHARED:
+        run = make_run(factory.mktemp("analyse"))
+        analyse(run)
+        _SHARED["run"] = run
+    return _SHARED["run"]

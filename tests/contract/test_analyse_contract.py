@@ -1,0 +1,118 @@
+"""Every entry of the analyses' and figures' tables, without being told which there are."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from bedside import artefact, registry, rundir
+from bedside.analyse import ALL_MODELS, ANALYSES, STUDY_WIDE
+from bedside.analyse.base import FigureData
+from bedside.analysis import STAGE, analyse, jobs
+from bedside.report.figures import FIGURES, TITLES
+from bedside.report.figures.render import LARGE_BYTES, caption, render
+
+CELLS = [(f, ALL_MODELS if f in STUDY_WIDE else m)
+         for f in ANALYSES for m in (("tiny",) if f in STUDY_WIDE else ("tiny", "foreign"))]
+
+
+def _fixture() -> ModuleType:
+    if "analyse_fixture" not in sys.modules:
+        path = Path(__file__).parents[1] / "unit" / "analyse_fixture.py"
+        spec = importlib.util.spec_from_file_location("analyse_fixture", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["analyse_fixture"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["analyse_fixture"]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found: Path = _fixture().analysed_run(tmp_path_factory)
+    return found
+
+
+def test_tables_name_the_same_figures() -> None:
+    assert set(ANALYSES) == set(FIGURES) == set(TITLES)
+    assert set(ANALYSES) >= STUDY_WIDE
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_entries_resolve(name: str) -> None:
+    assert callable(registry.lookup(ANALYSES, name, "figure"))
+    assert callable(registry.lookup(FIGURES, name, "figure"))
+
+
+@pytest.mark.parametrize(("figure", "model"), CELLS)
+def test_analysis_is_published_or_says_why_not(run: Path, figure: str, model: str) -> None:
+    folder = rundir.analysis_dir(run, figure, model)
+    assert artefact.finished(folder, STAGE)
+    data = FigureData.load(folder)
+    if data.unavailable is None:
+        assert data.facts
+    else:
+        assert model == "foreign" and len(data.unavailable) > 15
+
+
+@pytest.mark.parametrize(("figure", "model"), [c for c in CELLS if c[1] != "foreign"])
+def test_figure_is_drawn_small_and_the_same_twice(run: Path, figure: str, model: str,
+                                                  tmp_path: Path) -> None:
+    folder = rundir.analysis_dir(run, figure, model)
+    paths = render(folder, tmp_path / "a", figure)
+    again = render(folder, tmp_path / "b", figure)
+    assert paths is not None and again is not None
+    svg, png = paths
+    assert [p.read_bytes() for p in paths] == [p.read_bytes() for p in again]
+    assert svg.stat().st_size <= LARGE_BYTES
+    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+    assert not re.search(r"<dc:date>|\d{4}-\d\d-\d\dT", svg.read_text())
+    with Image.open(png) as image:
+        assert image.width == 1296
+
+
+@pytest.mark.parametrize(("figure", "model"), CELLS)
+def test_caption_says_what_to_see(run: Path, figure: str, model: str) -> None:
+    text = caption(rundir.analysis_dir(run, figure, model), figure)
+    assert text.endswith(".") and text.count(". ") <= 5
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<locals>|\{|\}", text)
+    assert len(text) > 80 or (model == "foreign" and text.startswith("Not available: "))
+
+
+def test_finished_figures_are_left_and_changed_inputs_are_seen(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    cloud = rundir.analysis_dir(copy, "point_clouds", "tiny") / "manifest.json"
+    other = rundir.analysis_dir(copy, "weights", "foreign") / "manifest.json"
+    before = (cloud.stat().st_mtime_ns, other.stat().st_mtime_ns)
+    seen: list[tuple[str, int, int]] = []
+    analyse(copy, ["tiny"], lambda *step: seen.append(step))
+    assert (cloud.stat().st_mtime_ns, other.stat().st_mtime_ns) == before
+    assert seen[-1] == (STAGE, len(jobs(copy, ["tiny"])), len(jobs(copy, ["tiny"])))
+    cell = rundir.measurement_dir(copy, "tiny-int8", "cpu")
+    with artefact.writing(cell, "evaluate", "k2") as scratch:
+        for name in (rundir.MEASUREMENT, rundir.PREDICTIONS):
+            shutil.copy(cell / name, scratch / name)
+        (scratch / rundir.LATENCY).write_text("round,sample,ms\n0,0,5\n")
+    analyse(copy, ["tiny"])
+    assert cloud.stat().st_mtime_ns > before[0]
+    assert other.stat().st_mtime_ns == before[1]
+
+
+def test_missing_float32_is_a_reason_not_a_crash(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(rundir.variant_dir(copy, "tiny-float32"))
+    analyse(copy)
+    reasons = {f: FigureData.load(rundir.analysis_dir(copy, f, "tiny")).unavailable
+               for f in ANALYSES if f not in STUDY_WIDE}
+    assert reasons["history"] is None
+    assert "no float32 variant" in (reasons["weights"] or "")
