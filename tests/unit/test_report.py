@@ -474,7 +474,7 @@ def _context(name: str, base: Path) -> dict:
     found = build.context(base, study, specs, measured, rows, pictures)
     flow = tables.flow(cases, task, {"set_aside": [{"reason": name}], "notes": [name]})
     return {**found, "task": name, "classes": task.classes, "flow": flow,
-            "set_aside_facts": [(1, name)], "merge": {name: name}, "exclude": (name,),
+            "merge": {name: name}, "exclude": (name,),
             "operations": [(name, name)], "versions": ((name, name),)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bedside.report import paper, tables, wording
@@ -48,8 +48,8 @@ def answer(rows: Sequence[Row], target: str, notes: Notes) -> Answer:
     row = choice.row
     return Answer(target, row["variant"], (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
-        Tile("Test images that change class", changed_cell(row, notes),
-             "" if row["scheme"] == BASELINE else "against float32"),
+        Tile("Class changed, test", changed_cell(row, notes),
+             "" if row["scheme"] == BASELINE else "images, against float32"),
     ))
 
 
@@ -62,8 +62,10 @@ def _size(row: Row, rows: Sequence[Row]) -> Tile:
 
 def _latency(row: Row, rows: Sequence[Row]) -> Tile:
     share = tables.latency_ratio(row, rows)
-    against = ("" if share is None or row["scheme"] == BASELINE else
-               f"{wording.less(1 - share, 'faster', 'slower')} than float32")
+    against = ""
+    if share is not None and row["scheme"] != BASELINE:
+        words = wording.faster(1 - share)
+        against = f"{words} {'as' if words.startswith('as') else 'than'} float32"
     latency = row["latency_ms"]
     detail = f"median of {latency['n']}, {wording.plural(latency['threads'], 'thread')}"
     return Tile("Latency an image", Cell(wording.milliseconds(latency["median"]), detail), against)
@@ -83,7 +85,7 @@ def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
         if gap is not None and row["scheme"] != BASELINE:
             text = wording.points(gap) if name == "accuracy" else wording.delta(gap)
             against = f"{text} against float32"
-        detail = f"95% interval {wording.interval(name, own)}, n = {wording.count(own.n)}"
+        detail = f"95% interval {wording.interval(name, own)}, n = {wording.count(own.n)}"
         tiles.append(Tile(title, Cell(wording.metric_value(name, own.value), detail), against))
     return tuple(tiles)
 
@@ -91,10 +93,9 @@ def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
     """The abstract's "75% smaller, 97% faster" as this study finds them."""
     found = tables.headlines(rows)
-    size = tuple(_line(h.model, h.size_reduction, h.smallest, "smaller", "larger")
-                 for h in found)
-    time = tuple(_line(h.model, h.time_reduction, h.fastest, "faster", "slower")
-                 for h in found)
+    size = tuple(_line(h.model, h.size_reduction, h.smallest,
+                       lambda r: wording.less(r, "smaller", "larger")) for h in found)
+    time = tuple(_line(h.model, h.time_reduction, h.fastest, wording.faster) for h in found)
     return (
         Claim(f"{paper.SIZE_REDUCTION:.0%} smaller", "full integer against FP32, Table 2", size),
         Claim(f"{paper.TIME_REDUCTION:.0%} faster",
@@ -103,8 +104,8 @@ def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
     )
 
 
-def _line(model: str, reduction: float | None, which: str | None, good: str, bad: str
+def _line(model: str, reduction: float | None, which: str | None, words: Callable[[float], str]
           ) -> tuple[str, str, str]:
     if reduction is None:
         return model, DASH, "no quantized variant to compare with float32"
-    return model, wording.less(reduction, good, bad), which or ""
+    return model, words(reduction), f"{which}, {wording.ratio(1 - reduction)}"

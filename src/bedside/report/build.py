@@ -120,8 +120,6 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
     home = "cpu" if "cpu" in targets else targets[0]
     networks = {s.id: s.name for s in specs}
     models = tuple(dict.fromkeys(m.model for m in measured))
-    flow = tables.flow(cases, task, audit(run))
-    table_1 = matrix.table_1(tables.demographics(cases, task), notes)
     return {
         "version": bedside.__version__,
         "task": methods.task_line(task.classes, task.positive),
@@ -133,16 +131,14 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
         "table_2": matrix.table_2(rows, networks, home, notes),
-        "notes": notes.reasons,
         "upcast": [m.variant for m in measured if m.scheme.startswith("float16")
                    and (m.compute_dtype or "").startswith("float32")],
         "evidence": sorted({e for m in measured for e in m.evidence.values()}),
         "missing": missing(study, specs, measured),
         "galleries": [(m, [p for p in pictures if p.model == m])
                       for m in dict.fromkeys(p.model for p in pictures)],
-        "flow": flow,
-        "set_aside_facts": [(n, reason) for reason, n in flow.set_aside],
-        "table_1": table_1,
+        "flow": tables.flow(cases, task, audit(run)),
+        "table_1": matrix.table_1(tables.demographics(cases, task), notes),
         "phantom": study.data.source == "phantom",
         "merge": {k: ", ".join(v) for k, v in task.merge.items()},
         "exclude": task.exclude,
@@ -155,6 +151,8 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "versions": methods.versions(run),
         "seeds": methods.seeds(study),
         "paper": paper,
+        # Last: every table above has by now given its reasons.
+        "notes": notes.reasons,
     }
 
 

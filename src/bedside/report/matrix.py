@@ -107,7 +107,7 @@ def _strip(row: Row, rows: Sequence[Row], name: str, axis: tuple[float, float]) 
     if own is None or own.value is None or own.low is None or own.high is None:
         return None
     base = tables.baseline_row(row, rows)
-    other = estimate(base, name) if base is not None else None
+    other = estimate(base, name) if base is not None and base is not row else None
 
     def place(value: float) -> float:
         return round(100 * (value - axis[0]) / (axis[1] - axis[0]), 2)
@@ -142,9 +142,9 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
         return notes.dash("Latency: this target gives none" if row["status"] == "ok"
                           else "Latency: the variant did not run")
     share = tables.latency_ratio(row, rows)
-    detail = f"p95 {wording.milliseconds(latency['p95'])}"
+    detail = f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}"
     if share is not None:
-        detail = f"{wording.ratio(share)} · {detail}"
+        detail = f"{wording.ratio(share)}, {detail}"
     return Cell(wording.milliseconds(latency["median"]), detail, _tag(row["evidence"]["latency"]))
 
 
@@ -154,7 +154,7 @@ def changed_cell(row: Row, notes: Notes) -> Cell:
         return Cell("reference")
     changed = row["changed"]
     if changed is None:
-        return notes.dash("Changed: no float32 variant of this network ran")
+        return notes.dash("Changed: predictions of this variant or of float32 were not kept")
     if not changed["n"]:
         return notes.dash("Changed: no test image in common with float32")
     detail = (f"{changed['lost']} lost, {changed['gained']} gained" if changed["changed"]
@@ -180,7 +180,7 @@ def matrix(rows: Sequence[Row], notes: Notes) -> Table:
     drawn = [n for n in names if n == "accuracy" or n.endswith("auroc")]
     # The AUC comes first: it does not hang on a threshold.
     order = sorted(names, key=lambda n: (not n.endswith("auroc"), n != "accuracy"))
-    heads = [("Size", "to float32"), ("Latency", "median, to float32, p95")]
+    heads = [("Size", "to float32"), ("Latency", "median; to float32")]
     heads += [(wording.metric_title(n), "95% interval") for n in order]
     heads += [("Class changed", "test images"), ("Computed in", ""), ("Peak memory", "")]
     groups = []
@@ -206,11 +206,12 @@ def _paper_name(network: str) -> str:
     return network.lower().replace("-", "").replace("_", "")
 
 
-def _paper_cells(network: str, scheme: str, options: bool) -> tuple[Cell, ...]:
+def _paper_cells(network: str, scheme: str, options: bool, notes: Notes) -> tuple[Cell, ...]:
     printed = paper.TABLE_2.get(_paper_name(network), {})
     found, base = printed.get(scheme), printed.get(BASELINE)
     if found is None or base is None or options:
-        return (Cell(DASH), Cell(DASH))
+        absent = notes.dash("Paper: its Table 2 has no such network or scheme")
+        return (absent, absent)
     return (Cell(wording.percent(found.accuracy)),
             Cell(f"{found.size_mb:.1f} MB", wording.ratio(found.size_mb / base.size_mb)))
 
@@ -233,7 +234,7 @@ def table_2(rows: Sequence[Row], networks: dict[str, str], target: str, notes: N
         lines = []
         for row in (r for r in mine if r["model"] == model):
             scheme, _, options = row["scheme"].partition("+")
-            beside = _paper_cells(networks.get(model, model), scheme, bool(options))
+            beside = _paper_cells(networks.get(model, model), scheme, bool(options), notes)
             if row["status"] == "ok":
                 accuracy = _metric_cell(row, rows, "accuracy", axis, notes, False)
             else:
@@ -256,16 +257,16 @@ class DemographicLine:
     images: str
     age: Cell
     size: Cell
-    paper_age: str
-    paper_size: str
+    paper_age: Cell
+    paper_size: Cell
 
 
 def table_1(rows: Sequence[tables.Demographics], notes: Notes) -> tuple[DemographicLine, ...]:
     """Table 1, ours and the paper's."""
     return tuple(DemographicLine(
         r.label, wording.count(r.images), _spread(r.age, "Age", notes),
-        _spread(r.size_mm, "Tumor size", notes), _printed(r.paper, "age"),
-        _printed(r.paper, "size"),
+        _spread(r.size_mm, "Tumor size", notes), _printed(r.paper, "age", notes),
+        _printed(r.paper, "size", notes),
     ) for r in rows)
 
 
@@ -277,5 +278,7 @@ def _spread(values: tables.Spread, what: str, notes: Notes) -> Cell:
     return Cell(f"{values.mean:.1f} ± {values.sd:.1f}", f"n = {wording.count(values.n)}")
 
 
-def _printed(row: Mapping[str, paper.MeanSd] | None, name: str) -> str:
-    return f"{row[name].mean:.1f} ± {row[name].sd:.1f}" if row else DASH
+def _printed(row: Mapping[str, paper.MeanSd] | None, name: str, notes: Notes) -> Cell:
+    if row is None:
+        return notes.dash("Paper: its Table 1 has no such class")
+    return Cell(f"{row[name].mean:.1f} ± {row[name].sd:.1f}")

@@ -72,7 +72,9 @@ class Flow:
     counts: Mapping[str, Mapping[str, int]]
     groups: int
     largest_group: int
+    separated: int
     patients: int
+    masks: int
     notes: tuple[str, ...]
 
     @property
@@ -112,6 +114,7 @@ def flow(cases: Sequence[Case], task: Task, audit: Mapping[str, Any]) -> Flow:
         counts[case.split][case.label] = counts[case.split].get(case.label, 0) + 1
     read = audit.get("read")
     groups = Counter(c.group or c.id for c in inside)
+    places = {(c.group or c.id, c.split) for c in inside}
     notes = audit.get("notes")
     return Flow(
         read=read if isinstance(read, int) else len(inside) + sum(reasons.values()),
@@ -119,6 +122,8 @@ def flow(cases: Sequence[Case], task: Task, audit: Mapping[str, Any]) -> Flow:
         counts=counts,
         groups=len(groups),
         largest_group=max(groups.values(), default=0),
+        separated=sum(n > 1 for n in Counter(group for group, _ in places).values()),
+        masks=sum(len(c.masks) for c in inside),
         patients=len({c.patient for c in inside if c.patient}),
         notes=tuple(str(n) for n in notes) if isinstance(notes, list) else (),
     )
@@ -243,7 +248,7 @@ def first_choice(rows: Sequence[Row], target: str) -> Choice:
         if row["target"] == target and auc is not None and ms is not None:
             able.append((auc, ms, row))
     if not able:
-        return Choice(target, None, "no variant has both a validation AUC and a measured latency "
+        return Choice(target, None, "No variant has both a validation AUC and a measured latency "
                                     "on this target")
     best = max(auc for auc, _, _ in able)
     good = [(ms, row) for auc, ms, row in able if auc >= best - AUC_BAND - 1e-12]

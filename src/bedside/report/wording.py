@@ -11,6 +11,9 @@ DASH = "—"
 MINUS = "\u2212"
 EN_DASH = "–"
 
+# Medians of one file on one idle machine differ by a few percent from run to run.
+SAME_SPEED = 0.05
+
 METRIC_TITLES = {
     "accuracy": "Accuracy",
     "auroc": "AUC",
@@ -114,11 +117,16 @@ def ratio(value: float) -> str:
     return f"{value:.2f}×"
 
 
+def faster(reduction: float) -> str:
+    """A reduction of latency in words; within 5% of each other two latencies count as equal."""
+    return "as fast" if abs(reduction) < SAME_SPEED else less(reduction, "faster", "slower")
+
+
 def less(reduction: float, smaller: str, larger: str) -> str:
     """A reduction in words: ``75% smaller``, or ``8% larger`` where it is negative."""
     whole = round(100 * reduction)
     if whole == 0:
-        return f"0% {smaller}"
+        return f"no {smaller}"
     return f"{whole}% {smaller}" if whole > 0 else f"{-whole}% {larger}"
 
 
