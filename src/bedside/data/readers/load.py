@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +57,7 @@ def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
         return decode(root / file, channels)
     pixels = _stored(root, file)
     if pixels.ndim == 2:
-        colour: Pixels = np.repeat(pixels[..., None], 3, axis=2)
-        return pixels if channels == 1 else colour
+        return pixels if channels == 1 else cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
     if channels == 3:
         return pixels
     grey: npt.NDArray[np.uint8] = np.asarray(

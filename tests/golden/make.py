@@ -1,0 +1,74 @@
+"""Write the golden vectors of preprocessing: ``python tests/golden/make.py``.
+
+Portable on purpose (PNG and JSON), so that the web app is held to the same ones. Each entry of
+``golden.json`` names an input, a size and a number of channels, and gives the resized pixels as
+base64 of uint8 or little-endian uint16, row by row, with their maximum.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bedside.runtime.preprocess import decode, resize
+from bedside.types import Preprocess
+
+HERE = Path(__file__).parent
+SIZES = ((24, 24), (17, 40), (64, 57))
+
+
+def _texture(rng: np.random.Generator, height: int, width: int, planes: int) -> np.ndarray:
+    """Smooth shapes, an edge and noise, in [0, 1]: (height, width, planes)."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    layers = [0.4 + 0.3 * np.sin(rng.uniform(4, 25) * x + rng.uniform(4, 25) * y)
+              + 0.2 * (np.hypot(x - 0.4, y - 0.3) < 0.2) for _ in range(planes)]
+    return np.clip(np.stack(layers, -1) + rng.normal(0, 0.08, (height, width, planes)), 0, 0.97)
+
+
+def inputs() -> dict[str, Image.Image]:
+    """The pictures by name: every kind that a data set may hold, odd sizes included."""
+    rng = np.random.default_rng(2022)
+    grey = np.rint(_texture(rng, 61, 47, 1)[..., 0] * 255).astype(np.uint8)
+    deep = np.rint(_texture(rng, 53, 71, 1)[..., 0] * 65535).astype(np.uint16)
+    colour = np.rint(_texture(rng, 40, 63, 3) * 255).astype(np.uint8)
+    alpha = np.rint(_texture(rng, 37, 45, 4) * 255).astype(np.uint8)
+    tiny = np.rint(_texture(rng, 9, 13, 1)[..., 0] * 255).astype(np.uint8)
+    large = np.rint(_texture(rng, 301, 211, 1)[..., 0] * 180).astype(np.uint8)
+    return {
+        "grey8": Image.fromarray(grey),
+        "grey16": Image.fromarray(deep),
+        "rgb": Image.fromarray(colour),
+        "rgba": Image.fromarray(alpha),
+        "palette": Image.fromarray(colour).quantize(32),
+        "black_and_white": Image.fromarray(grey).convert("1"),
+        "tiny": Image.fromarray(tiny),
+        "large_dim": Image.fromarray(large),
+        "line": Image.fromarray(grey[:1]),
+    }
+
+
+def main() -> None:
+    entries = []
+    for name, image in inputs().items():
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        (HERE / f"{name}.png").write_bytes(buffer.getvalue())
+        for height, width in SIZES:
+            for channels in (1, 3):
+                small = resize(decode(buffer.getvalue(), channels),
+                               Preprocess(height, width, channels))
+                entries.append({
+                    "input": f"{name}.png", "channels": channels, "shape": list(small.shape),
+                    "dtype": small.dtype.name, "max": int(small.max()),
+                    "pixels": base64.b64encode(
+                        small.astype(small.dtype.newbyteorder("<")).tobytes()).decode()})
+    (HERE / "golden.json").write_text(json.dumps(entries, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

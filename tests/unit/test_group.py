@@ -1,0 +1,157 @@
+"""Duplicates: what is one picture, what is not, and that banding finds what comparing all does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_fixture import save, texture
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from bedside.data import duplicates, scan
+from bedside.data.duplicates import Disjoint
+from bedside.data.group import Groups, conflicts, group
+
+
+def grouped(root: Path, pictures: dict[str, np.ndarray],
+            patients: dict[str, str] | None = None) -> Groups:
+    for name, pixels in pictures.items():
+        save(root / name, pixels)
+    files = list(pictures)
+    with scan.Thumbs() as thumbs:
+        seen = scan.scan(root, files, scan.file_hashes(root, files), thumbs)
+        return group(seen, [(patients or {}).get(f) for f in files], thumbs)
+
+
+def big(seed: int) -> np.ndarray:
+    return texture(seed, 200, 240)
+
+
+def variants(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """The same picture as data sets repeat it."""
+    image = Image.fromarray(pixels)
+    marked = image.copy()
+    draw = ImageDraw.Draw(marked)
+    draw.line((60, 100, 150, 100), fill=255)
+    draw.line((100, 60, 100, 150), fill=255)
+    draw.text((5, 180), "RT BREAST", fill=255)
+    rows = np.linspace(1.0, 0.5, pixels.shape[0])[:, None]
+    rng = np.random.default_rng(1)
+    return {
+        "copy.png": pixels,
+        "copy.bmp": pixels,
+        "jpeg.jpg": pixels,
+        "smaller.png": np.asarray(image.resize((150, 125), Image.Resampling.BILINEAR)),
+        "darker.png": (pixels * 0.6).astype(np.uint8),
+        "sixteen.png": pixels.astype(np.uint16) * 200,
+        "gain_falls_with_depth.png": np.rint(pixels * rows).astype(np.uint8),
+        "calipers.png": np.asarray(marked),
+        "noisy.png": np.clip(pixels + rng.normal(0, 12, pixels.shape), 0, 255).astype(np.uint8),
+        "trimmed.png": pixels[1:, 2:],
+    }
+
+
+@pytest.mark.parametrize("name", variants(big(0)))
+def test_one_picture(tmp_path: Path, name: str) -> None:
+    found = grouped(tmp_path, {"original.png": big(0), name: variants(big(0))[name],
+                               "other.png": big(1)})
+    assert found.pictures == (0, 0, 2)
+    kinds = {"copy.png": "same file", "copy.bmp": "same pixels"}
+    assert [k.kind for k in found.links] == [kinds.get(name, "near")]
+    assert found.links[0].score >= duplicates.MIN_CORRELATION
+
+
+def test_unlike_pictures_of_one_layout_stay_apart(tmp_path: Path) -> None:
+    # Bright skin above, dark depth below, as all ultrasound has: the detail differs.
+    fall = np.linspace(1.0, 0.1, 200)[:, None]
+    pictures = {f"{i}.png": np.rint(big(i) * fall).astype(np.uint8) for i in range(40)}
+    found = grouped(tmp_path, pictures)
+    assert found.pictures == tuple(range(40)) and found.links == ()
+
+
+def test_flat_pictures_are_one_picture(tmp_path: Path) -> None:
+    pictures = {f"{v}.png": np.full((20, 30), v, np.uint8) for v in (10, 90, 200)}
+    assert grouped(tmp_path, {**pictures, "x.png": big(0)}).pictures == (0, 0, 0, 3)
+
+
+def test_patients_are_kept_together_but_are_no_duplicates(tmp_path: Path) -> None:
+    pictures = {f"{i}.png": big(i) for i in range(4)}
+    found = grouped(tmp_path, {**pictures, "4.png": big(2)}, {"0.png": "P", "2.png": "P"})
+    assert found.pictures == (0, 1, 2, 3, 2)
+    assert found.kept == (0, 1, 0, 3, 0)
+
+
+def test_conflicts_are_of_pictures() -> None:
+    assert conflicts([0, 1, 0, 3, 3], ["a", "a", "b", "b", "b"]) == {0: [0, 2]}
+
+
+def test_a_patient_with_two_lesions_is_no_conflict(tmp_path: Path) -> None:
+    found = grouped(tmp_path, {"a.png": big(0), "b.png": big(1)}, {"a.png": "P", "b.png": "P"})
+    assert conflicts(found.pictures, ["benign", "malignant"]) == {}
+
+
+# ------------------------------------------------------------------ candidates
+
+
+def _hashes(n: int, seed: int) -> tuple[duplicates.Codes, set[tuple[int, int]]]:
+    """Random hashes, and as many again with up to a fifth of their bits turned."""
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2, (n, 256), dtype=np.uint8)
+    turned = bits ^ (rng.random((n, 256)) < rng.uniform(0, 0.2, (n, 1))).astype(np.uint8)
+    rows = [np.packbits(b).tobytes() for b in np.concatenate([bits, turned])]
+    return duplicates.to_codes(rows), {(i, i + n) for i in range(n)}
+
+
+def _pairs(codes: duplicates.Codes, exhaustive: int) -> set[tuple[int, int]]:
+    return {pair for i, j in duplicates.candidates(codes, exhaustive)
+            for pair in zip(i.tolist(), j.tolist(), strict=True)}
+
+
+def test_banding_finds_what_comparing_all_finds() -> None:
+    codes, true = _hashes(1500, 0)
+    everything, banded = _pairs(codes, 10_000), _pairs(codes, 0)
+    assert everything == true
+    assert banded <= everything and len(banded) >= 0.999 * len(everything)
+
+
+def test_crowded_hashes_are_compared_in_full() -> None:
+    rng = np.random.default_rng(0)
+    bits = np.zeros((300, 256), np.uint8)
+    bits[:, :40] = rng.integers(0, 2, (300, 40))
+    codes = duplicates.to_codes([np.packbits(b).tobytes() for b in bits])
+    assert _pairs(codes, 0) == {(i, j) for i in range(300) for j in range(i + 1, 300)}
+
+
+def test_grouping_is_the_same_with_banding(tmp_path: Path) -> None:
+    pictures = {f"{i}.png": big(i) for i in range(20)}
+    pictures |= {f"{i}b.png": variants(big(i))["darker.png"] for i in range(0, 20, 3)}
+    for name, pixels in pictures.items():
+        save(tmp_path / name, pixels)
+    files = list(pictures)
+    with scan.Thumbs() as thumbs:
+        seen = scan.scan(tmp_path, files, scan.file_hashes(tmp_path, files), thumbs)
+        nobody = [None] * len(files)
+        assert group(seen, nobody, thumbs, 0) == group(seen, nobody, thumbs)
+
+
+def test_distance_counts_bits() -> None:
+    codes = duplicates.to_codes([bytes(32), b"\xff" + bytes(31), b"\xff" * 32])
+    assert duplicates.distance(codes, np.array([0, 0]), np.array([1, 2])).tolist() == [8, 256]
+
+
+# ------------------------------------------------------------------ union-find
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))
+def test_union_find_against_flooding(edges: list[tuple[int, int]]) -> None:
+    sets = Disjoint(20)
+    for i, j in edges:
+        sets.union(i, j)
+    label = list(range(20))
+    for _ in range(20):
+        for i, j in edges:
+            label[i] = label[j] = min(label[i], label[j])
+    assert sets.roots() == label

@@ -1,0 +1,115 @@
+"""Preprocessing against golden vectors and an independent resampler."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bedside.errors import BadInput
+from bedside.runtime.preprocess import decode, normalise, resize, to_tensor
+from bedside.types import Preprocess
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ENTRIES = json.loads((GOLDEN / "golden.json").read_text())
+
+
+def _name(entry: dict) -> str:
+    return f"{entry['input']}-{'x'.join(map(str, entry['shape']))}"
+
+
+def _pixels(entry: dict) -> np.ndarray:
+    data = base64.b64decode(entry["pixels"])
+    return np.frombuffer(data, np.dtype(entry["dtype"]).newbyteorder("<")).reshape(entry["shape"])
+
+
+def _spec(entry: dict) -> Preprocess:
+    return Preprocess(entry["shape"][0], entry["shape"][1], entry["channels"])
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=_name)
+def test_resized_pixels_are_the_golden_ones(entry: dict) -> None:
+    small = resize(decode(GOLDEN / entry["input"], entry["channels"]), _spec(entry))
+    assert small.dtype.name == entry["dtype"]
+    np.testing.assert_array_equal(small, _pixels(entry))
+    assert int(small.max()) == entry["max"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=_name)
+def test_tensor_is_the_golden_pixels_over_their_maximum(entry: dict) -> None:
+    tensor = to_tensor(GOLDEN / entry["input"], _spec(entry))
+    expected = _pixels(entry).astype(np.float64) / entry["max"]
+    assert tensor.shape == (1, *entry["shape"]) and tensor.dtype == np.float32
+    np.testing.assert_allclose(tensor[0], expected, rtol=1e-6)
+
+
+def _weights(source: int, target: int) -> np.ndarray:
+    """A triangle filter, widened when shrinking, one row for each output pixel."""
+    scale = source / target
+    reach = max(scale, 1.0)
+    matrix = np.zeros((target, source))
+    for out in range(target):
+        centre = (out + 0.5) * scale
+        for at in range(source):
+            matrix[out, at] = max(0.0, 1.0 - abs(at + 0.5 - centre) / reach)
+        matrix[out] /= matrix[out].sum()
+    return matrix
+
+
+def _planes(path: Path, channels: int) -> np.ndarray:
+    """Decode without our code; grey by ITU-R 601."""
+    with Image.open(path) as image:
+        if image.mode.startswith("I"):
+            return np.repeat(np.asarray(image).astype(np.float64)[..., None], channels, axis=2)
+        if image.mode in ("L", "1"):
+            grey = np.asarray(image.convert("L"), dtype=np.float64)
+            return np.repeat(grey[..., None], channels, axis=2)
+        rgb = np.asarray(image.convert("RGBA"), dtype=np.float64)[..., :3]
+    if channels == 3:
+        return rgb
+    return np.rint(rgb @ [0.299, 0.587, 0.114])[..., None]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=_name)
+def test_golden_pixels_follow_a_triangle_filter(entry: dict) -> None:
+    planes = _planes(GOLDEN / entry["input"], entry["channels"])
+    rows = _weights(planes.shape[0], entry["shape"][0])
+    columns = _weights(planes.shape[1], entry["shape"][1])
+    expected = np.einsum("ih,hwc,jw->ijc", rows, planes, columns)
+    # Pillow rounds to grey levels between its two passes.
+    assert np.abs(_pixels(entry).astype(np.float64) - np.rint(expected)).max() <= 1
+
+
+def test_golden_files_are_what_the_script_writes(tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("golden_make", GOLDEN / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "HERE", tmp_path)
+    module.main()
+    assert json.loads((tmp_path / "golden.json").read_text()) == ENTRIES
+
+
+def test_resizing_shrinks_with_antialiasing() -> None:
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 200
+    small = resize(stripes, Preprocess(16, 16))
+    # Plain bilinear sampling would show full stripes or none.
+    assert np.abs(small.astype(int) - 100).max() <= 15
+
+
+def test_sixteen_bits_keep_more_than_eight_do() -> None:
+    ramp = np.tile(np.arange(1000, 1064, dtype=np.uint16), (64, 1))
+    small = resize(ramp, Preprocess(32, 32))
+    assert small.dtype == np.uint16 and len(np.unique(small)) >= 30
+
+
+def test_all_black_has_no_maximum() -> None:
+    with pytest.raises(BadInput, match="all black"):
+        normalise(np.zeros((4, 4, 1), np.uint8), Preprocess(4, 4))
