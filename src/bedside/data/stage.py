@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,6 @@ from bedside.data.readers.manifest import read_table, split_of
 from bedside.data.scan import Scanned, Thumbs
 from bedside.data.source import SOURCE, Source
 from bedside.errors import BadInput
-from bedside.registry import did_you_mean
 from bedside.types import Case, SetAside, Split, Study, Task
 
 STAGE = "data"
@@ -156,8 +156,7 @@ def _given_split(listing: Listing, split_file: str | None
                            remedy="Write train, val or test, or remove the line.")
         if file not in known:
             raise BadInput(f"{file!r} is no image of {listing.root}", where=where,
-                           remedy=did_you_mean(file, list(known)[:2000]) if len(known) < 2000
-                           else "Write paths relative to the data set's folder.")
+                           remedy=_near(file, known))
         parts[file] = part
     if not parts:
         raise BadInput("no image is listed", where=path, remedy="Add one line an image.")
@@ -165,6 +164,13 @@ def _given_split(listing: Listing, split_file: str | None
     if any(c.split for c in listing.cases):
         said.append(f"{path.name} replaces the split that the data set gives.")
     return [parts.get(c.file) for c in listing.cases], said
+
+
+def _near(file: str, known: set[str]) -> str:
+    # Comparing with 100,000 names would take minutes.
+    near = difflib.get_close_matches(file, sorted(known), n=1) if len(known) < 5000 else []
+    return (f"Did you mean {near[0]!r}?" if near else
+            "Write paths as bedside lists them, relative to the data set's folder.")
 
 
 def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split | None]) -> str:
