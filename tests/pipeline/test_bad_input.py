@@ -115,7 +115,8 @@ def csv_columns(root):
 
 
 def csv_missing_file(root):
-    return _csv(root, "file,label\nbenign/none.png,benign\nmalignant/m0.png,malignant\n"), "none.png"
+    text = "file,label\nbenign/none.png,benign\nmalignant/m0.png,malignant\n"
+    return _csv(root, text), "none.png"
 
 
 def csv_twice(root):
@@ -124,7 +125,8 @@ def csv_twice(root):
 
 def csv_outside(root):
     _picture(root / "secret.png", 1)
-    return _csv(root, "file,label\n../secret.png,benign\nmalignant/m0.png,malignant\n"), "secret.png"
+    text = "file,label\n../secret.png,benign\nmalignant/m0.png,malignant\n"
+    return _csv(root, text), "secret.png"
 
 
 CASES = [empty, one_class, class_of_one, truncated, zero_bytes, all_black, too_large, npz_nan,

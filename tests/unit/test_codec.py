@@ -47,13 +47,14 @@ def test_unknown_key_names_the_near_one(tmp_path):
 def test_wrong_values_are_refused(tmp_path, text, fault):
     file = tmp_path / "study.toml"
     file.write_text(text)
-    with pytest.raises(BadInput, match="study.toml") as caught:
+    with pytest.raises(BadInput, match=r"study\.toml") as caught:
         codec.read_toml(Study, file)
     assert fault in caught.value.message
 
 
-@pytest.mark.parametrize("text", ['{"value": NaN}', '{"value": Infinity}', '{"value": 1, "value": 2}',
-                                  '{"value": 1', "[" * 100_000])
+@pytest.mark.parametrize("text", [
+    '{"value": NaN}', '{"value": Infinity}', '{"value": 1, "value": 2}', '{"value": 1',
+    "[" * 100_000])
 def test_json_that_is_not_strict_is_refused(tmp_path, text):
     file = tmp_path / "e.json"
     file.write_text(text)

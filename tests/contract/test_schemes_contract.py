@@ -1,0 +1,49 @@
+"""Every scheme of the table, without being told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bedside import calibrate, codec, quantize, rundir, schemes
+from bedside.runtime.graph import read_graph
+from bedside.runtime.litert import LiteRTModel
+from bedside.types import CalibrationConfig, Scheme, Variant
+
+EVERY = [name if option is None else f"{name}+{option}" for name in schemes.SCHEMES
+         for option in (None, *schemes.load(name)[1].options)]
+
+
+def test_the_table_and_the_modules_agree():
+    for name in schemes.SCHEMES:
+        module, scheme, options = schemes.load(name)
+        assert isinstance(scheme, Scheme)
+        assert scheme.name == name
+        assert scheme.summary
+        assert options == ()
+        codec.to_json(module.recipe(frozenset()))  # recipes are plain data
+
+
+@pytest.mark.parametrize("scheme_id", EVERY)
+def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_id):
+    needed = quantize.needs_calibration(scheme_id)
+    folder = (calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=8))
+              if needed else None)
+    ranges = calibrate.read_ranges(folder) if folder else None
+    quantize.quantize(tiny_run, "resnet34", scheme_id, folder, ranges)
+    variant_id = schemes.variant_id("resnet34", scheme_id)
+    place = rundir.variant_dir(tiny_run, variant_id)
+    variant = codec.read_json(Variant, place / rundir.VARIANT)
+    assert variant.id == variant_id
+    assert variant.size_bytes == (place / variant.file).stat().st_size
+    graph = read_graph(place / variant.file)
+    assert sum(sum(v.values()) for v in variant.ops_by_dtype.values()) == len(graph.operations)
+    model = LiteRTModel(place / variant.file)
+    original = LiteRTModel(rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL)
+    assert set(model.outputs) == {"logits", "cam"}
+    with rundir.pixel_store(tiny_run, variant.preprocess) as store:
+        pairs = np.array([(original.run(t)["logits"][0], model.run(t)["logits"][0])
+                          for t in store.tensors(store.ids)])
+    error = np.sqrt(((pairs[:, 0] - pairs[:, 1]) ** 2).mean())
+    spread = pairs[:, 0].std()
+    assert error < 0.25 * spread
