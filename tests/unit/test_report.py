@@ -100,7 +100,7 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
                          parameters=size // 4)
         _stage(rundir.model_dir(run, model), "convert", {
             rundir.SPEC: codec.to_json(spec),
-            rundir.HISTORY: "epoch,loss,val_auc\n1,0.7,0.8\n2,0.5,0.91\n3,0.4,0.9\n"})
+            rundir.HISTORY: "epoch,loss,val_auroc\n1,0.7,0.8\n2,0.5,0.91\n3,0.4,0.9\n"})
         labels = np.array([classes.index(c.label) for c in inside])
         logits = (rng.normal(size=(len(inside), len(classes)))
                   + 3 * np.eye(len(classes))[labels]).astype(np.float32)
@@ -119,7 +119,7 @@ def _cell(run: Path, names: Names, task: Task, model: str, scheme: str, inside: 
     _stage(rundir.variant_dir(run, variant), "quantize", {rundir.VARIANT: codec.to_json(Variant(
         variant, model, scheme, "model.tflite", "0" * 64, size, "float32", "float32", task,
         Preprocess(), calibration="abc" if scheme == "int8" else None,
-        ops_by_dtype={"CONV_2D": {"int8" if scheme == "int8" else "float32": 20}}))})
+        ops_by_dtype={"int8" if scheme == "int8" else "float32": {"CONV_2D": 20}}))})
     folder = rundir.measurement_dir(run, variant, names.target)
     n = {s: sum(c.split == s for c in inside) for s in ("val", "test")}
     right = {s: int(sum((logits.argmax(1) == labels)[[c.split == s for c in inside]]))
@@ -392,6 +392,13 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
         one, other = (hashlib.sha256((r / "report" / name).read_bytes()).hexdigest()
                       for r in (run, tmp_path))
         assert one == other, name
+
+
+def test_methods_say_what_was_done(run: Path) -> None:
+    text = " ".join("".join(read(page(run)).words).split())
+    assert "20 in int8; image in float32, logits in float32" in text
+    assert "3 of 4; best validation AUC 0.910 after epoch 2" in text
+    assert "numpy2.4" in text
 
 
 def test_a_finished_report_is_left_alone_and_a_new_measurement_remakes_it(tmp_path: Path) -> None:

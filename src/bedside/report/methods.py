@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from bedside.report import wording
 from bedside.types import Measurement, ModelSpec, Study, Variant
 
 Facts = tuple[tuple[str, str], ...]
+
+_OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
+# Stages leave other facts beside versions; those have places of their own in the report.
+_VERSION = re.compile(r"v?\d+\.\d")
 
 
 def task_line(spec_classes: Sequence[str], positive: str | None) -> str:
@@ -71,19 +76,36 @@ def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple
         schedule = {"onecycle": "one-cycle", "cosine": "cosine"}[t.schedule]
         facts = [
             ("Network", network),
-            ("Starting weights", "a file of the user’s" if c.weights.endswith(".safetensors")
-             else c.weights),
-            ("Recipe", f"{t.optimizer}, learning rate {rate:g} ({schedule}), "
+            ("Starting weights", _starting_weights(run, spec.id, c.weights)),
+            ("Recipe", f"{_OPTIMIZERS[t.optimizer]}, learning rate {rate:g} ({schedule}), "
                        f"weight decay {t.weight_decay:g}, batch {c.batch_size or t.batch_size}, "
                        f"augmentation {t.augment:g}"
                        + (", class weights" if t.class_weights else "")
                        + (f", label smoothing {t.label_smoothing:g}" if t.label_smoothing else "")
                        + (f", weight averaging {t.ema_decay:g}" if t.ema_decay else "")),
         ]
+        facts += _parity(run, spec.id)
         facts += _outcome(history(rundir.model_dir(run, spec.id) / rundir.HISTORY),
                           c.epochs or t.epochs)
         found.append((spec.id, tuple(facts)))
     return tuple(found)
+
+
+def _starting_weights(run: Path, model: str, asked: str) -> str:
+    trained = artefact.read_manifest(rundir.model_dir(run, model)).stages.get("train")
+    # A path of the user's own says nothing to a reader, and may say too much.
+    if asked.endswith(".safetensors"):
+        return "a .safetensors file of the user’s"
+    return trained.facts.get("weights", asked) if trained is not None else asked
+
+
+def _parity(run: Path, model: str) -> list[tuple[str, str]]:
+    path = rundir.model_dir(run, model) / rundir.CONVERSION
+    if not path.is_file():
+        return []
+    found = codec.read_json(rundir.Conversion, path).largest_logit_difference
+    return [] if found is None else [
+        ("Conversion", f"largest logit difference between torch and .tflite {found:.1e}")]
 
 
 def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str, str]]:
@@ -98,17 +120,27 @@ def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str,
     return [("Epochs", text)]
 
 
-def calibration(study: Study, variants: Sequence[Variant]) -> Facts:
+def _calibration_images(run: Path, variant: Variant) -> int | None:
+    path = run / "calibration" / variant.model / str(variant.calibration) / "calibration.json"
+    if not path.is_file():
+        return None
+    found = codec.parse_json(codec.read_text(path), str(path))
+    ids = found.get("ids") if isinstance(found, dict) else None
+    return len(ids) if isinstance(ids, list) else None
+
+
+def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
     """Which images set the integer ranges, and for which variants."""
-    using = [v.id for v in variants if v.calibration]
+    using = [v for v in variants if v.calibration]
     if not using:
         return (("Calibration", "no variant needed it"),)
     c = study.calibration
+    counts = sorted({str(n) for v in using if (n := _calibration_images(run, v)) is not None})
     return (
-        ("Images", f"{c.images} of the training split ({c.choice}, seed {c.seed}); fewer where "
-                   "it is smaller"),
+        ("Images", f"{', '.join(counts) or f'up to {c.images}'} of the training split "
+                   f"({c.choice}, seed {c.seed})"),
         ("Ranges", c.estimator),
-        ("Variants", ", ".join(using)),
+        ("Variants", ", ".join(v.id for v in using)),
     )
 
 
@@ -116,13 +148,10 @@ def operations(variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:
     """How many operations run in which number format, a line a variant, as read from its file."""
     lines = []
     for v in variants:
-        total: dict[str, int] = {}
-        for by_dtype in v.ops_by_dtype.values():
-            for dtype, n in by_dtype.items():
-                total[dtype] = total.get(dtype, 0) + n
+        total = {dtype: sum(ops.values()) for dtype, ops in v.ops_by_dtype.items()}
         if total:
-            text = ", ".join(f"{n} {d}" for d, n in sorted(total.items(), key=lambda i: -i[1]))
-            lines.append((v.id, f"{text}; {v.input_dtype} in, {v.output_dtype} out"))
+            text = ", ".join(f"{n} in {d}" for d, n in sorted(total.items(), key=lambda i: -i[1]))
+            lines.append((v.id, f"{text}; image in {v.input_dtype}, logits in {v.output_dtype}"))
     return tuple(lines)
 
 
@@ -154,7 +183,8 @@ def versions(run: Path) -> Facts:
             continue
         for stage in artefact.read_manifest(manifest.parent).stages.values():
             for name, value in stage.facts.items():
-                found.setdefault(name, {})[value] = None
+                if _VERSION.match(value):
+                    found.setdefault(name, {})[value] = None
     return tuple((name, ", ".join(values)) for name, values in sorted(found.items()))
 
 
