@@ -18,7 +18,7 @@ import pytest
 from bedside import artefact, codec, rundir
 from bedside.analyse.base import FigureData
 from bedside.errors import BadInput
-from bedside.report import changes, paper, results, tables, wording
+from bedside.report import changes, matrix, paper, results, tables, wording
 from bedside.report.build import build_report
 from bedside.types import (
     Case,
@@ -275,6 +275,16 @@ def test_headlines_come_from_the_rows(run: Path) -> None:
         if row["scheme"] == "int8":
             row["evidence"]["latency"] = "estimated"
     assert tables.headlines(rows)[1].fastest == "float16 on cpu"
+
+
+def test_a_latency_taken_on_a_busy_machine_is_marked(run: Path) -> None:
+    rows = rows_of(run)
+    assert not any(tables.unsteady(r) for r in rows)
+    next(r for r in rows if r["variant"] == "vgg16-float32")["latency_ms"]["p95"] *= 3
+    assert tables.headlines(rows)[1].fastest == "float16 on cpu (unsteady)"
+    table = matrix.matrix(rows, matrix.Notes())
+    assert [line.cells[1].tag for line in table.groups[1].lines if line.cells] == [
+        "unsteady", "", ""]
 
 
 def test_the_first_choice_ignores_the_test_split(run: Path) -> None:

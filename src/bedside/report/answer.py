@@ -68,7 +68,9 @@ def _latency(row: Row, rows: Sequence[Row]) -> Tile:
         against = f"{words} {'as' if words.startswith('as') else 'than'} float32"
     latency = row["latency_ms"]
     detail = f"median of {latency['n']}, {wording.plural(latency['threads'], 'thread')}"
-    return Tile("Latency an image", Cell(wording.milliseconds(latency["median"]), detail), against)
+    tag = "unsteady" if tables.unsteady(row) else ""
+    cell = Cell(wording.milliseconds(latency["median"]), detail, tag)
+    return Tile("Latency an image", cell, against)
 
 
 def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:

@@ -145,7 +145,8 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
     detail = f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}"
     if share is not None:
         detail = f"{wording.ratio(share)}, {detail}"
-    return Cell(wording.milliseconds(latency["median"]), detail, _tag(row["evidence"]["latency"]))
+    tags = [_tag(row["evidence"]["latency"]), "unsteady" if tables.unsteady(row) else ""]
+    return Cell(wording.milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
 
 
 def changed_cell(row: Row, notes: Notes) -> Cell:

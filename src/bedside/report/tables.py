@@ -129,6 +129,8 @@ def flow(cases: Sequence[Case], task: Task, audit: Mapping[str, Any]) -> Flow:
     )
 
 
+UNSTEADY = 2.0
+
 # ------------------------------------------------------------------ Table 2 and the headlines
 
 
@@ -155,6 +157,12 @@ def measured_ms(row: Row) -> float | None:
     if row["status"] != "ok" or row["latency_ms"] is None:
         return None
     return float(row["latency_ms"]["median"]) if row["evidence"]["latency"] == "measured" else None
+
+
+def unsteady(row: Row) -> bool:
+    """Whether the latency's 95th percentile is more than twice its median: a busy machine."""
+    latency = row["latency_ms"]
+    return latency is not None and bool(latency["p95"] > UNSTEADY * latency["median"])
 
 
 def latency_ratio(row: Row, rows: Sequence[Row]) -> float | None:
@@ -185,11 +193,14 @@ class Headline:
 
 def _least(rows: Sequence[Row], all_rows: Sequence[Row], ratio: Any
            ) -> tuple[str | None, float | None]:
-    found = [(value, f"{r['scheme']} on {r['target']}") for r in rows
+    found = [(value, f"{r['scheme']} on {r['target']}", r) for r in rows
              if r["scheme"] != BASELINE and (value := ratio(r, all_rows)) is not None]
     if not found:
         return None, None
-    value, name = min(found)
+    value, name, row = min(found, key=lambda item: item[:2])
+    compared = (row, baseline_row(row, all_rows))
+    if ratio is latency_ratio and any(r is not None and unsteady(r) for r in compared):
+        name += " (unsteady)"
     return name, 1 - value
 
 
