@@ -80,13 +80,13 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
             images, weights that do not fit, or a loss that is not finite (nothing is published;
             the last finite checkpoint stays).
     """
-    model_id, recipe = config.id or config.name, _recipe(study, config)
-    folder, preprocess = rundir.model_dir(run, model_id), preprocess_of(config)
+    model_id, preprocess = config.id or config.name, preprocess_of(config)
+    folder, recipe = rundir.model_dir(run, model_id), _recipe(study, config)
     data = artefact.record(rundir.data_dir(run), "data")
     cache = artefact.record(rundir.cache_dir(run, preprocess), "cache")
-    given = (None if config.weights in ("default", "random") or not Path(config.weights).is_file()
-             else artefact.sha256_file(Path(config.weights)))
-    key = artefact.stage_key("train", _FORMAT, config, recipe, study.seed, given,
+    given = Path(config.weights)
+    key = artefact.stage_key("train", _FORMAT, config, recipe, study.seed,
+                             artefact.sha256_file(given) if given.is_file() else None,
                              data.files[rundir.CASES].sha256, data.files[rundir.TASK].sha256,
                              {k: v.sha256 for k, v in cache.files.items()})
     if artefact.finished(folder, "train", key):
@@ -96,22 +96,23 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
 
     def start() -> nn.Module:
         torch.manual_seed(study.seed)
-        module: nn.Module = registry.lookup(MODELS, config.name, "model")(config,
-                                                                          len(task.classes))
+        build = registry.lookup(MODELS, config.name, "model")
+        module: nn.Module = build(config, len(task.classes))
         origin[0] = initial_weights(module, config)
         return module
 
     facts: dict[str, str] = {"torch": torch.__version__}
-    with (rundir.pixel_store(run, preprocess) as store, _exact(recipe.threads),
-          artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch):
+    with rundir.pixel_store(run, preprocess) as store, _exact(recipe.threads):
         job = _job(run, model_id, recipe, study.seed, task, store, start)
-        if recipe.tune:
-            job = _tuned(job, scratch, progress)
-        state = fit(job, scratch, progress)
-        facts |= {"weights": origin[0], "best_epoch": str(state.best_epoch)}
-        spec = ModelSpec(model_id, config.name, preprocess, task, config,
-                         parameters=folded_parameters(state.module))
-        _finish(scratch, state, spec)
+        start()  # refuses weights and sizes that do not fit before anything is written
+        with artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch:
+            if recipe.tune:
+                job = _tuned(job, scratch, progress)
+            state = fit(job, scratch, progress)
+            facts |= {"weights": origin[0], "best_epoch": str(state.best_epoch)}
+            spec = ModelSpec(model_id, config.name, preprocess, task, config,
+                             parameters=folded_parameters(state.module))
+            _finish(scratch, state, spec)
     return True
 
 
@@ -162,9 +163,7 @@ def _job(run: Path, model_id: str, recipe: TrainConfig, seed: int, task: Task, s
     if not batches["val"].ids:
         raise BadInput("no validation image, so no epoch can be chosen",
                        where=f"model {model_id}", remedy="Give the split a validation part.")
-    positive = 1 if len(index) == 2 else None
-    if task.positive is not None:
-        positive = index[task.positive]
+    positive = index[task.positive] if task.positive else 1 if len(index) == 2 else None
     return Job(model_id, recipe, seed, len(index), positive, start, batches["train"],
                batches["val"])
 
@@ -181,7 +180,6 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
         except NotFinite:
             return 0.0  # a setting that diverges is the worst, not the end of the search
         return found.best[0] if found.best else 0.0
-
     return replace(job, recipe=tune(job.recipe, epochs, job.seed, scratch, score))
 
 
@@ -190,6 +188,12 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
 
 class NotFinite(BadInput):
     """The loss left the finite numbers."""
+
+
+def _not_finite(job: Job, fault: str) -> NotFinite:
+    rate = job.recipe.learning_rate
+    return NotFinite(fault, where=f"model {job.id}", remedy=f"Lower learning_rate (now {rate:g}) "
+                     "or set clip_norm; nothing was published.")
 
 
 def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
@@ -208,7 +212,8 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
     augment = ultrasound(recipe.augment, spec.height_px, spec.width_px)
     weights = _class_weights(job)
     text = ""
-    while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
+    patience = recipe.patience or recipe.epochs
+    while state.epoch < recipe.epochs and state.epoch - state.best_epoch < patience:
         began, total, seen = time.monotonic(), 0.0, 0
         # Seeded by the epoch, dropout needs no state of its own in the checkpoint.
         torch.manual_seed(job.seed * 1_000_003 + state.epoch + 1)
@@ -221,10 +226,10 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
                          f"epoch {state.epoch + 1}/{recipe.epochs} loss {total / seen:.3f}{text}")
         rate = state.optimizer.param_groups[0]["lr"]
         state.epoch += 1
-        auc, text = _validate(job, state, total / seen, rate, weights)
-        improved = state.best is None or auc > state.best
+        score, text = _validate(job, state, total / seen, rate, weights)
+        improved = state.best is None or score > state.best
         if improved:
-            state.best, state.best_epoch = auc, state.epoch
+            state.best, state.best_epoch = score, state.epoch
         state.seconds.append(time.monotonic() - began)
         if scratch is not None:
             keep(scratch, state, improved)
@@ -239,10 +244,6 @@ def _class_weights(job: Job) -> Tensor | None:
     return torch.tensor(len(job.train.ids) / (job.classes * counts), dtype=torch.float32)
 
 
-def _out_of_patience(state: State, patience: int) -> bool:
-    return bool(patience) and state.epoch - state.best_epoch >= patience
-
-
 def _step(job: Job, state: State, images: Tensor, labels: Tensor, ids: list[str],
           weights: Tensor | None) -> float:
     recipe = job.recipe
@@ -250,11 +251,8 @@ def _step(job: Job, state: State, images: Tensor, labels: Tensor, ids: list[str]
                            label_smoothing=recipe.label_smoothing)
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise NotFinite(
-            f"the training loss is {value} in epoch {state.epoch + 1} at images "
-            f"{', '.join(ids[:8])}{', …' if len(ids) > 8 else ''}", where=f"model {job.id}",
-            remedy=f"Lower learning_rate (now {recipe.learning_rate:g}) or set clip_norm; "
-                   "nothing was published.")
+        raise _not_finite(job, f"the training loss is {value} in epoch {state.epoch + 1} at images "
+                               f"{', '.join(ids[:8])}{', …' if len(ids) > 8 else ''}")
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if recipe.clip_norm:
@@ -273,10 +271,7 @@ def _validate(job: Job, state: State, train_loss: float, rate: float, weights: T
     labels = job.val.labels
     loss = float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels), weights))
     if not math.isfinite(loss):
-        raise NotFinite(f"the validation loss is {loss} after epoch {state.epoch}",
-                        where=f"model {job.id}",
-                        remedy=f"Lower learning_rate (now {job.recipe.learning_rate:g}) or set "
-                               "clip_norm; nothing was published.")
+        raise _not_finite(job, f"the validation loss is {loss} after epoch {state.epoch}")
     score = multiclass.macro_auroc if job.classes > 2 else binary.auroc
     auc = score(labels, logits, job.positive).value
     accuracy = float((logits.argmax(axis=1) == labels).mean())

@@ -237,6 +237,15 @@ def test_tuning_records_its_trials_and_goes_on_where_it_stopped(tmp_path):
     assert published(stopped) == published(whole)
 
 
+def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path):
+    run = make_run(tmp_path)
+    (tmp_path / "w.pth").write_bytes(b"x")
+    for name, said in (("w.pth", "safetensors"), ("missing.safetensors", "no such file")):
+        with pytest.raises(BadInput, match=said):
+            train(run, STUDY, replace(NET, weights=str(tmp_path / name)))
+    assert not rundir.model_dir(run, "resnet34").exists()
+
+
 # ------------------------------------------------------------------ pieces
 
 
