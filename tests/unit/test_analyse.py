@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedside import rundir
-from bedside.analyse import cam, first_conv, history, inputs, latency, mapping, network
+from bedside.analyse import cam, first_conv, history, inputs, latency, mapping, network, operations
 from bedside.analyse import feature_maps as maps
 from bedside.analyse import point_clouds as clouds
 from bedside.analyse.base import FigureData, NotAvailable
@@ -288,6 +288,15 @@ def test_operations_name_the_formats_of_each_file(run: Path) -> None:
     assert rows["float16"]["weights"]["dtype"] == "float16"
     assert rows["int8"]["bias"]["dtype"] == "int32" and rows["int8"]["quantize_before"]
     assert rows["int8"]["dequantize_at_end"] and not rows["dynamic"]["dequantize_at_end"]
+
+
+def test_biases_cut_at_the_end_of_int32_are_counted(run: Path) -> None:
+    limits = np.iinfo(np.int32)
+    codes = np.array([limits.min, limits.min + 1, -5, 0, limits.max - 1, limits.max], np.int32)
+    assert operations.saturated(codes) == 3
+    rows = facts(run, "operations")["schemes"]
+    assert rows["int8"]["integer_biases"] == 8 + 8 + 8 + 8 + 8 + 12 + 2
+    assert rows["int8"]["saturated_biases"] == rows["float32"]["integer_biases"] == 0
 
 
 def test_last_convolution_is_the_one_before_the_classifier(run: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData
 from bedside.runtime.graph import Graph, Operation, Quantization, Tensor, ops_by_dtype
@@ -50,13 +53,33 @@ def describe(graph: Graph, conv: Operation) -> dict[str, Any]:
         "weights_dequantized": not graph.tensors[conv.inputs[1]].buffer,
         "dequantize_at_end": _converted(graph, _logits(graph), "DEQUANTIZE"),
         "quantize_ops": kinds.count("QUANTIZE"), "dequantize_ops": kinds.count("DEQUANTIZE"),
-        "operations": len(kinds), "ops_by_dtype": ops_by_dtype(graph)}
+        **_biases(graph), "operations": len(kinds), "ops_by_dtype": ops_by_dtype(graph)}
     facts["accumulator"] = {"float": "float32", "hybrid": "int32", "integer": "int32",
                             "wide": "int64"}[facts["kind"]]
     if facts["kind"] == "integer" and source.quantization and out.quantization:
         product = float(source.quantization.scales[0]) * float(_scale(weights.quantization))
         facts["multiplier_example"] = product / float(out.quantization.scales[0])
     return facts
+
+
+def _biases(graph: Graph) -> dict[str, int]:
+    """How many integer biases the file holds, and how many do not fit int32.
+
+    A bias is stored in steps of input scale · weight scale (Jacob et al. 2018, eq. 11). A
+    filter whose weights are nearly zero has so small a scale that its bias is cut at the end
+    of int32, and the channel then gives a wrong constant.
+    """
+    found = [graph.constant(o.inputs[2]) for o in graph.convolutions()
+             if len(o.inputs) > 2 and o.inputs[2] >= 0]
+    codes = [c for c in found if c is not None and c.dtype == np.int32]
+    return {"integer_biases": sum(int(c.size) for c in codes),
+            "saturated_biases": sum(saturated(c) for c in codes)}
+
+
+def saturated(codes: npt.NDArray[np.int32]) -> int:
+    """Values at either end of int32."""
+    limits = np.iinfo(np.int32)
+    return int(np.count_nonzero((codes <= limits.min + 1) | (codes >= limits.max)))
 
 
 def kind(activation: str, weights: str) -> str:

@@ -19,7 +19,7 @@ def draw(data: FigureData) -> Figure:
     schemes = f["schemes"]
     count, columns = len(f["cases"]), len(schemes) + 1
     height, width = data.arrays["images"].shape[1:]
-    left, gap = 0.105, 0.012
+    left, gap = 0.116, 0.011
     cell = (1 - left - 0.005) / columns - gap
     tall = cell * style.WIDTH_IN * height / width
     total = count * (tall + 0.24) + 0.32

@@ -76,13 +76,15 @@ def _mosaic(values: npt.NDArray[Any], original: npt.NDArray[Any], what: str
     gap = max(1, values.shape[1] * scale // 24)
     height, width = values.shape[1] * scale + gap, values.shape[2] * scale + gap
     rows = -(-values.shape[0] // _COLUMNS)
+    # A map that is nearly flat stays nearly one shade; its noise is not stretched.
+    smallest = 0.1 * float(original.max() - original.min())
     picture = np.full((rows * height - gap, _COLUMNS * width - gap), np.nan)
     for i, plane in enumerate(values):
         low, high = float(original[i].min()), float(original[i].max())
         if what == "filters":
-            high = max(abs(low), abs(high))
+            high = max(abs(low), abs(high), smallest / 2)
             low = -high
-        unit = np.clip((plane - low) / max(high - low, 1e-12), 0, 1)
+        unit = np.clip((plane - low) / max(high - low, smallest, 1e-12), 0, 1)
         y, x = divmod(i, _COLUMNS)
         picture[y * height:y * height + plane.shape[0] * scale,
                 x * width:x * width + plane.shape[1] * scale] = np.kron(

@@ -132,5 +132,6 @@ def caption(data: FigureData) -> str:
             f"pixels of a {f['label']} image (the paper's Figure 1). Pixels times weights add up "
             f"to {style.number(f['sum_of_products'], 4)}, with the bias "
             f"{style.number(f['before_activation'], 4)}; the file's own output at that place is "
-            f"{style.number(f['output'], 4)}. Each of the {f['filters_total']} filters slid over "
-            "the image makes one feature map; the red square marks the worked output.")
+            f"{style.number(f['output'], 4)} ({f['activation']}). Each of the "
+            f"{f['filters_total']} filters slid over the image makes one feature map; the red "
+            "square marks the worked output.")

@@ -243,4 +243,5 @@ def caption(data: FigureData) -> str:
             f"{style.plural(f['convolutions'], 'convolution')}, {style.count(f['macs'])} "
             f"multiplications and {style.count(f['parameters'])} weights an image of "
             f"{'×'.join(str(v) for v in f['input_shape'])}. Slabs are as tall as their feature "
-            f"maps (log scale).{blocks} Most of the work, {share:.0f}%, is done at {shape}.")
+            f"maps (log scale).{blocks} The largest share of the work, {share:.0f}%, is done at "
+            f"{shape}.")

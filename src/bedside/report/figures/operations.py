@@ -130,6 +130,11 @@ def caption(data: FigureData) -> str:
               if r["weights"]["dtype"] == "float16" and r["compute_dtype"] == "float32"]
     note = (f" {', '.join(upcast)} computed in float32 on this CPU, as the paper found on its "
             "device." if upcast else "")
+    for label, row in schemes.items():
+        if row["saturated_biases"]:
+            note += (f" In the {style.scheme_name(label)} file {row['saturated_biases']} of "
+                     f"{row['integer_biases']:,} biases do not fit int32 and are cut: those "
+                     "channels, whose weights are nearly zero, give a wrong constant.")
     return (f"Number formats around the first convolution ({data.facts['layer']}) of "
             f"{data.facts['model']}, read from each file (the paper's Figure 4). "
             f"Activations × weights as stored: {'; '.join(parts)}.{note}")
