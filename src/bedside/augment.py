@@ -97,8 +97,13 @@ def ultrasound(strength: float, height_px: int, width_px: int) -> Augment | None
         RandSpeckle(SPECKLE_SD * strength, prob=0.3),
     ])
 
+    # One generator for all, seeded anew for each image: making six costs as much as a transform.
+    shared = np.random.RandomState()
+    for transform in chain.transforms:
+        transform.set_random_state(state=shared)
+
     def augment(image: Tensor, seed: int) -> Tensor:
-        chain.set_random_state(seed)
+        shared.seed(seed)
         varied: Tensor = chain(image)
         return varied.clamp_(0.0, 1.0)
 
