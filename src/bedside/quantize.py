@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir, schemes
-from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
+from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph
 from bedside.schemes import quantizer
+from bedside.schemes.biases import hold_biases
 from bedside.types import Variant
 
 Progress = Callable[[str, int, int], None]
@@ -39,13 +40,16 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
     source = artefact.check(rundir.model_dir(run, model), "convert").files[rundir.FLOAT_MODEL]
     calibration_hash = calibration.name if calibration is not None else None
     recipe: list[dict[str, Any]] = module.recipe(frozenset(options))
-    key = artefact.stage_key("quantize", source.sha256, recipe, calibration_hash,
+    key = artefact.stage_key("quantize 2", source.sha256, recipe, calibration_hash,
                              quantizer_version())
     if artefact.finished(folder, "quantize", key):
         return False
     float_model = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
-    data = (quantizer.apply(float_model, recipe, ranges, _ranks(read_graph(float_model)))
-            if recipe else float_model.read_bytes())
+    data, raised = float_model.read_bytes(), 0
+    if ranges is not None:
+        data, raised = hold_biases(data, ranges)
+    if recipe:
+        data = quantizer.apply(data, recipe, ranges, _ranks(parse_graph(data)), float_model)
     with artefact.writing(folder, "quantize", key) as scratch:
         path = scratch / rundir.VARIANT_MODEL
         path.write_bytes(data)
@@ -63,7 +67,7 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
         artefact.write_text(scratch / rundir.RECIPE, codec.to_json(
             {"scheme": scheme, "options": list(options), "recipe": recipe,
              "quantizer": quantizer_version() if recipe else None,
-             "calibration": calibration_hash}))
+             "calibration": calibration_hash, "filters_raised_to_hold_their_bias": raised}))
     return True
 
 

@@ -82,7 +82,7 @@ class Graph:
     signatures: int
     subgraphs: int
     _model: Any
-    _data: bytes
+    _data: bytes | bytearray
 
     def constant(self, tensor: Tensor | int) -> npt.NDArray[Any] | None:
         """The stored values of a constant tensor in its own dtype and shape, else None."""
@@ -196,7 +196,7 @@ def read_graph(path: Path) -> Graph:
     return parse_graph(data, str(path))
 
 
-def parse_graph(data: bytes, where: str = "model") -> Graph:
+def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
     """As :func:`read_graph`, from bytes."""
     if len(data) < 16 or data[4:8] != b"TFL3":
         raise BadInput("not a LiteRT model (no TFL3 mark)", where=where, remedy=_REMEDY)

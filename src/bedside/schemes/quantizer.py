@@ -27,16 +27,17 @@ KEEP_FLOAT_IO: list[dict[str, Any]] = [
 Ranges = Mapping[str, tuple[float, float]]
 
 
-def apply(float_model: Path, recipe: list[dict[str, Any]], ranges: Ranges | None,
-          ranks: Mapping[str, int] | None = None) -> bytes:
+def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | None,
+          ranks: Mapping[str, int] | None = None, where: str | Path = "model") -> bytes:
     """Quantize a float ``.tflite``.
 
     Args:
-        float_model: the file.
+        float_model: its bytes.
         recipe: the quantizer's recipe.
         ranges: real (minimum, maximum) of every activation tensor by name, for recipes that
             quantize activations; None otherwise.
         ranks: number of dimensions of those tensors (the quantizer broadcasts against them).
+        where: what to call the model in a message.
 
     Returns:
         The quantized model.
@@ -59,13 +60,13 @@ def apply(float_model: Path, recipe: list[dict[str, Any]], ranges: Ranges | None
 
         logging.getLogger("absl").setLevel(logging.ERROR)
         try:
-            engine = quantizer.Quantizer(str(float_model), recipe)
+            engine = quantizer.Quantizer(bytearray(float_model), recipe)
             model = engine.quantize(statistics).quantized_model
         except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise BadInput(f"the quantizer refuses the model ({first})", where=float_model,
+            raise BadInput(f"the quantizer refuses the model ({first})", where=where,
                            remedy="Leave this scheme out or change the network.") from error
     if model is None:
-        raise BadInput("the quantizer returned no model", where=float_model,
+        raise BadInput("the quantizer returned no model", where=where,
                        remedy="Leave this scheme out.")
     return bytes(model)
