@@ -37,3 +37,17 @@ def save(name: str, facts: dict[str, Any]) -> None:
     text = json.dumps(document, indent=1) + "\n"
     (PROOF / f"{name}.json").write_text(text)
     print(text, end="")
+
+
+def positional() -> list[str]:
+    """Arguments before ``--save NAME``."""
+    words = sys.argv[1:]
+    return words[:words.index("--save")] if "--save" in words else words
+
+
+def finish(facts: dict[str, Any]) -> None:
+    """Print the figure, or save it under the name that follows ``--save``."""
+    if "--save" in sys.argv:
+        save(sys.argv[sys.argv.index("--save") + 1], facts)
+    else:
+        print(json.dumps(facts, indent=1))

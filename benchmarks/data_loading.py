@@ -4,7 +4,7 @@ Both run in one process, step by step in turns, on EfficientNet-Lite0 at 224 wit
 (augmentation on). The bare step repeats on one fixed batch already in memory; medians of the
 steps are compared.
 
-    python benchmarks/data_loading.py [--images 128] [--rounds 3]
+    python benchmarks/data_loading.py [--images 128] [--rounds 3] [--save data-loading]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from common import finish, positional
 
 from bedside import artefact, codec, registry
 from bedside.augment import Batches, ultrasound
@@ -43,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parse_args(positional())
     recipe, config = TrainConfig(), ModelConfig("efficientnet_lite0")
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(0)
@@ -77,8 +78,9 @@ def main() -> None:
                 real.append(recipe.batch_size / (time.perf_counter() - middle))
         store.__exit__(None, None, None)
     ratio = statistics.median(real) / statistics.median(bare)
-    print(f"bare step {statistics.median(bare):.1f} images/s, "
-          f"training loop {statistics.median(real):.1f} images/s, ratio {ratio:.3f}")
+    finish({"what": "images a second, training loop over bare model step, EfficientNet-Lite0 at 224",
+            "bare": round(statistics.median(bare), 2), "loop": round(statistics.median(real), 2),
+            "ratio": round(ratio, 3), "goal": 0.95})
 
 
 if __name__ == "__main__":

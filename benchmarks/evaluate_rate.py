@@ -7,13 +7,12 @@ EfficientNet-Lite0 at 224 (random weights) on random images; the two take turns.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from common import save
+from common import finish
 
 from bedside import artefact, codec, rundir
 from bedside.evaluate import run_worker
@@ -83,10 +82,7 @@ def main() -> None:
              "bare": round(float(np.median([b for _, b in rates])), 1),
              "ratio_median": round(float(np.median(ratios)), 3),
              "ratios": [round(r, 3) for r in ratios], "goal": 0.90}
-    if "--save" in sys.argv:
-        save("evaluate-rate", facts)
-    else:
-        print(facts)
+    finish(facts)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A folder of many images: listed, grouped and split in how much memory and time?
 
-``python benchmarks/large_folder.py [IMAGES]`` (100,000 by default) writes tiny PNGs of noise
+``python benchmarks/large_folder.py [IMAGES] [--save large-folder]`` (100,000 by default) writes tiny PNGs of noise
 into a temporary folder, one in fifty a near duplicate, and runs the data stage in a process of
 its own. Prints one JSON document with the peak memory of that process and its children.
 """
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import finish, positional
 from PIL import Image
 
 LIMIT_BYTES = 1 << 30
@@ -52,7 +53,8 @@ def write(root: Path, images: int) -> int:
 
 
 def main() -> None:
-    images = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    words = positional()
+    images = int(words[0]) if words else 100_000
     with tempfile.TemporaryDirectory() as scratch:
         twins = write(Path(scratch) / "set", images)
         start = time.perf_counter()
@@ -63,9 +65,9 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     facts = json.loads(done.stdout)
     expected = images - twins
-    print(json.dumps({**facts, "expected_groups": expected, "seconds": round(seconds, 1),
-                      "peak_memory_bytes": peak, "limit_bytes": LIMIT_BYTES,
-                      "reached": peak <= LIMIT_BYTES and facts["groups"] == expected}, indent=1))
+    finish({"what": "listing, grouping and splitting a folder of many images", "images": images,
+            **facts, "expected_groups": expected, "seconds": round(seconds, 1),
+            "peak_memory_bytes": peak, "goal_memory_bytes": LIMIT_BYTES})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Synthetic ultrasound images a second on one core, and where the time goes.
 
-    python benchmarks/phantom_rate.py [IMAGES]
+    python benchmarks/phantom_rate.py [IMAGES] [--save phantom-rate]
 
 CPU time of the process is measured, so that other work on the machine does not count. Exits
 with 1 below the 100 images/s that the README claims.
@@ -9,13 +9,14 @@ with 1 below the 100 images/s that the README claims.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 
 # One thread, whatever the libraries would like to take.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
+
+from common import finish, positional  # noqa: E402
 
 from bedside.data import phantom  # noqa: E402
 from bedside.types import PhantomConfig  # noqa: E402
@@ -45,7 +46,8 @@ def cpu_seconds(config: PhantomConfig) -> float:
 
 
 def main() -> int:
-    config = PhantomConfig(images=int(sys.argv[1]) if len(sys.argv) > 1 else 500)
+    words = positional()
+    config = PhantomConfig(images=int(words[0]) if words else 500)
     phantom.generate(config, 0, 0)  # tables and point-spread function are made once
     total = cpu_seconds(config)
     rate = config.images / total
@@ -54,12 +56,12 @@ def main() -> int:
                  "log_compress"):
         timed(name, spent)
     split_total = cpu_seconds(config)
-    print(f"{config.images} images of {config.height_px}×{config.width_px} on one core: "
-          f"{rate:.0f} images/s ({1e3 * total / config.images:.2f} ms each; "
-          f"claim {CLAIM_PER_S} images/s, ratio {rate / CLAIM_PER_S:.2f})")
     spent["rest"] = split_total - sum(spent.values())
-    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
-        print(f"  {name:18s} {1e3 * seconds / config.images:6.2f} ms {seconds / split_total:6.1%}")
+    finish({"what": "synthetic ultrasound images a second on one core (CPU time)",
+            "images": config.images, "size_px": [config.height_px, config.width_px],
+            "images_per_s": round(rate, 1), "goal_images_per_s": CLAIM_PER_S,
+            "ms_per_image": {n: round(1e3 * t / config.images, 3)
+                             for n, t in sorted(spent.items(), key=lambda item: -item[1])}})
     return 0 if rate >= CLAIM_PER_S else 1
 
 

@@ -1,24 +1,23 @@
 """Images a second from PNG files to the pixel store, and what threads gain over none.
 
-``python benchmarks/preprocess_rate.py [DATASET]``: BUSI beside the checkout, or synthetic
+``python benchmarks/preprocess_rate.py [DATASET] [--save preprocess-rate]``: BUSI beside the checkout, or synthetic
 images where it is absent. Both rates come from the same run over the same files.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from common import BUSI, finish, positional
 
 from bedside import rundir
 from bedside.data.cache import build_cache
 from bedside.data.stage import prepare
 from bedside.types import DataConfig, PhantomConfig, Preprocess, Study
 
-BUSI = Path(__file__).resolve().parents[2] / "shared" / "data" / "busi"
-REQUIRED = 150
+GOAL = 150
 
 
 def rate(run: Path, spec: Preprocess, workers: int) -> float:
@@ -28,7 +27,8 @@ def rate(run: Path, spec: Preprocess, workers: int) -> float:
 
 
 def main() -> None:
-    given = Path(sys.argv[1]) if len(sys.argv) > 1 else BUSI
+    words = positional()
+    given = Path(words[0]) if words else BUSI
     source = str(given) if given.is_dir() else "phantom"
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
@@ -37,11 +37,11 @@ def main() -> None:
         # Sizes differ by a pixel so that each is a store of its own; turns even out the machine.
         one = [rate(run, Preprocess(220 + i, 224), 1) for i in range(3)]
         two = [rate(run, Preprocess(224 + i, 224), 2) for i in range(3)]
-    print(json.dumps({
+    finish({
+        "what": "PNG files to the pixel store, images a second",
         "source": "busi" if source != "phantom" else source,
         "images_per_s": {"one thread": round(max(one), 1), "two threads": round(max(two), 1)},
-        "ratio": round(max(two) / max(one), 2), "required_images_per_s": REQUIRED,
-        "reached": max(two) >= REQUIRED}, indent=1))
+        "ratio": round(max(two) / max(one), 2), "goal_images_per_s": GOAL})
 
 
 if __name__ == "__main__":

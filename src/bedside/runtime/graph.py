@@ -130,7 +130,7 @@ def dequantize(values: npt.NDArray[Any], quantization: Quantization | None
     return real.astype(np.float32)
 
 
-_COMPONENT = re.compile(r"^(?:\w+\.)*[A-Za-z0-9]+?_(.+)$")
+_COMPONENT = re.compile(r"^[A-Za-z0-9]+?_(.+)$")
 
 
 def layer_name(tensor_name: str) -> str:
@@ -142,7 +142,7 @@ def layer_name(tensor_name: str) -> str:
     if not parts:
         return tensor_name
     best = next((p for p in parts if "conv" in p.rsplit("/", 1)[-1].lower()), parts[-1])
-    found = (_COMPONENT.match(piece) for piece in best.split("/"))
+    found = (_COMPONENT.match(piece.rsplit(".", 1)[-1]) for piece in best.split("/"))
     return ".".join(m.group(1) for m in found if m) or tensor_name
 
 
