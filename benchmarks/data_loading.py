@@ -78,7 +78,7 @@ def main() -> None:
                 real.append(recipe.batch_size / (time.perf_counter() - middle))
         store.__exit__(None, None, None)
     ratio = statistics.median(real) / statistics.median(bare)
-    finish({"what": "images a second, training loop over bare model step, EfficientNet-Lite0 at 224",
+    finish({"what": "images a second, training loop over bare step, EfficientNet-Lite0 at 224",
             "bare": round(statistics.median(bare), 2), "loop": round(statistics.median(real), 2),
             "ratio": round(ratio, 3), "goal": 0.95})
 

@@ -132,8 +132,9 @@ def writing(folder: Path, stage: str, key: str, *, resume: bool = False,
         folder: where the results go.
         stage: the stage's name in the manifest.
         key: from :func:`stage_key`.
-        resume: keep what an interrupted attempt with the same key left in the scratch folder
-            (checkpoints); the stage removes what it does not want published.
+        resume: keep what an interrupted attempt with the same key left in the scratch folder.
+            Names that begin with a dot (checkpoints) are never published; they go with the
+            scratch folder once the manifest stands, so a kill in between loses none of them.
         facts: short facts to keep in the manifest (versions).
 
     On an exception the scratch folder stays only when ``resume``; published results stay as
@@ -149,7 +150,6 @@ def writing(folder: Path, stage: str, key: str, *, resume: bool = False,
     try:
         with disk_errors(folder):
             yield scratch
-            key_file.unlink(missing_ok=True)
             _publish(folder, stage, StageRecord(key, facts=facts or {}), scratch)
     except BaseException:
         if not resume:
@@ -162,7 +162,8 @@ def _text_or_none(path: Path) -> str | None:
 
 
 def _publish(folder: Path, stage: str, entry: StageRecord, scratch: Path) -> None:
-    files = sorted(p for p in scratch.rglob("*") if p.is_file())
+    files = sorted(p for p in scratch.rglob("*")
+                   if p.is_file() and not p.relative_to(scratch).parts[0].startswith("."))
     records = {}
     for path in files:
         _fsync(path)

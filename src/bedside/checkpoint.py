@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from bedside.models.weights import weights_bytes
 from bedside.types import TrainConfig
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = ".checkpoint.safetensors"  # a dot: never published
 _FACTS = "state"
 
 
@@ -175,7 +175,7 @@ def load_checkpoint(path: Path, state: State) -> bool:
 
 def best_file(epoch: int) -> str:
     """The name of the best weights so far, of the epoch they are from."""
-    return f"best-{epoch:05d}.safetensors"
+    return f".best-{epoch:05d}.safetensors"
 
 
 def keep(scratch: Path, state: State, improved: bool) -> None:
@@ -183,6 +183,6 @@ def keep(scratch: Path, state: State, improved: bool) -> None:
     if improved:
         write_atomic(scratch / best_file(state.epoch), weights_bytes(state.weights()))
     save_checkpoint(scratch / CHECKPOINT, state)
-    for old in scratch.glob("best-*.safetensors"):
+    for old in scratch.glob(".best-*.safetensors"):
         if old.name != best_file(state.best_epoch):
             old.unlink()

@@ -199,7 +199,7 @@ def _not_finite(job: Job, fault: str) -> NotFinite:
 def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
     """Train to the end or to early stopping, from the checkpoint in ``scratch`` if there is one.
 
-    Leaves ``best.safetensors`` in ``scratch``; without a scratch folder nothing is written.
+    Leaves the best weights in ``scratch``; without a scratch folder nothing is written.
 
     Raises:
         NotFinite: a training or validation loss that is not finite.
@@ -287,14 +287,9 @@ def _validate(job: Job, state: State, train_loss: float, rate: float, weights: T
 
 
 def _finish(scratch: Path, state: State, spec: ModelSpec) -> None:
-    """The files to publish; the checkpoint goes last, so that a kill before loses nothing."""
-    best = scratch / best_file(state.best_epoch)
-    shutil.copyfile(best, scratch / rundir.WEIGHTS)
+    """The files to publish, beside the checkpoint that made them."""
+    shutil.copyfile(scratch / best_file(state.best_epoch), scratch / rundir.WEIGHTS)
     artefact.write_text(scratch / rundir.SPEC, codec.to_json(spec))
     artefact.write_text(scratch / rundir.HISTORY, "\n".join([_COLUMNS, *state.rows, ""]))
     timings = [f"{i},{s:.3f}" for i, s in enumerate(state.seconds, 1)]
     artefact.write_text(scratch / TIMINGS, "\n".join(["epoch,seconds", *timings, ""]))
-    (scratch / CHECKPOINT).unlink()
-    best.unlink()
-    for leftover in scratch.glob(".*.part"):
-        leftover.unlink()

@@ -120,6 +120,25 @@ def test_killed_between_any_two_steps_never_shows_half(tmp_path):
     assert step > 10
 
 
+def test_dot_files_are_kept_until_the_manifest_stands(tmp_path, monkeypatch):
+    """A kill between publishing and the manifest must not cost a training its checkpoint."""
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(artefact, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt), \
+            artefact.writing(tmp_path, "train", "k", resume=True) as scratch:
+        (scratch / ".checkpoint").write_text("state")
+        (scratch / "weights").write_text("w")
+    monkeypatch.undo()
+    assert not artefact.finished(tmp_path, "train")
+    with artefact.writing(tmp_path, "train", "k", resume=True) as scratch:
+        assert (scratch / ".checkpoint").read_text() == "state"
+        (scratch / "weights").write_text("w")
+    assert list(artefact.check(tmp_path, "train").files) == ["weights"]
+    assert not scratch.exists()
+
+
 def _resume_and_check(folder):
     with artefact.writing(folder, "stage", "new") as scratch:
         (scratch / "a.txt").write_text("new a")
