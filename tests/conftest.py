@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny import write_tiny_data, write_untrained
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -21,63 +22,6 @@ def busi() -> Path:
     if not folder.is_dir():
         pytest.skip("the BUSI images are not beside this checkout (shared/data/busi)")
     return folder
-
-
-def write_tiny_data(run: Path, px: int = 32, count: int = 40, seed: int = 0) -> None:
-    """Data and cache of a run without images on disk: bright and dark discs in noise."""
-    import numpy as np
-
-    from bedside import artefact, codec, rundir
-    from bedside.types import Case, Preprocess, Task
-
-    rng = np.random.default_rng(seed)
-    task = Task(("benign", "malignant"), "malignant")
-    parts = ["train"] * (count // 2) + ["val"] * (count // 4) + ["test"] * (count - 3 * count // 4)
-    cases, planes = [], []
-    rows, columns = np.mgrid[:px, :px]
-    for i, split in enumerate(parts):
-        label = task.classes[i % 2]
-        y, x = rng.uniform(0.3, 0.7, 2) * px
-        disc = (rows - y) ** 2 + (columns - x) ** 2 < (px / 5) ** 2
-        plane = rng.normal(120, 25, (px, px)) + disc * (60 if i % 2 else -60)
-        planes.append(np.clip(plane, 0, 255).astype(np.uint8)[..., None])
-        cases.append(Case(f"c{i:04d}", f"{label}/{i}.png", label, None, f"g{i}", split, px, px,
-                          f"{i:064x}"))
-    with artefact.writing(rundir.data_dir(run), "data", "tiny") as scratch:
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
-        artefact.write_text(scratch / rundir.TASK, codec.to_json(task))
-    preprocess = Preprocess(height_px=px, width_px=px)
-    with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "tiny") as scratch:
-        (scratch / "pixels.bin").write_bytes(b"".join(p.tobytes() for p in planes))
-        artefact.write_text(scratch / "index.json", codec.to_json({
-            "preprocess": preprocess, "dtype": "uint8", "ids": [c.id for c in cases]}))
-
-
-def write_untrained(run: Path, config, seed: int = 0) -> str:
-    """Publish seeded random weights as if ``train`` had finished; returns the model's id."""
-    import torch
-    from safetensors.torch import save_file
-
-    from bedside import artefact, codec, registry, rundir
-    from bedside.models import MODELS, preprocess_of
-    from bedside.types import ModelSpec
-
-    torch.manual_seed(seed)
-    model_id = config.id or config.name
-    task = rundir.task(run)
-    module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes)).train()
-    with torch.no_grad(), rundir.pixel_store(run, preprocess_of(config)) as store:
-        # Batch norm statistics of real images, so that activations have real ranges.
-        batch = torch.cat([torch.from_numpy(store.tensor(i)) for i in store.ids[:16]])
-        for _ in range(10):
-            module(batch)
-    with artefact.writing(rundir.model_dir(run, model_id), "train", f"seed{seed}") as scratch:
-        save_file({k: v.contiguous() for k, v in module.state_dict().items()},
-                  scratch / rundir.WEIGHTS)
-        artefact.write_text(scratch / rundir.HISTORY, "epoch,train_loss\n1,0.5\n")
-        artefact.write_text(scratch / rundir.SPEC, codec.to_json(ModelSpec(
-            model_id, config.name, preprocess_of(config), task, config)))
-    return model_id
 
 
 @pytest.fixture(scope="session")
