@@ -22,10 +22,10 @@ from bedside.types import DataConfig, ModelConfig, Study
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
-    "vgg16": ModelConfig("vgg16", image_px=96, epochs=12, batch_size=16, learning_rate=3e-4),
-    "googlenet": ModelConfig("googlenet", image_px=128, epochs=40, batch_size=16,
+    "vgg16": ModelConfig("vgg16", image_px=96, epochs=10, batch_size=16, learning_rate=3e-4),
+    "googlenet": ModelConfig("googlenet", image_px=96, epochs=30, batch_size=16,
                              learning_rate=1e-3),
-    "resnet34": ModelConfig("resnet34", image_px=128, epochs=40, batch_size=16,
+    "resnet34": ModelConfig("resnet34", image_px=96, epochs=30, batch_size=16,
                             learning_rate=1e-3),
 }
 GOALS = {"efficientnet_lite0": None, "vgg16": None, "googlenet": 0.80, "resnet34": 0.80}

@@ -1,0 +1,95 @@
+"""The report in real headless Chromium: offline, quiet, readable on a laptop and a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from report_fixture import PAYLOADS, Names, make_run
+
+from bedside.report.build import build_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_report(make_run(tmp_path_factory.mktemp("report")))
+
+
+def _open(browser: Browser, page_file: Path, width: int) -> tuple[Page, list[str], list[str]]:
+    """The page, what the console and dialogs said, and every request but the page itself."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, offline=True)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda m: said.append(m.text))
+    page.on("pageerror", lambda e: said.append(str(e)))
+    page.on("dialog", lambda d: (said.append(f"dialog {d.message}"), d.dismiss()))
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto(page_file.as_uri())
+    rest = [u for u in asked if u != page_file.as_uri() and not u.startswith("data:")]
+    return page, said, rest
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_page_opens_offline_without_a_word_and_fits(browser, report, width):
+    page, said, asked = _open(browser, report, width)
+    assert said == []
+    assert asked == []
+    assert "malignant" in page.inner_text("h1")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0, f"the page is {overflow} px wider than the window"
+    broken = page.evaluate("[...document.images].filter(i => i.naturalWidth === 0).length")
+    assert broken == 0
+    page.close()
+
+
+def test_every_section_of_the_menu_can_be_reached(browser, report):
+    page, _, _ = _open(browser, report, 1280)
+    links = page.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))")
+    assert len(links) >= 5
+    for link in links:
+        assert page.locator(link).count() == 1
+    page.close()
+
+
+def test_hostile_names_do_not_fire(browser, tmp_path):
+    """40 payloads as class and machine names, eight pages of five."""
+    fired: list[str] = []
+    for start in range(0, len(PAYLOADS), 5):
+        five = [p for p in PAYLOADS[start:start + 5] if "\x00" not in p]
+        classes = tuple(f"{p} {i}" for i, p in enumerate(five))
+        names = Names(classes=classes, reason=five[0], machine=five[-1])
+        page, said, asked = _open(browser, build_report(make_run(tmp_path / str(start), names)),
+                                  1280)
+        fired += said + asked
+        page.close()
+    assert fired == []
+
+
+def test_it_prints_with_every_detail_open(browser, report, tmp_path):
+    page, _, _ = _open(browser, report, 1280)
+    page.emulate_media(media="print")
+    page.pdf(path=tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+    assert page.evaluate("[...document.querySelectorAll('details')].every(d => d.open "
+                         "|| d.scrollHeight > 0)")
+    page.close()
