@@ -1,8 +1,8 @@
 """A folder of many images: listed, grouped and split in how much memory and time?
 
 ``python benchmarks/large_folder.py [IMAGES] [--save large-folder]`` (100,000 by default)
-writes tiny PNGs of noise into a temporary folder, one in fifty a near duplicate, and runs the data stage in a process of
-its own. Prints one JSON document with the peak memory of that process and its children.
+writes tiny PNGs of noise into a temporary folder, one in fifty a near duplicate, and runs the
+data stage in a process of its own. Prints one JSON document with the peak memory of that process and its children.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Images a second from PNG files to the pixel store, and what threads gain over none.
 
 ``python benchmarks/preprocess_rate.py [DATASET] [--save preprocess-rate]``: BUSI beside the
-checkout, or synthetic images where it is absent. Both rates come from the same run over the same files.
+checkout, or synthetic images where it is absent. Both rates come from the same run over the
+same files.
 """
 
 from __future__ import annotations

@@ -1,0 +1,69 @@
+"""Write the table of docs/proof/README.md from the figures that are there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from common import PROOF
+
+MARK = "<!-- table -->"
+Facts = dict[str, Any]
+
+
+def _training(f: Facts) -> tuple[str, str]:
+    goal = f"AUC {f['goal_val_auroc']}" if f["goal_val_auroc"] else (
+        "20 min" if f["network"] == "efficientnet_lite0" else "10 epochs at full width")
+    return (f"validation AUC {f['best_val_auroc']:.3f} (best of {f['epochs']} epochs at "
+            f"{f['image_px']} px, n = {f['images']['val']}), {f['minutes']} min"), goal
+
+
+def _folds(f: Facts) -> tuple[str, str]:
+    one = f["float32"]["auroc"]
+    eight = f["int8"]["auroc"]
+    return (f"out-of-fold AUC {one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}], n = "
+            f"{one['n']}; INT8 {eight['value']:.3f}; labels flipped by INT8: "
+            f"{f['labels_flipped_by_int8']}"), f"AUC {f['float32']['goal_auroc']}"
+
+
+def _demo(f: Facts) -> tuple[str, str]:
+    return (f"{f['minutes']} min, {f['peak_memory_bytes'] / 1e9:.2f} GB, {len(f['rows'])} variants",
+            f"{f['goal_minutes']} min, {f['goal_memory_bytes'] / 1e9:.0f} GB")
+
+
+READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
+    "training-": _training,
+    "folds": _folds,
+    "demo": _demo,
+    "phantom-rate": lambda f: (f"{f['images_per_s']} images/s", f"{f['goal_images_per_s']}"),
+    "preprocess-rate": lambda f: (f"{f['images_per_s']['two threads']} images/s on two cores",
+                                  f"{f['goal_images_per_s']}"),
+    "evaluate-rate": lambda f: (f"ratio {f['ratio_median']}", f"{f['goal']}"),
+    "data-loading": lambda f: (f"ratio {f['ratio']}", f"{f['goal']}"),
+    "large-folder": lambda f: (f"{f['images']} images, {f['peak_memory_bytes'] / 1e6:.0f} MB, "
+                               f"{f['seconds']} s", f"{f['goal_memory_bytes'] / 1e6:.0f} MB"),
+    "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
+}
+
+
+def rows() -> list[str]:
+    """One line a figure."""
+    lines = ["| figure | what | found | goal |", "|---|---|---|---|"]
+    for path in sorted(PROOF.glob("*.json")):
+        facts = json.loads(path.read_text())
+        reader = next((READ[k] for k in READ if path.stem.startswith(k)), None)
+        found, goal = reader(facts) if reader else ("see the file", "")
+        lines.append(f"| [{path.stem}]({path.name}) | {facts['what']} | {found} | {goal} |")
+    return lines
+
+
+def main() -> None:
+    """Replace what stands below the mark."""
+    page = PROOF / "README.md"
+    text = page.read_text().partition(MARK)[0].rstrip()
+    page.write_text(f"{text}\n\n{MARK}\n\n" + "\n".join(rows()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
