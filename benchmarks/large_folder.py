@@ -2,7 +2,7 @@
 
 ``python benchmarks/large_folder.py [IMAGES] [--save large-folder]`` (100,000 by default)
 writes tiny PNGs of noise into a temporary folder, one in fifty a near duplicate, and runs the
-data stage in a process of its own. Prints one JSON document with the peak memory of that process and its children.
+data stage in a process of its own. Prints one JSON document with the peak memory of that process.
 """
 
 from __future__ import annotations
