@@ -156,3 +156,24 @@ def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, mo
     assert reason in bad.reason
     assert bad.latency_ms is None
     assert bad.metrics == {}
+
+
+def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
+    from bedside.runtime.worker import Job
+
+    folder = rundir.variant_dir(run, VARIANTS[0])
+    preprocess = rundir.model_spec(run, "resnet34").preprocess
+    with rundir.pixel_store(run, preprocess) as store:
+        ids = store.ids
+    peaks = []
+    for count in (40, 8000):
+        job = Job("predict", "bedside.runtime.litert:LiteRTModel", str(folder / "model.tflite"),
+                  artefact.sha256_file(folder / "model.tflite"), 2,
+                  str(rundir.cache_dir(run, preprocess)),
+                  tuple(ids[i % len(ids)] for i in range(count)), str(tmp_path / "r.json"))
+        result = stage.run_worker(job, tmp_path)
+        assert result.fault is None
+        assert np.load(tmp_path / "r.json.npy").shape == (count, 2)
+        peaks.append(result.peak_memory_bytes)
+    # 8,000 images of this size are 8 MB as bytes and 33 MB as tensors; ids and logits are 1 MB.
+    assert peaks[1] - peaks[0] < 6e6
