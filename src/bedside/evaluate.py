@@ -223,6 +223,7 @@ def _publish(run: Path, cell: Cell, config: EvaluateConfig, fault: str | None,
         peak_memory_bytes=peak if fault is None else None,
         delegated_fraction=cell.build.delegated_fraction,
         build=rundir.cell_name(cell.build.variant, cell.build.target),
+        variant_sha256=cell.variant.sha256,
         predictions=rundir.PREDICTIONS if fault is None else None, metrics=found,
         machine=machine())
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:

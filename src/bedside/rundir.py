@@ -186,15 +186,28 @@ def _finished_in(folder: Path, stage: str) -> list[Path]:
             if not p.name.startswith(".") and p.is_dir() and artefact.finished(p, stage)]
 
 
+def _belongs(run: Path, spec: ModelSpec) -> bool:
+    """Whether the run's configuration still names a model that lies in its folder."""
+    if not study_file(run).is_file():
+        return True
+    config = study(run)
+    if spec.origin == "external":
+        return config.float_model is not None
+    return spec.id in {m.id or m.name for m in config.models}
+
+
 def model_specs(run: Path) -> tuple[ModelSpec, ...]:
-    """Every model that has been converted."""
-    return tuple(model_spec(run, p.name) for p in _finished_in(run / "models", "convert"))
+    """Every converted model that the run's configuration names."""
+    found = (model_spec(run, p.name) for p in _finished_in(run / "models", "convert"))
+    return tuple(s for s in found if _belongs(run, s))
 
 
 def variants(run: Path) -> tuple[Variant, ...]:
-    """Every finished variant, by id."""
-    return tuple(codec.read_json(Variant, p / VARIANT)
-                 for p in _finished_in(run / "variants", "quantize"))
+    """Every finished variant of those models, by id."""
+    models = {s.id for s in model_specs(run)}
+    found = (codec.read_json(Variant, p / VARIANT)
+             for p in _finished_in(run / "variants", "quantize"))
+    return tuple(v for v in found if v.model in models)
 
 
 def builds(run: Path) -> tuple[Build, ...]:
@@ -204,9 +217,15 @@ def builds(run: Path) -> tuple[Build, ...]:
 
 
 def measurements(run: Path) -> tuple[Measurement, ...]:
-    """Every finished measurement, by cell name."""
-    return tuple(codec.read_json(Measurement, p / MEASUREMENT)
-                 for p in _finished_in(run / "measurements", "evaluate"))
+    """Every finished measurement of a variant as it stands now, by cell name.
+
+    A measurement of what a variant was before it was made anew is history, not a result.
+    """
+    current = {v.id: v.sha256 for v in variants(run)}
+    found = (codec.read_json(Measurement, p / MEASUREMENT)
+             for p in _finished_in(run / "measurements", "evaluate"))
+    return tuple(m for m in found if m.variant in current
+                 and m.variant_sha256 in (None, current[m.variant]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

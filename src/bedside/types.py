@@ -68,6 +68,22 @@ class Preprocess:
     std: tuple[float, ...] = (1.0,)
 
 
+@dataclass(frozen=True, slots=True)
+class DeidConfig:
+    """How a folder is de-identified.
+
+    ``options`` of the profile: ``modified-dates``, ``retain-device``. ``pixels``: ``check``
+    quarantines every image that no search for text has cleared, ``unchecked`` passes it.
+    ``keep_names`` are folder names that stay, ``keep_columns`` columns of a CSV besides those
+    that bedside reads.
+    """
+
+    options: tuple[str, ...] = ()
+    pixels: Literal["check", "unchecked"] = "check"
+    keep_names: tuple[str, ...] = ("benign", "malignant", "normal", "train", "val", "test")
+    keep_columns: tuple[str, ...] = ()
+
+
 # ------------------------------------------------------------------ study configuration
 
 
@@ -84,7 +100,12 @@ class PhantomConfig:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Where the images come from and how they become cases of a task."""
+    """Where the images come from and how they become cases of a task.
+
+    ``frames``: which frames of a multi-frame DICOM file become cases (``middle`` is frame
+    (n + 1) // 2 of n, counted from 1). ``label_tag``: the DICOM element whose value is the
+    label, as a keyword or ``(gggg,eeee)``; without it folders or a CSV give the labels.
+    """
 
     source: str = "phantom"
     exclude: tuple[str, ...] = ()
@@ -95,6 +116,8 @@ class DataConfig:
     proportions: tuple[int, int, int] = (1000, 200, 200)
     regroup: bool = False
     skip_bad: bool = False
+    frames: Literal["first", "middle", "all"] = "middle"
+    label_tag: str | None = None
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
 
 
@@ -312,6 +335,7 @@ class Measurement:
     peak_memory_bytes: int | None = None
     delegated_fraction: float | None = None
     build: str | None = None
+    variant_sha256: str | None = None
     predictions: str | None = None
     metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)

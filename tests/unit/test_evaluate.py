@@ -177,3 +177,24 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
         peaks.append(result.peak_memory_bytes)
     # 8,000 images of this size are 8 MB as bytes and 33 MB as tensors; ids and logits are 1 MB.
     assert peaks[1] - peaks[0] < 6e6
+
+
+def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path):
+    """Another training under the same name must not be shown with the old one's numbers."""
+    del measured
+    from dataclasses import replace
+
+    from bedside import codec
+    from bedside.types import Variant
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    assert VARIANTS[0] in {m.variant for m in rundir.measurements(copy)}
+    folder = rundir.variant_dir(copy, VARIANTS[0])
+    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    with artefact.writing(folder, "quantize", "anew") as scratch:
+        (scratch / "model.tflite").write_bytes((folder / "model.tflite").read_bytes())
+        artefact.write_text(scratch / rundir.VARIANT, codec.to_json(
+            replace(variant, sha256="0" * 64)))
+    assert VARIANTS[0] not in {m.variant for m in rundir.measurements(copy)}
+    assert VARIANTS[1] in {m.variant for m in rundir.measurements(copy)}
