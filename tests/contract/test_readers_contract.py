@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from data_fixture import folder, npz
+from dicom_fixture import folder as dicom_folder
 
 from bedside import registry
 from bedside.data.readers import READERS, detect
@@ -25,6 +26,8 @@ def sample(name: str, root: Path) -> Path:
         return root / "set"
     if name == "npz":
         return npz(root / "x.npz")
+    if name == "dicom":
+        return dicom_folder(root / "set")
     pytest.fail(f"add a sample data set for the reader {name!r} here")
 
 

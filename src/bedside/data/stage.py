@@ -133,7 +133,7 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         name = readers.detect(path)
         source = Source(name, "")
     reader = registry.lookup(readers.READERS, name, "reader")
-    listing: Listing = reader(path, config.class_names)
+    listing: Listing = reader(path, config.class_names, **readers.options_of(name, config))
     return listing, source if source.root else Source(name, str(listing.root))
 
 

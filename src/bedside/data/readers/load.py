@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bedside.data.readers import dicom_file
+from bedside.data.readers.dicom_walk import is_dicom
 from bedside.data.readers.npz import NpzImages
 from bedside.errors import BadInput
-from bedside.runtime.preprocess import Pixels, decode
+from bedside.runtime.preprocess import SUFFIXES, Pixels, decode
 
 _MEMBER = re.compile(r"^(\w+)\[(\d+)\]$")
 
@@ -26,8 +28,18 @@ def _archive(path: Path, stamp: tuple[int, int]) -> NpzImages:
 def bytes_of(root: Path, file: str) -> bytes:
     """A case's content: the file's bytes, or the array's of an ``.npz``. For hashing."""
     if root.is_dir():
-        return (root / file).read_bytes()
+        return stored_path(root, file).read_bytes()
     return np.ascontiguousarray(_stored(root, file)).tobytes()
+
+
+def stored_path(root: Path, file: str) -> Path:
+    """The file of a folder that a case lies in: its own, or the one of many frames."""
+    return root / dicom_file.stored_file(root, file)[0]
+
+
+def frame_of(root: Path, file: str) -> int | None:
+    """The frame that a case's name asks for, counted from 1, or None."""
+    return dicom_file.stored_file(root, file)[1] if root.is_dir() else None
 
 
 def _stored(root: Path, file: str) -> Pixels:
@@ -44,16 +56,20 @@ def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
 
     Args:
         root: the listing's root (a folder, or an ``.npz``).
-        file: the case's file (``benign/1.png``, or ``train_images[12]``).
+        file: the case's file (``benign/1.png``, ``train_images[12]``, ``cine.dcm/frame-0012``).
         channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB.
 
     Returns:
         (H, W) for one channel, (H, W, 3) for three; uint8 or uint16.
 
     Raises:
-        BadInput: unreadable, see :func:`bedside.runtime.preprocess.decode`.
+        BadInput: unreadable, see :func:`bedside.runtime.preprocess.decode` and
+            :func:`bedside.data.readers.dicom_file.read_file`.
     """
     if root.is_dir():
+        path = stored_path(root, file)
+        if path.suffix.lower() not in SUFFIXES and is_dicom(path):
+            return dicom_file.pixels(root, file, channels)
         return decode(root / file, channels)
     pixels = _stored(root, file)
     if pixels.ndim == 2:

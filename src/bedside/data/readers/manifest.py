@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +21,12 @@ from bedside.data.readers.base import (
     no_class_names,
     relative_name,
 )
+from bedside.data.readers.dicom import of_table
+from bedside.data.readers.dicom_file import Frames, stored_file
+from bedside.data.readers.dicom_walk import is_dicom
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
+from bedside.runtime.preprocess import SUFFIXES
 from bedside.types import Split
 
 REQUIRED = ("file", "label")
@@ -31,11 +36,12 @@ MASK_SEPARATOR = "|"
 _Row = tuple[str, dict[str, str]]
 
 
-def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
+def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "middle") -> Listing:
     """List the images of a CSV file, or of a folder with a ``manifest.csv``.
 
     Paths are relative to the folder that the CSV lies in. Several masks of one image are
-    joined by ``|``.
+    joined by ``|``. A file may be DICOM that ``bedside import`` wrote, or one of its frames
+    (``cine.dcm/frame-0012``); ``frames`` says which frames a bare name stands for.
 
     Raises:
         BadInput: a missing column, label or file, a file named twice, a path outside the
@@ -46,18 +52,36 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
     root = table.parent.resolve()
     rows, notes = read_table(table, REQUIRED, OPTIONAL)
     seen: dict[str, str] = {}
-    cases = []
+    cases: list[RawCase] = []
+    dicom: list[tuple[int, str]] = []
     for where, row in rows:
         name = relative_name(row["file"], where)
         if name in seen:
             raise BadInput(f"{name!r} is listed twice (first at {seen[name]})", where=where,
                            remedy="Keep one line an image.")
         seen[name] = where.rpartition(": ")[2]
-        file_inside(root, name, where)
-        cases.append(_case(root, name, row, where))
+        path = file_inside(root, stored_file(root, name)[0], where)
+        case = _case(root, name, row, where)
+        if path.suffix.lower() not in SUFFIXES and is_dicom(path):
+            dicom.append((len(cases), where))
+        cases.append(case)
     if not cases:
         raise BadInput("no image is listed", where=table, remedy="Add one line an image.")
+    if dicom:
+        cases = _with_dicom(root, source, cases, dicom, frames)
     return Listing(root, tuple(cases), (), notes)
+
+
+def _with_dicom(root: Path, source: Path, cases: list[RawCase], dicom: list[tuple[int, str]],
+                frames: Frames) -> list[RawCase]:
+    found = of_table(root, source, [(where, cases[i]) for i, where in dicom], frames)
+    by_row = dict(zip((i for i, _ in dicom), found, strict=True))
+    every = [c for i, case in enumerate(cases) for c in by_row.get(i, [case])]
+    for file, count in Counter(c.file for c in every).items():
+        if count > 1:
+            raise BadInput(f"{file!r} is listed twice, as a frame and as its file", where=source,
+                           remedy="Keep one line an image.")
+    return every
 
 
 def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:

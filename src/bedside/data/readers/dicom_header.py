@@ -1,0 +1,299 @@
+"""What a DICOM header says, read with caps before anything is decoded.
+
+These functions parse untrusted bytes: call them in a worker (:mod:`bedside.data.readers.sandbox`),
+as :mod:`bedside.data.readers.dicom` does. pydicom is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bedside import codec
+from bedside.data.readers.dicom_regions import Region, regions_of
+from bedside.errors import BadInput
+from bedside.registry import did_you_mean
+from bedside.runtime.preprocess import MAX_PIXELS
+
+MAX_FILE_BYTES = 512 << 20
+MAX_FRAMES = 20_000
+# A deflated file may grow to the first size whatever its ratio, to the second at most.
+_INFLATED_FREE_BYTES = 32 << 20
+_INFLATED_MAX_BYTES = 192 << 20
+_INFLATED_MAX_RATIO = 100
+_BLOCK_BYTES = 1 << 20
+
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+IMPLICIT, EXPLICIT, BIG_ENDIAN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1",
+                                  "1.2.840.10008.1.2.2")
+NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED)
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT",
+          "YBR_RCT")
+PALETTE = "PALETTE COLOR"
+
+FACTS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "PatientID", "IssuerOfPatientID",
+          "Modality", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+          "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
+          "SequenceOfUltrasoundRegions")
+_UID = re.compile(r"^[0-9.]{1,64}$")
+_WORD = re.compile(r"^[A-Z0-9_ ]{1,16}$")
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFacts:
+    """What the reader takes from a header. Nothing here names a patient.
+
+    ``patient``, ``study`` and ``instance`` are keyed pseudonyms of Patient ID (with its issuer),
+    Study and SOP Instance UID; None where the file has none. ``label`` is the value of the tag
+    that was asked for.
+    """
+
+    transfer_syntax: str
+    sop_class: str
+    modality: str
+    photometric: str
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    regions: tuple[Region, ...] = ()
+    patient: str | None = None
+    study: str | None = None
+    instance: str | None = None
+    label: str | None = None
+
+
+class NotAPicture(BadInput):
+    """A sound file that holds no picture: set aside, never an error."""
+
+
+def pseudonym(key: bytes, kind: str, *parts: str) -> str:
+    """A keyed name: the first 80 bits of HMAC-SHA256 (RFC 2104) in hex, after ``kind``'s initial.
+
+    Without the key nobody can go back, or try patient numbers until one fits.
+    """
+    text = "\0".join((kind, *parts)).encode("utf-8", "surrogatepass")
+    return kind[0] + hmac.new(key, text, hashlib.sha256).hexdigest()[:20]
+
+
+# ------------------------------------------------------------------ opening
+
+
+@contextmanager
+def opened(blob: bytes, path: str | None) -> Iterator[BinaryIO]:
+    """The file, or the bytes. Raises BadInput: unreadable, empty, too large."""
+    try:
+        with (Path(path).open("rb") if path is not None else io.BytesIO(blob)) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            if not size:
+                raise BadInput("the file is empty (0 bytes)")
+            if size > MAX_FILE_BYTES:
+                raise BadInput(f"more than {MAX_FILE_BYTES >> 20} MB")
+            yield stream
+    except OSError as error:
+        raise BadInput(f"cannot be read ({error.strerror})") from None
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether the first 132 bytes (or more) of a file are DICOM's, with or without preamble."""
+    if head[128:132] == b"DICM":
+        return True
+    # No preamble: the first element is of group 0002 or 0008, low, and short.
+    if head[:2] == b"\x00\x08" and head[4:6].isalpha():
+        return True
+    group, element = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    if len(head) < 8 or group not in (0x0002, 0x0008) or element > 0x0070:
+        return False
+    return head[4:6] in (b"UL", b"UI", b"CS", b"OB", b"SH", b"DA", b"SQ") or int.from_bytes(
+        head[4:8], "little") <= 64
+
+
+def read_header(stream: BinaryIO, keywords: tuple[str, ...] | None, pixels: bool = False) -> Any:
+    """A ``pydicom.Dataset`` up to the pixel data, with the inflated size capped first.
+
+    The stream is left at the pixel data element. ``ds.file_meta.TransferSyntaxUID`` is set,
+    guessed from the encoding where the file lacks it.
+
+    Args:
+        stream: a seekable file at its start.
+        keywords: the elements to keep; None keeps all.
+        pixels: read the pixel data too.
+
+    Raises:
+        BadInput: not DICOM, or a deflated file that grows out of proportion.
+        Exception: of many types, from pydicom, on damaged files.
+    """
+    import pydicom
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+
+    if not looks_like_dicom(stream.read(256)):
+        raise BadInput("not a DICOM file")
+    stream.seek(0)
+    read_preamble(stream, force=True)
+    syntax = str(_read_file_meta_info(stream).get("TransferSyntaxUID", "") or "")
+    if syntax == DEFLATED:
+        _check_inflated(stream)
+    stream.seek(0)
+    ds = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True,
+                         specific_tags=list(keywords) if keywords else None)
+    if not syntax:
+        implicit, little = ds.original_encoding
+        ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(
+            (IMPLICIT if implicit else EXPLICIT) if little else BIG_ENDIAN)
+    return ds
+
+
+def _check_inflated(stream: BinaryIO) -> None:
+    """Inflate in small blocks and count, keeping nothing."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    packed = total = 0
+    while block := stream.read(_BLOCK_BYTES):
+        packed += len(block)
+        while block:
+            total += len(inflate.decompress(block, _BLOCK_BYTES))
+            block = inflate.unconsumed_tail
+            if total > _INFLATED_MAX_BYTES or (
+                    total > _INFLATED_FREE_BYTES and total > packed * _INFLATED_MAX_RATIO):
+                raise BadInput(f"a deflated file that grows beyond {total >> 20} MB")
+
+
+# ------------------------------------------------------------------ facts
+
+
+def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
+    """Check a header against the caps and collect what the reader needs.
+
+    Raises:
+        BadInput: an index of an export, no picture, or sizes beyond the caps.
+    """
+    sop_class = str(ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or "")
+    if sop_class == DICOMDIR_CLASS:
+        raise NotAPicture("a DICOMDIR, the index of an export")
+    if "Rows" not in ds or "Columns" not in ds:
+        raise NotAPicture("no picture inside" + _class_name(sop_class))
+    rows, columns = _whole(ds, "Rows", 1, 65535), _whole(ds, "Columns", 1, 65535)
+    if rows * columns > MAX_PIXELS:
+        raise BadInput(f"more than {MAX_PIXELS // 1_000_000} megapixels ({columns} x {rows})")
+    frames = _whole(ds, "NumberOfFrames", 0, MAX_FRAMES, 1) or 1
+    samples = _whole(ds, "SamplesPerPixel", 1, 3, 1)
+    allocated = _whole(ds, "BitsAllocated", 1, 64)
+    stored = _whole(ds, "BitsStored", 1, allocated, allocated)
+    photometric = str(ds.get("PhotometricInterpretation") or "").strip().upper()
+    if photometric not in (*GREY, *COLOUR, PALETTE):
+        raise BadInput("an unknown photometric interpretation")
+    if samples != (3 if photometric in COLOUR else 1):
+        raise BadInput(f"{samples} samples a pixel do not fit {photometric}")
+    if allocated not in (1, 8, 16, 32) or (allocated > 16 and photometric not in COLOUR):
+        raise NotAPicture(f"{allocated}-bit values, not a picture")
+    syntax, modality = str(ds.file_meta.TransferSyntaxUID), str(ds.get("Modality") or "").strip()
+    return DicomFacts(
+        transfer_syntax=syntax if _UID.match(syntax) else "", photometric=photometric,
+        sop_class=sop_class if _UID.match(sop_class) else "",
+        modality=modality if _WORD.match(modality) else "", rows=rows, columns=columns,
+        frames=frames, samples=samples, bits_allocated=allocated, bits_stored=stored,
+        high_bit=_whole(ds, "HighBit", 0, allocated - 1, stored - 1),
+        signed=_whole(ds, "PixelRepresentation", 0, 1, 0) == 1, regions=regions_of(ds),
+        patient=_named(key, "patient", ds, "PatientID", "IssuerOfPatientID"),
+        study=_named(key, "study", ds, "StudyInstanceUID"),
+        instance=_named(key, "instance", ds, "SOPInstanceUID"),
+        label=_text(ds[label_tag].value) if label_tag is not None and label_tag in ds else None)
+
+
+def _class_name(uid: str) -> str:
+    from pydicom.uid import UID
+
+    # Only names of the standard's own list: a file's free text may name a patient.
+    return f" ({UID(uid).name})" if UID(uid).name != uid else ""
+
+
+def _whole(ds: Any, keyword: str, low: int, high: int, default: int | None = None) -> int:
+    value = ds.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise BadInput(f"{keyword} is missing")
+        return default
+    number = int(value)
+    if not low <= number <= high:
+        raise BadInput(f"{keyword} is {number if abs(number) < 1e12 else 'huge'}, outside "
+                       f"{low} to {high}")
+    return number
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, bytes):
+        return None
+    text = str(value).strip(" \0")
+    return text or None
+
+
+def _named(key: bytes, kind: str, ds: Any, *keywords: str) -> str | None:
+    parts = [_text(ds.get(k)) or "" for k in keywords]
+    return pseudonym(key, kind, *parts) if parts[0] else None
+
+
+# ------------------------------------------------------------------ what a worker is asked
+
+
+def header(blob: bytes, path: str | None = None, key: str = "", label_tag: int | None = None
+           ) -> tuple[Any, list[Any]]:
+    """For a worker: the :class:`DicomFacts` of a file, as plain data. ``key`` is in hex.
+
+    ``{"aside": reason}`` where the file is sound and holds no picture.
+    """
+    try:
+        with opened(blob, path) as stream:
+            return codec.encode(_header(stream, bytes.fromhex(key), label_tag)), []
+    except NotAPicture as error:
+        return {"aside": error.fault}, []
+
+
+def _header(stream: BinaryIO, key: bytes, label_tag: int | None) -> DicomFacts:
+    keywords: tuple[Any, ...] = (*FACTS, label_tag) if label_tag is not None else FACTS
+    ds = read_header(stream, keywords)
+    facts = facts_of(ds, key, label_tag)
+    if facts.transfer_syntax != DEFLATED and stream.read(2) not in (b"\xe0\x7f", b"\x7f\xe0"):
+        raise NotAPicture("no picture inside" + _class_name(facts.sop_class))
+    return facts
+
+
+def tag_number(blob: bytes, text: str) -> tuple[int, list[Any]]:
+    """For a worker: the number of a tag given as keyword, ``ggggeeee`` or ``(gggg,eeee)``."""
+    from pydicom.datadict import keyword_dict, tag_for_keyword
+
+    digits = re.sub(r"[\s(),]", "", text)
+    if re.fullmatch(r"[0-9A-Fa-f]{8}", digits):
+        return int(digits, 16), []
+    number = tag_for_keyword(text.strip())
+    if number is None:
+        raise BadInput(f"no DICOM element is called {text!r}",
+                       remedy=did_you_mean(text, list(keyword_dict)))
+    return int(number), []
+
+
+def referenced(blob: bytes, path: str) -> tuple[list[list[str]], list[Any]]:
+    """For a worker: the file ids (lists of name components) that a DICOMDIR refers to."""
+    with opened(blob, path) as stream:
+        ds = read_header(stream, ("DirectoryRecordSequence",))
+        found = []
+        for record in ds.get("DirectoryRecordSequence") or ():
+            names = record.get("ReferencedFileID")
+            if names:
+                found.append([str(n) for n in ([names] if isinstance(names, str) else names)])
+    return found, []
