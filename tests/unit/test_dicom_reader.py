@@ -1,0 +1,272 @@
+"""Folders of DICOM: only what import wrote, labels and patients, exports, bad files among good."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_fixture import save, texture
+from dicom_fixture import as_bytes, dataset, folder, public, publish, write
+
+from bedside import codec, rundir
+from bedside.data import readers
+from bedside.data.audit import Audit
+from bedside.data.readers import dicom, dicom_walk, manifest
+from bedside.data.readers.dicom_file import header, read_file
+from bedside.data.readers.load import pixels_of
+from bedside.data.stage import prepare
+from bedside.errors import BadInput
+from bedside.types import DataConfig, Study
+
+
+def cine(path: Path, frames: int = 3, seed: int = 5, **elements: object) -> Path:
+    """A file of unlike frames."""
+    return write(path, np.stack([texture(seed * 100 + i) for i in range(frames)]), **elements)
+
+
+def refused(call, match: str, *words, **options) -> BadInput:
+    with pytest.raises(BadInput, match=match) as caught:
+        call(*words, **options)
+    assert caught.value.remedy
+    return caught.value
+
+
+# ------------------------------------------------------------------ only what import wrote
+
+
+@pytest.mark.parametrize("claims", [{}, {"PatientIdentityRemoved": "YES",
+                                         "DeidentificationMethod": "all gone",
+                                         "BurnedInAnnotation": "NO"}])
+def test_dicom_that_import_did_not_write_is_refused(tmp_path, claims):
+    for i in range(4):
+        write(tmp_path / f"set/benign/{i}.dcm", texture(i), **claims)
+    assert readers.detect(tmp_path / "set") == "dicom"
+    error = refused(dicom.read, "not been de-identified", tmp_path / "set")
+    assert "bedside import" in error.remedy and str(tmp_path / "set") in error.remedy
+    (tmp_path / "set/manifest.csv").write_text("file,label\nbenign/0.dcm,benign\n")
+    assert "bedside import" in refused(manifest.read, "de-identified", tmp_path / "set").remedy
+    publish(tmp_path / "set", fact="no")
+    refused(dicom.read, "not been de-identified", tmp_path / "set")
+
+
+def test_files_beside_those_of_import_are_not_read(tmp_path):
+    root = folder(tmp_path / "set", 3)
+    write(root / "benign/late.dcm", texture(99))
+    found = dicom.read(root)
+    assert [(s.file, s.reason) for s in found.set_aside if "late" in s.file] == [
+        ("benign/late.dcm", "not written by bedside import")]
+    assert len(found.cases) == 6
+    (root / "manifest.csv").write_text("file,label\nbenign/late.dcm,benign\n")
+    refused(manifest.read, r"line 2: 'benign/late.dcm': not written by", root)
+    data = bytearray((root / "benign/000.dcm").read_bytes())
+    data[-1] ^= 1
+    (root / "benign/000.dcm").write_bytes(bytes(data))
+    refused(dicom.read, r"000\.dcm: changed since bedside import", root)
+    assert len(dicom.read(root, skip_bad=True).cases) == 5
+
+
+def test_a_folder_inside_an_import_may_be_the_data_set(tmp_path):
+    root = tmp_path / "out"
+    for label in ("a", "b"):
+        write(root / "images" / label / "1", texture(len(label)))
+    publish(root)
+    assert [c.label for c in dicom.read(root / "images").cases] == ["a", "b"]
+
+
+# ------------------------------------------------------------------ labels, patients, frames
+
+
+def test_patients_are_pseudonyms(tmp_path):
+    root = tmp_path / "set"
+    for i, patient in enumerate(("7", "7", "8", "")):
+        write(root / f"a/{i}.dcm", texture(i), PatientID=patient,
+              StudyInstanceUID="1.2.3" if not patient else f"1.9.{i}")
+    write(root / "b/4.dcm", texture(4), PatientID="7", IssuerOfPatientID="elsewhere")
+    write(root / "b/5.dcm", texture(5), PatientID="", StudyInstanceUID="1.2.3")
+    found = dicom.read(publish(root))
+    names = [c.patient for c in found.cases]
+    assert names[0] == names[1] and names[3] == names[5] and len(set(names)) == 4
+    assert all(n[1:] not in ("7", "8") and len(n) == 21 for n in names)
+    assert "without a Patient ID: 2" in found.notes[0]
+    # The same ID in another import is another name, and the key is needed to make it.
+    assert header(root / "a/0.dcm", b"one").patient != header(root / "a/0.dcm", b"two").patient
+
+
+def test_the_label_may_come_from_an_element(tmp_path):
+    root = tmp_path / "set"
+    for i, text in enumerate(("mass", "mass", "cyst", "")):
+        write(root / f"PA000001/ST000001/IM{i:06d}", texture(i), StudyDescription=text)
+    publish(root)
+    for tag in ("StudyDescription", "(0008,1030)", "00081030"):
+        found = dicom.read(root, label_tag=tag)
+        assert [c.label for c in found.cases] == ["mass", "mass", "cyst"]
+        assert dicom.NO_LABEL in {s.reason for s in found.set_aside}
+    assert "StudyDescription" in refused(dicom.read, "no DICOM element", root,
+                                         label_tag="StudyDescripton").remedy
+    refused(dicom.read, "no DICOM picture with a label", root, label_tag="StudyComments")
+    with pytest.raises(BadInput, match=r"label_tag is for"):
+        readers.options_of("folder", DataConfig(label_tag="StudyDescription"))
+
+
+@pytest.mark.parametrize(("frames", "names"), [
+    ("middle", ["a/x.dcm"]), ("first", ["a/x.dcm/frame-0001"]),
+    ("all", [f"a/x.dcm/frame-000{i}" for i in (1, 2, 3)])])
+def test_frames(tmp_path, frames, names):
+    root = tmp_path / "set"
+    cine(root / "a/x.dcm")
+    write(root / "b/y.dcm", texture(1), PatientID="other")
+    publish(root)
+    cases = dicom.read(root, frames=frames).cases
+    assert [c.file for c in cases] == [*names, "b/y.dcm"]
+    assert len({c.patient for c in cases[:-1]}) == 1
+    number = {"middle": 2, "first": 1, "all": 1}[frames]
+    np.testing.assert_array_equal(pixels_of(root, names[0]), texture(499 + number))
+    refused(pixels_of, "no frame 9 among 3", root, "a/x.dcm/frame-0009")
+
+
+def test_a_table_of_dicom_and_pictures(tmp_path):
+    root = tmp_path / "set"
+    cine(root / "x.dcm")
+    cine(root / "y", seed=6)
+    save(root / "z.png", texture(3))
+    publish(root)
+    (root / "manifest.csv").write_text(
+        "file,label,patient,split\nx.dcm/frame-0002,a,,train\nx.dcm/frame-0003,b,,train\n"
+        "y,b,p7,test\nz.png,a,,\n")
+    cases = manifest.read(root, frames="all").cases
+    assert [c.file for c in cases] == [
+        "x.dcm/frame-0002", "x.dcm/frame-0003", "y/frame-0001", "y/frame-0002", "y/frame-0003",
+        "z.png"]
+    assert [c.patient for c in cases][2:] == ["p7"] * 3 + [None]
+    assert cases[0].patient == cases[1].patient and cases[0].patient.startswith("p")
+    assert [c.split for c in cases] == ["train", "train", "test", "test", "test", None]
+    (root / "manifest.csv").write_text("file,label\nx.dcm/frame-0002,a\nx.dcm,b\n")
+    refused(manifest.read, "listed twice", root, frames="all")
+
+
+def test_through_the_data_stage(tmp_path):
+    root = folder(tmp_path / "set", 12)
+    cine(tmp_path / "more/benign/cine.dcm", 4, PatientID="SECRET-77")
+    shutil.copytree(tmp_path / "more", root, dirs_exist_ok=True)
+    (root / "manifest.json").unlink()
+    publish(root)
+    run = tmp_path / "run"
+    prepare(run, Study(data=DataConfig(source=str(root), frames="all", proportions=(2, 1, 1))))
+    cases = rundir.cases(run)
+    assert len(cases) == 28
+    frames = [c for c in cases if "frame-" in c.file]
+    assert len(frames) == 4 and len({c.group for c in frames}) == 1
+    assert len({c.split for c in frames}) == 1 and len({c.sha256 for c in frames}) == 4
+    text = (rundir.data_dir(run) / rundir.CASES).read_text()
+    assert "SECRET" not in text and "P00" not in text
+
+
+def test_bad_files_in_a_study(tmp_path):
+    root = folder(tmp_path / "set", 12)
+    (root / "manifest.json").unlink()
+    good = as_bytes(dataset(texture(77)))
+    (root / "benign/cut.dcm").write_bytes(good[:-500])
+    (root / "benign/text.dcm").write_bytes(b"no DICOM at all" * 20)
+    publish(root)
+    config = DataConfig(source=str(root), proportions=(2, 1, 1))
+    refused(prepare, r"text\.dcm: not a DICOM file", tmp_path / "run", Study(data=config))
+    skipping = Study(data=DataConfig(source=str(root), proportions=(2, 1, 1), skip_bad=True))
+    prepare(tmp_path / "run", skipping)
+    audit = codec.read_json(Audit, rundir.data_dir(tmp_path / "run") / rundir.AUDIT)
+    told = {s.file: s.reason for s in audit.set_aside}
+    assert told["benign/text.dcm"] == "not a DICOM file"
+    assert told["benign/cut.dcm"] == "the pixel data end early"
+    assert len(rundir.cases(tmp_path / "run")) == 24
+
+
+# ------------------------------------------------------------------ exports
+
+
+def test_an_export_with_dicomdir(tmp_path):
+    source = public("DICOMDIR").parent
+    export = tmp_path / "export"
+    shutil.copytree(source, export)
+    (export / "README.TXT").write_text("viewer\n")
+    found = dicom.listing(export)
+    told = {s.file: s.reason for s in (*found.aside, *found.faulty)}
+    names = {p.relative_to(export).as_posix() for p in export.rglob("*") if p.is_file()}
+    indexed = {n for n in told if ": " in n}
+    assert {n for n, _ in found.entries} | (set(told) - indexed) == names
+    assert told["DICOMDIR"] == dicom_walk.THE_INDEX and told["README.TXT"] == dicom_walk.NOT_DICOM
+    assert {f.modality for _, f in found.entries} >= {"CR", "CT", "MR"}
+    assert found == dicom.listing(export)
+
+
+@pytest.mark.parametrize("parts", [
+    ["..", "x"], ["A", "..", "..", "x"], ["/etc/passwd"], ["C:", "x"], ["a\\b"], ["a\0b"], [""],
+    ["."], ["..\\x"], [], ["A", "/etc", "passwd"]])
+def test_a_dicomdir_does_not_lead_outside(parts):
+    assert dicom_walk.check_index("DICOMDIR", [parts], ["A/x"])[0].reason == dicom_walk.TRAVERSAL
+    assert dicom_walk.check_index("DICOMDIR", [["a", "X"]], ["A/x"]) == []
+    assert dicom_walk.check_index("D/DICOMDIR", [["a", "X"]], ["D/A/x;1"]) == []
+    assert dicom_walk.check_index("DICOMDIR", [["a", "Y"]], ["A/x"])[0].reason == dicom_walk.MISSING
+
+
+def test_a_traversal_in_a_real_dicomdir_is_told_and_nothing_opened(tmp_path):
+    data = public("DICOMDIR").read_bytes()
+    assert data.count(b"77654033\\CR1\\6154 ") == 1
+    evil = data.replace(b"77654033\\CR1\\6154 ", b"..\\..\\etc\\passwd  ")
+    (tmp_path / "DICOMDIR").write_bytes(evil)
+    found = dicom.listing(tmp_path)
+    reasons = {s.file: s.reason for s in found.faulty}
+    assert reasons["DICOMDIR: ../../etc/passwd"] == dicom_walk.TRAVERSAL
+    refused(dicom.listing, "DICOMDIR", tmp_path, skip_bad=False)
+
+
+def test_links_pipes_and_names(tmp_path):
+    root = tmp_path / "set"
+    write(root / "deep/er/IM1", texture(1))
+    (tmp_path / "outside.dcm").write_bytes((root / "deep/er/IM1").read_bytes())
+    (root / "link.dcm").symlink_to(tmp_path / "outside.dcm")
+    (root / "gone.dcm").symlink_to(root / "nowhere")
+    (root / "loop").symlink_to(root)
+    os.mkfifo(root / "pipe")
+    (root / ".hidden").write_bytes(b"x")
+    (Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.dcm"))).write_bytes(b"x")
+    (root / "empty.dcm").touch()
+    found = dicom.listing(root)
+    assert [n for n, _ in found.entries] == ["deep/er/IM1"]
+    told = {s.file: s.reason for s in (*found.aside, *found.faulty)}
+    assert told["link.dcm"] == dicom_walk.OUTSIDE and "nowhere" in told["gone.dcm"]
+    assert told["loop"] == dicom_walk.LINKED_FOLDER and told["pipe"] == dicom_walk.NOT_REGULAR
+    assert told[".hidden"] == dicom_walk.HIDDEN and told["empty.dcm"] == dicom_walk.NOT_DICOM
+    assert told["caf\\udce9.dcm"] == "a name that a table cannot hold"
+
+
+def test_many_files_in_bounded_time_and_memory(tmp_path):
+    data = as_bytes(dataset(texture(1)))
+    for i in range(400):
+        path = tmp_path / f"S{i // 100}/IM{i:05d}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    start = time.monotonic()
+    found = dicom.listing(tmp_path)
+    assert len(found.entries) == 400 and time.monotonic() - start < 20
+    assert len({f for _, f in found.entries}) == 1
+
+
+def test_detect(tmp_path):
+    save(tmp_path / "png/a/1.png", texture(1))
+    write(tmp_path / "png/a/2.dcm", texture(1))
+    assert readers.detect(tmp_path / "png") == "folder"
+    write(tmp_path / "export/PAT/IM1", texture(1))
+    (tmp_path / "export/A.TXT").write_text("x")
+    assert readers.detect(tmp_path / "export") == "dicom"
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text/x.txt").write_text("x")
+    assert readers.detect(tmp_path / "text") == "folder"
+
+
+def test_bytes_and_names_in_messages():
+    refused(read_file, "^image: not a DICOM file", b"x" * 200)
+    refused(read_file, "^upload: the file is empty", b"", name="upload")
+    refused(read_file, "nowhere: cannot be read", Path("/nowhere"))
