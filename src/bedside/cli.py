@@ -95,6 +95,31 @@ def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs
 
 
 @app.command()
+def deid(
+    src: Annotated[Path, typer.Argument(help="A folder of DICOM, pictures and CSV tables.")],
+    out: Annotated[Path, typer.Option(help="Receives clean files and the ledger.")],
+    private: Annotated[Path, typer.Option(
+        help="Receives the key, the way back and what a person must look at.")],
+    keep_dates: Annotated[bool, typer.Option(
+        "--keep-dates", help="Shift each patient's dates instead of removing them.")] = False,
+    keep_device: Annotated[bool, typer.Option(
+        "--keep-device", help="Let manufacturer, model and serial numbers stay.")] = False,
+    keep_name: Annotated[list[str] | None, typer.Option(
+        help="A folder name that may stay besides the usual classes; repeat for more.")] = None,
+    keep_column: Annotated[list[str] | None, typer.Option(
+        help="A CSV column that may stay; repeat for more.")] = None,
+    accept_unchecked_pixels: Annotated[bool, typer.Option(
+        "--accept-unchecked-pixels", help="Pass images in which nobody looked for text.")] = False,
+    key: Annotated[Path | None, typer.Option(help="A key file of your own.")] = None,
+    json: Json = False,
+) -> None:
+    """De-identify a folder; originals stay as they are."""
+    commands.deid(src, out, private, key, json, {
+        "keep_dates": keep_dates, "keep_device": keep_device, "keep_name": keep_name,
+        "keep_column": keep_column, "accept_unchecked_pixels": accept_unchecked_pixels})
+
+
+@app.command()
 def train(run: Run) -> None:
     """Train the run's networks (reads and splits the data first where that is missing)."""
     commands.stage(run, "train")

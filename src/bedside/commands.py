@@ -132,6 +132,27 @@ def _estimate(value: Any) -> str:
     return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}] n={value.n}"
 
 
+def deid(src: Path, out: Path, private: Path, key: Path | None, json: bool,
+         flags: Mapping[str, Any]) -> None:
+    """``bedside deid``."""
+    from bedside.data.deid import deidentify
+    from bedside.types import DeidConfig
+
+    chosen = {"modified-dates": flags["keep_dates"], "retain-device": flags["keep_device"]}
+    usual = DeidConfig()
+    config = DeidConfig(
+        tuple(name for name, wanted in chosen.items() if wanted),
+        "unchecked" if flags["accept_unchecked_pixels"] else "check",
+        (*usual.keep_names, *(flags["keep_name"] or ())), tuple(flags["keep_column"] or ()))
+    with Reporter() as progress:
+        ledger = deidentify(src, out, private, config, progress, key_file=key)
+    if json:
+        _print_json({"schema": 1, "passed": ledger.passed, "quarantined": ledger.reasons})
+        return
+    rows = [["passed", str(ledger.passed)], *([r, str(n)] for r, n in ledger.reasons.items())]
+    console.table("", ["files", "number"], rows, {1})
+
+
 def predict(variant_dir: Path, images: list[Path], threads: int, json: bool) -> None:
     """``bedside predict``: needs the device runtime only."""
     from bedside.runtime import predict as runtime

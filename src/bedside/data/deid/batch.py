@@ -1,0 +1,217 @@
+"""A whole folder: every file in parallel, one entry each, whatever it holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bedside import artefact, codec
+from bedside.data.deid import key, ledger, names, profile, step, tables
+from bedside.data.deid.key import Key
+from bedside.data.deid.ledger import Entry, Ledger
+from bedside.data.deid.outcome import Quarantine
+from bedside.data.parallel import Progress, Throttle
+from bedside.data.readers.sandbox import Limits, Pool
+from bedside.errors import BadInput
+from bedside.types import DeidConfig
+
+STAGE = "deid"
+_VERSION = 1
+_JOURNAL = ".journal"
+_PROCESS = "bedside.data.deid.step:process"
+# The search for text keeps its models in memory.
+_LIMITS = Limits(memory_bytes=4 << 30, seconds=300.0)
+_TABLES = frozenset({".csv"})
+
+
+def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = None,
+               progress: Progress | None = None, workers: int = 2, key_file: Path | None = None
+               ) -> Ledger:
+    """De-identify every file of a folder.
+
+    ``out`` receives clean files under keyed names and ``ledger.csv``; ``private`` the key,
+    ``names.csv`` (the way back), quarantined candidates and previews, all with mode 0600.
+    Originals are only read. Finished work is skipped, an interrupted run continues.
+
+    Args:
+        src: a folder.
+        out: the clean folder; none of ``src``, ``out`` and ``private`` lies in another.
+        private: a folder that only its owner can open; made where it is missing.
+        config: options.
+        progress: called with (stage, done, total[, detail]).
+        workers: processes.
+        key_file: a key of the user's own in place of ``private/deid.key``.
+
+    Returns:
+        One entry for every file below ``src``.
+
+    Raises:
+        BadInput: folders inside one another, a key or folder that others may read, no file.
+        MissingComponent: pydicom or the profile's table is not installed.
+    """
+    config = config or DeidConfig()
+    _check_places(src, out, private)
+    profile.load(config.options)
+    secret = key.open_key(private, key_file)
+    root = src.resolve()
+    files = list(_walk(root))
+    if not files:
+        raise BadInput("no file in the folder", where=src, remedy="Check the path.")
+    stage_key = artefact.stage_key(STAGE, _VERSION, config, step.PIXELS or "",
+                                   secret.digest("listing", repr(files)).hex())
+    if artefact.finished(out, STAGE, stage_key):
+        if progress:
+            progress("deid", 1, 1, "already done")
+        return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
+    journal = _journal(private, stage_key)
+    with artefact.writing(out, STAGE, stage_key, resume=True,
+                          facts={"profile": f"PS3.15 Annex E {profile.EDITION}"}) as scratch:
+        found = _run(root, files, scratch, private, journal, secret, config, progress, workers)
+        result = Ledger(tuple(sorted(found, key=lambda e: e.id)))
+        key.write_private(private / ledger.NAMES, ledger.names_csv(result).encode(
+            "utf-8", "surrogateescape"))
+        artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(result))
+    _clear(journal)
+    return ledger.from_csv(ledger.to_csv(result))
+
+
+def _check_places(src: Path, out: Path, private: Path) -> None:
+    if not src.is_dir():
+        raise BadInput("no such folder", where=src, remedy="Check the path.")
+    places = {"SRC": src.resolve(), "--out": out.resolve(), "--private": private.resolve()}
+    for name, place in places.items():
+        for other, inside in places.items():
+            if name != other and inside.is_relative_to(place):
+                raise BadInput(f"{other} lies inside {name}", where=inside,
+                               remedy="Give three folders side by side.")
+
+
+def _walk(root: Path) -> Iterator[tuple[str, int, int, str]]:
+    """(relative path, size, time, fault) of everything below ``root`` that is no folder."""
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            with os.scandir(root / prefix) as entries:
+                found = sorted(entries, key=lambda e: e.name)
+        except OSError:
+            yield prefix, 0, 0, "a folder that cannot be read"
+            continue
+        for entry in found:
+            name = f"{prefix}/{entry.name}" if prefix else entry.name
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(name)
+                continue
+            fault = ("a link; only files of the folder itself are taken"
+                     if stat.S_ISLNK(status.st_mode) else
+                     "" if stat.S_ISREG(status.st_mode) else "not a regular file")
+            yield name, status.st_size, status.st_mtime_ns, fault
+
+
+def _journal(private: Path, stage_key: str) -> Path:
+    """Entries of the files that are done, for a run that continues."""
+    for name in (step.QUARANTINE, step.PREVIEWS, _JOURNAL):
+        key.private_dir(private / name)
+    journal = private / _JOURNAL / stage_key
+    if not journal.exists():
+        for other in (private / _JOURNAL).iterdir():
+            _clear(other)
+        for name in (step.QUARANTINE, step.PREVIEWS):
+            for path in (private / name).iterdir():
+                path.unlink()
+    key.private_dir(journal)
+    return journal
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, private: Path,
+         journal: Path, secret: Key, config: DeidConfig, progress: Progress | None,
+         workers: int) -> list[Entry]:
+    stems = names.stems((f[0] for f in files), secret)
+    folders = {f[0]: names.folders(PurePosixPath(f[0]), secret, config.keep_names)
+               for f in files}
+    settings = codec.encode(config)
+    pool = Pool(workers, _LIMITS)
+
+    def one(item: tuple[str, int, int, str]) -> Entry:
+        name, _, _, fault = item
+        note = journal / f"{stems[name]}-{secret.name('entry', name)}.json"
+        if note.exists():
+            done = codec.read_json(Entry, note)
+            if done.status != "ok" or (scratch / done.file).is_file():
+                return done
+        # A mask shares its image's id; the entry's own comes from the path.
+        base = Entry("e" + secret.name("entry", name), "other", "quarantined", fault,
+                     original=name)
+        if fault:
+            return base
+        entry = _ask(pool, base, {
+            "source": str(root / name), "stem": stems[name], "folder": folders[name],
+            "out": str(scratch), "private": str(private), "secret": secret.secret.hex(),
+            "config": settings})
+        key.write_private(note, codec.to_json(entry).encode("utf-8", "backslashreplace"))
+        return entry
+
+    throttle = Throttle(progress, "deid", len(files))
+    found = []
+    try:
+        images = [f for f in files if PurePosixPath(f[0]).suffix.lower() not in _TABLES or f[3]]
+        for entry in pool.map(one, images):
+            found.append(entry)
+            throttle.tick()
+    finally:
+        pool.close()
+    passed = {e.original: e.file for e in found if e.status == "ok"}
+    for name, *_ in (f for f in files if f not in set(images)):
+        found.append(_table(root, name, folders[name], stems[name], passed, scratch, secret,
+                            config))
+        throttle.tick()
+    return found
+
+
+def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
+    try:
+        reply = pool.call(_PROCESS, base.id, **arguments)
+    except BadInput as error:
+        if error.where != base.id:
+            raise
+        return replace(base, reason=error.fault)
+    answer: Entry = codec.decode(Entry, reply.value)
+    return replace(answer, id=base.id, original=base.original)
+
+
+def _table(root: Path, name: str, folder: str, stem: str, passed: dict[str, str], scratch: Path,
+           secret: Key, config: DeidConfig) -> Entry:
+    base = Entry("e" + secret.name("entry", name), "table", "quarantined", original=name)
+    here = PurePosixPath(name).parent.as_posix()
+
+    def new_name(file: str) -> str | None:
+        new = passed.get(file)
+        return os.path.relpath(new, folder or ".") if new is not None else None
+
+    try:
+        data = (root / name).read_bytes()
+        text, counts = tables.clean(data, "" if here == "." else here, new_name, secret,
+                                    config.keep_columns)
+    except Quarantine as error:
+        return replace(base, reason=error.reason)
+    except OSError:
+        return replace(base, reason="cannot be read")
+    # The one name that readers look for stays.
+    leaf = "manifest.csv" if PurePosixPath(name).name == "manifest.csv" else f"{stem}.csv"
+    target = scratch / names.join(folder, leaf)
+    artefact.write_text(target, text.decode())
+    digest = artefact.sha256_file(root / name)
+    return replace(base, status="ok", file=names.join(folder, leaf), actions=counts,
+                   sha256=digest, before=secret.digest("original", digest).hex(),
+                   after=artefact.sha256_file(target))

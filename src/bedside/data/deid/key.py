@@ -1,0 +1,111 @@
+"""The key that the user holds: ids and UIDs follow from it, and nobody without it can go back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bedside.errors import BadInput
+from bedside.runtime.files import disk_errors
+
+FILE = "deid.key"
+_BYTES = 32
+MAX_SHIFT_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Keyed names (HMAC-SHA256, RFC 2104); each kind of name has a space of its own."""
+
+    secret: bytes = field(repr=False)
+
+    def digest(self, kind: str, text: str) -> bytes:
+        """32 bytes for ``text`` among names of this kind."""
+        return hmac.new(self.secret, f"{kind}\0{text}".encode("utf-8", "surrogatepass"),
+                        hashlib.sha256).digest()
+
+    def name(self, kind: str, text: str) -> str:
+        """16 letters and digits in lower case (80 bits)."""
+        return base64.b32encode(self.digest(kind, text)[:10]).decode().lower()
+
+    def patient(self, identity: str) -> str:
+        """The pseudonym of a patient."""
+        return "P" + self.name("patient", identity.strip()).upper()
+
+    def uid(self, uid: str) -> str:
+        """A UID in the place of another: 2.25 and 128 bits (PS3.5 B.2), at most 44 characters."""
+        return f"2.25.{int.from_bytes(self.digest('uid', uid.strip())[:16], 'big')}"
+
+    def shift_days(self, identity: str) -> int:
+        """By how many days a patient's dates go back, 1 to 3650."""
+        number = int.from_bytes(self.digest("shift", identity.strip())[:8], "big")
+        return 1 + number % MAX_SHIFT_DAYS
+
+
+def private_dir(folder: Path) -> None:
+    """Create a folder that only its owner can open (mode 0700), or check that it is one.
+
+    Raises:
+        BadInput: it exists, is not empty, and others may look into it; or it cannot be made.
+    """
+    with disk_errors(folder):
+        if not folder.exists():
+            folder.mkdir(parents=True, mode=0o700)
+        if not folder.is_dir():
+            raise BadInput("not a folder", where=folder, remedy="Choose another --private.")
+        if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            if any(folder.iterdir()):
+                raise BadInput("other users may open this folder", where=folder,
+                               remedy=f"Close it (chmod 700 {folder}) or choose another.")
+            folder.chmod(0o700)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read (mode 0600), whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with disk_errors(path):
+        try:
+            scratch.unlink(missing_ok=True)
+            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            scratch.replace(path)
+        except OSError:
+            scratch.unlink(missing_ok=True)
+            raise
+
+
+def open_key(private: Path, path: Path | None = None) -> Key:
+    """The key of ``private``, made on first use, or that of a file of the user's own.
+
+    Raises:
+        BadInput: others may read the file, it holds no key, or ``path`` does not exist.
+    """
+    private_dir(private)
+    file = path or private / FILE
+    if not file.exists():
+        if path is not None:
+            raise BadInput("no such key file", where=path, remedy="Check --key.")
+        write_private(file, (secrets.token_hex(_BYTES) + "\n").encode())
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise BadInput("other users may read this key", where=file,
+                           remedy=f"Close it (chmod 600 {file}).")
+        secret = bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise BadInput(f"the key cannot be read ({error.strerror})", where=file,
+                       remedy="Check the file and its permissions.") from None
+    except ValueError:
+        secret = b""
+    if len(secret) < _BYTES:
+        raise BadInput(f"not a key ({_BYTES} bytes or more, in hexadecimal)", where=file,
+                       remedy="Restore it; without it the same patient gets another name.")
+    return Key(secret)

@@ -1,0 +1,86 @@
+"""CSV tables of images: the columns that bedside reads stay, in keyed names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+
+from bedside.data.deid.key import Key
+from bedside.data.deid.outcome import Quarantine
+from bedside.data.deid.text import known, may_stay
+from bedside.data.readers.base import SPLITS
+
+COLUMNS = ("file", "label", "patient", "split", "mask", "age", "size_mm")
+_LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}$")
+_NUMBER = re.compile(r"^\d{1,4}(\.\d+)?$")
+_MAX_LABELS = 50
+_MAX_AGE = 90
+
+
+def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: Key,
+          extra: Sequence[str] = ()) -> tuple[bytes, dict[str, int]]:
+    """Rewrite a table: ``file`` and ``mask`` by their new names, ``patient`` by pseudonym.
+
+    Args:
+        data: the file.
+        folder: the table's own folder relative to the source; its paths start there.
+        new_name: a file's new path relative to the table's new folder, None where the file is
+            not passed; its rows go.
+        extra: further columns that the user lets stay; cells that may identify are emptied.
+
+    Returns:
+        The table, and counts: rows and columns removed, cells replaced.
+
+    Raises:
+        Quarantine: no table with a ``file`` column, or labels that may name patients.
+    """
+    try:
+        rows = [r for r in csv.reader(io.StringIO(data.decode("utf-8-sig")), strict=True)
+                if any(c.strip() for c in r)]
+    except (UnicodeDecodeError, csv.Error):
+        raise Quarantine("not a comma-separated table", "table") from None
+    header = [c.strip() for c in rows[0]] if rows else []
+    if "file" not in header or any(len(r) != len(header) for r in rows):
+        raise Quarantine("a table without a column 'file', or of uneven rows", "table")
+    keep = [c for c in header if c in COLUMNS or c in extra]
+    table = [dict(zip(header, (c.strip() for c in r), strict=True)) for r in rows[1:]]
+    _check_labels(table)
+    names = known((), [row.get("patient", "") for row in table])
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(keep)
+    counts = {"columns_removed": len(header) - len(keep), "rows_removed": 0, "replaced": 0}
+    for row in table:
+        file = new_name(posixpath.normpath(posixpath.join(folder, row["file"])))
+        if file is None:
+            counts["rows_removed"] += 1
+            continue
+        masks = [new_name(posixpath.normpath(posixpath.join(folder, m)))
+                 for m in row.get("mask", "").split("|") if m.strip()]
+        special = {"file": file, "mask": "|".join(m for m in masks if m),
+                   "patient": key.patient(row["patient"]) if row.get("patient") else "",
+                   "age": _age(row.get("age", "")),
+                   "size_mm": row.get("size_mm", "") if _NUMBER.match(row.get("size_mm", ""))
+                   else "", "label": row.get("label", ""),
+                   "split": row.get("split", "") if row.get("split") in SPLITS else ""}
+        cells = [special[c] if c in special else
+                 row[c] if may_stay(row[c], names) and row[c][:1] not in "=+-@" else ""
+                 for c in keep]
+        counts["replaced"] += sum(a != row[c] for a, c in zip(cells, keep, strict=True))
+        writer.writerow(cells)
+    return out.getvalue().encode(), counts
+
+
+def _check_labels(table: Sequence[dict[str, str]]) -> None:
+    labels = {row.get("label", "") for row in table} - {""}
+    patients = {row.get("patient", "") for row in table} - {""}
+    if len(labels) > _MAX_LABELS or labels & patients or not all(map(_LABEL.match, labels)):
+        raise Quarantine("labels that may name patients", "table")
+
+
+def _age(text: str) -> str:
+    """Ages of 90 and more are one (HIPAA, 45 CFR 164.514 (b)(2)(i)(C))."""
+    return str(min(_MAX_AGE, int(float(text)))) if _NUMBER.match(text) else ""

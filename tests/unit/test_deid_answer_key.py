@@ -1,0 +1,26 @@
+"""The answer key at a reduced count; ``benchmarks/deid_answer_key.py`` runs the full one."""
+
+from __future__ import annotations
+
+import pytest
+from deid_answer import leaks, run
+
+REQUIRED = 0.9993
+
+
+@pytest.mark.parametrize("options", [(), ("modified-dates", "retain-device")],
+                         ids=["basic", "dates and device"])
+def test_actions_are_right(tmp_path, options):
+    score = run(tmp_path, 100, options)
+    assert score.total > 100 * 85
+    assert score.searched > 100 * 50
+    assert score.right / score.total >= REQUIRED, "\n".join(score.wrong[:20])
+    assert not [w for w in score.wrong if "remains" in w]
+
+
+@pytest.mark.parametrize("hidden", [
+    b"xx Kelmindor xx", b"xxKELMINDORxx", "Kelmindor".encode("utf-16-le"),
+    "Kelmindor".encode("utf-16-be"), b"..S2VsbWluZG9y..", b"IEtlbG1pbmRvciA="])
+def test_the_search_for_leaks_finds_them(hidden):
+    assert leaks(hidden, {"Kelmindor"}) == ["Kelmindor"]
+    assert leaks(hidden, {"Gamwyttav"}) == []
