@@ -22,7 +22,7 @@ from bedside.types import DataConfig, ModelConfig, Study
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
-    "vgg16": ModelConfig("vgg16", image_px=96, epochs=10, batch_size=16, learning_rate=3e-4),
+    "vgg16": ModelConfig("vgg16", image_px=64, epochs=10, batch_size=16, learning_rate=3e-4),
     "googlenet": ModelConfig("googlenet", image_px=96, epochs=30, batch_size=16,
                              learning_rate=1e-3),
     "resnet34": ModelConfig("resnet34", image_px=96, epochs=30, batch_size=16,
