@@ -1,11 +1,14 @@
 """Pictures that are the same: byte for byte, pixel for pixel, or nearly so.
 
-Near duplicates are found in two steps. Candidates differ in at most a third of their 256-bit
-perceptual hash; they are confirmed on pixels, by the correlation of thumbnails from which slow
-shading has been taken away, so that speckle and edges must agree and not the layout alone.
-On BUSI's 624 images this finds the pairs an eye finds and, of those looked at, no other:
-re-exports, crops by a few pixels, the same frame with and without calipers, neighbouring
-frames of one sweep.
+Near duplicates come by two ways. Whole pictures: candidates differ in at most a third of their
+256-bit perceptual hash and are confirmed by the correlation of thumbnails from which slow shading
+has been taken away. Parts and mirror images: candidates share landmarks in one arrangement
+(:mod:`bedside.data.matching`) and are confirmed by laying the one over the other
+(:mod:`bedside.data.register`). In both, speckle and edges must agree and not the layout alone.
+
+Above a few thousand images candidates come from sorted orders (:mod:`bedside.data.neighbours`):
+n log n, whatever the data. Where an image has more candidates than :data:`PATIENCE` that turn out
+to be other pictures, its further ones are left (the landmarks have a like bound of their own).
 """
 
 from __future__ import annotations
@@ -17,25 +20,34 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bedside.data.scan import HASH_BITS, THUMB_PX, Thumbs
+from bedside.data import matching, neighbours, register
+from bedside.data.neighbours import distance as distance
+from bedside.data.scan import HASH_BITS, Scanned, Thumbs
 
-Kind = Literal["same file", "same pixels", "near"]
+Kind = Literal["same file", "same pixels", "near", "crop", "mirrored"]
 Index = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint64]
 
 MAX_DISTANCE = HASH_BITS // 3
 MIN_CORRELATION = 0.5
+# Of the overlay: what true pairs exceed and others stay far below (docs/audit.md).
+MIN_MEDIAN = 0.6
+MIN_OVERLAP = 0.5
+PATIENCE = 32
 
-_BLUR_SIGMA_PX = 6.0
-_EXHAUSTIVE = 6000
-_BANDS = 16
-_CHUNK = 1 << 20
+_EXHAUSTIVE = 4096
+_ROUNDS = 48
 _CONFIRM = 512
+_CROP = 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two images, by index, that are one picture; ``score`` is the correlation, 1 where equal."""
+    """Two images, by index, that are one picture.
+
+    ``score`` is a correlation, 1 where equal: of the whole thumbnails, or for a pair that was
+    found by its landmarks the median over the blocks of the overlap.
+    """
 
     first: int
     second: int
@@ -88,102 +100,27 @@ def to_codes(hashes: Sequence[bytes]) -> Codes:
     return np.frombuffer(b"".join(hashes), ">u8").reshape(-1, HASH_BITS // 64).astype(np.uint64)
 
 
-def distance(codes: Codes, i: Index, j: Index) -> npt.NDArray[np.int64]:
-    """Number of differing bits for pairs of rows, (n,)."""
-    total = np.zeros(len(i), np.int64)
-    for word in range(codes.shape[1]):
-        column = codes[:, word]
-        total += np.bitwise_count(column[i] ^ column[j])
-    return total
-
-
 def candidates(codes: Codes, exhaustive: int = _EXHAUSTIVE) -> Iterator[tuple[Index, Index]]:
     """Chunks of pairs of rows at most :data:`MAX_DISTANCE` bits apart; a pair may come twice.
 
-    Up to ``exhaustive`` rows every pair is compared. Beyond that, pairs that agree to 2 bits in
-    one of 16 bands of 16 bits: at a tenth of the bits differing (the median of true pairs) a
-    miss has odds below 1e-9, at a fifth 1 in 1000, and one pair in thirty is compared.
+    Up to ``exhaustive`` rows every pair is compared, beyond that those that some order brings
+    together: at a tenth of the bits differing (the median of true pairs) a miss among 100,000 has
+    odds below 1 in 10,000.
     """
-    pairs = _all_pairs if len(codes) <= exhaustive else _banded_pairs
-    for i, j in pairs(codes):
-        near = distance(codes, i, j) <= MAX_DISTANCE
-        if near.any():
-            yield i[near], j[near]
-
-
-def _all_pairs(codes: Codes) -> Iterator[tuple[Index, Index]]:
-    n = len(codes)
-    step = max(1, _CHUNK // max(1, n))
-    for start in range(0, n, step):
-        i, j = np.meshgrid(np.arange(start, min(n, start + step)), np.arange(start, n),
-                           indexing="ij")
-        upper = j > i
-        yield i[upper], j[upper]
-
-
-def _masks() -> list[int]:
-    ones = [1 << b for b in range(16)]
-    twos = [a | b for k, a in enumerate(ones) for b in ones[k + 1:]]
-    return [0, *ones, *twos]
-
-
-def _banded_pairs(codes: Codes) -> Iterator[tuple[Index, Index]]:
-    n = len(codes)
-    bands = [(codes[:, b // 4] >> np.uint64(16 * (b % 4)) & np.uint64(0xFFFF)).astype(np.int64)
-             for b in range(_BANDS)]
-    values = np.arange(1 << 16)
-    tables = [np.bincount(v, minlength=1 << 16) for v in bands]
-    work = sum(int(t @ t[values ^ m]) for t in tables for m in _masks())
-    if work > n * n:
-        # Hashes that crowd into few buckets (blank or drawn pictures): banding gains nothing.
-        yield from _all_pairs(codes)
-        return
-    for value, table in zip(bands, tables, strict=True):
-        order = np.argsort(value, kind="stable")
-        start = np.concatenate([[0], np.cumsum(table)])
-        for mask in _masks():
-            partner = value ^ mask
-            yield from _expand(order, start[partner], table[partner])
-
-
-def _expand(order: Index, start: Index, count: Index) -> Iterator[tuple[Index, Index]]:
-    """Pairs of each row with the ``count`` rows of its partner bucket, in chunks."""
-    ends = np.cumsum(count)
-    low = 0
-    while low < len(count):
-        done = int(ends[low - 1]) if low else 0
-        high = max(low + 1, int(np.searchsorted(ends, done + _CHUNK, side="right")))
-        part = count[low:high]
-        i = np.repeat(np.arange(low, high), part)
-        within = np.arange(len(i)) - np.repeat(np.cumsum(part) - part, part)
-        j = order[np.repeat(start[low:high], part) + within]
-        upper = j > i
-        yield i[upper], j[upper]
-        low = high
+    if len(codes) <= exhaustive:
+        return neighbours.all_pairs(codes, MAX_DISTANCE)
+    return neighbours.sorted_pairs(codes, MAX_DISTANCE, _ROUNDS)
 
 
 # ------------------------------------------------------------------ confirmation
 
 
-def _blur_matrix(n: int, sigma: float) -> npt.NDArray[np.float32]:
-    """A Gaussian filter along one axis as a matrix, (n, n); rows sum to 1 at the edges too."""
-    at = np.arange(n)
-    weights = np.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
-    matrix: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)
-                                       ).astype(np.float32)
-    return matrix
-
-
-_BLUR = _blur_matrix(THUMB_PX, _BLUR_SIGMA_PX)
-
-
 def detail(thumbs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Thumbnails less their Gaussian blur, as unit vectors: (n, 64, 64) to (n, 4096) float32.
+    """Detail of thumbnails as unit vectors: (n, 64, 64) to (n, 4096) float32.
 
     A flat image has no detail and becomes the zero vector.
     """
-    planes = thumbs.astype(np.float32)
-    rest = (planes - _BLUR @ planes @ _BLUR.T).reshape(len(planes), -1)
+    rest = register.detail(thumbs).reshape(len(thumbs), -1)
     rest -= rest.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(rest, axis=1, keepdims=True)
     unit: npt.NDArray[np.float32] = np.where(norm > 1.0, rest / np.maximum(norm, 1.0), 0.0)
@@ -204,18 +141,24 @@ def correlation(thumbs: Thumbs, i: Index, j: Index) -> npt.NDArray[np.float64]:
     return result
 
 
-def near(hashes: Sequence[bytes], thumbs: Thumbs, sets: Disjoint,
+def near(images: Sequence[Scanned], thumbs: Thumbs, sets: Disjoint,
          exhaustive: int = _EXHAUSTIVE) -> Iterator[Link]:
     """Join near duplicates into ``sets`` and yield the links that joined two sets.
 
     Args:
-        hashes: one 32-byte hash an image.
-        thumbs: rows as ``hashes``.
+        images: what the scan saw.
+        thumbs: rows as ``images``.
         sets: exact duplicates joined already; one of each is compared.
         exhaustive: see :func:`candidates`.
     """
     firsts = np.array([i for i, root in enumerate(sets.roots()) if i == root], np.int64)
-    codes, inverse = np.unique(to_codes([hashes[i] for i in firsts.tolist()]), axis=0,
+    yield from _whole(images, firsts, thumbs, sets, exhaustive)
+    yield from _parts(images, firsts, thumbs, sets)
+
+
+def _whole(images: Sequence[Scanned], firsts: Index, thumbs: Thumbs, sets: Disjoint,
+           exhaustive: int) -> Iterator[Link]:
+    codes, inverse = np.unique(to_codes([images[i].phash for i in firsts.tolist()]), axis=0,
                                return_inverse=True)
     inverse = inverse.reshape(-1)
     # One image stands for those of equal hash; each of them is compared with it and the next.
@@ -224,21 +167,54 @@ def near(hashes: Sequence[bytes], thumbs: Thumbs, sets: Disjoint,
     stand = firsts[order[begins]]
     members = firsts[order]
     equal = inverse[order][1:] == inverse[order][:-1]
-    yield from _confirm(members[:-1][equal], members[1:][equal], thumbs, sets)
-    yield from _confirm(stand[inverse[order][1:]][equal], members[1:][equal], thumbs, sets)
+    failed = np.zeros(len(images), np.int64)
+    yield from _confirm(members[:-1][equal], members[1:][equal], thumbs, sets, failed)
+    yield from _confirm(stand[inverse[order][1:]][equal], members[1:][equal], thumbs, sets, failed)
     for i, j in candidates(codes, exhaustive):
-        yield from _confirm(stand[i], stand[j], thumbs, sets)
+        yield from _confirm(stand[i], stand[j], thumbs, sets, failed)
 
 
-def _confirm(i: Index, j: Index, thumbs: Thumbs, sets: Disjoint) -> Iterator[Link]:
+def _confirm(i: Index, j: Index, thumbs: Thumbs, sets: Disjoint, failed: Index
+             ) -> Iterator[Link]:
     for start in range(0, len(i), _CONFIRM):
         pairs = [(a, b) for a, b in zip(i[start:start + _CONFIRM].tolist(),
                                         j[start:start + _CONFIRM].tolist(), strict=True)
-                 if sets.find(a) != sets.find(b)]
+                 if sets.find(a) != sets.find(b)
+                 and (failed[a] < PATIENCE or failed[b] < PATIENCE)]
         if not pairs:
             continue
         both = np.array(pairs, np.int64)
         for (a, b), score in zip(pairs, correlation(thumbs, both[:, 0], both[:, 1]).tolist(),
                                  strict=True):
-            if score >= MIN_CORRELATION and sets.union(a, b):
+            if score < MIN_CORRELATION:
+                failed[[a, b]] += 1
+            elif sets.union(a, b):
                 yield Link(min(a, b), max(a, b), "near", round(score, 4))
+
+
+def _parts(images: Sequence[Scanned], firsts: Index, thumbs: Thumbs, sets: Disjoint
+           ) -> Iterator[Link]:
+    """Links between pictures of which one is a part or a mirror image of the other."""
+    marks = matching.Landmarks([s.marks for s in images],
+                               [(s.height_px, s.width_px) for s in images], firsts.tolist())
+    failed = np.zeros(len(images), np.int64)
+    for match in marks.matches(sets.roots()):
+        a, b = match.first, match.second
+        if sets.find(a) == sets.find(b) or min(failed[a], failed[b]) >= PATIENCE:
+            continue
+        first, second = register.detail(thumbs.rows([a, b]))
+        second = second[:, ::-1] if match.flip == "x" else second
+        second = second[::-1] if match.flip == "y" else second
+        found = register.agree(first, second, match.overlay)
+        if found.median < MIN_MEDIAN or found.overlap < MIN_OVERLAP:
+            failed[[a, b]] += 1
+        elif sets.union(a, b):
+            yield Link(a, b, _kind(match.flip, found.overlay), round(found.median, 4))
+
+
+def _kind(flip: str, overlay: register.Overlay) -> Kind:
+    if flip:
+        return "mirrored"
+    moved = max(abs(overlay.scale_x - 1), abs(overlay.scale_y - 1), abs(overlay.shift_x),
+                abs(overlay.shift_y))
+    return "crop" if moved > _CROP else "near"

@@ -24,7 +24,7 @@ class Groups:
 
 
 def group(images: Sequence[Scanned], patients: Sequence[str | None], thumbs: Thumbs,
-          exhaustive: int = 6000) -> Groups:
+          exhaustive: int = 4096) -> Groups:
     """Find exact and near duplicates, and join them and each patient's images.
 
     Args:
@@ -39,7 +39,7 @@ def group(images: Sequence[Scanned], patients: Sequence[str | None], thumbs: Thu
                        ("same pixels", [s.content for s in images])):
         found = duplicates.same(keys, kind)  # type: ignore[arg-type]
         links.extend(link for link in found if sets.union(link.first, link.second))
-    links.extend(duplicates.near([s.phash for s in images], thumbs, sets, exhaustive))
+    links.extend(duplicates.near(images, thumbs, sets, exhaustive))
     pictures = tuple(sets.roots())
     first: dict[str, int] = {}
     for i, patient in enumerate(patients):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from bedside import artefact
+from bedside.data.landmarks import landmarks
 from bedside.data.parallel import Progress, Throttle, ordered_map
 from bedside.data.readers.load import bytes_of, frame_of, pixels_of, stored_path
 from bedside.errors import BadInput
@@ -32,7 +33,8 @@ class Scanned:
     """What the scan saw of one image.
 
     ``content`` is the SHA-256 of the decoded grey pixels, their shape and type; ``phash`` a
-    256-bit perceptual hash; ``wide`` says 16-bit.
+    256-bit perceptual hash, ``marks`` its packed :mod:`landmarks <bedside.data.landmarks>`;
+    ``wide`` says 16-bit.
     """
 
     sha256: str
@@ -41,6 +43,7 @@ class Scanned:
     width_px: int
     wide: bool
     phash: bytes
+    marks: bytes = b""
 
 
 class Thumbs:
@@ -108,11 +111,17 @@ def perceptual_hash(thumb: npt.NDArray[Any]) -> bytes:
     return np.packbits(terms > 1e-6).tobytes()
 
 
-def thumbnail(grey: Pixels) -> npt.NDArray[np.uint8]:
+def eight_bits(grey: Pixels) -> npt.NDArray[np.uint8]:
+    """A 16-bit image (H, W) as 8-bit with its maximum at 255; an 8-bit one as it is."""
+    if grey.dtype == np.uint8:
+        return grey.astype(np.uint8, copy=False)
+    scaled = grey.astype(np.float32) * (255.0 / max(1, int(grey.max())))
+    narrow: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
+    return narrow
+
+
+def thumbnail(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """A (64, 64) uint8 area average of a grey image (H, W), its maximum at 255."""
-    if grey.dtype == np.uint16:
-        scaled = grey.astype(np.float32) * (255.0 / max(1, int(grey.max())))
-        grey = np.rint(scaled).astype(np.uint8)
     image = Image.fromarray(np.ascontiguousarray(grey))
     small = np.asarray(image.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX))
     peak = max(1, int(small.max()))
@@ -169,9 +178,10 @@ def _look(root: Path, file: str, sha256: str
         return error
     if int(grey.max()) == 0:
         return BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
-    thumb = thumbnail(grey)
+    plain = eight_bits(grey)
+    thumb = thumbnail(plain)
     seen = Scanned(sha256, content_hash(grey), grey.shape[0], grey.shape[1],
-                   grey.dtype == np.uint16, perceptual_hash(thumb))
+                   grey.dtype == np.uint16, perceptual_hash(thumb), landmarks(plain))
     return seen, thumb
 
 

@@ -25,7 +25,7 @@ from bedside.types import Case, SetAside, Split, Study, Task
 STAGE = "data"
 PHANTOM = "phantom"
 # Raised when the same input would give another result.
-_VERSION = 1
+_VERSION = 2
 
 NO_SPLIT = "no part in the given split"
 CONFLICT = "one picture under several classes"

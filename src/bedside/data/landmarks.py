@@ -1,0 +1,142 @@
+"""Places in an image that are found again after a crop, a flip or a change of size.
+
+A landmark is a blob: an extremum over place and scale of the difference of Gaussians (Lowe 2004,
+Int. J. Comput. Vis. 60:91). The picture around it, at its own scale, becomes a 64-bit hash of
+signs of DCT terms, so that a crop (which moves and enlarges everything) leaves the hashes of the
+landmarks that stay. Signs are blind to gain; mirroring turns a fixed set of them, so the hash of
+the mirrored picture needs no second look. Rotation is not covered: no export rotates.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Floats = npt.NDArray[np.float32]
+
+SIDE_PX = 128
+MOST = 24
+BITS = 64
+RECORD = np.dtype([("code", "<u8"), ("x", "<f2"), ("y", "<f2"), ("scale", "<f2")])
+
+_LEVELS = tuple(0.8 * 2 ** (k / 3) for k in range(13))
+# Blobs are sought from this level on; the patch of one is read from this many levels below it.
+_COARSE = 4
+_PATCH_PX = 24
+_PATCH_RADIUS = 3.5
+
+
+@functools.lru_cache(maxsize=1024)
+def blur(n: int, sigma: float) -> Floats:
+    """A Gaussian filter along one axis as a matrix, (n, n); rows sum to 1 at the edges too."""
+    at = np.arange(n)
+    weights = np.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
+    matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
+
+
+def _terms() -> list[tuple[int, int]]:
+    every = ((u, v) for u in range(_PATCH_PX) for v in range(_PATCH_PX) if u + v >= 2)
+    return sorted(every, key=lambda t: (t[0] + t[1], t[0]))[:BITS]
+
+
+_ROWS, _COLUMNS = (np.array(axis) for axis in zip(*_terms(), strict=True))
+_K = np.arange(_PATCH_PX)
+_DCT = np.cos(np.pi * (2 * _K[None] + 1) * _K[:, None] / (2 * _PATCH_PX)
+              )[:int(max(_ROWS.max(), _COLUMNS.max())) + 1].astype(np.float32)
+_GRID = ((np.arange(_PATCH_PX) + 0.5) / _PATCH_PX * 2 - 1) * _PATCH_RADIUS
+
+
+def _pack(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    rows = np.ascontiguousarray(np.packbits(bits, axis=-1))
+    return rows.view(">u8")[..., 0].astype(np.uint64)
+
+
+# Bits that turn when the picture is mirrored left to right, and upside down.
+MIRROR = {"x": _pack(_COLUMNS % 2 == 1), "y": _pack(_ROWS % 2 == 1)}
+
+
+def frame(height_px: int, width_px: int) -> tuple[int, int]:
+    """Height and width of the picture in which landmarks lie: the longer side is 128."""
+    factor = SIDE_PX / max(height_px, width_px)
+    return max(16, round(height_px * factor)), max(16, round(width_px * factor))
+
+
+def landmarks(grey: npt.NDArray[np.uint8]) -> bytes:
+    """Up to 24 landmarks of an image, strongest first, as packed :data:`RECORD` entries.
+
+    Args:
+        grey: (H, W) uint8.
+    """
+    height, width = frame(*grey.shape)
+    picture = Image.fromarray(np.ascontiguousarray(grey))
+    plane = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+    stack = np.stack([blur(height, s) @ plane @ blur(width, s).T for s in _LEVELS]
+                     ).astype(np.float32, copy=False)
+    level, y, x, scale = _blobs(stack)
+    found = np.zeros(len(x), RECORD)
+    if len(x):
+        found["code"] = _pack(_signs(stack, level, y, x, scale))
+    found["x"], found["y"], found["scale"] = x, y, scale
+    return found.tobytes()
+
+
+def _blobs(stack: Floats) -> tuple[Any, Any, Any, Any]:
+    """Level of the patch, y, x and scale (px of the 128-pixel picture) of the strongest."""
+    dog = np.diff(stack[_COARSE:], axis=0)
+    strength = np.abs(dog)
+    high = strength.copy()
+    for axis in (1, 2, 0):
+        high = _largest_of_three(high, axis)
+    peak = (strength == high) & (strength > 0.1)
+    peak[[0, -1]] = False
+    k, y, x = np.nonzero(peak)
+    sigma = np.array(_LEVELS)[k + _COARSE]
+    height, width = dog.shape[1:]
+    inside = (x > sigma) & (y > sigma) & (x < width - 1 - sigma) & (y < height - 1 - sigma)
+    k, y, x = k[inside], y[inside], x[inside]
+    best = np.argsort(-strength[k, y, x], kind="stable")[:MOST]
+    k, y, x = k[best], y[best], x[best]
+    here = dog[k, y, x]
+    fine_x = x + _vertex(dog[k, y, x - 1], here, dog[k, y, x + 1])
+    fine_y = y + _vertex(dog[k, y - 1, x], here, dog[k, y + 1, x])
+    fine_k = k + _vertex(dog[k - 1, y, x], here, dog[k + 1, y, x])
+    scale = _LEVELS[0] * 2 ** ((fine_k + _COARSE) / 3 + 1 / 6)
+    return k, fine_y, fine_x, scale
+
+
+def _largest_of_three(values: Floats, axis: int) -> Floats:
+    moved = np.moveaxis(values, axis, 0)
+    out = moved.copy()
+    np.maximum(out[1:], moved[:-1], out=out[1:])
+    np.maximum(out[:-1], moved[1:], out=out[:-1])
+    return np.moveaxis(out, 0, axis)
+
+
+def _vertex(before: Floats, here: Floats, after: Floats) -> Floats:
+    """Where the parabola through three values has its extremum, within half a step."""
+    bend = before - 2 * here + after
+    safe = np.where(np.abs(bend) > 1e-9, bend, 1.0)
+    shift: Floats = np.where(np.abs(bend) > 1e-9, 0.5 * (before - after) / safe, 0.0)
+    return np.clip(shift, -0.5, 0.5)
+
+
+def _signs(stack: Floats, level: Any, y: Any, x: Any, scale: Any) -> npt.NDArray[np.bool_]:
+    """Signs of the DCT terms of the patch around each landmark, (n, 64)."""
+    height, width = stack.shape[1:]
+    rows = np.clip(y[:, None] + _GRID * scale[:, None], 0, height - 1.001)
+    columns = np.clip(x[:, None] + _GRID * scale[:, None], 0, width - 1.001)
+    r, c = rows.astype(np.intp)[:, :, None], columns.astype(np.intp)[:, None, :]
+    down = (rows[:, :, None] - r).astype(np.float32)
+    right = (columns[:, None, :] - c).astype(np.float32)
+    k = level[:, None, None]
+    above = stack[k, r, c] * (1 - right) + stack[k, r, c + 1] * right
+    below = stack[k, r + 1, c] * (1 - right) + stack[k, r + 1, c + 1] * right
+    patch = above * (1 - down) + below * down
+    patch -= patch.mean(axis=(1, 2), keepdims=True)
+    positive: npt.NDArray[np.bool_] = (_DCT @ patch @ _DCT.T)[:, _ROWS, _COLUMNS] > 0
+    return positive
