@@ -23,7 +23,8 @@ def main() -> None:
     """Half of the files under the basic profile, half with shifted dates and kept device."""
     sys.path.insert(0, str(ROOT / "tests" / "unit"))
     warnings.simplefilter("ignore")
-    from deid_answer import run, sources
+    from deid_answer import sources
+    from deid_check import run
 
     words = positional()
     files = int(words[0]) if words else 2000

@@ -43,6 +43,8 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "data-loading": lambda f: (f"ratio {f['ratio']}", f"{f['goal']}"),
     "large-folder": lambda f: (f"{f['images']} images, {f['peak_memory_bytes'] / 1e6:.0f} MB, "
                                f"{f['seconds']} s", f"{f['goal_memory_bytes'] / 1e6:.0f} MB"),
+    "deid-answer-key": lambda f: (f"{f['fraction']:.3%} of {f['actions']} actions on {f['files']} "
+                                  f"files", f"{f['required']:.2%}"),
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from deid_answer import leaks, run
+from deid_check import leaks, run
 
 REQUIRED = 0.9993
 

@@ -24,7 +24,7 @@ _VERSION = 1
 _JOURNAL = ".journal"
 _PROCESS = "bedside.data.deid.step:process"
 # The search for text keeps its models in memory.
-_LIMITS = Limits(memory_bytes=4 << 30, seconds=300.0)
+_LIMITS = Limits(memory_bytes=4 << 30, seconds=120.0)
 _TABLES = frozenset({".csv"})
 
 
@@ -186,7 +186,9 @@ def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
         if error.where != base.id:
             raise
         return replace(base, reason=error.fault)
-    answer: Entry = codec.decode(Entry, reply.value)
+    if "stop" in reply.value:
+        raise BadInput(reply.value["stop"], where=arguments["out"], remedy=reply.value["remedy"])
+    answer: Entry = codec.decode(Entry, reply.value["entry"])
     return replace(answer, id=base.id, original=base.original)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,14 +22,13 @@ from bedside.data.deid.outcome import (
     Quarantine,
 )
 from bedside.data.deid.profile import Profile
+from bedside.data.readers.dicom_header import DEFLATED, DICOMDIR_CLASS, read_header
+from bedside.errors import BadInput
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_MAX_INFLATED = 128 << 20
 _IMPLEMENTATION = "2.25.241519034286129342541703411872649712451"
-_DICOMDIR = "1.2.840.10008.1.3.10"
 
 
 @contextlib.contextmanager
@@ -49,73 +47,33 @@ def _quiet() -> Iterator[None]:
             log.setLevel(level)
 
 
-def looks_like(head: bytes) -> bool:
-    """Whether a file's first 132 bytes are those of a DICOM file, with preamble or without."""
-    return head[128:132] == b"DICM" or head[:4] in (
-        b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00",
-        b"\x02\x00\x00\x00", b"\x02\x00\x01\x00", b"\x02\x00\x02\x00", b"\x02\x00\x10\x00",
-        b"\x00\x08\x00\x00", b"\x00\x08\x00\x05")
-
-
 def read(data: bytes) -> Dataset:
-    """Parse a file; a deflated one is inflated up to 128 MB first.
+    """Parse a file, pixels included, after the caps of the DICOM reader.
 
     Raises:
-        Quarantine: not DICOM, damaged, or larger when inflated.
+        Quarantine: not DICOM, damaged, or a deflated file that grows out of proportion.
     """
-    import pydicom
-    from pydicom.filereader import read_dataset, read_partial
     from pydicom.uid import ExplicitVRLittleEndian
 
     try:
-        stream = io.BytesIO(data)
-        meta = read_partial(stream, stop_when=lambda tag, vr, length: True, force=True).file_meta
-        transfer = str(meta.get("TransferSyntaxUID", ""))
-        if transfer != _DEFLATED:
-            found = pydicom.dcmread(io.BytesIO(data), force=True)
-        else:
-            plain = _inflate(data, meta)
-            meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            found = pydicom.FileDataset("", read_dataset(io.BytesIO(plain), False, True),
-                                        file_meta=meta, is_implicit_VR=False)
-    except (Quarantine, RecursionError, MemoryError):
+        found: Dataset = read_header(io.BytesIO(data), None, pixels=True)
+    except (RecursionError, MemoryError):
         raise
+    except BadInput as error:
+        raise Quarantine(error.fault) from None
     except Exception:
         raise Quarantine(UNREADABLE) from None
     if not any(k in found for k in ("SOPClassUID", "PixelData", "DirectoryRecordSequence")):
         raise Quarantine(UNREADABLE)
+    if found.file_meta.TransferSyntaxUID == DEFLATED:
+        # Inflated by now; the decoder asks for the encoding of the pixels.
+        found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return found
-
-
-def _inflate(data: bytes, meta: Any) -> bytes:
-    # The data set begins behind the group length element and what it counts.
-    start = data.find(b"\x02\x00\x00\x00UL\x04\x00", 128, 256)
-    if start < 0:
-        raise Quarantine(UNREADABLE)
-    start += 12 + int(meta.FileMetaInformationGroupLength)
-    engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = engine.decompress(data[start:], _MAX_INFLATED)
-    if not engine.eof:
-        raise Quarantine("larger than 128 MB when inflated" if len(plain) >= _MAX_INFLATED
-                         else UNREADABLE)
-    return plain
-
-
-def _transfer(dataset: Dataset) -> Any:
-    from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    given = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    if given:
-        return UID(given)
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little is not False else ExplicitVRBigEndian
 
 
 def _sop_class(dataset: Dataset) -> str:
     sop_class = str(dataset.get("SOPClassUID") or "").strip()
-    if sop_class == _DICOMDIR or "DirectoryRecordSequence" in dataset:
+    if sop_class == DICOMDIR_CLASS or "DirectoryRecordSequence" in dataset:
         raise Quarantine("a DICOMDIR, an index of names; its files are taken one by one")
     if not headers.registered(sop_class):
         raise Quarantine("an object of no standard class")
@@ -147,7 +105,7 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
                 accept_unchecked: bool, fallback: str) -> Outcome:
     source = read(data)
     sop_class = _sop_class(source)
-    transfer = _transfer(source)
+    transfer = source.file_meta.TransferSyntaxUID
     identity = headers.identity_of(source) or fallback
     names = headers.names_of(source)
     counts: Counter[str] = Counter()

@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 _CHARACTER_SET, _MODALITY = 0x00080005, 0x00080060
-# Classes of objects, not instances; and the codes that say what a code is drawn from.
-_CLASSES = frozenset({0x00080016, 0x00081150, 0x0008115A, 0x00080062, 0x0008001A})
 _WRITTEN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303})
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _TABLES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222,
                      0x00281223, 0x00283006})
 _DATES = frozenset({"DA", "DT", "TM"})
-_NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT", "OF", "OD", "OL", "OV"})
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"})
 _BULK = frozenset({"OB", "OW", "OD", "OF", "OL", "OV", "UN"})
 # Coding schemes of standards (PS3.16 Chapter 8): their codes are long numbers and name nobody.
 _SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM", "DCM", "LN", "UCUM", "RADLEX", "FMA", "UMLS",
                       "ICD10", "I10", "ICD9", "I9", "NCIt", "BI", "MSH", "RFC5646", "ISO3166_1"})
-_CODE_VALUE, _SCHEME = 0x00080100, "CodingSchemeDesignator"
+_CODE_VALUE, _CODE_MEANING, _SCHEME = 0x00080100, 0x00080104, "CodingSchemeDesignator"
 _STANDARD_CODE = re.compile(r"^[A-Za-z0-9.{}/%*'\[\]_-]{1,16}$")
+_UID = re.compile(r"^[0-9.]{1,64}$")
 _DIGITS = re.compile(r"^[ 0-9eE+.\-]*$")
 _CODE = re.compile(r"^[A-Z0-9 _]{0,16}$")
 _DUMMIES: dict[str, Any] = {
@@ -164,7 +163,7 @@ class _Left(Exception):
 
 def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any, str]:
     """The new value of an element and what was done; raises _Left where it goes."""
-    tag, vr = int(element.tag), element.VR
+    vr = element.VR
     if action == "Z":
         return ([] if vr == "SQ" else None), "emptied"
     if action == "D":
@@ -178,7 +177,7 @@ def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any
     if vr == "SQ":
         return [clean(item, context, depth + 1) for item in element.value], "kept"
     if vr == "UI":
-        if tag in _CLASSES or action == "K":
+        if action == "K" and all(map(_UID.match, map(str, values_of(element)))):
             return element.value, "kept"
         return _uids(values_of(element), context), "uids"
     if action == "K":
@@ -210,10 +209,15 @@ def _skip(tag: int) -> bool:
             or tag == _CHARACTER_SET)
 
 
-def _standard_code(dataset: Dataset, context: Context) -> bool:
-    code = str(dataset[_CODE_VALUE].value)
-    return (str(dataset.get(_SCHEME, "")) in _SCHEMES and not context.names.named_in(code)
-            and bool(_STANDARD_CODE.match(code)))
+def _code(element: Any, dataset: Dataset, context: Context) -> Any:
+    """Codes stay where a standard defines them: a hospital's own may be words about a patient."""
+    text = str(element.value)
+    known_form = (_STANDARD_CODE.match(text) if int(element.tag) == _CODE_VALUE
+                  else may_stay(text, context.names))
+    if str(dataset.get(_SCHEME, "")) not in _SCHEMES or not known_form \
+            or context.names.named_in(text):
+        raise _Left
+    return element.value
 
 
 _MAX_DEPTH = 32
@@ -247,8 +251,8 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
                 value, done = context.pseudonym, "replaced"
             elif element.VR == "UN":
                 raise _Left
-            elif tag == _CODE_VALUE and _standard_code(dataset, context):
-                value, done = element.value, "kept"
+            elif tag in (_CODE_VALUE, _CODE_MEANING):
+                value, done = _code(element, dataset, context), "kept"
             else:
                 value, done = _value(element, action, context, depth)
             # A fresh list: the old one may carry the bytes it was read from.

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec, registry
-from bedside.data.deid import dicom, key, pictures, profile
+from bedside.data.deid import dicom, key, names, pictures, profile
 from bedside.data.deid.key import Key
 from bedside.data.deid.ledger import Entry
 from bedside.data.deid.outcome import UNREADABLE, CleanPixels, Outcome, Quarantine
+from bedside.data.readers.dicom_header import MAX_FILE_BYTES, looks_like_dicom
 from bedside.errors import BadInput, BedsideError
 from bedside.runtime.files import disk_errors
 from bedside.types import DeidConfig
@@ -19,7 +20,6 @@ from bedside.types import DeidConfig
 # there is none, every image is quarantined as not checked.
 PIXELS: str | None = None
 QUARANTINE, PREVIEWS = "quarantine", "previews"
-MAX_BYTES = 1 << 30
 
 
 def pixel_search() -> CleanPixels | None:
@@ -47,7 +47,7 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
     accept = config.pixels == "unchecked"
     table = profile.load(config.options)
     try:
-        if dicom.looks_like(data[:132]) or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+        if looks_like_dicom(data[:256]) or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             return dicom.deidentify(data, table, secret, clean_pixels, accept, identity)
         if pictures.looks_like(data[:16]):
             return pictures.deidentify(data, clean_pixels, accept)
@@ -61,15 +61,15 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
         raise
     except Exception:
         # Never the message: parsers put the values they stumble on into it.
-        return Outcome("dicom" if dicom.looks_like(data[:132]) else "other", "quarantined",
+        return Outcome("dicom" if looks_like_dicom(data[:256]) else "other", "quarantined",
                        UNREADABLE)
     return Outcome("other", "quarantined", "not a kind of file that is cleaned")
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInput("larger than 1 GB")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise BadInput(f"more than {MAX_FILE_BYTES >> 20} MB")
         return path.read_bytes()
     except OSError as error:
         raise BadInput(f"cannot be read ({error.strerror})") from None
@@ -90,28 +90,36 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
         config: :class:`~bedside.types.DeidConfig` as plain data.
 
     Returns:
-        An :class:`~bedside.data.deid.ledger.Entry` as plain data, without id and original.
+        ``entry``, an :class:`~bedside.data.deid.ledger.Entry` as plain data without id and
+        original; or ``stop`` and ``remedy`` where the disk takes no more.
     """
     holder = Key(bytes.fromhex(secret))
     settings = codec.decode(DeidConfig, config)
     path = Path(source)
     found = file(path, holder, settings, pixel_search(), f"{stem}")
     sha256 = hashlib.sha256(_bytes(path)).hexdigest()
-    name = ""
-    if found.data is not None:
-        name = f"{folder}/{stem}{found.suffix}" if folder else stem + found.suffix
-        if found.status == "ok":
-            target = Path(out) / name
-            with disk_errors(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(found.data)
-        else:
-            name = f"{QUARANTINE}/{stem}{found.suffix}"
-            key.write_private(Path(private) / name, found.data)
-    if found.preview is not None:
-        key.write_private(Path(private) / PREVIEWS / f"{stem}.png", found.preview)
+    try:
+        name = _write(found, stem, folder, Path(out), Path(private))
+    except BadInput as error:
+        return {"stop": error.fault, "remedy": error.remedy}, ()
     after = hashlib.sha256(found.data).hexdigest() if found.data is not None else ""
     entry = Entry("", found.kind, found.status, found.reason, name, found.patient,
                   holder.digest("original", sha256).hex(), after, found.actions, "", sha256,
                   found.identity)
-    return codec.encode(entry), ()
+    return {"entry": codec.encode(entry)}, ()
+
+
+def _write(found: Outcome, stem: str, folder: str, out: Path, private: Path) -> str:
+    """Write what came of a file to its place; returns its name there, empty for none."""
+    name = ""
+    if found.data is not None and found.status == "ok":
+        name = names.join(folder, stem + found.suffix)
+        with disk_errors(out / name):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes(found.data)
+    elif found.data is not None:
+        name = f"{QUARANTINE}/{stem}{found.suffix}"
+        key.write_private(private / name, found.data)
+    if found.preview is not None:
+        key.write_private(private / PREVIEWS / f"{stem}.png", found.preview)
+    return name

@@ -1,0 +1,153 @@
+"""De-identification of a folder: what reaches --out, --private, and what happens on the way."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pydicom
+import pytest
+from deid_fixture import CT, MARK, OPEN, US, dirty_png, mode
+from PIL import Image
+
+from bedside.data.deid import batch, deidentify
+from bedside.data.deid.key import open_key
+from bedside.errors import BadInput
+from bedside.types import DeidConfig
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    src = tmp_path / "src"
+    (src / "benign").mkdir(parents=True)
+    (src / f"{MARK}_J").mkdir()
+    for name, path in (("a", CT), ("b", US)):
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName, dataset.PatientID = f"{MARK}^J", "MRN5551234"
+        dataset.save_as(src / f"{MARK}_J" / f"MRN5551234_{name}.dcm")
+    (src / "broken.dcm").write_bytes(Path(CT).read_bytes()[:700])
+    (src / "notes.txt").write_text(MARK)
+    dirty_png(src / "benign" / f"{MARK}.png", Image.new("L", (30, 30), 7))
+    (src / "manifest.csv").write_text(f"file,label,patient\nbenign/{MARK}.png,benign,MRN5551234\n")
+    (src / "link.png").symlink_to("/etc/hostname")
+    os.mkfifo(src / "pipe.dcm")
+    return tmp_path
+
+
+def run(folder, config=OPEN, **more):
+    return deidentify(folder / "src", folder / "out", folder / "private", config, workers=1, **more)
+
+
+def test_a_folder_comes_out_clean_and_whole(folder):
+    (folder / "src" / "pipe.dcm").unlink()
+    before = tree(folder / "src")
+    ledger = run(folder)
+    assert tree(folder / "src") == before
+    assert len(ledger.entries) == 7
+    assert ledger.passed == 4
+    out = tree(folder / "out")
+    assert "manifest.csv" in out
+    for name, data in out.items():
+        for text in (MARK, "MRN5551234"):
+            assert text.lower() not in name.lower()
+            assert text.lower().encode() not in data.lower()
+    patients = {e.patient for e in ledger.entries if e.kind == "dicom" and e.status == "ok"}
+    assert patients == {KEY_OF(folder).patient("MRN5551234")}
+    assert patients.pop() in (folder / "out" / "manifest.csv").read_text()
+    for path in (folder / "private").rglob("*"):
+        assert mode(path) == (0o700 if path.is_dir() else 0o600)
+    rows = list(csv.DictReader((folder / "private" / "names.csv").open()))
+    assert {r["original"] for r in rows} >= {f"{MARK}_J/MRN5551234_a.dcm", "broken.dcm"}
+
+
+def KEY_OF(folder):  # noqa: N802
+    return open_key(folder / "private")
+
+
+def test_links_and_pipes_are_listed_not_read(folder):
+    reasons = run(folder).reasons
+    assert reasons["not a regular file"] == 1
+    assert reasons["a link; only files of the folder itself are taken"] == 1
+
+
+def test_finished_work_is_skipped_and_changes_are_seen(folder):
+    first = run(folder)
+    stamp = (folder / "out" / "ledger.csv").stat().st_mtime_ns
+    said = []
+    assert run(folder, progress=lambda *a: said.append(a)) == first
+    assert said == [("deid", 1, 1, "already done")]
+    assert (folder / "out" / "ledger.csv").stat().st_mtime_ns == stamp
+    (folder / "src" / "notes.txt").unlink()
+    assert len(run(folder).entries) == len(first.entries) - 1
+
+
+def test_an_interrupted_run_continues_to_the_same_result(folder, monkeypatch):
+    calls = []
+    real = batch._ask
+
+    def stops(pool, base, arguments):
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(base.original)
+        return real(pool, base, arguments)
+
+    monkeypatch.setattr(batch, "_ask", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    assert not (folder / "out" / "manifest.json").exists()
+    seen = list(calls)
+    monkeypatch.setattr(batch, "_ask", lambda *a: calls.append(a[1].original) or real(*a))
+    run(folder)
+    assert len(calls) == len(set(calls)), "done again"
+    assert set(seen) <= set(calls)
+    once = tree(folder / "out")
+    shutil.rmtree(folder / "out")
+    run(folder)
+    assert tree(folder / "out") == once
+
+
+def test_quarantined_images_wait_in_private(folder):
+    ledger = run(folder, DeidConfig())
+    assert ledger.reasons["pixels not checked"] == 3
+    waiting = list((folder / "private" / "quarantine").iterdir())
+    assert len(waiting) == 3
+    assert all(mode(p) == 0o600 for p in waiting)
+    assert not [n for n in tree(folder / "out") if n.endswith((".dcm", ".png"))]
+
+
+@pytest.mark.parametrize(("out", "private"), [
+    ("src/out", "private"), ("out", "src/private"), ("out", "out/private"), ("out", "out"),
+    (".", "private"), ("private/out", "private")])
+def test_folders_inside_one_another_are_refused(folder, out, private):
+    with pytest.raises(BadInput, match="lies inside"):
+        deidentify(folder / "src", folder / out, folder / private, OPEN)
+    assert not (folder / "private").exists()
+
+
+def test_a_full_disk_stops_the_run_with_one_message(folder, monkeypatch):
+    class Full:
+        def __init__(self, *a):
+            pass
+
+        def call(self, *a, **k):
+            from bedside.data.readers.sandbox import Reply
+
+            return Reply({"stop": "the disk is full", "remedy": "Free some space."})
+
+        def map(self, function, items):
+            return map(function, items)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(batch, "Pool", Full)
+    with pytest.raises(BadInput, match="the disk is full"):
+        run(folder)
+    assert not (folder / "out" / "manifest.json").exists()
