@@ -19,6 +19,9 @@ def echo(blob, **words):
 def die(blob): os._exit(3)
 def crash(blob): os.kill(os.getpid(), 11)
 def hang(blob): time.sleep(60)
+def spin(blob):
+    while True: pass
+def slow(blob): time.sleep(1.5); return 1, []
 def eat(blob): return len(bytearray(4 << 30)), []
 def deep(blob): return deep(blob)
 def secret(blob): raise ValueError("Jane Doe")
@@ -31,7 +34,7 @@ def pid(blob): return os.getpid(), []
 def pool(tmp_path, monkeypatch):
     (tmp_path / f"{HERE}.py").write_text(CODE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    shared = Pool(1, Limits(seconds=3.0))
+    shared = Pool(1, Limits(seconds=0.5))
     yield shared
     shared.close()
 
@@ -47,13 +50,18 @@ def test_values_and_arrays_come_back(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(("name", "fault"), [
-    ("die", "crashed"), ("crash", "crashed"), ("hang", "not read within 3 s"),
+    ("die", "crashed"), ("crash", "crashed"), ("spin", "not read within 0.5 s"),
+    ("hang", "not read within 0.5 s"),
     ("eat", "more memory"), ("deep", "nested too deeply"), ("refuse", "too odd")])
 def test_faults(pool: Pool, name: str, fault: str) -> None:
     with pytest.raises(BadInput, match=fault) as caught:
         call(pool, name)
     assert caught.value.where == "x.dcm" and caught.value.remedy
     assert call(pool, "echo").value[0] == 4
+
+
+def test_a_machine_that_is_busy_elsewhere_does_not_count(pool: Pool) -> None:
+    assert call(pool, "slow").value == 1
 
 
 def test_messages_of_parsers_stay_in_the_worker(pool: Pool) -> None:

@@ -60,7 +60,7 @@ def listing(root: Path, key: bytes | None = None, label_tag: int | None = None,
     aside, faulty = list(walked.aside), list(walked.faulty)
     for index in walked.indexes:
         try:
-            reply = workers.call("bedside.data.readers.dicom_header:referenced", root / index,
+            reply = workers.call("bedside.data.readers.dicom_walk:referenced", root / index,
                                  path=str(root / index))
             faulty.extend(dicom_walk.check_index(index, reply.value, walked.files))
         except BadInput as error:

@@ -99,16 +99,18 @@ def pseudonym(key: bytes, kind: str, *parts: str) -> str:
 def opened(blob: bytes, path: str | None) -> Iterator[BinaryIO]:
     """The file, or the bytes. Raises BadInput: unreadable, empty, too large."""
     try:
-        with (Path(path).open("rb") if path is not None else io.BytesIO(blob)) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(0)
-            if not size:
-                raise BadInput("the file is empty (0 bytes)")
-            if size > MAX_FILE_BYTES:
-                raise BadInput(f"more than {MAX_FILE_BYTES >> 20} MB")
-            yield stream
+        # Opened here and used below: an OSError of a parser is no fault of the disk.
+        opening = Path(path).open("rb") if path is not None else io.BytesIO(blob)  # noqa: SIM115
     except OSError as error:
         raise BadInput(f"cannot be read ({error.strerror})") from None
+    with opening as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if not size:
+            raise BadInput("the file is empty (0 bytes)")
+        if size > MAX_FILE_BYTES:
+            raise BadInput(f"more than {MAX_FILE_BYTES >> 20} MB")
+        yield stream
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -187,7 +189,7 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
     if sop_class == DICOMDIR_CLASS:
         raise NotAPicture("a DICOMDIR, the index of an export")
     if "Rows" not in ds or "Columns" not in ds:
-        raise NotAPicture("no picture inside" + _class_name(sop_class))
+        raise no_pixels(sop_class)
     rows, columns = _whole(ds, "Rows", 1, 65535), _whole(ds, "Columns", 1, 65535)
     if rows * columns > MAX_PIXELS:
         raise BadInput(f"more than {MAX_PIXELS // 1_000_000} megapixels ({columns} x {rows})")
@@ -216,11 +218,15 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
         label=_text(ds[label_tag].value) if label_tag is not None and label_tag in ds else None)
 
 
-def _class_name(uid: str) -> str:
+def no_pixels(sop_class: str) -> BadInput:
+    """What to raise where there are none: a report never has any, of an image they are missing."""
     from pydicom.uid import UID
 
+    name = UID(sop_class).name
     # Only names of the standard's own list: a file's free text may name a patient.
-    return f" ({UID(uid).name})" if UID(uid).name != uid else ""
+    if name == sop_class:
+        return BadInput("no pixel data")
+    return (BadInput if "Image Storage" in name else NotAPicture)(f"no pixel data ({name})")
 
 
 def _whole(ds: Any, keyword: str, low: int, high: int, default: int | None = None) -> int:
@@ -269,7 +275,7 @@ def _header(stream: BinaryIO, key: bytes, label_tag: int | None) -> DicomFacts:
     ds = read_header(stream, keywords)
     facts = facts_of(ds, key, label_tag)
     if facts.transfer_syntax != DEFLATED and stream.read(2) not in (b"\xe0\x7f", b"\x7f\xe0"):
-        raise NotAPicture("no picture inside" + _class_name(facts.sop_class))
+        raise no_pixels(facts.sop_class)
     return facts
 
 
@@ -285,15 +291,3 @@ def tag_number(blob: bytes, text: str) -> tuple[int, list[Any]]:
         raise BadInput(f"no DICOM element is called {text!r}",
                        remedy=did_you_mean(text, list(keyword_dict)))
     return int(number), []
-
-
-def referenced(blob: bytes, path: str) -> tuple[list[list[str]], list[Any]]:
-    """For a worker: the file ids (lists of name components) that a DICOMDIR refers to."""
-    with opened(blob, path) as stream:
-        ds = read_header(stream, ("DirectoryRecordSequence",))
-        found = []
-        for record in ds.get("DirectoryRecordSequence") or ():
-            names = record.get("ReferencedFileID")
-            if names:
-                found.append([str(n) for n in ([names] if isinstance(names, str) else names)])
-    return found, []

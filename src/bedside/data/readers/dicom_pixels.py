@@ -24,6 +24,7 @@ from bedside.data.readers.dicom_header import (
     PALETTE,
     DicomFacts,
     facts_of,
+    no_pixels,
     opened,
     read_header,
 )
@@ -108,12 +109,19 @@ def _decoded(stream: BinaryIO, ds: Any, facts: DicomFacts, index: int) -> Array:
 
     if facts.transfer_syntax == DEFLATED:
         _check_length(facts, len(ds.PixelData) if "PixelData" in ds else 0)
-        values = pixel_array(ds, index=index)
     else:
         _check_frame(stream, ds, facts, index)
         stream.seek(0)
-        values = pixel_array(stream, index=index,
-                             transfer_syntax_uid=ds.file_meta.TransferSyntaxUID)
+    try:
+        if facts.transfer_syntax == DEFLATED:
+            values = pixel_array(ds, index=index)
+        else:
+            values = pixel_array(stream, index=index,
+                                 transfer_syntax_uid=ds.file_meta.TransferSyntaxUID)
+    except NotImplementedError:
+        raise BadInput("a transfer syntax that is not supported") from None
+    except RuntimeError:
+        raise BadInput("compressed pixels that no decoder reads") from None
     shape = (facts.rows, facts.columns) if facts.samples == 1 else (facts.rows, facts.columns, 3)
     if values.shape != shape or values.dtype.kind not in "iu":
         raise BadInput("pixels that do not fit the header")
@@ -135,7 +143,7 @@ def _check_frame(stream: BinaryIO, ds: Any, facts: DicomFacts, index: int) -> No
     order = ">" if big else "<"
     head = stream.read(8)
     if len(head) < 8 or struct.unpack(f"{order}HH", head[:4]) != (0x7FE0, 0x0010):
-        raise BadInput("no picture inside")
+        raise no_pixels(facts.sop_class)
     implicit = facts.transfer_syntax == NATIVE[0]
     length = struct.unpack(f"{order}L", head[4:] if implicit else stream.read(4))[0]
     if facts.transfer_syntax in NATIVE:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bedside.data.readers.base import check_text
-from bedside.data.readers.dicom_header import looks_like_dicom
+from bedside.data.readers.dicom_header import looks_like_dicom, opened, read_header
 from bedside.errors import BadInput
 from bedside.runtime.preprocess import SUFFIXES
 from bedside.types import SetAside
@@ -145,3 +146,15 @@ def check_index(index: str, entries: Iterable[Sequence[str]], files: Sequence[st
         if name not in known and f"{name};1" not in known:
             faults.append(SetAside(f"{index}: {shown}", MISSING))
     return faults
+
+
+def referenced(blob: bytes, path: str) -> tuple[list[list[str]], list[Any]]:
+    """For a worker: the file ids (lists of name components) that a DICOMDIR refers to."""
+    with opened(blob, path) as stream:
+        ds = read_header(stream, ("DirectoryRecordSequence",))
+        found = []
+        for record in ds.get("DirectoryRecordSequence") or ():
+            names = record.get("ReferencedFileID")
+            if names:
+                found.append([str(n) for n in ([names] if isinstance(names, str) else names)])
+    return found, []

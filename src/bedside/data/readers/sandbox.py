@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import functools
 import json
+import math
 import os
 import queue
 import selectors
@@ -39,11 +40,17 @@ REMEDY = "Repair or remove the file, or set it aside with --skip-bad."
 HEAD = struct.Struct("<QQ")
 _DTYPES = ("|u1", "<u2")
 _AHEAD = 16
+# How many times its processor seconds a request may take on the clock.
+_PATIENCE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may take: address space beyond the idle worker's, seconds, reply size."""
+    """What one request may take: address space beyond the idle worker's, seconds, reply size.
+
+    ``seconds`` are of the processor where the system tells (Linux), so that a busy machine
+    refuses no sound file; ten times as many may pass on the clock.
+    """
 
     memory_bytes: int = 1 << 30
     seconds: float = 30.0
@@ -65,6 +72,7 @@ class _Gone(Exception):
 class _Worker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._allowance = 0.0
         # One thread for BLAS: its buffers would eat the address space. -P: a folder that happens
         # to hold a module's name must not shadow it.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -91,6 +99,7 @@ class _Worker:
         except OSError:
             raise _Gone from None
         deadline = time.monotonic() + self._limits.seconds
+        self._allowance = self.processor_seconds() + self._limits.seconds
         text_size, blob_size = HEAD.unpack(self._read(HEAD.size, deadline))
         if text_size + blob_size > self._limits.reply_bytes:
             raise BadInput("more pixels than are read at once")
@@ -104,7 +113,7 @@ class _Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             while size:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+                if not self._ready(selector, deadline):
                     raise TimeoutError
                 part = os.read(stdout.fileno(), min(size, 1 << 20))
                 if not part:
@@ -112,6 +121,26 @@ class _Worker:
                 parts.append(part)
                 size -= len(part)
         return b"".join(parts)
+
+    def _ready(self, selector: selectors.BaseSelector, deadline: float) -> bool:
+        """Wait for bytes: to the deadline, then as long as processor time is left."""
+        last = deadline + (_PATIENCE - 1) * self._limits.seconds
+        while True:
+            now = time.monotonic()
+            if selector.select(deadline - now if now < deadline else 0.2):
+                return True
+            now = time.monotonic()
+            if now >= last or (now >= deadline and self.processor_seconds() >= self._allowance):
+                return False
+
+    def processor_seconds(self) -> float:
+        """What the process has used; infinite where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/stat").read_text()
+            used = status.rpartition(")")[2].split()
+            return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError, AttributeError):
+            return math.inf
 
     def stop(self) -> int:
         """Kill the process; the signal or code with which it had ended, 0 if it still ran."""
