@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ def main() -> None:
     finish({"what": "listing a PACS export: headers of ultrasound pictures, two workers",
             "files": count, "listed": len(found.entries), "faulty": len(found.faulty),
             "seconds": round(seconds, 1), "files_per_second": round(count / seconds),
+            "load_average": round(os.getloadavg()[0], 1),
             "parent_peak_mb": peak_memory_bytes() >> 20,
             "parent_growth_mb": (peak_memory_bytes() - before) >> 20,
             "worker_peak_mb": worker_peak(sandbox.pool()) >> 20})
