@@ -116,6 +116,7 @@ class DataConfig:
     proportions: tuple[int, int, int] = (1000, 200, 200)
     regroup: bool = False
     skip_bad: bool = False
+    decisions: str | None = None
     frames: Literal["first", "middle", "all"] = "middle"
     label_tag: str | None = None
     phantom: PhantomConfig = field(default_factory=PhantomConfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from bedside import rundir
+from bedside.data import scan
+from bedside.data.group import group
+from bedside.data.readers import folder
 from bedside.data.stage import prepare
 from bedside.errors import GateFailed
 from bedside.types import DataConfig, Study
@@ -61,6 +65,29 @@ def test_near_duplicates_are_found_without_chains(official: Path) -> None:
 def test_pairs_that_were_looked_at(official: Path, first: str, second: str, same: bool) -> None:
     groups = {c.file: c.group for c in rundir.cases(official)}
     assert (groups[first] == groups[second]) is same
+
+
+def test_precision_on_pairs_judged_by_eye(busi: Path) -> None:
+    """busi_pairs.csv: 100 pairs that the program joined and the pairs it nearly joined.
+
+    Verdicts: one scan ("same": same frame or next frames of one sweep), the same lesion in
+    another view ("lesion"), or not ("different").
+    """
+    table = Path(__file__).with_name("busi_pairs.csv").read_text().splitlines()
+    pairs = list(csv.DictReader(table))
+    files = [c.file for c in folder.read(busi).cases]
+    place = {f: i for i, f in enumerate(files)}
+    with scan.Thumbs() as thumbs:
+        seen = scan.scan(busi, files, [str(i) for i in range(len(files))], thumbs)
+        pictures = group(seen, [None] * len(files), thumbs).pictures
+    joined = [p["verdict"] for p in pairs
+              if pictures[place[p["first"]]] == pictures[place[p["second"]]]]
+    verdicts = Counter(p["verdict"] for p in pairs)
+    assert verdicts["same"] >= 100 and verdicts["different"] >= 20
+    assert joined.count("same") >= 0.98 * verdicts["same"]
+    assert joined.count("same") >= 0.95 * len(joined)
+    assert joined.count("different") == 0
+    assert max(Counter(pictures).values()) <= 10
 
 
 def test_groups_and_parts(official: Path) -> None:

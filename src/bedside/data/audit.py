@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bedside.data.findings import FLAGS
 from bedside.data.group import Groups
+from bedside.data.outliers import Outlier
+from bedside.data.shortcut import EVERYTHING, Shortcut
 from bedside.data.split import PARTS, Twins
 from bedside.errors import GateFailed
 from bedside.types import Case, SetAside
@@ -35,7 +38,10 @@ class Audit:
 
     ``used``: part to class to number of images. ``duplicates`` lists the links that join the
     groups of duplicates, one fewer than images in each. ``twins``: groups that the given split
-    separates (moved whole where ``regrouped``).
+    separates (moved whole where ``regrouped``). ``findings``: what images carry beside tissue, by
+    class; ``balance``: images in use by class; ``shared_groups`` and ``shared_patients``: those
+    with images in several parts, counted anew from the finished cases; ``decisions``: how many
+    of a person's decisions were applied.
     """
 
     read: int
@@ -50,6 +56,13 @@ class Audit:
     twins: tuple[Twins, ...] = ()
     regrouped: bool = False
     notes: tuple[str, ...] = ()
+    balance: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, dict[str, int]] = field(default_factory=dict)
+    outliers: tuple[Outlier, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = ()
+    shared_groups: int = 0
+    shared_patients: int = 0
+    decisions: int = 0
 
 
 def used_counts(cases: Sequence[Case], classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -62,6 +75,41 @@ def pairs(groups: Groups, files: Sequence[str]) -> tuple[DuplicatePair, ...]:
     """The links of a grouping by file."""
     return tuple(DuplicatePair(files[k.first], files[k.second], k.kind, k.score)
                  for k in groups.links)
+
+
+def shared(cases: Sequence[Case]) -> tuple[int, int]:
+    """How many groups, and how many patients, have images in several parts."""
+    used = [c for c in cases if c.split != "set_aside"]
+    counts = []
+    for name in ("group", "patient"):
+        places = {(getattr(c, name), c.split) for c in used if getattr(c, name)}
+        counts.append(sum(n > 1 for n in Counter(owner for owner, _ in places).values()))
+    return counts[0], counts[1]
+
+
+def found_by_class(cases: Sequence[Case], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Images in use that carry each kind of mark, by class; kinds that none carries are absent."""
+    counts = Counter((flag, c.label) for c in cases if c.split != "set_aside" for flag in c.flags)
+    every = {flag: {name: counts[flag, name] for name in classes} for flag in FLAGS}
+    return {flag: by_class for flag, by_class in every.items() if any(by_class.values())}
+
+
+_RARE = 0.2
+
+
+def balance_notes(balance: dict[str, int]) -> list[str]:
+    """A note on classes with less than a fifth of an equal share."""
+    total, equal = sum(balance.values()), 1 / max(1, len(balance))
+    return [f"The class {name!r} holds {n} of {total} images: its figures will be uncertain, and "
+            "accuracy alone says little." for name, n in balance.items()
+            if total and n / total < _RARE * equal]
+
+
+def shortcut_notes(found: Sequence[Shortcut]) -> list[str]:
+    """A note on each family of features that tells a class from the others."""
+    return [f"{s.name.capitalize()} alone, without the tissue, tells {s.label!r} from the rest "
+            f"better than chance: AUC {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]. A "
+            "network may learn it." for s in found if s.warning and s.name != EVERYTHING]
 
 
 def empty_parts(used: dict[str, dict[str, int]]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bedside.data import duplicates
 from bedside.data.duplicates import Disjoint, Link
+from bedside.data.parallel import one_blas_thread
 from bedside.data.scan import Scanned, Thumbs
 
 
@@ -24,7 +25,7 @@ class Groups:
 
 
 def group(images: Sequence[Scanned], patients: Sequence[str | None], thumbs: Thumbs,
-          exhaustive: int = 4096) -> Groups:
+          exhaustive: int = 4096, apart: Collection[tuple[int, int]] = ()) -> Groups:
     """Find exact and near duplicates, and join them and each patient's images.
 
     Args:
@@ -32,6 +33,8 @@ def group(images: Sequence[Scanned], patients: Sequence[str | None], thumbs: Thu
         patients: as ``images``; None where unknown.
         thumbs: rows as ``images``.
         exhaustive: up to how many images every pair is compared.
+        apart: pairs that a person decided are not one picture. Equal files and equal pixels
+            stay together, and so do pairs that third images join.
     """
     sets = Disjoint(len(images))
     links: list[Link] = []
@@ -39,7 +42,10 @@ def group(images: Sequence[Scanned], patients: Sequence[str | None], thumbs: Thu
                        ("same pixels", [s.content for s in images])):
         found = duplicates.same(keys, kind)  # type: ignore[arg-type]
         links.extend(link for link in found if sets.union(link.first, link.second))
-    links.extend(duplicates.near(images, thumbs, sets, exhaustive))
+    first_of = sets.roots()
+    refused = {(min(p), max(p)) for p in ((first_of[i], first_of[j]) for i, j in apart)}
+    with one_blas_thread():
+        links.extend(duplicates.near(images, thumbs, sets, exhaustive, refused))
     pictures = tuple(sets.roots())
     first: dict[str, int] = {}
     for i, patient in enumerate(patients):

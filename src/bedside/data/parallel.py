@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -35,6 +37,15 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def one_blas_thread() -> threadpool_limits:
+    """A context in which numpy multiplies on the calling thread alone.
+
+    The products of the data stage are small and run in several threads already: BLAS threads of
+    their own would mostly wait for each other, spinning (measured: ten times the time).
+    """
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 class Throttle:

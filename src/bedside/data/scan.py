@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,11 +16,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from bedside import artefact
+from bedside.data.findings import Look, look
 from bedside.data.landmarks import landmarks
-from bedside.data.parallel import Progress, Throttle, ordered_map
+from bedside.data.parallel import Progress, Throttle, one_blas_thread, ordered_map
 from bedside.data.readers.load import bytes_of, frame_of, pixels_of, stored_path
 from bedside.errors import BadInput
-from bedside.runtime.preprocess import Pixels
+from bedside.runtime.preprocess import FORMATS, SUFFIXES, Pixels
 
 THUMB_PX = 64
 HASH_BITS = 256
@@ -34,7 +35,7 @@ class Scanned:
 
     ``content`` is the SHA-256 of the decoded grey pixels, their shape and type; ``phash`` a
     256-bit perceptual hash, ``marks`` its packed :mod:`landmarks <bedside.data.landmarks>`;
-    ``wide`` says 16-bit.
+    ``look`` what it shows beside tissue; ``wide`` says 16-bit.
     """
 
     sha256: str
@@ -44,6 +45,7 @@ class Scanned:
     wide: bool
     phash: bytes
     marks: bytes = b""
+    look: Look = field(default_factory=Look)
 
 
 class Thumbs:
@@ -181,8 +183,22 @@ def _look(root: Path, file: str, sha256: str
     plain = eight_bits(grey)
     thumb = thumbnail(plain)
     seen = Scanned(sha256, content_hash(grey), grey.shape[0], grey.shape[1],
-                   grey.dtype == np.uint16, perceptual_hash(thumb), landmarks(plain))
+                   grey.dtype == np.uint16, perceptual_hash(thumb), landmarks(plain),
+                   look(plain, _colour(root, file)))
     return seen, thumb
+
+
+def _colour(root: Path, file: str) -> npt.NDArray[np.uint8] | None:
+    """The picture in colour, (H, W, 3) uint8, or None where it is stored in grey."""
+    if root.is_dir() and Path(file).suffix.lower() in SUFFIXES:
+        # The header alone tells; most of a hospital's pictures are grey.
+        with Image.open(root / file, formats=FORMATS) as image:
+            if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr", "PA", "RGBX"):
+                return None
+    rgb = pixels_of(root, file, 3)
+    if rgb.dtype != np.uint8 or (rgb[..., 0] == rgb[..., 1]).all():
+        return None
+    return rgb.astype(np.uint8, copy=False)
 
 
 def scan(root: Path, files: Sequence[str], hashes: Sequence[str], thumbs: Thumbs,
@@ -206,13 +222,14 @@ def scan(root: Path, files: Sequence[str], hashes: Sequence[str], thumbs: Thumbs
     throttle = Throttle(progress, "check images", len(files))
     results: list[Scanned | BadInput] = []
     pairs = zip(files, hashes, strict=True)
-    for found in ordered_map(lambda pair: _look(root, *pair), pairs, workers):
-        if isinstance(found, BadInput):
-            if not skip_bad:
-                raise found
-            results.append(found)
-        else:
-            thumbs.append(found[1])
-            results.append(found[0])
-        throttle.tick()
+    with one_blas_thread():
+        for found in ordered_map(lambda pair: _look(root, *pair), pairs, workers):
+            if isinstance(found, BadInput):
+                if not skip_bad:
+                    raise found
+                results.append(found)
+            else:
+                thumbs.append(found[1])
+                results.append(found[0])
+            throttle.tick()
     return results

@@ -7,45 +7,27 @@ import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bedside import artefact, codec, registry, rundir
-from bedside.data import audit, readers, scan, split, task
-from bedside.data.cache import WIDE
-from bedside.data.group import Groups, conflicts, group
+from bedside.data import decisions, divide, readers, scan, split, task
+from bedside.data.group import group
 from bedside.data.parallel import Progress
-from bedside.data.readers.base import Listing, RawCase
+from bedside.data.readers.base import Listing
 from bedside.data.readers.manifest import read_table, split_of
-from bedside.data.scan import Scanned, Thumbs
+from bedside.data.scan import Thumbs
 from bedside.data.source import SOURCE, Source
 from bedside.errors import BadInput
-from bedside.types import Case, SetAside, Split, Study, Task
+from bedside.types import SetAside, Split, Study
 
 STAGE = "data"
 PHANTOM = "phantom"
 # Raised when the same input would give another result.
 _VERSION = 2
 
-NO_SPLIT = "no part in the given split"
-CONFLICT = "one picture under several classes"
 
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Images that are fit for use, field by field in one order."""
-
-    raw: tuple[RawCase, ...]
-    seen: tuple[Scanned, ...]
-    labels: tuple[str, ...]
-    groups: Groups
-
-    @property
-    def files(self) -> list[str]:
-        return [r.file for r in self.raw]
-
-
-def prepare(run: Path, study: Study, progress: Progress | None = None, workers: int = 2) -> None:
+def prepare(run: Path, study: Study, progress: Progress | None = None, workers: int = 2,
+            folder: Path | None = None, gate: bool = True) -> None:
     """Write ``RUN/data``: ``cases.csv``, ``task.json``, ``audit.json``, ``source.json``.
 
     Skipped where it has finished with the same configuration, seed and image contents.
@@ -55,6 +37,9 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
         study: its ``data`` and ``seed`` are used.
         progress: called with (stage, done, total[, detail]).
         workers: threads that decode.
+        folder: written in place of ``RUN/data``.
+        gate: whether a given split that separates groups fails the stage. Without it the cases
+            are as given and must not be trained on: only an audit's own folder holds them.
 
     Raises:
         BadInput: see the readers, :mod:`bedside.data.task` and :mod:`bedside.data.scan`.
@@ -65,10 +50,11 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
     listing, source = read(run, study, progress)
     chosen, becomes = task.resolve(config, (c.label for c in listing.cases))
     given, notes = _given_split(listing, config.split_file)
+    decided, decided_in = decisions.read(config.decisions, run)
     hashes = scan.file_hashes(listing.root, [c.file for c in listing.cases], workers, progress)
-    key = artefact.stage_key(STAGE, _VERSION, config, study.seed, _fingerprint(listing, hashes,
-                                                                               given), source)
-    folder = rundir.data_dir(run)
+    key = artefact.stage_key(STAGE, _VERSION, config, study.seed,
+                             _fingerprint(listing, hashes, given), source, decided, gate)
+    folder = folder or rundir.data_dir(run)
     if artefact.finished(folder, STAGE, key):
         _say(progress, "data", "already done")
         return
@@ -90,10 +76,15 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
             else:
                 raw.append(case)
                 seen.append(result)
-        groups = group(seen, [c.patient for c in raw], thumbs)
+        files = [c.file for c in raw]
+        ids = divide.case_ids(seen, files)
+        resolved = decisions.resolve(decided, files, ids, decided_in)
+        if progress:
+            progress("compare images", 0, 1)
+        groups = group(seen, [c.patient for c in raw], thumbs, apart=resolved.apart)
         labels = tuple(becomes[c.label] or "" for c in raw)
-        kept = _Kept(tuple(raw), tuple(seen), labels, groups)
-        cases, report = _divide(kept, study, chosen, aside, [*listing.notes, *notes])
+        kept = divide.Kept(tuple(raw), tuple(seen), labels, groups, tuple(ids), resolved)
+        cases, report = divide.divide(kept, study, chosen, aside, [*listing.notes, *notes], gate)
         for note in report.notes:
             _say(progress, "data", note)
         artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
@@ -183,92 +174,3 @@ def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split 
     for entry in listing.set_aside:
         digest.update(repr((entry.file, entry.reason)).encode())
     return digest.hexdigest()
-
-
-# ------------------------------------------------------------------ dividing
-
-
-def _divide(kept: _Kept, study: Study, chosen: Task, aside: list[SetAside], notes: list[str]
-            ) -> tuple[list[Case], audit.Audit]:
-    """Set conflicts aside, mend or refuse a separated group, split, and write it all down."""
-    config = study.data
-    files, kept_groups = kept.files, kept.groups.kept
-    given = [r.split for r in kept.raw]
-    disputed = conflicts(kept.groups.pictures, kept.labels)
-    out = {i for members in disputed.values() for i in members}
-    aside.extend(SetAside(files[i], CONFLICT) for i in sorted(out))
-    if any(given):
-        unplaced = [i for i, p in enumerate(given) if p is None and i not in out]
-        aside.extend(SetAside(files[i], NO_SPLIT) for i in unplaced)
-        out.update(unplaced)
-    used = [i for i in range(len(files)) if i not in out]
-    task.check_counts(Counter(kept.labels[i] for i in used), chosen.classes,
-                      f"{config.source} (after setting images aside)")
-    ids = _ids(kept.seen, files)
-    names = _group_names(ids, kept_groups)
-    here = [names[i] for i in used]
-    parts_given = [given[i] for i in used]
-    separated = split.twins([files[i] for i in used], here, parts_given)
-    if not config.regroup:
-        audit.gate(separated, config.split_file or config.source)
-    else:
-        if separated:
-            notes.append(f"Groups that the given split separates: {len(separated)}; each was "
-                         "moved whole to the part with most of its images, ties to train.")
-        parts_given = split.regroup(here, parts_given)
-    parts, carved = split.split([kept.labels[i] for i in used], here, parts_given,
-                                config.proportions, study.seed)
-    part_of = dict(zip(used, parts, strict=True))
-    cases = []
-    for i, (case, seen) in enumerate(zip(kept.raw, kept.seen, strict=True)):
-        flags = ((WIDE,) if seen.wide else ()) + (("conflict",) if kept.groups.pictures[i]
-                                                  in disputed else ())
-        cases.append(Case(
-            ids[i], case.file, kept.labels[i], case.patient, names[i],
-            part_of.get(i, "set_aside"), seen.height_px, seen.width_px, seen.sha256, flags,
-            case.masks, case.age, case.size_mm))
-    counts = audit.used_counts(cases, chosen.classes)
-    if chosen.positive is not None and config.positive is None \
-            and chosen.positive.lower() != task.DEFAULT_POSITIVE:
-        notes.append(f"No positive class is named: {chosen.positive!r}, the last in order, is "
-                     "taken (--positive chooses).")
-    if disputed:
-        images = sum(len(m) for m in disputed.values())
-        notes.append(f"Pictures that lie under several classes: {len(disputed)}; their {images} "
-                     "images are set aside and listed.")
-    sizes = Counter(here)
-    return cases, audit.Audit(
-        read=len(used) + len(aside), masks=sum(len(r.masks) for r in kept.raw), used=counts,
-        set_aside=tuple(aside), groups=len(sizes), largest_group=max(sizes.values(), default=0),
-        duplicates=audit.pairs(kept.groups, files),
-        conflicts=tuple(audit.Conflict(_by_label(m, kept.labels, files))
-                        for m in disputed.values()),
-        twins=tuple(separated), regrouped=bool(separated) and config.regroup,
-        notes=(*notes, *carved, *audit.empty_parts(counts)))
-
-
-def _by_label(members: Sequence[int], labels: Sequence[str], files: Sequence[str]
-              ) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for i in members:
-        found[labels[i]] = (*found.get(labels[i], ()), files[i])
-    return found
-
-
-def _ids(seen: Sequence[Scanned], files: Sequence[str]) -> list[str]:
-    """Ids from content, so that they are stable and say nothing of a patient or a file."""
-    ids = [""] * len(seen)
-    copies: Counter[str] = Counter()
-    for i in sorted(range(len(seen)), key=lambda i: files[i]):
-        stem = "c" + seen[i].content[:15]
-        copies[stem] += 1
-        ids[i] = stem if copies[stem] == 1 else f"{stem}-{copies[stem]}"
-    return ids
-
-
-def _group_names(ids: Sequence[str], roots: Sequence[int]) -> list[str]:
-    """A group is named after the smallest id in it."""
-    first: dict[int, str] = {}
-    for case_id, root in zip(ids, roots, strict=True):
-        first[root] = min(first.get(root, case_id), case_id)
-    return ["g" + first[root][1:] for root in roots]
