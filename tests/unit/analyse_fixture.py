@@ -7,6 +7,7 @@ packages.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bedside.types import (
     Case,
     Latency,
     Measurement,
+    ModelConfig,
     ModelSpec,
     Preprocess,
     Study,
@@ -107,6 +109,9 @@ def publish_model(run: Path, name: str, export: Callable[[Path], None], preproce
                   task: Task = TASK, last_conv: str | None = None, history: bool = True) -> None:
     """The folders of train and convert. ``export`` writes the float model."""
     folder = rundir.model_dir(run, name)
+    study = rundir.study(run)
+    named = (*study.models, ModelConfig(name))
+    artefact.write_text(rundir.study_file(run), codec.to_toml(replace(study, models=named)))
     with artefact.writing(folder, "train", "k") as scratch:
         if history:
             rows = [f"{e},{0.7 / e + 0.2},{0.8 / e + 0.25},{0.6 + e / 40},{0.6 + e / 30},0.001"
