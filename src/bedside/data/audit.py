@@ -107,9 +107,14 @@ def balance_notes(balance: dict[str, int]) -> list[str]:
 
 def shortcut_notes(found: Sequence[Shortcut]) -> list[str]:
     """A note on each family of features that tells a class from the others."""
-    return [f"{s.name.capitalize()} alone, without the tissue, tells {s.label!r} from the rest "
-            f"better than chance: AUC {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]. A "
-            "network may learn it." for s in found if s.warning and s.name != EVERYTHING]
+    by_name: dict[str, list[str]] = {}
+    for s in found:
+        if s.warning and s.name != EVERYTHING:
+            by_name.setdefault(s.name, []).append(
+                f"{s.label} AUC {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]")
+    return [f"Without the tissue, {name} alone tells classes apart better than chance "
+            f"({'; '.join(lines)}): a network may learn this shortcut."
+            for name, lines in by_name.items()]
 
 
 def empty_parts(used: dict[str, dict[str, int]]) -> list[str]:

@@ -27,6 +27,7 @@ _BRIGHT = 150
 _MOST_PIECES = 400
 _CHROMA = 60
 _COLOUR_SHARE = 0.004
+_SHARP = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A connected piece of ink: its box, its area, and its pixels (height, width) bool."""
+    """A connected piece of ink: its place, its pixels (height, width) bool, and the picture."""
 
     top: int
     left: int
     ink: npt.NDArray[np.bool_]
+    whole: Grey
 
     @property
     def height(self) -> int:
@@ -75,6 +77,19 @@ class _Piece:
     @property
     def fill(self) -> float:
         return float(self.ink.mean())
+
+    @property
+    def rise(self) -> float:
+        """How much brighter the ink is than the ring two pixels around it: drawn ink is sharp."""
+        margin = 3
+        top, left = max(0, self.top - margin), max(0, self.left - margin)
+        around = self.whole[top:self.top + self.height + margin,
+                            left:self.left + self.width + margin]
+        ink = np.zeros(around.shape, bool)
+        ink[self.top - top:, self.left - left:][:self.height, :self.width] = self.ink
+        near = ndimage.binary_dilation(ink, np.ones((3, 3), bool))
+        ring = ndimage.binary_dilation(near, np.ones((3, 3), bool)) & ~near
+        return float(around[ink].mean() - around[ring].mean()) if ring.any() else 0.0
 
 
 def look(grey: Grey, colour: npt.NDArray[np.uint8] | None = None) -> Look:
@@ -114,7 +129,7 @@ def pieces(grey: Grey) -> list[_Piece]:
     for name, box in enumerate(ndimage.find_objects(names), 1):
         height, width = box[0].stop - box[0].start, box[1].stop - box[1].start
         if 3 <= max(height, width) <= 48:
-            found.append(_Piece(box[0].start, box[1].start, names[box] == name))
+            found.append(_Piece(box[0].start, box[1].start, names[box] == name, grey))
     return found
 
 
@@ -156,7 +171,7 @@ def is_arrow(piece: _Piece) -> bool:
     """A solid piece of 10 to 48 px that tapers evenly to one of its ends."""
     if min(piece.height, piece.width) < 8 or max(piece.height, piece.width) < 12:
         return False
-    if not 0.3 <= piece.fill <= 0.72:
+    if not 0.3 <= piece.fill <= 0.72 or piece.rise < _SHARP:
         return False
     for widths in (piece.ink.sum(axis=1), piece.ink.sum(axis=0)):
         run = widths.astype(np.float64)

@@ -39,9 +39,9 @@ def outliers(files: Sequence[str], columns: Mapping[str, Sequence[float]],
         raw = np.asarray(values, np.float64)
         scale = np.log(np.maximum(raw, 1e-9)) if what in logarithmic else raw
         middle = float(np.median(scale))
-        # Where most values are equal the MAD is 0; 2% or one grey level then stand in.
-        spread = 1.4826 * float(np.median(np.abs(scale - middle)))
-        spread = max(spread, 0.02 if what in logarithmic else 1.0)
+        # Where most values are equal the MAD is 0: half of the standard deviation stands in.
+        spread = max(1.4826 * float(np.median(np.abs(scale - middle))), float(scale.std()) / 2,
+                     0.02 if what in logarithmic else 1.0)
         far = np.abs(scale - middle) > _FAR * spread
         median = float(np.median(raw))
         found.extend(Outlier(files[i], what, round(float(raw[i]), 2), round(median, 2))

@@ -1,7 +1,7 @@
 """Can the way an image was taken or exported tell its class, without its tissue?
 
 A small classifier sees numbers that no diagnosis should rest on (size and shape of the picture;
-calipers, text, arrows and depth marks; colour; brightness) and never the pixels. Where it tells
+calipers, text, arrows, depth marks, panels, colour) and never the pixels. Where it tells
 the classes apart better than chance, a network may learn the same shortcut, and its score will
 not hold in another hospital. (Zech et al. 2018, PLOS Med. 15:e1002683; Winkler et al. 2019, JAMA
 Dermatol. 155:1135, on surgical markings.)
@@ -50,9 +50,8 @@ class Shortcut:
 FAMILIES: dict[str, tuple[str, ...]] = {
     "picture size": ("height_px", "width_px", "aspect"),
     "marks on the picture": ("calipers", "glyphs", "arrows", "ticks", "panels", "colour"),
-    "brightness": ("mean", "spread", "black"),
 }
-EVERYTHING = "all of these"
+EVERYTHING = "both together"
 
 
 def features(case: Case, seen: Scanned) -> dict[str, float]:
@@ -61,8 +60,7 @@ def features(case: Case, seen: Scanned) -> dict[str, float]:
     return {"height_px": case.height_px, "width_px": case.width_px,
             "aspect": case.width_px / max(1, case.height_px), "calipers": look.calipers,
             "glyphs": look.glyphs, "arrows": look.arrows, "ticks": look.ticks,
-            "panels": look.panels, "colour": look.colour, "mean": look.mean,
-            "spread": look.spread, "black": look.black}
+            "panels": look.panels, "colour": look.colour}
 
 
 def shortcuts(cases: Sequence[Case], seen: Sequence[Scanned], classes: Sequence[str],
