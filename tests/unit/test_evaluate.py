@@ -23,6 +23,9 @@ VARIANTS = ("resnet34-float32", "resnet34-dynamic")
 def run(tiny_run, tmp_path_factory):
     copy = tmp_path_factory.mktemp("evaluate") / "run"
     shutil.copytree(tiny_run, copy)
+    # Other tests of this session build and measure in the shared run; this copy starts bare.
+    for name in ("variants", "builds", "measurements"):
+        shutil.rmtree(copy / name, ignore_errors=True)
     for scheme in ("float32", "dynamic"):
         quantize.quantize(copy, "resnet34", scheme, None, None)
     for variant in VARIANTS:
