@@ -22,6 +22,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Only = Annotated[str | None, typer.Option(
     help="Glob over variants, targets or cells, as 'resnet34-*' or '*-int8@cpu'.")]
 
+Decisions = Annotated[Path | None, typer.Option(
+    help="What was decided after an audit (default: audit_decisions.toml in the run folder).")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Leave a class out.")]
+Merge = Annotated[list[str] | None, typer.Option(help="Merge classes, as other=benign,normal.")]
+Positive = Annotated[str | None, typer.Option(
+    help="The positive class of a binary task (default: malignant where it exists).")]
+SplitFile = Annotated[Path | None, typer.Option(help="A CSV with columns file,split.")]
+ClassNames = Annotated[str | None, typer.Option(
+    help="Names for the labels 0, 1, … of an .npz, as A,B.")]
+Regroup = Annotated[bool, typer.Option(
+    "--regroup", help="Move groups that a given split tears apart into one part.")]
+SkipBad = Annotated[bool, typer.Option(
+    "--skip-bad", help="Set unreadable images aside (they are listed).")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of split and training.")]
+
 
 def _version(value: bool) -> None:
     if value:
@@ -51,19 +66,14 @@ def run(
     only: Only = None,
     dry_run: Annotated[bool, typer.Option(
         "--dry-run", help="Print the stages with a time estimate, and stop.")] = False,
-    skip_bad: Annotated[bool, typer.Option(
-        "--skip-bad", help="Set unreadable images aside (they are listed).")] = False,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave a class out.")] = None,
-    merge: Annotated[list[str] | None, typer.Option(
-        help="Merge classes, as other=benign,normal.")] = None,
-    positive: Annotated[str | None, typer.Option(
-        help="The positive class of a binary task (default: malignant where it exists).")] = None,
-    split_file: Annotated[Path | None, typer.Option(
-        help="A CSV with columns file,split.")] = None,
-    class_names: Annotated[str | None, typer.Option(
-        help="Names for the labels 0, 1, … of an .npz, as A,B.")] = None,
-    regroup: Annotated[bool, typer.Option(
-        "--regroup", help="Move groups that a given split tears apart into one part.")] = False,
+    skip_bad: SkipBad = False,
+    exclude: Exclude = None,
+    merge: Merge = None,
+    positive: Positive = None,
+    split_file: SplitFile = None,
+    class_names: ClassNames = None,
+    regroup: Regroup = False,
+    decisions: Decisions = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs for every network.")] = None,
     image_px: Annotated[int | None, typer.Option(
         min=32, max=1024, help="Image side for every network, pixels.")] = None,
@@ -71,7 +81,7 @@ def run(
         help="Pretrained weights, .safetensors with torchvision's names.")] = None,
     tune: Annotated[int | None, typer.Option(
         min=0, help="Trials of learning rate, weight decay and augmentation.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of split and training.")] = None,
+    seed: Seed = None,
     float_model: Annotated[Path | None, typer.Option(
         help="A float .tflite trained elsewhere.")] = None,
     preprocess: Annotated[Path | None, typer.Option(
@@ -83,9 +93,10 @@ def run(
     commands.run(config, out, only, dry_run, {
         "dataset": dataset, "preset": preset, "model": model, "scheme": scheme, "target": target,
         "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
-        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad, "epochs": epochs,
-        "image_px": image_px, "weights": weights, "tune": tune, "seed": seed,
-        "float_model": float_model, "preprocess": preprocess, "last_conv": last_conv})
+        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad,
+        "decisions": decisions, "epochs": epochs, "image_px": image_px, "weights": weights,
+        "tune": tune, "seed": seed, "float_model": float_model, "preprocess": preprocess,
+        "last_conv": last_conv})
 
 
 @app.command()
@@ -117,6 +128,60 @@ def deid(
     commands.deid(src, out, private, key, json, {
         "keep_dates": keep_dates, "keep_device": keep_device, "keep_name": keep_name,
         "keep_column": keep_column, "accept_unchecked_pixels": accept_unchecked_pixels})
+
+
+Dataset = Annotated[Path, typer.Argument(
+    help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")]
+
+
+@app.command()
+def audit(
+    source: Annotated[Path, typer.Argument(
+        help="A run folder, or a data set as for 'run'.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(
+        help="Where a data set's audit goes; a run's goes into the run.")] = Path("runs/audit"),
+    exclude: Exclude = None,
+    merge: Merge = None,
+    positive: Positive = None,
+    split_file: SplitFile = None,
+    class_names: ClassNames = None,
+    regroup: Regroup = False,
+    skip_bad: SkipBad = False,
+    decisions: Decisions = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Look for twins, leakage, marks, outliers and shortcuts before anything is trained."""
+    from bedside import data_commands
+
+    data_commands.audit(source, out, json, {
+        "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
+        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad,
+        "decisions": decisions, "seed": seed})
+
+
+@app.command()
+def split(
+    source: Dataset,
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/study"),
+    exclude: Exclude = None,
+    merge: Merge = None,
+    positive: Positive = None,
+    split_file: SplitFile = None,
+    class_names: ClassNames = None,
+    regroup: Regroup = False,
+    skip_bad: SkipBad = False,
+    decisions: Decisions = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Read, group and split a data set, and stop; 'run --out' goes on from there."""
+    from bedside import data_commands
+
+    data_commands.split(source, out, json, {
+        "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
+        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad,
+        "decisions": decisions, "seed": seed})
 
 
 @app.command()

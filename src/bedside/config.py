@@ -39,6 +39,7 @@ class Flags:
     class_names: str | None = None
     regroup: bool = False
     skip_bad: bool = False
+    decisions: Path | None = None
     epochs: int | None = None
     image_px: int | None = None
     weights: Path | None = None
@@ -118,6 +119,8 @@ def _anchored(base: Study, folder: Path) -> Study:
         data = replace(data, source=anchor(data.source))
     if data.split_file is not None:
         data = replace(data, split_file=anchor(data.split_file))
+    if data.decisions is not None:
+        data = replace(data, decisions=anchor(data.decisions))
     models = tuple(m if m.weights in ("default", "random")
                    else replace(m, weights=anchor(m.weights)) for m in base.models)
     external = base.float_model
@@ -141,6 +144,8 @@ def _with_data(base: Study, flags: Flags) -> Study:
         data = replace(data, positive=flags.positive)
     if flags.split_file is not None:
         data = replace(data, split_file=str(flags.split_file.resolve()))
+    if flags.decisions is not None:
+        data = replace(data, decisions=str(flags.decisions.resolve()))
     if flags.class_names is not None:
         names = tuple(n.strip() for n in flags.class_names.split(","))
         if "" in names:

@@ -111,10 +111,9 @@ def shortcut_notes(found: Sequence[Shortcut]) -> list[str]:
     for s in found:
         if s.warning and s.name != EVERYTHING:
             by_name.setdefault(s.name, []).append(
-                f"{s.label} AUC {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]")
-    return [f"Without the tissue, {name} alone tells classes apart better than chance "
-            f"({'; '.join(lines)}): a network may learn this shortcut."
-            for name, lines in by_name.items()]
+                f"{s.label} {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]")
+    return [f"The class shows without the tissue: AUC from {name} alone {', '.join(lines)}. "
+            "A network may learn this shortcut." for name, lines in by_name.items()]
 
 
 def empty_parts(used: dict[str, dict[str, int]]) -> list[str]:

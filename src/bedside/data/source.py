@@ -19,13 +19,17 @@ class Source:
     root: str
 
 
-def dataset_root(run: Path) -> Path:
+def dataset_root(run: Path, folder: Path | None = None) -> Path:
     """The folder (or ``.npz``) that the files of a run's cases are relative to.
+
+    Args:
+        run: the run folder.
+        folder: where the data stage wrote, ``RUN/data`` by default.
 
     Raises:
         BadInput: the data stage has not finished, or the data set is no longer there.
     """
-    source = codec.read_json(Source, rundir.data_dir(run) / SOURCE)
+    source = codec.read_json(Source, (folder or rundir.data_dir(run)) / SOURCE)
     root = run / source.root
     if not root.exists():
         raise BadInput("the data set is no longer here", where=root,

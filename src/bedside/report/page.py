@@ -10,8 +10,8 @@ import jinja2
 from bedside.report import wording
 
 
-def render(context: Mapping[str, Any]) -> str:
-    """``index.html`` as text.
+def render(context: Mapping[str, Any], template: str = "index.html.j2") -> str:
+    """A page as text: the report, or another of the templates.
 
     Everything from the context is escaped, and control characters are made visible.
     """
@@ -21,4 +21,4 @@ def render(context: Mapping[str, Any]) -> str:
         lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters |= {"count": wording.count, "percent": wording.percent}
     environment.globals["plural"] = wording.plural
-    return environment.get_template("index.html.j2").render(context)
+    return environment.get_template(template).render(context)

@@ -1,0 +1,78 @@
+"""``bedside audit`` and ``bedside split``: what stands before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bedside import codec, console, examine, rundir
+from bedside import config as configuration
+from bedside.console import Reporter
+from bedside.errors import BadInput, GateFailed
+from bedside.types import Study
+
+
+def audit(source: Path, out: Path, json: bool, flags: Mapping[str, Any]) -> None:
+    """``bedside audit``: of a run, or of a data set into ``out``."""
+    is_run = rundir.study_file(source).is_file()
+    given = [f"--{k.replace('_', '-')}" for k, v in flags.items() if v not in (None, False, [])]
+    if is_run and given:
+        raise BadInput("a run has its own configuration", where=given[0],
+                       remedy="Leave it out, or audit the data set itself.")
+    page = (source if is_run else out) / examine.AUDIT_DIR / "index.html"
+    try:
+        with Reporter() as progress:
+            report = _without_notes(progress)
+            folder = (examine.audit_run(source, report) if is_run else
+                      examine.audit_dataset(out, _data_study(source, out, flags), report))
+    except GateFailed:
+        _print_page(page)
+        raise
+    _print_data(examine.facts(folder), json)
+    _print_page(page)
+
+
+def _print_page(page: Path) -> None:
+    console.stderr.print(f"page: {page}", soft_wrap=True, markup=False)
+
+
+def split(source: Path, out: Path, json: bool, flags: Mapping[str, Any]) -> None:
+    """``bedside split``: the data stage alone."""
+    with Reporter() as progress:
+        examine.split(out, _data_study(source, out, flags), _without_notes(progress))
+    _print_data(examine.facts(rundir.data_dir(out)), json)
+
+
+def _without_notes(progress: Reporter) -> Callable[..., None]:
+    """Progress without the stage's remarks, which follow the table on standard output."""
+    def report(stage: str, done: int, total: int, detail: str = "") -> None:
+        if not detail:
+            progress(stage, done, total)
+
+    return report
+
+
+def _data_study(source: Path, out: Path, flags: Mapping[str, Any]) -> Study:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
+                              for k, v in flags.items() if v is not None}
+    return configuration.resolve(None, configuration.Flags(dataset=source, **values), out)
+
+
+def _print_data(facts: dict[str, Any], json: bool) -> None:
+    if json:
+        print(codec.to_json(facts), end="")
+        return
+    parts = facts["used"]
+    console.table("", ["class", *parts, "all"], [
+        [name, *(str(parts[p][name]) for p in parts), str(sum(parts[p][name] for p in parts))]
+        for name in next(iter(parts.values()))], {1, 2, 3, 4})
+    for text in (
+            f"{facts['read']} listed, {facts['set_aside']} set aside; {facts['groups']} groups, "
+            f"the largest of {facts['largest_group']}",
+            f"groups in several parts: {facts['shared_groups']}; patients in several parts: "
+            f"{facts['shared_patients']}",
+            f"images that repeat another: {facts['duplicates']}; pictures under several classes: "
+            f"{facts['conflicts']}",
+            *facts["notes"]):
+        console.stdout.print(text, soft_wrap=True, markup=False)
