@@ -15,7 +15,7 @@ import numpy as np
 from common import finish
 
 from bedside import artefact, codec, rundir
-from bedside.evaluate import run_worker
+from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import Job
 from bedside.types import Preprocess

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from bedside import artefact, codec, rundir, targets
-from bedside.errors import MissingComponent
-from bedside.types import Variant
+from bedside.targets import child
+from bedside.targets.base import Availability, Order
+from bedside.types import Build, Target, Variant
 
 
 def build(run: Path, variant_id: str, target_id: str) -> bool:
     """Build one variant for one target; False where it was finished already.
 
+    A variant that the target cannot run, a build that fails or a component that is not
+    installed becomes a build without files, whose status and reason stand in the results.
+    Compiling again is tried once the component's version or the variant changes.
+
     Raises:
-        MissingComponent: the target's backend does not work on this machine.
-        BadInput: the variant has not been made or was changed since.
+        BadInput: no such target, or the variant has not been made or was changed since.
     """
     target = targets.load(target_id, run)
-    module = targets.backend(target)
+    state: Availability = targets.backend(target).available()
     folder = rundir.build_dir(run, variant_id, target_id)
     variant_dir = rundir.variant_dir(run, variant_id)
     entry = artefact.check(variant_dir, "quantize")
     variant = codec.read_json(Variant, variant_dir / rundir.VARIANT)
-    key = artefact.stage_key("build", entry.files[variant.file].sha256, target)
+    key = artefact.stage_key("build 2", entry.files[variant.file].sha256, target, state.works,
+                             state.version)
     if artefact.finished(folder, "build", key):
         return False
-    state = module.available()
-    if not state.works:
-        raise MissingComponent(f"target {target_id!r} does not work here: {state.detail}",
-                               remedy=state.remedy)
     with artefact.writing(folder, "build", key) as scratch:
-        made = module.build(variant_dir, variant, target, scratch)
+        made = (_make(Order(variant, target, variant_dir, run, scratch)) if state.works else
+                _nothing(variant, target, "unsupported", " ".join(
+                    t for t in (f"not available on this machine: {state.detail}.",
+                                state.remedy) if t)))
         artefact.write_text(scratch / rundir.BUILD, codec.to_json(made))
     return True
+
+
+def _make(order: Order) -> Build:
+    outcome = child.build(order)
+    if outcome.build is not None:
+        return outcome.build
+    for left in order.scratch.iterdir():  # half a build is none
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif not left.name.startswith("."):
+            left.unlink()
+    return _nothing(order.variant, order.target, outcome.status, outcome.reason)
+
+
+def _nothing(variant: Variant, target: Target, status: str, reason: str | None) -> Build:
+    return Build(variant=variant.id, target=target.id, format="none", files={},
+                 quantizer="none", status="unsupported" if status == "unsupported" else "failed",
+                 reason=reason or "no reason was given")

@@ -213,10 +213,12 @@ def evaluate(
     run: Run,
     target: Annotated[list[str] | None, typer.Option(help="A target; repeat for more.")] = None,
     only: Only = None,
+    images: Annotated[int | None, typer.Option(
+        min=1, help="At most so many images a cell, stratified by split and class.")] = None,
     json: Json = False,
 ) -> None:
     """Predict every image and time every build."""
-    commands.evaluate(run, target, only, json)
+    commands.evaluate(run, target, only, images, json)
 
 
 @app.command()

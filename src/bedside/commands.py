@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def run(config: Path | None, out: Path, only: str | None, dry_run: bool,
         page = study.run_study(out, resolved, only, progress)
     results(out)
     console.stderr.print(f"report: {page}", soft_wrap=True, markup=False)
+    _need_targets(resolved.targets, out)
 
 
 def _print_plan(steps: list[Any]) -> None:
@@ -72,6 +73,8 @@ def stage(run_dir: Path, name: str, only: str | None = None) -> None:
     with study.locked(run_dir), Reporter() as progress:
         study.through(run_dir, config, name, only, progress)
     _print_stage(run_dir, name)
+    if name == "build":
+        _need_targets(config.targets, run_dir)
 
 
 def _print_stage(run_dir: Path, name: str) -> None:
@@ -85,7 +88,8 @@ def _print_stage(run_dir: Path, name: str) -> None:
         console.table("", ["variant", "scheme", "MB"], rows, {2})
 
 
-def evaluate(run_dir: Path, target: list[str] | None, only: str | None, json: bool) -> None:
+def evaluate(run_dir: Path, target: list[str] | None, only: str | None, images: int | None,
+             json: bool) -> None:
     """``bedside evaluate``."""
     _need_workbench()
     from dataclasses import replace
@@ -95,6 +99,8 @@ def evaluate(run_dir: Path, target: list[str] | None, only: str | None, json: bo
     config = study.load(run_dir)
     if target:
         config = study.check(replace(config, targets=tuple(target)), run_dir)
+    if images is not None:
+        config = replace(config, evaluate=replace(config.evaluate, images=images))
     with study.locked(run_dir), Reporter() as progress:
         study.through(run_dir, config, "evaluate", only, progress)
     wanted = {rundir.cell_name(v, t) for v, t in study.cells(run_dir, config, only)}
@@ -102,8 +108,20 @@ def evaluate(run_dir: Path, target: list[str] | None, only: str | None, json: bo
         rows = [m for m in rundir.measurements(run_dir)
                 if rundir.cell_name(m.variant, m.target) in wanted]
         _print_json({"schema": 1, "rows": rows})
-        return
-    results(run_dir, wanted)
+    else:
+        results(run_dir, wanted)
+    _need_targets(config.targets, run_dir)
+
+
+def _need_targets(names: Sequence[str], run_dir: Path) -> None:
+    """Once everything else is done, say what was asked for and is not installed here."""
+    from bedside import targets
+
+    for name in names:
+        state = targets.backend(targets.load(name, run_dir)).available()
+        if not state.works:
+            raise MissingComponent(f"target {name!r} does not work here: {state.detail}",
+                                   remedy=state.remedy)
 
 
 def results(run_dir: Path, wanted: set[str] | None = None) -> None:

@@ -61,6 +61,12 @@ class BadInput(BedsideError):
     exit_code = EXIT_BAD_INPUT
 
 
+class Unsupported(BedsideError):
+    """A target cannot run this variant: a row of the results with the reason, not a failure."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
 class MissingComponent(BedsideError):
     """Something that was asked for is not installed on this machine."""
 

@@ -8,39 +8,45 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import platform
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 
 from bedside import artefact, codec, metrics, rundir, targets
 from bedside.errors import BadInput
+from bedside.metrics.agreement import agree
+from bedside.runtime.launch import run_worker
+from bedside.runtime.machine import machine
 from bedside.runtime.worker import Job, JobResult
+from bedside.targets.sample import stratified
 from bedside.types import (
+    Agreement,
     Build,
     Case,
     Estimate,
     EvaluateConfig,
+    Evidence,
     Latency,
     Measurement,
+    Status,
     Target,
     Variant,
 )
 
 Progress = Callable[[str, int, int], None]
-TIMEOUT_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A build to be measured, with everything a worker needs."""
+    """A build to be measured, with everything a worker needs.
+
+    ``cases`` are those to predict, in order: all of them, or a stratified sample.
+    """
 
     variant: Variant
     target: Target
@@ -48,18 +54,40 @@ class Cell:
     build_dir: Path
     folder: Path
     key: str
+    cases: tuple[Case, ...]
 
     @property
     def name(self) -> str:
         """``<variant>@<target>``."""
         return rundir.cell_name(self.variant.id, self.target.id)
 
+    @property
+    def module(self) -> ModuleType:
+        """The backend behind its target."""
+        return targets.backend(self.target)
+
+    def sampling(self, config: EvaluateConfig) -> tuple[int, int, int]:
+        """Rounds, warm-up and samples of its latency."""
+        return self.build.sampling or (config.rounds, config.warmup, config.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of a cell so far; published as ``predict.json`` once it has predictions."""
+
+    status: Status = "ok"
+    reason: str | None = None
+    peak_memory_bytes: int = 0
+    images: int = 0
+    agreement: Agreement | None = None
+    samples: tuple[tuple[int, int, float], ...] = field(default=())
+
 
 def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig,
              progress: Progress | None = None) -> list[str]:
     """Measure the given (variant, target) cells; finished ones are left as they are.
 
-    A cell that cannot run becomes a measurement with status ``failed`` and the reason.
+    A cell that cannot run becomes a measurement with its status and the reason.
 
     Returns:
         Names of the cells that were measured now.
@@ -70,18 +98,13 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
                        remedy="Change evaluate.splits or the split.")
     waiting = [c for c in (_cell(run, v, t, config, cases) for v, t in pairs)
                if not artefact.finished(c.folder, "evaluate", c.key)]
-    faults: dict[str, str] = {}
-    peaks: dict[str, int] = {}
-    for number, cell in enumerate(waiting):
-        result = _predict(run, cell, cases, progress, number, len(waiting))
-        if result.fault is not None:
-            faults[cell.name] = result.fault
-        peaks[cell.name] = result.peak_memory_bytes
-    running = [c for c in waiting if c.name not in faults]
-    samples = _latencies(run, running, config, cases, faults, progress)
+    found = {c.name: _predict(run, c, config, progress, i, len(waiting))
+             for i, c in enumerate(waiting)}
+    timed = [c for c in waiting
+             if found[c.name].status == "ok" and "latency" in c.build.measures]
+    _latencies(run, timed, config, cases, found, progress)
     for cell in waiting:
-        _publish(run, cell, config, faults.get(cell.name), samples.get(cell.name, []),
-                 peaks[cell.name])
+        _publish(cell, config, found[cell.name], len(cases))
     return [c.name for c in waiting]
 
 
@@ -90,145 +113,178 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
     folder = rundir.build_dir(run, variant_id, target_id)
     entry = artefact.check(folder, "build")
     variant = codec.read_json(Variant, rundir.variant_dir(run, variant_id) / rundir.VARIANT)
-    ids = [[c.id, c.split, c.label] for c in cases]
-    key = artefact.stage_key("evaluate", entry.key, config, ids, variant.preprocess)
+    target = targets.load(target_id, run)
+    count = config.images or getattr(targets.backend(target), "IMAGES", None)
+    chosen = tuple(stratified(cases, count))
+    ids = [[c.id, c.split, c.label] for c in chosen]
+    key = artefact.stage_key("evaluate 2", entry.key, config.splits, config.rounds,
+                             config.warmup, config.samples, ids, variant.preprocess)
     made = codec.read_json(Build, folder / rundir.BUILD)
     place = rundir.measurement_dir(run, variant_id, target_id)
-    return Cell(variant, targets.load(target_id, run), made, folder, place, key)
+    return Cell(variant, target, made, folder, place, key, chosen)
 
 
 # ------------------------------------------------------------------ workers
 
 
 def _job(run: Path, cell: Cell, mode: str, ids: Sequence[str], result: Path, warmup: int) -> Job:
-    file, sha256 = next(iter(cell.build.files.items()))
+    files = {str(cell.build_dir / name): sha256 for name, sha256 in cell.build.files.items()}
+    main = str(cell.build_dir / (cell.build.main or next(iter(cell.build.files))))
     return codec.decode(Job, {  # type: ignore[no-any-return]
-        "mode": mode, "runner": targets.backend(cell.target).RUNNER,
-        "file": str(cell.build_dir / file), "sha256": sha256, "threads": cell.target.threads,
+        "mode": mode, "runner": cell.module.RUNNER, "file": main, "sha256": files.pop(main),
+        "beside": files, "threads": cell.target.threads,
         "store": str(rundir.cache_dir(run, cell.variant.preprocess)), "ids": list(ids),
-        "result": str(result), "warmup": warmup})
+        "result": str(result), "warmup": warmup,
+        "budget_s": getattr(cell.module, "BUDGET_S", None) if mode == "predict" else None})
 
 
-def run_worker(job: Job, work: Path, on_progress: Callable[[int, int], None] | None = None
-               ) -> JobResult:
-    """Run one job in a fresh process; a crash comes back as a fault, not as an exception."""
-    job_file = work / "job.json"
-    artefact.write_text(job_file, codec.to_json(job))
-    environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads), "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", "bedside.runtime.worker", str(job_file)]
-    with (work / "stderr.txt").open("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
-                                   env=environment)
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                numbers = line.split()
-                if on_progress and len(numbers) == 2 and all(n.isdigit() for n in numbers):
-                    on_progress(int(numbers[0]), int(numbers[1]))
-            process.wait(timeout=TIMEOUT_S)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        result = Path(job.result)
-        if result.is_file():
-            return codec.read_json(JobResult, result)
-        errors.seek(0)
-        return JobResult(fault=_death(process.returncode, errors.read()))
+def _launch(cell: Cell, job: Job, work: Path, timeout_s: float,
+            on_progress: Callable[[int, int], None] | None = None) -> JobResult:
+    elsewhere = getattr(cell.module, "run_job", None)
+    if elsewhere is not None:
+        result: JobResult = elsewhere(cell.target, job, work, on_progress, timeout_s)
+        return result
+    return run_worker(job, work, on_progress, timeout_s)
 
 
-def _death(code: int, errors: str) -> str:
-    last = errors.strip().splitlines()[-1][:200] if errors.strip() else "no message"
-    if code < 0:
-        return f"the process was ended by {signal.Signals(-code).name} ({last})"
-    return f"the process ended with code {code} ({last})"
+def _fault(result: JobResult) -> Found:
+    return Found("unsupported" if result.unsupported else "failed", result.fault)
 
-
-def _predict(run: Path, cell: Cell, cases: Sequence[Case], progress: Progress | None,
-             number: int, total: int) -> JobResult:
+def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress | None,
+             number: int, total: int) -> Found:
     """Publish ``predictions.npz`` of one cell, unless it is there for the same key."""
-    label = f"predict {cell.name} ({number + 1}/{total})"
+    if cell.build.status != "ok":
+        return Found(cell.build.status, cell.build.reason)
+    if "accuracy" not in cell.build.measures:
+        return Found()
     if artefact.finished(cell.folder, "predict", cell.key):
-        return codec.read_json(JobResult, cell.folder / "predict.json")
+        return codec.read_json(Found, cell.folder / "predict.json")
     if artefact.finished(cell.folder, "evaluate"):
         artefact.keep_history(cell.folder)
+    label = f"predict {cell.name} ({number + 1}/{total})"
     with tempfile.TemporaryDirectory(prefix="bedside-") as name:
         work = Path(name)
-        ids = [c.id for c in cases]
+        ids = [c.id for c in cell.cases]
         job = _job(run, cell, "predict", ids, work / "result.json", 0)
-        result = run_worker(job, work, lambda d, t: progress(label, d, t) if progress else None)
+        result = _launch(cell, job, work, config.timeout_s,
+                         lambda d, t: progress(label, d, t) if progress else None)
         if result.fault is not None:
-            return result
+            return _fault(result)
         logits = np.load(work / "result.json.npy", allow_pickle=False)
-    if not np.isfinite(logits).all():
-        return JobResult(result.peak_memory_bytes, fault="the logits are not finite numbers")
+        if not np.isfinite(logits).all():
+            return Found("failed", "the logits are not finite numbers")
+        done = cell.cases[:len(logits)]
+        agreement, refused = _against_reference(run, cell, job, logits, work, config.timeout_s)
+    if refused is not None:
+        return Found("failed", refused, images=len(done), agreement=agreement)
+    found = Found(peak_memory_bytes=result.peak_memory_bytes, images=len(done),
+                  agreement=agreement)
     classes = {c: i for i, c in enumerate(cell.variant.task.classes)}
     with artefact.writing(cell.folder, "predict", cell.key) as scratch:
-        np.savez(scratch / rundir.PREDICTIONS, ids=np.array(ids),
-                 split=np.array([c.split for c in cases]),
-                 labels=np.array([classes[c.label] for c in cases], np.int64), logits=logits)
-        artefact.write_text(scratch / "predict.json", codec.to_json(result))
+        np.savez(scratch / rundir.PREDICTIONS, ids=np.array([c.id for c in done]),
+                 split=np.array([c.split for c in done]),
+                 labels=np.array([classes[c.label] for c in done], np.int64), logits=logits)
+        artefact.write_text(scratch / "predict.json", codec.to_json(found))
     if progress:
         progress(label, len(ids), len(ids))
-    return result
+    return found
+
+
+def _against_reference(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32],
+                       work: Path, timeout_s: float) -> tuple[Agreement | None, str | None]:
+    """Compare with the variant's own file on this machine's CPU, on the same images."""
+    runner = getattr(cell.module, "REFERENCE", None)
+    if runner is None:
+        return None, None
+    file = rundir.variant_dir(run, cell.variant.id) / cell.variant.file
+    result = run_worker(replace(
+        job, runner=runner, file=str(file), sha256=cell.variant.sha256, beside={},
+        ids=job.ids[:len(logits)], result=str(work / "reference.json"), budget_s=None),
+        work, None, timeout_s)
+    if result.fault is not None:
+        return None, f"the CPU's logits to compare with are missing ({result.fault})"
+    agreement = agree(logits, np.load(work / "reference.json.npy", allow_pickle=False))
+    accept = getattr(cell.module, "accept", None)
+    return agreement, accept(agreement) if accept is not None else None
 
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],
-               faults: dict[str, str], progress: Progress | None
-               ) -> dict[str, list[tuple[int, int, float]]]:
+               found: dict[str, Found], progress: Progress | None) -> None:
     """Raw samples (round, sample, ms) by cell: rounds over all cells in shuffled order."""
-    rows: dict[str, list[tuple[int, int, float]]] = {c.name: [] for c in cells}
     order = np.random.default_rng(0)
-    ids = [c.id for c in sorted(cases, key=lambda c: c.id)][:config.samples]
-    ids = [ids[i % len(ids)] for i in range(config.samples)]
-    done, total = 0, config.rounds * len(cells)
-    for number in range(config.rounds):
+    first = [c.id for c in sorted(cases, key=lambda c: c.id)]
+    rounds = {c.name: c.sampling(config)[0] for c in cells}
+    done, total = 0, sum(rounds.values())
+    for number in range(max(rounds.values(), default=0)):
         for k in order.permutation(len(cells)):
             cell = cells[int(k)]
+            if number >= rounds[cell.name]:
+                continue
+            _, warmup, count = cell.sampling(config)
+            ids = [first[i % min(len(first), count)] for i in range(count)]
             with tempfile.TemporaryDirectory(prefix="bedside-") as name:
                 work = Path(name)
-                job = _job(run, cell, "latency", ids, work / "result.json", config.warmup)
-                result = run_worker(job, work)
-            if result.fault is not None:
-                faults.setdefault(cell.name, result.fault)
-            rows[cell.name] += [(number, i, ms) for i, ms in enumerate(result.samples_ms)]
+                job = _job(run, cell, "latency", ids, work / "result.json", warmup)
+                result = _launch(cell, job, work, config.timeout_s)
+            before = found[cell.name]
+            if result.fault is not None and before.status == "ok":
+                before = replace(before, status=_fault(result).status, reason=result.fault)
+            new = tuple((number, i, ms) for i, ms in enumerate(result.samples_ms))
+            found[cell.name] = replace(before, samples=before.samples + new)
             done += 1
             if progress:
                 progress("latency", done, total)
-    return rows
 
 
 # ------------------------------------------------------------------ publishing
 
 
-def _publish(run: Path, cell: Cell, config: EvaluateConfig, fault: str | None,
-             samples: list[tuple[int, int, float]], peak: int) -> None:
-    module = targets.backend(cell.target)
-    times = np.array([ms for _, _, ms in samples])
-    latency = (Latency(float(np.median(times)), float(np.percentile(times, 95)), len(times),
-                       cell.target.threads) if fault is None and times.size else None)
+def _latency(cell: Cell, found: Found) -> Latency | None:
+    if found.status != "ok":
+        return None
+    times = np.array([ms for _, _, ms in found.samples])
+    if not times.size:
+        return cell.build.latency_ms
+    return Latency(float(np.median(times)), float(np.percentile(times, 95)), len(times),
+                   cell.target.threads)
+
+
+def _evidence(cell: Cell, latency: Latency | None, predicted: bool) -> dict[str, Evidence]:
+    """How each quantity that is there came about; what is not there has no evidence."""
+    told: dict[str, Evidence] = {**cell.module.EVIDENCE, **cell.build.evidence}
+    there = {"accuracy": predicted, "latency": latency is not None}
+    return {k: v for k, v in told.items() if there.get(k, True)}
+
+
+def _publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> None:
+    ok, made = found.status == "ok", cell.build
     positive = cell.variant.task.positive
     index = cell.variant.task.classes.index(positive) if positive is not None else None
-    found: dict[str, dict[str, Estimate]] = {}
-    if fault is None:
+    predicted = ok and "accuracy" in made.measures
+    scores: dict[str, dict[str, Estimate]] = {}
+    if predicted:
         predictions = rundir.read_predictions(cell.folder / rundir.PREDICTIONS)
         for split in config.splits:
             part = predictions.of(split)
-            found[split] = metrics.evaluate(part.labels, part.logits, index)
+            scores[split] = metrics.evaluate(part.labels, part.logits, index)
+    latency = _latency(cell, found)
     measurement = Measurement(
         variant=cell.variant.id, model=cell.variant.model, scheme=scheme_id(cell.variant),
-        target=cell.target.id, status="ok" if fault is None else "failed", reason=fault,
-        evidence=dict(module.EVIDENCE), compute_dtype=cell.build.compute_dtype,
+        target=cell.target.id, status=found.status, reason=found.reason,
+        evidence=_evidence(cell, latency, predicted), compute_dtype=made.compute_dtype,
         size_bytes=cell.variant.size_bytes, latency_ms=latency,
-        peak_memory_bytes=peak if fault is None else None,
-        delegated_fraction=cell.build.delegated_fraction,
-        build=rundir.cell_name(cell.build.variant, cell.build.target),
+        peak_memory_bytes=(found.peak_memory_bytes or None
+                           if ok and "memory" in made.measures else None),
+        delegated_fraction=made.delegated_fraction,
+        build=rundir.cell_name(made.variant, made.target),
         variant_sha256=cell.variant.sha256,
-        predictions=rundir.PREDICTIONS if fault is None else None, metrics=found,
-        machine=machine())
+        predictions=rundir.PREDICTIONS if predicted else None, metrics=scores,
+        machine=machine(), latency_note=made.latency_note, partitions=made.partitions,
+        quantizer=made.quantizer, images=found.images, images_total=total,
+        agreement=found.agreement, facts=dict(made.facts))
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(measurement))
-        artefact.write_text(scratch / rundir.LATENCY, _latency_csv(samples))
+        artefact.write_text(scratch / rundir.LATENCY, _latency_csv(found.samples))
 
 
 def scheme_id(variant: Variant) -> str:
@@ -236,25 +292,9 @@ def scheme_id(variant: Variant) -> str:
     return "+".join([variant.scheme, *variant.options])
 
 
-def _latency_csv(samples: list[tuple[int, int, float]]) -> str:
+def _latency_csv(samples: Sequence[tuple[int, int, float]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["round", "sample", "ms"])
     writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
     return buffer.getvalue()
-
-
-def machine() -> dict[str, str]:
-    """What this machine is, without its name."""
-    from importlib.metadata import version
-
-    facts = {"system": platform.system(), "architecture": platform.machine(),
-             "cores": str(os.cpu_count()), "python": platform.python_version(),
-             "litert": version("ai-edge-litert")}
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                facts["processor"] = line.partition(":")[2].strip()
-                break
-    return facts

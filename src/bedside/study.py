@@ -56,6 +56,9 @@ def check(study: Study, run: Path | None = None) -> Study:
     if min(study.evaluate.rounds, study.evaluate.samples) < 1 or study.evaluate.warmup < 0:
         raise BadInput("rounds and samples must be 1 or more", where="evaluate",
                        remedy="Correct it.")
+    if (study.evaluate.images or 1) < 1 or study.evaluate.timeout_s <= 0:
+        raise BadInput("images must be 1 or more and timeout_s above 0", where="evaluate",
+                       remedy="Correct it.")
     return replace(study, models=models, schemes=tuple(scheme_ids))
 
 

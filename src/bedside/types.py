@@ -8,6 +8,7 @@ from typing import Literal
 Split = Literal["train", "val", "test", "set_aside"]
 Status = Literal["ok", "unsupported", "failed"]
 Evidence = Literal["measured", "emulated", "simulated", "estimated"]
+Quantity = Literal["accuracy", "latency", "memory"]
 
 
 # ------------------------------------------------------------------ data
@@ -176,12 +177,19 @@ class CalibrationConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """What is predicted and how latency is sampled (each cell in a fresh process)."""
+    """What is predicted and how latency is sampled (each cell in a fresh process).
+
+    ``images``: at most so many images a cell, stratified by split and class; without it every
+    image, or the backend's own default where it is slow (a simulator). ``timeout_s`` ends a
+    worker that hangs; its cell becomes a row with that reason.
+    """
 
     splits: tuple[Split, ...] = ("val", "test")
     rounds: int = 5
     warmup: int = 5
     samples: int = 10
+    images: int | None = None
+    timeout_s: float = 21600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,18 +268,27 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where one operation of a build runs, and why not on the accelerator."""
+    """Where one operation of a build runs; why not on the accelerator, and what would help."""
 
     index: int
     op: str
     name: str
     runs_on: str
     reason: str | None = None
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What one target really runs for a variant."""
+    """What one target really runs for a variant, or why there is nothing to run.
+
+    ``files``: path in the build's folder to SHA-256; ``main`` is the one that the runner opens
+    (empty: the first). ``measures``: what running it here tells; the other quantities come from
+    ``latency_ms`` and ``facts`` (a compiler's or a model's figures) or are null with
+    ``latency_note``. ``evidence`` overrides the backend's own, by quantity.
+    ``sampling``: (rounds, warm-up, samples) in place of the study's, for a latency that only
+    shows that the build runs.
+    """
 
     variant: str
     target: str
@@ -282,17 +299,27 @@ class Build:
     partitions: int | None = None
     placement: tuple[Placement, ...] = ()
     compute_dtype: str | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    main: str = ""
+    measures: tuple[Quantity, ...] = ("accuracy", "latency", "memory")
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    latency_ms: Latency | None = None
+    latency_note: str | None = None
+    sampling: tuple[int, int, int] | None = None
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device and the backend that reaches it."""
+    """A device and the backend that reaches it; ``options`` are the backend's own."""
 
     id: str
     backend: str
     threads: int = 2
     profile: str | None = None
     description: str = ""
+    options: dict[str, str] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------ measurements
@@ -311,17 +338,38 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds an image at batch 1. The raw samples lie in ``latency.csv``."""
+    """Milliseconds an image at batch 1. The raw samples lie in ``latency.csv``.
+
+    A figure that no clock gave has ``n`` 0 and no ``p95``.
+    """
 
     median: float
-    p95: float
+    p95: float | None
     n: int
     threads: int
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """How the logits of a build agree with those of the same variant on this machine's CPU.
+
+    ``rmse`` over all logits of ``n`` images; ``logit_range`` is largest minus smallest of the
+    CPU's; ``changed`` counts images whose class differs.
+    """
+
+    n: int
+    changed: int
+    rmse: float
+    logit_range: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
-    """One cell of the matrix: a variant on a target."""
+    """One cell of the matrix: a variant on a target.
+
+    ``images`` of ``images_total`` were predicted: a slow target takes a stratified sample.
+    ``facts`` are a compiler's or a model's figures by name, with the unit in the name.
+    """
 
     variant: str
     model: str
@@ -340,3 +388,10 @@ class Measurement:
     predictions: str | None = None
     metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
+    latency_note: str | None = None
+    partitions: int | None = None
+    quantizer: str | None = None
+    images: int = 0
+    images_total: int = 0
+    agreement: Agreement | None = None
+    facts: dict[str, float] = field(default_factory=dict)

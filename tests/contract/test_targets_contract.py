@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import get_args
+
 import pytest
 
-from bedside import codec, quantize, rundir, targets
+from bedside import codec, quantize, registry, rundir, targets
 from bedside.build import build
 from bedside.errors import BadInput
-from bedside.types import Build
+from bedside.evaluate import evaluate
+from bedside.targets import child
+from bedside.types import Build, EvaluateConfig, Evidence
 
 
 @pytest.mark.parametrize("name", sorted(targets.BACKENDS))
@@ -16,8 +21,12 @@ def test_a_backend_offers_what_the_stages_call(name):
     state = module.available()
     assert isinstance(state, targets.Availability)
     assert state.works or state.remedy
-    assert set(module.EVIDENCE) == {"accuracy", "latency"}
+    assert set(module.EVIDENCE) <= {"accuracy", "latency", "memory"}
+    assert all(v in get_args(Evidence) for v in module.EVIDENCE.values())
+    assert callable(module.build)
+    assert callable(module.place)
     assert ":" in module.RUNNER
+    assert callable(registry.resolve(module.RUNNER))
 
 
 @pytest.mark.parametrize("target_id", sorted(targets.profiles()))
@@ -25,13 +34,56 @@ def test_a_profile_names_a_backend_and_builds(tiny_run, target_id):
     target = targets.load(target_id)
     assert target.backend in targets.BACKENDS
     assert target.description
+    if not targets.backend(target).available().works:
+        return  # its rows are held to below
     quantize.quantize(tiny_run, "resnet34", "float32", None, None)
     build(tiny_run, "resnet34-float32", target_id)
     folder = rundir.build_dir(tiny_run, "resnet34-float32", target_id)
     made = codec.read_json(Build, folder / rundir.BUILD)
     assert (made.variant, made.target) == ("resnet34-float32", target_id)
     assert all((folder / f).is_file() for f in made.files)
-    assert made.placement
+    if made.status == "ok":
+        assert made.files
+        assert made.main in ("", *made.files)
+        assert made.placement
+        assert made.latency_ms is not None or "latency" in made.measures or made.latency_note
+    else:
+        assert made.reason
+        assert str(tiny_run) not in made.reason
+
+
+@pytest.mark.parametrize("name", sorted(targets.BACKENDS))
+def test_a_file_that_is_no_model_is_an_outcome_not_an_exception(name, tmp_path):
+    target = next((t for t in targets.profiles().values() if t.backend == name), None)
+    if target is None or not targets.backend(target).available().works:
+        return
+    file = tmp_path / "model.tflite"
+    file.write_bytes(b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4)
+    outcome = child.place(file, target)
+    assert outcome.status in ("failed", "unsupported")
+    assert outcome.reason
+    assert str(tmp_path) not in outcome.reason
+
+
+def test_a_component_that_is_missing_is_a_row_and_tried_again_once_it_is_there(
+        tiny_run, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    quantize.quantize(run, "resnet34", "float32", None, None)
+    gone = targets.Availability(False, "LiteRT is not installed", "Install it.")
+    with monkeypatch.context() as patch:
+        patch.setattr("bedside.targets.cpu.available", lambda: gone)
+        assert build(run, "resnet34-float32", "cpu")
+        made = codec.read_json(Build, rundir.build_dir(run, "resnet34-float32", "cpu")
+                               / rundir.BUILD)
+        assert (made.status, made.files) == ("unsupported", {})
+        assert "LiteRT is not installed" in made.reason
+        assert "Install it." in made.reason
+        assert evaluate(run, [("resnet34-float32", "cpu")], EvaluateConfig())
+    (row,) = (m for m in rundir.measurements(run) if m.variant == "resnet34-float32")
+    assert (row.status, row.reason) == ("unsupported", made.reason)
+    assert (row.metrics, row.latency_ms, row.evidence) == ({}, None, {})
+    assert build(run, "resnet34-float32", "cpu")
 
 
 def test_profiles_of_the_user_are_found_and_bad_ones_refused(tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from bedside import artefact, quantize, rundir
 from bedside import evaluate as stage
 from bedside.build import build
 from bedside.errors import BadInput
+from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
 from bedside.types import EvaluateConfig
 
@@ -139,12 +142,10 @@ def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, mo
 
     module.write_text("import numpy as np\n" + inspect.getsource(runner).replace(
         runner.__name__, "start"))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     original = stage._job
 
     def job(run_, cell, *rest):
-        from dataclasses import replace
-
         made = original(run_, cell, *rest)
         return replace(made, runner="bad_runner:start") if "dynamic" in cell.name else made
 
@@ -174,7 +175,7 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
                   artefact.sha256_file(folder / "model.tflite"), 2,
                   str(rundir.cache_dir(run, preprocess)),
                   tuple(ids[i % len(ids)] for i in range(count)), str(tmp_path / "r.json"))
-        result = stage.run_worker(job, tmp_path)
+        result = run_worker(job, tmp_path)
         assert result.fault is None
         assert np.load(tmp_path / "r.json.npy").shape == (count, 2)
         peaks.append(result.peak_memory_bytes)
@@ -185,8 +186,6 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
 def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path):
     """Another training under the same name must not be shown with the old one's numbers."""
     del measured
-    from dataclasses import replace
-
     from bedside import codec
     from bedside.types import Variant
 
@@ -201,3 +200,56 @@ def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path
             replace(variant, sha256="0" * 64)))
     assert VARIANTS[0] not in {m.variant for m in rundir.measurements(copy)}
     assert VARIANTS[1] in {m.variant for m in rundir.measurements(copy)}
+
+
+def test_a_sample_and_an_option_to_skip_latency_show_in_the_measurement(run, tmp_path):
+    """``--images``: fewer images, every class in every split, n in every interval."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "measurements", ignore_errors=True)
+    config = EvaluateConfig(rounds=1, warmup=0, samples=2, images=8)
+    stage.evaluate(copy, [(VARIANTS[0], "cpu")], config)
+    (m,) = rundir.measurements(copy)
+    assert (m.images, m.images_total) == (8, 20)
+    assert m.metrics["val"]["accuracy"].n + m.metrics["test"]["accuracy"].n == 8
+    predictions = rundir.predictions(copy, VARIANTS[0], "cpu")
+    assert {(str(s), int(y)) for s, y in zip(predictions.split, predictions.labels, strict=True)
+            } == {(s, y) for s in ("val", "test") for y in (0, 1)}
+
+
+def test_a_worker_that_hangs_is_a_row_and_the_other_cell_stands(run, tmp_path, monkeypatch):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "measurements", ignore_errors=True)
+    (tmp_path / "slow_runner.py").write_text(
+        "import time\ndef start(file, threads):\n    time.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    original = stage._job
+
+    def job(run_, cell, *rest):
+        made = original(run_, cell, *rest)
+        return replace(made, runner="slow_runner:start") if "dynamic" in cell.name else made
+
+    monkeypatch.setattr(stage, "_job", job)
+    config = EvaluateConfig(rounds=1, warmup=0, samples=2, timeout_s=10)
+    stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
+    rows = {m.variant: m for m in rundir.measurements(copy)}
+    assert rows[VARIANTS[0]].status == "ok"
+    assert rows[VARIANTS[1]].status == "failed"
+    assert "stopped after 10 s" in rows[VARIANTS[1]].reason
+
+
+def test_a_time_budget_keeps_what_was_predicted_in_time(run, tmp_path):
+    from bedside.runtime.worker import Job
+
+    folder = rundir.variant_dir(run, VARIANTS[0])
+    preprocess = rundir.model_spec(run, "resnet34").preprocess
+    with rundir.pixel_store(run, preprocess) as store:
+        ids = tuple(store.ids)
+    job = Job("predict", "bedside.runtime.litert:LiteRTModel", str(folder / "model.tflite"),
+              artefact.sha256_file(folder / "model.tflite"), 1,
+              str(rundir.cache_dir(run, preprocess)), ids, str(tmp_path / "r.json"), budget_s=0.0)
+    assert run_worker(job, tmp_path).fault is None
+    assert np.load(tmp_path / "r.json.npy").shape == (1, 2)
+    beside = replace(job, beside={str(folder / rundir.RECIPE): "0" * 64})
+    assert "differs from the hash" in run_worker(beside, tmp_path).fault

@@ -139,12 +139,13 @@ def _size_cell(row: Row, rows: Sequence[Row], largest: int, notes: Notes) -> Cel
 def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
     latency = row["latency_ms"]
     if latency is None:
-        return notes.dash("Latency: this target gives none" if row["status"] == "ok"
-                          else "Latency: the variant did not run")
+        return notes.dash("Latency: the variant did not run" if row["status"] != "ok" else
+                          f"Latency: {row['latency_note'] or 'this target gives none'}")
     share = tables.latency_ratio(row, rows)
-    detail = f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}"
-    if share is not None:
-        detail = f"{wording.ratio(share)}, {detail}"
+    details = [wording.ratio(share)] if share is not None else []
+    if latency["p95"] is not None:
+        details.append(f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}")
+    detail = ", ".join(details)
     tags = [_tag(row["evidence"]["latency"]), "unsteady" if tables.unsteady(row) else ""]
     return Cell(wording.milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bedside import rundir
+from bedside import codec, rundir
 from bedside.report.changes import Change
 from bedside.types import Estimate, Measurement, Task
 
@@ -87,6 +87,13 @@ def row(measurement: Measurement, change: Change | None = None) -> Row:
             "lost": change.lost, "gained": change.gained,
         },
         "build": m.build,
+        "latency_note": m.latency_note,
+        "partitions": m.partitions,
+        "quantizer": m.quantizer,
+        "images": m.images,
+        "images_total": m.images_total,
+        "agreement": None if m.agreement is None else codec.encode(m.agreement),
+        "facts": dict(sorted(m.facts.items())),
         "machine": dict(sorted(m.machine.items())),
     }
 

@@ -162,7 +162,8 @@ def measured_ms(row: Row) -> float | None:
 def unsteady(row: Row) -> bool:
     """Whether the latency's 95th percentile is more than twice its median: a busy machine."""
     latency = row["latency_ms"]
-    return latency is not None and bool(latency["p95"] > UNSTEADY * latency["median"])
+    return (latency is not None and latency["p95"] is not None
+            and bool(latency["p95"] > UNSTEADY * latency["median"]))
 
 
 def latency_ratio(row: Row, rows: Sequence[Row]) -> float | None:

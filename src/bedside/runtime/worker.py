@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import codec, registry
-from bedside.errors import EXIT_BAD_INPUT, BadInput, BedsideError
+from bedside.errors import EXIT_BAD_INPUT, BadInput, BedsideError, Unsupported
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.litert import LOGITS
 from bedside.runtime.pixels import PixelStore
@@ -35,7 +35,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one worker does. ``runner`` is a lazy name from the table of targets."""
+    """What one worker does. ``runner`` is a lazy name from the table of targets.
+
+    ``beside``: files that ``file`` needs, by path, with their SHA-256. ``budget_s``: predict
+    no further image once so many seconds have gone.
+    """
 
     mode: Literal["predict", "latency"]
     runner: str
@@ -46,15 +50,21 @@ class Job:
     ids: tuple[str, ...]
     result: str
     warmup: int = 0
+    beside: dict[str, str] = field(default_factory=dict)
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a worker found; ``fault`` is set where it could not run."""
+    """What a worker found; ``fault`` is set where it could not run.
+
+    ``unsupported``: the target cannot run this build, rather than failing at it.
+    """
 
     peak_memory_bytes: int = 0
     samples_ms: tuple[float, ...] = ()
     fault: str | None = None
+    unsupported: bool = False
 
 
 def peak_memory_bytes() -> int:
@@ -74,12 +84,14 @@ def peak_memory_bytes() -> int:
 def run_job(job: Job) -> JobResult:
     """Load the build (after comparing its hash) and predict or time the images.
 
-    Predictions go to ``<result>.npy``, (n, K) float32 in the order of ``ids``.
+    Predictions go to ``<result>.npy``, (n, K) float32 in the order of ``ids``; n is less than
+    their number where the time budget ran out.
     """
     path = Path(job.file)
-    if sha256_file(path) != job.sha256:
-        raise BadInput("differs from the hash of its build", where=path,
-                       remedy="Delete the build's folder and run again.")
+    for name, expected in {job.file: job.sha256, **job.beside}.items():
+        if not Path(name).is_file() or sha256_file(Path(name)) != expected:
+            raise BadInput("differs from the hash of its build", where=name,
+                           remedy="Delete the build's folder and run again.")
     runner: Runner = registry.resolve(job.runner)(path, job.threads)
     with PixelStore(Path(job.store)) as store:
         if job.mode == "latency":
@@ -91,17 +103,21 @@ def run_job(job: Job) -> JobResult:
 
 def _predict(runner: Runner, store: PixelStore, job: Job) -> None:
     rows: npt.NDArray[np.float32] | None = None
-    last = time.monotonic()
+    start = last = time.monotonic()
+    done = 0
     for i, case_id in enumerate(job.ids):
+        if done and job.budget_s is not None and time.monotonic() - start > job.budget_s:
+            break
         logits = runner.run(store.tensor(case_id))[LOGITS][0]
         if rows is None:
             rows = np.empty((len(job.ids), logits.size), np.float32)
         rows[i] = logits
+        done += 1
         if time.monotonic() - last > 0.2:
             last = time.monotonic()
             print(i + 1, len(job.ids), flush=True)
     if rows is not None:
-        np.save(f"{job.result}.npy", rows, allow_pickle=False)
+        np.save(f"{job.result}.npy", rows[:done], allow_pickle=False)
 
 
 def _time(runner: Runner, store: PixelStore, job: Job) -> tuple[float, ...]:
@@ -122,7 +138,8 @@ def main(argv: list[str]) -> int:
     try:
         outcome, code = run_job(job), 0
     except BedsideError as error:
-        outcome, code = JobResult(fault=error.message), EXIT_BAD_INPUT
+        outcome, code = JobResult(fault=error.message,
+                                  unsupported=isinstance(error, Unsupported)), EXIT_BAD_INPUT
     write_text(Path(job.result), codec.to_json(outcome))
     return code
 

@@ -2,35 +2,42 @@
 
 A backend module offers
 
-- ``available() -> Availability``: whether it works on this machine;
-- ``build(variant_dir, variant, target, scratch) -> Build``: makes what the target runs;
-- ``RUNNER``: the lazy name of ``open(file, threads)`` that a worker process calls;
-- ``EVIDENCE``: how its accuracy and latency come about.
+- ``available() -> Availability``: whether it works on this machine (quick; loads no engine);
+- ``build(order: Order) -> Build``: writes what the target runs into ``order.scratch``; raises
+  ``Unsupported`` where the target cannot run the variant, ``BadInput`` where the build fails;
+- ``place(file, target, scratch) -> Placed``: where the operations of a ``.tflite`` would run,
+  and why not on the accelerator, before anything is run (``bedside lint``);
+- ``RUNNER``: the lazy name of ``open(file, threads)`` that a worker process calls, and whose
+  ``run(image)`` gives outputs by name;
+- ``EVIDENCE``: how each quantity that it gives comes about (a build may say otherwise).
+
+``build`` and ``place`` are called in a child process (:mod:`bedside.targets.child`). It may
+offer more:
+
+- ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;
+- ``BUILD_TIMEOUT_S``;
+- ``REFERENCE``: the lazy name of a runner of the variant's own file, to compare logits with,
+  and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
+- ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
+  somewhere else than in a process on this machine.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
 from bedside import codec, registry
 from bedside.errors import BadInput
+from bedside.targets.base import Availability, Order, Placed
 from bedside.types import Target
+
+__all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "profiles"]
 
 BACKENDS: dict[str, str] = {
     "cpu": "bedside.targets.cpu",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a backend works here, and what would make it work."""
-
-    works: bool
-    detail: str
-    remedy: str | None = None
 
 
 def backend(target: Target) -> ModuleType:

@@ -11,41 +11,47 @@ from typing import Any
 
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.targets import Availability
-from bedside.types import Build, Evidence, Placement, Target, Variant
+from bedside.targets.base import Availability, Order, Placed, fraction
+from bedside.types import Build, Evidence, Placement, Target
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
 MODEL = "model.tflite"
 
-_NO_WORK = frozenset({"RESHAPE"})
+ACCELERATOR = "xnnpack"
 
 
 def available() -> Availability:
     """Always, with the runtime that is a dependency of the package."""
     from importlib.metadata import version
 
-    return Availability(True, f"LiteRT {version('ai-edge-litert')} on {platform.machine()}, "
-                              f"{os.cpu_count()} cores")
+    litert = version("ai-edge-litert")
+    return Availability(True, f"LiteRT {litert} on {platform.machine()}, {os.cpu_count()} cores",
+                        version=f"litert {litert}")
 
 
-def build(variant_dir: Path, variant: Variant, target: Target, scratch: Path) -> Build:
+def build(order: Order) -> Build:
     """The build is the variant's own file; what is found out is where its operations run."""
-    source = variant_dir / variant.file
     try:
-        os.link(source, scratch / MODEL)
+        os.link(order.file, order.scratch / MODEL)
     except OSError:
-        shutil.copyfile(source, scratch / MODEL)
-    graph = read_graph(source)
-    model = LiteRTModel(source, target.threads)
-    placement, partitions = placements(graph, model.executed())
-    working = [p for p in placement if p.op not in _NO_WORK]
-    delegated = sum(p.runs_on == "xnnpack" for p in working)
+        shutil.copyfile(order.file, order.scratch / MODEL)
+    placed = place(order.file, order.target, order.scratch)
     return Build(
-        variant=variant.id, target=target.id, format="tflite", files={MODEL: variant.sha256},
-        quantizer="litert-quantizer" if variant.scheme != "float32" else "none",
-        delegated_fraction=delegated / len(working) if working else None,
-        partitions=partitions, placement=placement, compute_dtype=compute_dtype(graph))
+        variant=order.variant.id, target=order.target.id, format="tflite",
+        files={MODEL: order.variant.sha256},
+        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(order.file)))
+
+
+def place(file: Path, target: Target, scratch: Path) -> Placed:
+    """Load the file (nothing is run) and read where LiteRT put its operations."""
+    del scratch
+    graph = read_graph(file)
+    model = LiteRTModel(file, target.threads)
+    placement, partitions = placements(graph, model.executed())
+    return Placed(placement, ACCELERATOR, partitions, fraction(placement, ACCELERATOR))
 
 
 def placements(graph: Graph, executed: list[dict[str, Any]]
@@ -72,12 +78,23 @@ def placements(graph: Graph, executed: list[dict[str, Any]]
             inside.add(operation.index)
             waiting.extend(operation.inputs)
     rows = tuple(
-        Placement(o.index, o.op, graph.layer(o),
-                  "xnnpack" if o.index in inside else "litert kernel",
-                  None if o.index in inside else
-                  f"XNNPACK does not take {o.op} as {operation_format(graph, o)}")
+        Placement(o.index, o.op, graph.layer(o), ACCELERATOR) if o.index in inside else
+        Placement(o.index, o.op, graph.layer(o), "litert kernel",
+                  f"XNNPACK does not take {o.op} as {operation_format(graph, o)}",
+                  _remedy(o.op))
         for o in graph.operations)
     return rows, partitions
+
+
+_REMEDIES = {
+    "PADV2": "Pad with zeros (PAD) after the ReLU, or pool without padding.",
+    "CUSTOM": "Write the layer with LiteRT's own operations.",
+}
+
+
+def _remedy(op: str) -> str:
+    return _REMEDIES.get(op, "It runs on LiteRT's own kernel, in the same process; another "
+                             "scheme may give it a format that XNNPACK takes.")
 
 
 def compute_dtype(graph: Graph) -> str:

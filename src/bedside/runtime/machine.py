@@ -1,0 +1,23 @@
+"""What this machine is, for the record of a measurement."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def machine() -> dict[str, str]:
+    """What this machine is, without its name."""
+    from importlib.metadata import version
+
+    facts = {"system": platform.system(), "architecture": platform.machine(),
+             "cores": str(os.cpu_count()), "python": platform.python_version(),
+             "litert": version("ai-edge-litert")}
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                facts["processor"] = line.partition(":")[2].strip()
+                break
+    return facts

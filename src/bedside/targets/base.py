@@ -1,0 +1,63 @@
+"""What a backend is given and what it answers: plain dataclasses shared by all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedside.types import Placement, Target, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend works here, and what would make it work.
+
+    ``version``: of what makes or runs a build; another version makes it anew.
+    """
+
+    works: bool
+    detail: str
+    remedy: str | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A build to be made: the variant in ``variant_dir`` of ``run``, files into ``scratch``."""
+
+    variant: Variant
+    target: Target
+    variant_dir: Path
+    run: Path
+    scratch: Path
+
+    @property
+    def file(self) -> Path:
+        """The variant's own ``.tflite``."""
+        return self.variant_dir / self.variant.file
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a target runs the operations of a file, found out without running it.
+
+    ``accepted`` is False where the target would not run it at all, with ``reason``.
+    ``delegated_fraction``: of the operations that do work, how many run on the accelerator.
+    """
+
+    placement: tuple[Placement, ...]
+    accelerator: str
+    partitions: int | None = None
+    delegated_fraction: float | None = None
+    accepted: bool = True
+    reason: str | None = None
+    remedy: str | None = None
+
+
+def fraction(placement: tuple[Placement, ...], accelerator: str,
+             no_work: frozenset[str] = frozenset({"RESHAPE"})) -> float | None:
+    """Share of the working operations on the accelerator, None where there is none."""
+    working = [p for p in placement if p.op not in no_work]
+    if not working:
+        return None
+    return sum(p.runs_on == accelerator for p in working) / len(working)
