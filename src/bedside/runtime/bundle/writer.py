@@ -1,0 +1,50 @@
+"""Write a bundle: hashes, manifest, seals, one canonical zip."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bedside import codec
+from bedside.runtime.bundle import canonical_zip, signing
+from bedside.runtime.bundle.manifest import BundleFile, Manifest, Role
+from bedside.runtime.bundle.reader import DIGEST, MANIFEST, SEAL
+from bedside.runtime.files import disk_errors
+
+
+def pack(manifest: Manifest, files: Mapping[str, tuple[Role, bytes]],
+         key: Path | None = None) -> bytes:
+    """The bytes of a bundle. The same arguments give the same bytes on every machine.
+
+    Args:
+        manifest: everything but ``files``, which is filled in here.
+        files: contents and roles by name.
+        key: a private key (PEM); without it the bundle is unsigned.
+    """
+    listed = {n: BundleFile(r, hashlib.sha256(d).hexdigest(), len(d))
+              for n, (r, d) in sorted(files.items())}
+    text = codec.to_json(replace(manifest, files=listed)).encode()
+    entries = [(MANIFEST, text), (DIGEST, hashlib.sha256(text).hexdigest().encode())]
+    if key is not None:
+        entries.append((SEAL, signing.sign(key, text)))
+    entries += [(n, d) for n, (_, d) in sorted(files.items())]
+    return canonical_zip.build(entries)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a whole file or none: a reader sees the old one or the new one."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with scratch.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise

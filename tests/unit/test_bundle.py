@@ -1,0 +1,287 @@
+"""The bundle format: canonical, hashed, signed; everything else is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import stat
+import struct
+import zipfile
+from dataclasses import replace
+
+import pytest
+from bundle_fixture import packed, parts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedside import codec
+from bedside.errors import BadInput, GateFailed
+from bedside.runtime.bundle import canonical_zip, reader, signing, writer
+from bedside.runtime.bundle.manifest import OperatingPoint
+from bedside.runtime.bundle.reader import open_bundle
+from bedside.types import Task
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    private, public, _ = signing.keygen(tmp_path_factory.mktemp("keys"))
+    return private, signing.read_public(public)
+
+
+@pytest.fixture(scope="module")
+def signed(keys):
+    return packed(keys[0])
+
+
+def rezip(data, change):
+    """The entries of a bundle after ``change(dict)``, as a canonical zip (seals untouched)."""
+    entries = {n: bytes(v) for n, v in canonical_zip.read(data, "x").items()}
+    changed = change(entries) or entries
+    return canonical_zip.build(changed.items() if isinstance(changed, dict) else changed)
+
+
+def test_a_signed_bundle_opens_with_its_key_alone(signed, keys):
+    bundle = open_bundle(signed, {keys[1]}, allow_unsigned=False)
+    assert bundle.signer == signing.fingerprint(keys[1])
+    assert bundle.id == hashlib.sha256(
+        bytes(canonical_zip.read(signed, "x")["manifest.json"])).hexdigest()[:16]
+    assert bundle.manifest.task.classes == ("benign", "malignant")
+    assert bytes(bundle.files["model/model.tflite"]) == b"model bytes"
+
+
+def test_an_unknown_signer_is_refused(signed, tmp_path):
+    _, public, _ = signing.keygen(tmp_path)
+    for trusted in (set(), {signing.read_public(public)}):
+        with pytest.raises(GateFailed, match="not trusted"):
+            open_bundle(signed, trusted)
+
+
+def test_an_unsigned_bundle_says_so_and_is_refused_where_signatures_are_asked_for():
+    bundle = open_bundle(packed(), ())
+    assert bundle.signer is None
+    assert "UNSIGNED" in bundle.signed
+    with pytest.raises(GateFailed, match="unsigned"):
+        open_bundle(packed(), (), allow_unsigned=False)
+
+
+def test_the_same_parts_give_the_same_bytes(keys):
+    assert packed(keys[0]) == packed(keys[0])
+
+
+def test_other_zip_programs_read_it(signed):
+    with zipfile.ZipFile(io.BytesIO(signed)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist()[:3] == ["manifest.json", "manifest.sha256", "manifest.sig"]
+        assert archive.read("model/model.tflite") == b"model bytes"
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_every_flipped_bit_is_refused(keys, sealed):
+    """Every byte once, a random bit of it, signed and unsigned."""
+    data = packed(keys[0] if sealed else None)
+    rng = random.Random(1)
+    for place in range(len(data)):
+        bad = bytearray(data)
+        bad[place] ^= 1 << rng.randrange(8)
+        with pytest.raises(GateFailed):
+            open_bundle(bytes(bad), {keys[1]})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 10_000))
+def test_any_bytes_are_refused_and_never_crash(noise, at):
+    data = packed()
+    place = at % len(data)
+    mutant = data[:place] + noise + data[place + len(noise):]
+    if mutant == data:
+        return
+    with pytest.raises(GateFailed):
+        open_bundle(mutant, ())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.from_regex(canonical_zip.NAME, fullmatch=True).filter(
+    canonical_zip.fits), st.binary(max_size=200), min_size=1, max_size=8))
+def test_what_is_built_reads_back(entries):
+    data = canonical_zip.build(entries.items())
+    assert {n: bytes(v) for n, v in canonical_zip.read(data, "x").items()} == entries
+
+
+def _python_zip(data, method=zipfile.ZIP_STORED, mode=None, last=None):
+    """The same entries as an ordinary zip program writes them."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in canonical_zip.read(data, "x").items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = method
+            if mode:
+                info.external_attr = mode << 16
+            archive.writestr(info, bytes(content))
+        if last:
+            archive.writestr(*last)
+    return out.getvalue()
+
+
+def _renamed(old, new):
+    """A name changed in place, in both headers."""
+    return lambda data: data.replace(old, new)
+
+
+def _twice(data):
+    entries = [(n, bytes(v)) for n, v in canonical_zip.read(data, "x").items()]
+    return canonical_zip.build([*entries, entries[-1]])
+
+
+def _relabelled(data):
+    def change(e):
+        text = e["manifest.json"].replace(b'"benign",\n   "malignant"',
+                                          b'"malignant",\n   "benign"')
+        assert text != e["manifest.json"]
+        e["manifest.json"] = text
+        e["manifest.sha256"] = hashlib.sha256(text).hexdigest().encode()
+    return rezip(data, change)
+
+
+def _swapped(data):
+    def change(e):
+        e["licence.txt"], e["model-card.md"] = e["model-card.md"], e["licence.txt"]
+    return rezip(data, change)
+
+
+def _overlapping(data):
+    """Every central header points at the largest entry: a few bytes that claim many."""
+    big = canonical_zip.build([("a", bytes(100_000))])
+    start = struct.unpack_from("<L", big, len(big) - 6)[0]
+    central = big[start:-22]
+    return big[:start] + central * 500 + struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, 500, 500, len(central) * 500, start, 0)
+
+
+ATTACKS = {
+    "parent folder": _renamed(b"licence.txt", b"../nce.txtx"),
+    "parent in the middle": _renamed(b"reference/1.png", b"reference/../ab"),
+    "absolute": _renamed(b"licence.txt", b"/icence.txt"),
+    "backslash": _renamed(b"reference/1.png", b"reference\\1.png"),
+    "drive letter": _renamed(b"licence.txt", b"c:cence.txt"),
+    "NUL": _renamed(b"licence.txt", b"licence\0txt"),
+    "not ASCII": _renamed(b"licence.txt", "licénce.tx".encode()),
+    "full-width slash": _renamed(b"reference/1.png", "reference／.p".encode()),
+    "percent": _renamed(b"reference/1.png", b"%2e%2e%2fx/1.png"[:15]),
+    "hidden": _renamed(b"licence.txt", b".icence.txt"),
+    "case collision": _renamed(b"licence.txt", b"Licence.txt"),
+    "folder entry": _renamed(b"licence.txt", b"licence.tx/"),
+    "empty part": _renamed(b"reference/1.png", b"reference//.png"),
+    "duplicate name": _twice,
+    "duplicate by rename": _renamed(b"reference/1.png", b"reference/1.bin"),
+    "repacked": _python_zip,
+    "deflated": lambda d: _python_zip(d, zipfile.ZIP_DEFLATED),
+    "symlink": lambda d: _python_zip(d, mode=stat.S_IFLNK | 0o777),
+    "zip bomb": lambda d: _python_zip(d, zipfile.ZIP_DEFLATED, last=("bomb", bytes(50_000_000))),
+    "overlapping entries": _overlapping,
+    "extra file": lambda d: rezip(d, lambda e: {**e, "z": b"extra"}),
+    "missing file": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
+                                                  if n != "licence.txt"}),
+    "missing manifest": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
+                                                      if n != "manifest.json"}),
+    "missing digest": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
+                                                    if n != "manifest.sha256"}),
+    "swapped labels": _relabelled,
+    "swapped contents": _swapped,
+    "other order": lambda d: rezip(d, lambda e: [*list(e.items())[:3], *list(e.items())[:2:-1]]),
+    "another model": lambda d: rezip(d, lambda e: {**e, "model/model.tflite": b"other bytes"}),
+    "another signature": lambda d: rezip(d, lambda e: {**e, "manifest.sig": bytes(96)}),
+    "short signature": lambda d: rezip(d, lambda e: {**e, "manifest.sig": b""}),
+    "trailing bytes": lambda d: d + b"\0",
+    "leading bytes": lambda d: b"\0" + d,
+    "truncated": lambda d: d[:-1],
+    "empty": lambda d: b"",
+    "comment": lambda d: d[:-2] + b"\x05\x00hello",
+    "png": lambda d: b"\x89PNG\r\n\x1a\n" + d,
+}
+
+
+@pytest.mark.parametrize("attack", sorted(ATTACKS))
+def test_attacks_are_refused(attack, signed, keys):
+    bad = ATTACKS[attack](signed)
+    assert bad != signed
+    with pytest.raises(GateFailed):
+        open_bundle(bad, {keys[1]})
+
+
+def test_without_its_signature_it_is_unsigned_not_signed(signed, keys):
+    stripped = rezip(signed, lambda e: {n: v for n, v in e.items() if n != "manifest.sig"})
+    assert open_bundle(stripped, {keys[1]}).signer is None
+    with pytest.raises(GateFailed, match="unsigned"):
+        open_bundle(stripped, {keys[1]}, allow_unsigned=False)
+
+
+def test_a_signature_of_another_bundle_does_not_fit(signed, keys):
+    other = packed(keys[0], name="another@cpu")
+    seal = bytes(canonical_zip.read(other, "x")["manifest.sig"])
+    with pytest.raises(GateFailed, match="does not fit"):
+        open_bundle(rezip(signed, lambda e: {**e, "manifest.sig": seal}), {keys[1]})
+
+
+@pytest.mark.parametrize(("changes", "fault"), [
+    ({"schema": 2}, "schema 2"),
+    ({"kind": "other"}, "schema"),
+    ({"task": Task(("a", "a"), None)}, "one twice"),
+    ({"task": Task(("malignant", "benign"), "malignant")}, "positive class"),
+    ({"task": Task(("a", "b"))}, "threshold does not fit"),
+    ({"operating_point": OperatingPoint(threshold=1.0)}, "between 0 and 1"),
+    ({"operating_point": OperatingPoint(temperature=0.0)}, "temperature"),
+])
+def test_a_manifest_that_makes_no_sense_is_refused(changes, fault):
+    with pytest.raises(GateFailed, match=fault):
+        open_bundle(packed(**changes), ())
+
+
+@pytest.mark.parametrize(("change", "fault"), [
+    (lambda m, f: f.pop("licence.txt"), "licence"),
+    (lambda m, f: f.update({"second.txt": ("licence", b"x")}), "licence"),
+    (lambda m, f: f.update({"model/model.tflite": ("evidence", b"x")}), "listed as a model"),
+    (lambda m, f: f.update({"reference/1.bin": ("reference-pixels", b"short")}), "vectors"),
+    (lambda m, f: f.update({"reference.json": ("reference", b'{"vectors": []}')}), "missing"),
+    (lambda m, f: f.update({"reference.json": ("reference", b"\xff")}), "UTF-8"),
+    (lambda m, f: f.update({"change.json": ("change", b"[]")}), "expected a table"),
+])
+def test_files_that_do_not_fit_are_refused(change, fault):
+    manifest, files = parts()
+    change(manifest, files)
+    data = writer.pack(manifest, files)
+    with pytest.raises(GateFailed, match=fault):
+        open_bundle(data, ())
+
+
+def test_an_unknown_key_in_the_manifest_is_refused():
+    manifest, _ = parts()
+    text = codec.to_json(replace(manifest, files={})).replace('"kind"', '"sort"').encode()
+    entries = [("manifest.json", text),
+               ("manifest.sha256", hashlib.sha256(text).hexdigest().encode())]
+    with pytest.raises(GateFailed, match="unknown key"):
+        open_bundle(canonical_zip.build(entries), ())
+
+
+def test_a_message_names_the_file_and_never_leaks_a_traceback(tmp_path):
+    path = tmp_path / "b.zip"
+    path.write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(GateFailed, match=r"b\.zip: "):
+        open_bundle(path, ())
+    with pytest.raises(BadInput, match=r"none\.zip"):
+        open_bundle(tmp_path / "none.zip", ())
+    with pytest.raises(BadInput, match="cannot be read"):
+        open_bundle(tmp_path, ())
+
+
+def test_keys_are_made_once_and_private(tmp_path):
+    private, public, name = signing.keygen(tmp_path)
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert signing.fingerprint(signing.read_public(public)) == name
+    with pytest.raises(BadInput, match="already"):
+        signing.keygen(tmp_path)
+    with pytest.raises(BadInput, match="public key"):
+        signing.read_public(private)
+    with pytest.raises(BadInput, match="private key"):
+        signing.sign(public, b"x")
+    assert reader.keys([public]) == {signing.read_public(public)}
