@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,25 @@ SHARED = ROOT.parent / "shared" / "data"
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests leave nothing in the user's cache and find nothing there."""
+    os.environ["BEDSIDE_CACHE"] = str(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="session")
+def tiny_quantized(tiny_run: Path) -> Path:
+    """The tiny run with the variants float32, float16, dynamic and int8."""
+    from bedside import calibrate, quantize
+    from bedside.types import CalibrationConfig
+
+    folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=8), None)
+    for scheme in ("float32", "float16", "dynamic"):
+        quantize.quantize(tiny_run, "resnet34", scheme, None, None)
+    quantize.quantize(tiny_run, "resnet34", "int8", folder, calibrate.read_ranges(folder))
+    return tiny_run
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ class Found:
     peak_memory_bytes: int = 0
     images: int = 0
     agreement: Agreement | None = None
+    agreement_float32: Agreement | None = None
     samples: tuple[tuple[int, int, float], ...] = field(default=())
 
 
@@ -174,11 +175,10 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
         if not np.isfinite(logits).all():
             return Found("failed", "the logits are not finite numbers")
         done = cell.cases[:len(logits)]
-        agreement, refused = _against_reference(run, cell, job, logits, work, config.timeout_s)
-    if refused is not None:
-        return Found("failed", refused, images=len(done), agreement=agreement)
-    found = Found(peak_memory_bytes=result.peak_memory_bytes, images=len(done),
-                  agreement=agreement)
+        found = _against_cpu(run, cell, job, logits, work, config.timeout_s)
+    found = replace(found, images=len(done), peak_memory_bytes=result.peak_memory_bytes)
+    if found.status != "ok":
+        return found
     classes = {c: i for i, c in enumerate(cell.variant.task.classes)}
     with artefact.writing(cell.folder, "predict", cell.key) as scratch:
         np.savez(scratch / rundir.PREDICTIONS, ids=np.array([c.id for c in done]),
@@ -190,22 +190,34 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
     return found
 
 
-def _against_reference(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32],
-                       work: Path, timeout_s: float) -> tuple[Agreement | None, str | None]:
-    """Compare with the variant's own file on this machine's CPU, on the same images."""
+def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32], work: Path,
+                 timeout_s: float) -> Found:
+    """Compare with the variant's own file and with the float32 model on this machine's CPU.
+
+    The same images in the same order, for backends that ask for it (``REFERENCE``).
+    """
     runner = getattr(cell.module, "REFERENCE", None)
     if runner is None:
-        return None, None
-    file = rundir.variant_dir(run, cell.variant.id) / cell.variant.file
-    result = run_worker(replace(
-        job, runner=runner, file=str(file), sha256=cell.variant.sha256, beside={},
-        ids=job.ids[:len(logits)], result=str(work / "reference.json"), budget_s=None),
-        work, None, timeout_s)
-    if result.fault is not None:
-        return None, f"the CPU's logits to compare with are missing ({result.fault})"
-    agreement = agree(logits, np.load(work / "reference.json.npy", allow_pickle=False))
+        return Found()
+    model = rundir.model_dir(run, cell.variant.model)
+    exact = artefact.record(model, "convert").files[rundir.FLOAT_MODEL].sha256
+    found: dict[str, Agreement] = {}
+    for file, sha256 in ((rundir.variant_dir(run, cell.variant.id) / cell.variant.file,
+                          cell.variant.sha256), (model / rundir.FLOAT_MODEL, exact)):
+        if sha256 in found:
+            continue
+        result = run_worker(replace(
+            job, runner=runner, file=str(file), sha256=sha256, beside={}, budget_s=None,
+            ids=job.ids[:len(logits)], result=str(work / "cpu.json")), work, None, timeout_s)
+        if result.fault is not None:
+            return Found("failed", f"the CPU's logits to compare with are missing "
+                                   f"({result.fault})")
+        found[sha256] = agree(logits, np.load(work / "cpu.json.npy", allow_pickle=False))
+    own = found[cell.variant.sha256]
     accept = getattr(cell.module, "accept", None)
-    return agreement, accept(agreement) if accept is not None else None
+    refused = accept(own) if accept is not None else None
+    return Found("ok" if refused is None else "failed", refused, agreement=own,
+                 agreement_float32=found[exact])
 
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],
@@ -281,7 +293,8 @@ def _publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> No
         predictions=rundir.PREDICTIONS if predicted else None, metrics=scores,
         machine=machine(), latency_note=made.latency_note, partitions=made.partitions,
         quantizer=made.quantizer, images=found.images, images_total=total,
-        agreement=found.agreement, facts=dict(made.facts))
+        agreement=found.agreement, agreement_float32=found.agreement_float32,
+        facts=dict(made.facts))
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(measurement))
         artefact.write_text(scratch / rundir.LATENCY, _latency_csv(found.samples))

@@ -13,9 +13,10 @@ from bedside.errors import BadInput, MissingComponent
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """A remedy for an unknown ``name``: the nearest option, else all of them."""
     known = sorted(options)
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    folded = {k.lower(): k for k in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {near[0]!r}?"
+        return f"Did you mean {folded[near[0]]!r}?"
     return f"Known: {', '.join(known)}." if known else "None are known."
 
 

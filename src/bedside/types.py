@@ -351,7 +351,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How the logits of a build agree with those of the same variant on this machine's CPU.
+    """How the logits of a build agree with those of another model on this machine's CPU.
 
     ``rmse`` over all logits of ``n`` images; ``logit_range`` is largest minus smallest of the
     CPU's; ``changed`` counts images whose class differs.
@@ -394,4 +394,5 @@ class Measurement:
     images: int = 0
     images_total: int = 0
     agreement: Agreement | None = None
+    agreement_float32: Agreement | None = None
     facts: dict[str, float] = field(default_factory=dict)

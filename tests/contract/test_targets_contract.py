@@ -30,10 +30,21 @@ def test_a_backend_offers_what_the_stages_call(name):
 
 
 @pytest.mark.parametrize("target_id", sorted(targets.profiles()))
-def test_a_profile_names_a_backend_and_builds(tiny_run, target_id):
+def test_a_profile_names_a_backend_and_says_what_it_is(target_id):
     target = targets.load(target_id)
+    assert target.id == target_id
     assert target.backend in targets.BACKENDS
     assert target.description
+
+
+# One profile a backend: the profiles of a backend differ in settings alone.
+FIRST = {t.backend: t.id for t in sorted(targets.profiles().values(),
+                                         key=lambda t: t.id, reverse=True)}
+
+
+@pytest.mark.parametrize("target_id", sorted(FIRST.values()))
+def test_a_backend_builds(tiny_run, target_id):
+    target = targets.load(target_id)
     if not targets.backend(target).available().works:
         return  # its rows are held to below
     quantize.quantize(tiny_run, "resnet34", "float32", None, None)

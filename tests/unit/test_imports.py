@@ -18,7 +18,8 @@ ORCHESTRATORS = ("study", "search", "config", "plan", "examine")
 FRONT = ("console", "commands", "data_commands", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
-ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf")
+ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",
+            "ethosu")
 
 
 def _modules() -> dict[str, Path]:

@@ -39,8 +39,10 @@ def usable(measurement: Measurement) -> bool:
 def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
              home: str = "cpu") -> Measurement | None:
     """The float32 cell of the same model: on the same target, else on ``home``, else none."""
+    # An NPU that computes a float32 file in half precision is not the original.
     candidates = [m for m in all_of_them
-                  if m.model == measurement.model and m.scheme == BASELINE and m.status == "ok"]
+                  if m.model == measurement.model and m.scheme == BASELINE and m.status == "ok"
+                  and m.compute_dtype in (None, BASELINE)]
     for target in (measurement.target, home):
         same = [m for m in candidates if m.target == target]
         if same:

@@ -93,6 +93,8 @@ def row(measurement: Measurement, change: Change | None = None) -> Row:
         "images": m.images,
         "images_total": m.images_total,
         "agreement": None if m.agreement is None else codec.encode(m.agreement),
+        "agreement_float32": (None if m.agreement_float32 is None
+                              else codec.encode(m.agreement_float32)),
         "facts": dict(sorted(m.facts.items())),
         "machine": dict(sorted(m.machine.items())),
     }

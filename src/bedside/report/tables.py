@@ -139,7 +139,8 @@ def baseline_row(row: Row, rows: Sequence[Row], home: str = "cpu") -> Row | None
     for target in (row["target"], home):
         for other in sorted(rows, key=lambda r: (len(r["variant"]), r["variant"])):
             if (other["model"], other["scheme"], other["target"], other["status"]) == (
-                    row["model"], BASELINE, target, "ok"):
+                    row["model"], BASELINE, target, "ok") and (
+                    other["compute_dtype"] in (None, BASELINE)):
                 return other
     return None
 

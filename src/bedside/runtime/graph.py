@@ -44,7 +44,10 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of the main subgraph; ``buffer`` is 0 where it holds no constant."""
+    """One tensor of the main subgraph; ``buffer`` is 0 where it holds no constant.
+
+    ``dynamic``: a dimension is left open until the model runs.
+    """
 
     index: int
     name: str
@@ -52,6 +55,7 @@ class Tensor:
     dtype: str
     buffer: int
     quantization: Quantization | None
+    dynamic: bool = False
 
     @property
     def layer(self) -> str:
@@ -164,7 +168,8 @@ def _tensor(index: int, raw: Any, model: Any) -> Tensor:
     holds = buffer != 0 and (stored.DataLength() > 0 or stored.Offset() > 1)
     return Tensor(index, (raw.Name() or b"").decode("utf-8", "replace"), shape,
                   _DTYPES.get(raw.Type(), str(raw.Type())), buffer if holds else 0,
-                  _quantization(raw.Quantization()))
+                  _quantization(raw.Quantization()),
+                  bool(raw.ShapeSignatureLength() and (raw.ShapeSignatureAsNumpy() < 0).any()))
 
 
 def _operation(index: int, raw: Any, model: Any) -> Operation:
@@ -220,6 +225,15 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
                        remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
                  model.SubgraphsLength(), model, data)
+
+
+def custom_options(graph: Graph, operation: Operation) -> bytes:
+    """The stored options of a custom operation, empty where it has none."""
+    raw = graph._model.Subgraphs(0).Operators(operation.index)
+    if raw.CustomOptionsLength():
+        return bytes(raw.CustomOptionsAsNumpy())
+    start, size = int(raw.LargeCustomOptionsOffset()), int(raw.LargeCustomOptionsSize())
+    return bytes(graph._data[start:start + size])
 
 
 def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:

@@ -1,0 +1,93 @@
+"""ONNX Runtime: the only file that imports it, and Qualcomm's provider for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.errors import BadInput, MissingComponent
+from bedside.runtime.litert import quiet_stderr
+
+QNN = "QNNExecutionProvider"
+_FATAL_ONLY = 4
+
+
+def engine() -> ModuleType:
+    """The package ``onnxruntime``, silent.
+
+    Raises:
+        MissingComponent: it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import onnxruntime
+    except ImportError as error:
+        raise MissingComponent("ONNX Runtime is not installed", remedy="Install the workbench: "
+                               "pip install 'bedside[workbench]'.") from error
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def qnn_folder() -> Path:
+    """The folder with Qualcomm's libraries, found without loading any.
+
+    Raises:
+        MissingComponent: they are not installed.
+    """
+    from importlib.util import find_spec
+
+    found = find_spec("onnxruntime_qnn")
+    if found is None or found.origin is None:
+        raise MissingComponent("Qualcomm's libraries (onnxruntime-qnn) are not installed",
+                               remedy="Install the workbench: pip install 'bedside[workbench]'.")
+    return Path(found.origin).parent
+
+
+def _open(path: Path, options: Any, **arguments: Any) -> Any:
+    try:
+        with quiet_stderr():
+            return engine().InferenceSession(str(path), options, **arguments)
+    except Exception as error:
+        # The engine's exceptions share no base class of their own.
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise BadInput(f"ONNX Runtime cannot load the model ({first})", where=path,
+                       remedy="Build it anew.") from None
+
+
+def simulator_session(path: Path, soc: str) -> Any:
+    """A session that runs a QNN context on Qualcomm's x86 simulator of the Hexagon NPU.
+
+    Args:
+        path: an ONNX file that holds one ``EPContext`` node.
+        soc: Qualcomm's number of the chip, as text.
+
+    Raises:
+        MissingComponent: the provider or its libraries are not installed.
+        BadInput: the context does not load, or part of it would run on the CPU.
+    """
+    onnxruntime = engine()
+    folder = qnn_folder()
+    with quiet_stderr():
+        if QNN not in {d.ep_name for d in onnxruntime.get_ep_devices()}:
+            onnxruntime.register_execution_provider_library(
+                QNN, str(folder / "libonnxruntime_providers_qnn.so"))
+        devices = [d for d in onnxruntime.get_ep_devices() if d.ep_name == QNN]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL_ONLY
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options.add_provider_for_devices(
+            devices, {"backend_path": str(folder / "libQnnHtp.so"), "soc_model": soc})
+    return _open(path, options)
+
+
+def outputs(session: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Run a session once: arrays by input name in, arrays by output name out."""
+    names = [o.name for o in session.get_outputs()]
+    return {n: np.asarray(v) for n, v in zip(names, session.run(names, dict(feeds)), strict=True)}

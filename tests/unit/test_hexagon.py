@@ -1,0 +1,188 @@
+"""Qualcomm's compiler and simulator, really run: placement, the chip's own logits, faults."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from bedside import codec, rundir, targets
+from bedside.build import build
+from bedside.errors import BadInput, Unsupported
+from bedside.evaluate import evaluate
+from bedside.runtime.graph import read_graph
+from bedside.targets import child, compiled, hexagon, qnn_context, qualcomm
+from bedside.types import Build, EvaluateConfig, Target
+
+CHIP = "sm8650-hexagon"
+CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_quantized, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("hexagon") / "run"
+    shutil.copytree(tiny_quantized, copy)
+    for name in ("builds", "measurements"):
+        shutil.rmtree(copy / name, ignore_errors=True)
+    for scheme in ("int8", "float16", "dynamic"):
+        assert build(copy, f"resnet34-{scheme}", CHIP)
+    evaluate(copy, [(f"resnet34-{s}", CHIP) for s in ("int8", "float16", "dynamic")], CONFIG)
+    return copy
+
+
+def _build(run, scheme, target=CHIP):
+    return codec.read_json(Build, rundir.build_dir(run, f"resnet34-{scheme}", target)
+                           / rundir.BUILD)
+
+
+def _row(run, scheme, target=CHIP):
+    return next(m for m in rundir.measurements(run)
+                if (m.variant, m.target) == (f"resnet34-{scheme}", target))
+
+
+def test_the_whole_network_goes_to_the_npu_in_one_partition(run):
+    for scheme in ("int8", "float16"):
+        made = _build(run, scheme)
+        assert (made.status, made.partitions, made.delegated_fraction) == ("ok", 1, 1.0)
+        assert {p.runs_on for p in made.placement} == {"hexagon"}
+        graph = read_graph(rundir.variant_dir(run, f"resnet34-{scheme}") / "model.tflite")
+        assert len(made.placement) == len(graph.operations)
+
+
+def test_the_simulator_runs_the_phones_own_artefact(run):
+    """The context in the ONNX wrapper is, byte for byte, the one in the phone's file."""
+    import onnx
+
+    folder = rundir.build_dir(run, "resnet34-int8", CHIP)
+    phone = (folder / hexagon.COMPILED).read_bytes()
+    node = onnx.load(str(folder / hexagon.CONTEXT)).graph.node[0]
+    context = next(a.s for a in node.attribute if a.name == "ep_cache_context")
+    assert len(context) > 100_000
+    assert context in phone
+    assert qnn_context.soc_of(folder / hexagon.CONTEXT) == "57"
+
+
+def test_a_row_is_simulated_accuracy_and_no_latency(run):
+    row = _row(run, "int8")
+    assert (row.status, row.evidence) == ("ok", {"accuracy": "simulated"})
+    assert row.latency_ms is None
+    assert "keeps no time" in row.latency_note
+    assert row.peak_memory_bytes is None
+    assert (row.images, row.images_total, row.compute_dtype) == (12, 20, "int8")
+    counts = [row.metrics[s]["accuracy"].n for s in ("val", "test")]
+    assert sum(counts) == 12
+    # Near the CPU's int8 and not its copy: the NPU rounds in its own way.
+    assert 0 < row.agreement.rmse < 0.1 * row.agreement.logit_range
+    assert row.agreement.n == row.agreement_float32.n == 12
+    assert row.agreement_float32.rmse > 0
+
+
+def test_half_precision_is_said_and_is_nearer_to_float32_than_int8(run):
+    half, full = _row(run, "float16"), _row(run, "int8")
+    assert half.compute_dtype == "float16"
+    assert 0 < half.agreement_float32.rmse < full.agreement_float32.rmse / 5
+
+
+def test_partial_delegation_is_unsupported_with_the_operation_named(run):
+    made, row = _build(run, "dynamic"), _row(run, "dynamic")
+    assert row.status == made.status == "unsupported"
+    assert row.reason == made.reason
+    assert "conv1" in row.reason
+    assert made.files == {}
+    assert 0 < row.delegated_fraction < 1
+    off = [p for p in made.placement if p.runs_on == "cpu"]
+    assert (off[0].op, off[0].name) == ("DEPTHWISE_CONV_2D", "conv1")
+    assert off[0].reason
+    assert off[0].remedy
+    assert row.predictions is None
+
+
+def test_a_compiled_artefact_is_kept_by_content(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path))
+    target = targets.load(CHIP)
+    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    first, facts = hexagon._compiled(file, target)
+    monkeypatch.setattr(qualcomm, "compile_file", None)
+    assert hexagon._compiled(file, target) == (first, facts)
+    (first / hexagon.COMPILED).write_bytes(b"other")
+    with pytest.raises(TypeError):  # a changed artefact is not used: it compiles again
+        hexagon._compiled(file, target)
+
+
+def test_nothing_is_kept_where_making_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path))
+
+    def make(folder):
+        (folder / "half").write_text("x")
+        raise BadInput("no")
+
+    with pytest.raises(BadInput):
+        compiled.kept("kind", ("a",), make)
+    assert list((tmp_path / "kind").iterdir()) == []
+
+
+def test_a_chip_that_does_not_exist_is_a_row_with_the_nearest_name(run):
+    folder = run / "targets"
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.toml").write_text(
+        'id = "mine"\nbackend = "hexagon"\nthreads = 1\n[options]\nchip = "SM8560"\n')
+    assert build(run, "resnet34-int8", "mine")
+    made = _build(run, "int8", "mine")
+    assert made.status == "failed"
+    assert "unknown Qualcomm chip 'SM8560'" in made.reason
+    assert "Did you mean 'SM8" in made.reason
+    with pytest.raises(BadInput, match="Did you mean 'sm8650-hexagon'"):
+        targets.load("sm865-hexagon", run)
+
+
+def test_a_compiler_that_takes_too_long_is_a_reason(run):
+    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    outcome = child.place(file, targets.load(CHIP), timeout_s=0.05)
+    assert outcome.status == "failed"
+    assert "stopped after 0.05 s" in outcome.reason
+
+
+def test_two_chips_give_two_artefacts(run):
+    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    ours, theirs = (hexagon._compiled(file, targets.load(t))[1]
+                    for t in (CHIP, "sm8850-hexagon"))
+    assert (ours.arch, theirs.arch) == (75, 81)
+    assert ours.soc != theirs.soc
+
+
+def test_the_compilers_log_is_read(run):
+    text = ("INFO: [Qnn] Initializing QNN backend for SoC model: 57\n"
+            "  <E> Unsupported input/output datatypes requested for the HTP Op 'Conv2d' in\n"
+            "LiteRT Op #4 'Conv2d' (code=3) is not supported in Qualcomm Compiler.\n"
+            "LiteRT Op #6 'Foo' (code=9) is not supported in Qualcomm Compiler.\n"
+            "Partitioned subgraph<0>, selected 5 ops, from a total of 7 ops. resulted in 2 "
+            "partitions.\n")
+    found = qualcomm.read_log(text)
+    assert (found.soc, found.operations, found.taken, found.partitions) == ("57", 7, 5, 2)
+    assert found.refused == {
+        4: "Unsupported input/output datatypes requested for the HTP Op 'Conv2d'",
+        6: "Qualcomm's compiler has no Foo like this"}
+    assert qualcomm.read_log("nothing") is None
+
+
+def test_quantized_inputs_and_outputs_go_by_the_files_own_parameters():
+    from bedside.runtime.graph import Quantization, Tensor
+
+    tensor = Tensor(0, "t", (1, 4), "int8", 0, Quantization(
+        np.array([0.5], np.float32), np.array([-3]), 0))
+    values = np.array([[-1e9, 0.0, 1.1, 1e9]], np.float32)
+    steps = qnn_context.quantize(values, tensor)
+    assert steps.tolist() == [[-128, -3, -1, 127]]
+    assert qnn_context.dequantize(steps, tensor).tolist() == [[-62.5, 0.0, 1.0, 65.0]]
+
+
+def test_a_file_that_was_not_compiled_whole_gives_no_context(run, tmp_path):
+    with pytest.raises(Unsupported, match="in 0 pieces"):
+        qnn_context.extract(rundir.variant_dir(run, "resnet34-int8") / "model.tflite")
+    bad = tmp_path / "x.onnx"
+    bad.write_bytes(b"not onnx")
+    with pytest.raises(BadInput):
+        qnn_context.soc_of(bad)
+    with pytest.raises(BadInput, match="no chip is named"):
+        hexagon.chip(Target("t", "hexagon"))
