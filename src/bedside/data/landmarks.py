@@ -27,15 +27,25 @@ _LEVELS = tuple(0.8 * 2 ** (k / 3) for k in range(13))
 # Blobs are sought from this level on; the patch of one is read from this many levels below it.
 _COARSE = 4
 _PATCH_PX = 24
+# Grey levels; below it is rounding noise of flat pictures.
+_WEAKEST = 0.1
 _PATCH_RADIUS = 3.5
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=32)
+def _blurs(n: int) -> Floats:
+    """The filters of all levels along an axis of ``n`` pixels, (levels, n, n)."""
+    return np.stack([blur(n, sigma) for sigma in _LEVELS])
+
+
 def blur(n: int, sigma: float) -> Floats:
     """A Gaussian filter along one axis as a matrix, (n, n); rows sum to 1 at the edges too."""
     at = np.arange(n)
     weights = np.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
-    matrix: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    # Far tails would be subnormal numbers, on which processors multiply many times slower.
+    weights[weights < 1e-20] = 0.0
+    matrix: Floats = weights.astype(np.float32)
     return matrix
 
 
@@ -75,26 +85,24 @@ def landmarks(grey: npt.NDArray[np.uint8]) -> bytes:
     height, width = frame(*grey.shape)
     picture = Image.fromarray(np.ascontiguousarray(grey))
     plane = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    stack = np.stack([blur(height, s) @ plane @ blur(width, s).T for s in _LEVELS]
-                     ).astype(np.float32, copy=False)
-    level, y, x, scale = _blobs(stack)
+    # One product for all levels down the columns, then one a level along the rows.
+    down = (_blurs(height).reshape(-1, height) @ plane).reshape(-1, height, width)
+    stack: Floats = np.empty_like(down)
+    for level, across in enumerate(_blurs(width)):
+        np.matmul(down[level], across.T, out=stack[level])
+    k, y, x, scale = _blobs(stack)
     found = np.zeros(len(x), RECORD)
     if len(x):
-        found["code"] = _pack(_signs(stack, level, y, x, scale))
+        found["code"] = _pack(_signs(stack, k, y, x, scale))
     found["x"], found["y"], found["scale"] = x, y, scale
     return found.tobytes()
 
 
 def _blobs(stack: Floats) -> tuple[Any, Any, Any, Any]:
     """Level of the patch, y, x and scale (px of the 128-pixel picture) of the strongest."""
-    dog = np.diff(stack[_COARSE:], axis=0)
+    dog = stack[_COARSE + 1:] - stack[_COARSE:-1]
     strength = np.abs(dog)
-    high = strength.copy()
-    for axis in (1, 2, 0):
-        high = _largest_of_three(high, axis)
-    peak = (strength == high) & (strength > 0.1)
-    peak[[0, -1]] = False
-    k, y, x = np.nonzero(peak)
+    k, y, x = _peaks(strength)
     sigma = np.array(_LEVELS)[k + _COARSE]
     height, width = dog.shape[1:]
     inside = (x > sigma) & (y > sigma) & (x < width - 1 - sigma) & (y < height - 1 - sigma)
@@ -109,12 +117,21 @@ def _blobs(stack: Floats) -> tuple[Any, Any, Any, Any]:
     return k, fine_y, fine_x, scale
 
 
-def _largest_of_three(values: Floats, axis: int) -> Floats:
-    moved = np.moveaxis(values, axis, 0)
-    out = moved.copy()
-    np.maximum(out[1:], moved[:-1], out=out[1:])
-    np.maximum(out[:-1], moved[1:], out=out[:-1])
-    return np.moveaxis(out, 0, axis)
+def _peaks(strength: Floats) -> tuple[Any, Any, Any]:
+    """Level, y and x of values that none of their 26 neighbours exceeds, edges left out."""
+    inner = strength[1:-1, 1:-1, 1:-1]
+    peak = inner > _WEAKEST
+    for axis in range(3):
+        for start in (0, 2):
+            beside = [slice(1, -1)] * 3
+            beside[axis] = slice(start, strength.shape[axis] - 2 + start)
+            peak &= inner >= strength[tuple(beside)]
+    k, y, x = (at + 1 for at in np.nonzero(peak))
+    # Few are left: these are compared with all neighbours.
+    steps = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij")).reshape(3, -1, 1)
+    around = strength[k + steps[0], y + steps[1], x + steps[2]]
+    highest = strength[k, y, x] >= around.max(axis=0)
+    return k[highest], y[highest], x[highest]
 
 
 def _vertex(before: Floats, here: Floats, after: Floats) -> Floats:

@@ -23,6 +23,8 @@ _SHADING_PX = 6.0
 _SMOOTH_PX = 1.0
 _STEPS = 8
 _BLOCK_PX = 8
+_SHADE = blur(THUMB_PX, _SHADING_PX)
+_SOFTEN = blur(THUMB_PX, _SMOOTH_PX)
 _AT = ((np.arange(THUMB_PX) + 0.5) / THUMB_PX).astype(np.float32)
 
 
@@ -51,9 +53,8 @@ class Agreement:
 
 def detail(thumbs: npt.NDArray[np.uint8]) -> Floats:
     """Thumbnails less their Gaussian blur, (n, 64, 64) float32."""
-    across = blur(THUMB_PX, _SHADING_PX)
     planes = thumbs.astype(np.float32)
-    return planes - (across @ planes @ across.T).astype(np.float32)
+    return planes - (_SHADE @ planes @ _SHADE.T).astype(np.float32)
 
 
 def agree(first: Floats, second: Floats, start: Overlay) -> Agreement:
@@ -64,8 +65,7 @@ def agree(first: Floats, second: Floats, start: Overlay) -> Agreement:
         second: as ``first``, mirrored already where it is a mirrored picture.
         start: within about two pixels of the truth.
     """
-    across = blur(THUMB_PX, _SMOOTH_PX)
-    smooth = [(across @ plane @ across.T).astype(np.float32) for plane in (first, second)]
+    smooth = [(_SOFTEN @ plane @ _SOFTEN.T).astype(np.float32) for plane in (first, second)]
     overlay = _refined(smooth[0], smooth[1], start)
     return max((_score(first, second, o) for o in (start, overlay)), key=lambda a: a.median)
 
