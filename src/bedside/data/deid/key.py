@@ -1,51 +1,19 @@
-"""The key that the user holds: ids and UIDs follow from it, and nobody without it can go back."""
+"""The key that the user holds, kept where only its owner can read it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import os
 import secrets
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from bedside.data.readers.keyed import MAX_SHIFT_DAYS as MAX_SHIFT_DAYS
+from bedside.data.readers.keyed import Key as Key
 from bedside.errors import BadInput
 from bedside.runtime.files import disk_errors
 
 FILE = "deid.key"
 _BYTES = 32
-MAX_SHIFT_DAYS = 3650
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Keyed names (HMAC-SHA256, RFC 2104); each kind of name has a space of its own."""
-
-    secret: bytes = field(repr=False)
-
-    def digest(self, kind: str, text: str) -> bytes:
-        """32 bytes for ``text`` among names of this kind."""
-        return hmac.new(self.secret, f"{kind}\0{text}".encode("utf-8", "surrogatepass"),
-                        hashlib.sha256).digest()
-
-    def name(self, kind: str, text: str) -> str:
-        """16 letters and digits in lower case (80 bits)."""
-        return base64.b32encode(self.digest(kind, text)[:10]).decode().lower()
-
-    def patient(self, identity: str) -> str:
-        """The pseudonym of a patient."""
-        return "P" + self.name("patient", identity.strip()).upper()
-
-    def uid(self, uid: str) -> str:
-        """A UID in the place of another: 2.25 and 128 bits (PS3.5 B.2), at most 44 characters."""
-        return f"2.25.{int.from_bytes(self.digest('uid', uid.strip())[:16], 'big')}"
-
-    def shift_days(self, identity: str) -> int:
-        """By how many days a patient's dates go back, 1 to 3650."""
-        number = int.from_bytes(self.digest("shift", identity.strip())[:8], "big")
-        return 1 + number % MAX_SHIFT_DAYS
 
 
 def private_dir(folder: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from bedside.data.readers import dicom_walk, sandbox
 from bedside.data.readers.base import Listing, RawCase, check_text, no_class_names
 from bedside.data.readers.dicom_file import Frames, chosen_names, header, stored_file
-from bedside.data.readers.dicom_header import DicomFacts, pseudonym
+from bedside.data.readers.dicom_header import DicomFacts
 from bedside.data.readers.folder import NO_CLASS
 from bedside.data.readers.imported import FOREIGN, Imported, require
+from bedside.data.readers.keyed import Key
 from bedside.errors import BadInput
 from bedside.types import SetAside
 
@@ -107,7 +108,7 @@ def patient_of(facts: DicomFacts, key: bytes, file: str) -> str:
 
     Of the Patient ID; where it is empty, of the study, else of the file.
     """
-    return facts.patient or facts.study or pseudonym(key, "file", file)
+    return facts.patient or facts.study or Key(key).pseudonym("file", file)
 
 
 def case_key(origin: Imported) -> bytes:

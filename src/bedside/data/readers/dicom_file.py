@@ -6,7 +6,6 @@ A case of a multi-frame file is named as if the frame lay inside it: ``a/cine.dc
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from dataclasses import dataclass
@@ -61,10 +60,9 @@ def chosen_names(file: str, count: int, frames: Frames) -> list[str]:
 # ------------------------------------------------------------------ one file
 
 
-@functools.cache
-def session_key() -> bytes:
-    """A random key for pseudonyms that nobody compares across processes."""
-    return os.urandom(32)
+# For pseudonyms that nobody compares across processes. Made on import, not when first asked for:
+# threads that ask at once would get keys of their own, and one patient several names.
+SESSION_KEY = os.urandom(32)
 
 
 def read_file(source: Path | bytes, frames: Frames = "middle", channels: int | None = 1,
@@ -92,7 +90,7 @@ def read_file(source: Path | bytes, frames: Frames = "middle", channels: int | N
     numbers, found = [], []
     while wanted:
         reply = workers.call(_FRAME, where, blob, path=path, number=wanted.pop(0), crop=crop,
-                             key=(key or session_key()).hex(), channels=channels)
+                             key=(key or SESSION_KEY).hex(), channels=channels)
         facts = codec.decode(DicomFacts, reply.value["facts"], where)
         numbers.append(int(reply.value["number"]))
         found.append(cast(Pixels, reply.arrays[0]))
@@ -117,7 +115,7 @@ def header(path: Path, key: bytes | None = None, label_tag: int | None = None,
         BadInput: damaged, or beyond the caps.
     """
     reply = (pool or sandbox.pool()).call(_HEADER, path, path=str(path), label_tag=label_tag,
-                                          key=(key or session_key()).hex())
+                                          key=(key or SESSION_KEY).hex())
     if "aside" in reply.value:
         return SetAside(path.name, str(reply.value["aside"]))
     return cast(DicomFacts, codec.decode(DicomFacts, reply.value, str(path)))

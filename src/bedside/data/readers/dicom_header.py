@@ -6,8 +6,6 @@ as :mod:`bedside.data.readers.dicom` does. pydicom is imported inside the functi
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import io
 import os
 import re
@@ -20,6 +18,7 @@ from typing import Any, BinaryIO
 
 from bedside import codec
 from bedside.data.readers.dicom_regions import Region, regions_of
+from bedside.data.readers.keyed import Key
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.runtime.preprocess import MAX_PIXELS
@@ -81,15 +80,6 @@ class DicomFacts:
 
 class NotAPicture(BadInput):
     """A sound file that holds no picture: set aside, never an error."""
-
-
-def pseudonym(key: bytes, kind: str, *parts: str) -> str:
-    """A keyed name: the first 80 bits of HMAC-SHA256 (RFC 2104) in hex, after ``kind``'s initial.
-
-    Without the key nobody can go back, or try patient numbers until one fits.
-    """
-    text = "\0".join((kind, *parts)).encode("utf-8", "surrogatepass")
-    return kind[0] + hmac.new(key, text, hashlib.sha256).hexdigest()[:20]
 
 
 # ------------------------------------------------------------------ opening
@@ -250,8 +240,12 @@ def _text(value: Any) -> str | None:
 
 
 def _named(key: bytes, kind: str, ds: Any, *keywords: str) -> str | None:
-    parts = [_text(ds.get(k)) or "" for k in keywords]
-    return pseudonym(key, kind, *parts) if parts[0] else None
+    first, *rest = (_text(ds.get(k)) or "" for k in keywords)
+    if not first:
+        return None
+    # An id alone gives the name that de-identification gives it under the same key.
+    text = "\0".join((first, *rest)) if any(rest) else first
+    return Key(key).pseudonym(kind, text)
 
 
 # ------------------------------------------------------------------ what a worker is asked
