@@ -45,6 +45,8 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
                                f"{f['seconds']} s", f"{f['goal_memory_bytes'] / 1e6:.0f} MB"),
     "deid-answer-key": lambda f: (f"{f['fraction']:.3%} of {f['actions']} actions on {f['files']} "
                                   f"files", f"{f['required']:.2%}"),
+    "estimate-error": lambda f: (f"median {f['median_error']:.1%}, largest {f['max_error']:.1%} "
+                                 f"of {len(f['rows'])} rows", f"median {f['goal']:.0%}"),
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 

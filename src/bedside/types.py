@@ -311,6 +311,29 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Roofline:
+    """A processor that is not here, for the backend ``estimate``.
+
+    ``peak_gmacs``: 10⁹ multiply-accumulates a second by arithmetic format. ``runs_as``: format
+    of an operation in the file (``float32``, ``float32×int8``, ``int8``) to the arithmetic that
+    computes it; a format that is missing is not supported. ``on_chip_bytes``: activations of an
+    operation up to this size do not travel to memory. ``published``: the device of the rows that
+    the efficiency is fitted to; without rows ``assumed_efficiency`` holds and the estimate says
+    that it is unfitted. ``sources``: where the figures are from.
+    """
+
+    unit: Literal["cpu", "gpu", "npu"]
+    peak_gmacs: dict[str, float]
+    bandwidth_gbs: float
+    launch_us: float = 0.0
+    on_chip_bytes: int = 0
+    published: str = ""
+    assumed_efficiency: float = 0.3
+    runs_as: dict[str, str] = field(default_factory=dict)
+    sources: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A device and the backend that reaches it; ``options`` are the backend's own."""
 
@@ -320,6 +343,7 @@ class Target:
     profile: str | None = None
     description: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    roofline: Roofline | None = None
 
 
 # ------------------------------------------------------------------ measurements

@@ -38,6 +38,7 @@ __all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "pr
 BACKENDS: dict[str, str] = {
     "cpu": "bedside.targets.cpu",
     "hexagon": "bedside.targets.hexagon",
+    "estimate": "bedside.targets.estimate",
 }
 
 
