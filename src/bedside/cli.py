@@ -119,15 +119,18 @@ def deid(
         help="A folder name that may stay besides the usual classes; repeat for more.")] = None,
     keep_column: Annotated[list[str] | None, typer.Option(
         help="A CSV column that may stay; repeat for more.")] = None,
+    deid_pixels: Annotated[bool, typer.Option(
+        "--deid-pixels", help="Take text out of PNG and JPEG too (of DICOM always).")] = False,
     accept_unchecked_pixels: Annotated[bool, typer.Option(
-        "--accept-unchecked-pixels", help="Pass images in which nobody looked for text.")] = False,
+        "--accept-unchecked-pixels", help="Do not look for text in images; pass them.")] = False,
     key: Annotated[Path | None, typer.Option(help="A key file of your own.")] = None,
     json: Json = False,
 ) -> None:
     """De-identify a folder; originals stay as they are."""
     commands.deid(src, out, private, key, json, {
         "keep_dates": keep_dates, "keep_device": keep_device, "keep_name": keep_name,
-        "keep_column": keep_column, "accept_unchecked_pixels": accept_unchecked_pixels})
+        "keep_column": keep_column, "deid_pixels": deid_pixels,
+        "accept_unchecked_pixels": accept_unchecked_pixels})
 
 
 Dataset = Annotated[Path, typer.Argument(

@@ -160,7 +160,8 @@ def deid(src: Path, out: Path, private: Path, key: Path | None, json: bool,
     usual = DeidConfig()
     config = DeidConfig(
         tuple(name for name, wanted in chosen.items() if wanted),
-        "unchecked" if flags["accept_unchecked_pixels"] else "check",
+        "unchecked" if flags["accept_unchecked_pixels"] else
+        "clean" if flags["deid_pixels"] else "check",
         (*usual.keep_names, *(flags["keep_name"] or ())), tuple(flags["keep_column"] or ()))
     with Reporter() as progress:
         ledger = deidentify(src, out, private, config, progress, key_file=key)

@@ -74,13 +74,14 @@ class DeidConfig:
     """How a folder is de-identified.
 
     ``options`` of the profile: ``modified-dates``, ``retain-device``. ``pixels``: ``check``
-    quarantines every image that no search for text has cleared, ``unchecked`` passes it.
+    searches every image for text, takes it out of DICOM and sets pictures that hold some apart;
+    ``clean`` takes it out of pictures too; ``unchecked`` does not search.
     ``keep_names`` are folder names that stay, ``keep_columns`` columns of a CSV besides those
     that bedside reads.
     """
 
     options: tuple[str, ...] = ()
-    pixels: Literal["check", "unchecked"] = "check"
+    pixels: Literal["check", "clean", "unchecked"] = "check"
     keep_names: tuple[str, ...] = ("benign", "malignant", "normal", "train", "val", "test")
     keep_columns: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 from pydicom.data import get_testdata_file
 
+from bedside.data.deid import step
 from bedside.data.deid.key import Key
 from bedside.types import DeidConfig
 
@@ -15,6 +16,12 @@ KEY = Key(bytes(range(32)))
 OPEN = DeidConfig(pixels="unchecked")
 CT, US = get_testdata_file("CT_small.dcm"), get_testdata_file("examples_rgb_color.dcm")
 MARK = "Kelmindorzev"
+
+
+def process_without_search(*args, **kwargs):
+    """A worker on a machine on which nobody looks for text."""
+    step.PIXELS = None
+    return step.process(*args, **kwargs)
 
 
 def mode(path: Path) -> int:

@@ -113,7 +113,9 @@ def test_an_interrupted_run_continues_to_the_same_result(folder, monkeypatch):
     assert tree(folder / "out") == once
 
 
-def test_quarantined_images_wait_in_private(folder):
+def test_quarantined_images_wait_in_private(folder, monkeypatch):
+    monkeypatch.setattr(batch, "_PROCESS", "deid_fixture:process_without_search")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     ledger = run(folder, DeidConfig())
     assert ledger.reasons["pixels not checked"] == 3
     waiting = list((folder / "private" / "quarantine").iterdir())

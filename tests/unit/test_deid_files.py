@@ -13,7 +13,9 @@ from deid_fixture import CT, KEY, MARK, OPEN, US, dirty_png
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from bedside.data.deid import PixelOutcome, file, step
+from bedside.data.burned import ocr, search
+from bedside.data.deid import PixelOutcome, deidentify, file, step
+from bedside.errors import MissingComponent
 from bedside.types import DeidConfig
 
 
@@ -212,5 +214,14 @@ def test_a_deflate_bomb_is_refused(tmp_path):
         "a deflated file that grows beyond")
 
 
-def test_no_search_is_installed_without_a_decision():
-    assert step.PIXELS is None or step.pixel_search() is not None
+def test_the_search_for_text_is_installed():
+    assert step.pixel_search() is search.clean
+
+
+def test_a_machine_without_the_engine_says_so_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(ocr.importlib.util, "find_spec", lambda name: None)
+    (tmp_path / "src").mkdir()
+    Image.new("L", (20, 20), 9).save(tmp_path / "src" / "a.png")
+    with pytest.raises(MissingComponent, match="rapidocr"):
+        deidentify(tmp_path / "src", tmp_path / "out", tmp_path / "private", DeidConfig())
+    assert not (tmp_path / "out").exists()

@@ -19,7 +19,7 @@ FRONT = ("console", "commands", "data_commands", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",
-            "ethosu")
+            "ethosu", "rapidocr")
 
 
 def _modules() -> dict[str, Path]:

@@ -23,8 +23,8 @@ STAGE = "deid"
 _VERSION = 1
 _JOURNAL = ".journal"
 _PROCESS = "bedside.data.deid.step:process"
-# The search for text keeps its models in memory.
-_LIMITS = Limits(memory_bytes=4 << 30, seconds=120.0)
+# The search for text keeps its models in memory, and looks at every frame of a film.
+_LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
 _TABLES = frozenset({".csv"})
 
 
@@ -56,6 +56,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
     config = config or DeidConfig()
     _check_places(src, out, private)
     profile.load(config.options)
+    step.check_search(config)
     secret = key.open_key(private, key_file)
     root = src.resolve()
     files = list(_walk(root))

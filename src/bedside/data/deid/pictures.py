@@ -21,6 +21,7 @@ from bedside.data.deid.outcome import (
 from bedside.errors import BadInput
 from bedside.runtime.preprocess import decode
 
+HOLDS_TEXT = "text in the picture (--deid-pixels takes it out)"
 _STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -55,9 +56,11 @@ def png(picture: npt.NDArray[Any]) -> bytes:
     return out.getvalue()
 
 
-def deidentify(data: bytes, clean_pixels: CleanPixels | None, accept_unchecked: bool) -> Outcome:
+def deidentify(data: bytes, clean_pixels: CleanPixels | None, accept_unchecked: bool,
+               take_text: bool = True) -> Outcome:
     """Clean one picture: EXIF, XMP, text chunks, profiles, comments, thumbnails and whatever
-    follows the image are left behind, the pixels stay as they are.
+    follows the image are left behind. Text in the picture is taken out, or, unless
+    ``take_text``, the cleaned picture is a proposal that waits for a person.
 
     Raises:
         Quarantine: see :func:`pixels`.
@@ -73,6 +76,8 @@ def deidentify(data: bytes, clean_pixels: CleanPixels | None, accept_unchecked: 
         if found.frames.shape != (1, *picture.shape) or found.frames.dtype != picture.dtype:
             raise ValueError("the cleaned frames have another shape or type")
         picture = found.frames[0]
+    if found.status == "cleaned" and not take_text:
+        found = PixelOutcome("uncertain", HOLDS_TEXT, found.frames, found.preview)
     passed = found.status != "uncertain" or (accept_unchecked and found.reason == NOT_CHECKED)
     return Outcome("picture", "ok" if passed else "quarantined",
                    "" if passed else found.reason, png(picture), ".png", preview=found.preview)

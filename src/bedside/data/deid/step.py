@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec, registry
+from bedside.data.burned import ocr
 from bedside.data.deid import dicom, key, names, pictures, profile
 from bedside.data.deid.key import Key
 from bedside.data.deid.ledger import Entry
@@ -16,15 +17,22 @@ from bedside.errors import BadInput, BedsideError
 from bedside.runtime.files import disk_errors
 from bedside.types import DeidConfig
 
-# The search for text in pixels, "module:function" taking Stored and giving PixelOutcome. While
+# The search for text in pixels, "module:function" taking Stored and giving PixelOutcome. Where
 # there is none, every image is quarantined as not checked.
-PIXELS: str | None = None
+SEARCH = "bedside.data.burned.search:clean"
+PIXELS: str | None = SEARCH
 QUARANTINE, PREVIEWS = "quarantine", "previews"
 
 
 def pixel_search() -> CleanPixels | None:
     """The installed search for text in pixels, None where there is none."""
     return None if PIXELS is None else registry.resolve(PIXELS)
+
+
+def check_search(config: DeidConfig) -> None:
+    """Raises MissingComponent where the search is wanted and its engine is not installed."""
+    if config.pixels != "unchecked" and PIXELS == SEARCH:
+        ocr.check()
 
 
 def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels | None = None,
@@ -50,7 +58,7 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
         if looks_like_dicom(data[:256]) or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             return dicom.deidentify(data, table, secret, clean_pixels, accept, identity)
         if pictures.looks_like(data[:16]):
-            return pictures.deidentify(data, clean_pixels, accept)
+            return pictures.deidentify(data, clean_pixels, accept, config.pixels == "clean")
     except Quarantine as error:
         return Outcome(error.kind, "quarantined", error.reason)
     except RecursionError:
@@ -96,7 +104,8 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
     holder = Key(bytes.fromhex(secret))
     settings = codec.decode(DeidConfig, config)
     path = Path(source)
-    found = file(path, holder, settings, pixel_search(), f"{stem}")
+    search = None if settings.pixels == "unchecked" else pixel_search()
+    found = file(path, holder, settings, search, f"{stem}")
     sha256 = hashlib.sha256(_bytes(path)).hexdigest()
     try:
         name = _write(found, stem, folder, Path(out), Path(private))
@@ -120,6 +129,6 @@ def _write(found: Outcome, stem: str, folder: str, out: Path, private: Path) -> 
     elif found.data is not None:
         name = f"{QUARANTINE}/{stem}{found.suffix}"
         key.write_private(private / name, found.data)
-    if found.preview is not None:
+    if found.preview is not None and found.status != "ok":
         key.write_private(private / PREVIEWS / f"{stem}.png", found.preview)
     return name

@@ -1,0 +1,173 @@
+"""Text burned into pixels: found, and gone from the stored values."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from texted import make
+
+from bedside.data.burned import find, search
+from bedside.data.burned.fill import fill
+from bedside.data.deid import step
+from bedside.data.deid.key import Key
+from bedside.data.deid.outcome import Stored
+from bedside.data.phantom import generate
+from bedside.types import DeidConfig, PhantomConfig
+
+KEY = Key(bytes(range(32)))
+STRINGS = 8
+
+
+@pytest.fixture(scope="module")
+def tissue():
+    return generate(PhantomConfig(images=4, height_px=320, width_px=420), 3, 1).image
+
+
+def write(picture, text, at=(40, 60), value=255, scale=0.7):
+    out = picture.copy()
+    colour = value if picture.ndim == 2 else tuple(int(v) for v in np.broadcast_to(value, 3))
+    cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 2, cv2.LINE_8)
+    return out, (out != picture) if out.ndim == 2 else (out != picture).any(axis=2)
+
+
+@pytest.mark.parametrize("seed", range(STRINGS))
+def test_known_ink_goes_and_the_tissue_stays(seed):
+    case = make(seed, strings=1)
+    outcome = search.clean(Stored(case.image[None], "RGB" if case.image.ndim == 3 else
+                                  "MONOCHROME2", 8))
+    assert outcome.status != "clean", case.about
+    changed = outcome.frames[0] != case.image
+    changed = changed if changed.ndim == 2 else changed.any(axis=2)
+    if outcome.status == "cleaned":
+        mask = find.find(case.image).ink
+        for ink in case.inks:
+            assert (ink & ~mask).sum() <= 0.01 * ink.sum(), case.about
+        other = case.tissue & ~case.touched
+        assert (changed & other).sum() <= 0.01 * other.sum()
+
+
+def test_an_image_without_text_stays_as_it_is(tissue):
+    outcome = search.clean(Stored(tissue[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.frames) == ("clean", None)
+    assert not find.holds_text(tissue)
+
+
+def test_ticks_without_letters_are_not_text(tissue):
+    ticked = tissue.copy()
+    for y in range(20, 300, 20):
+        ticked[y, 400:408] = 255
+    cv2.drawMarker(ticked, (150, 160), 255, cv2.MARKER_CROSS, 11, 1)
+    assert search.clean(Stored(ticked[None], "MONOCHROME2", 8)).status == "clean"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_fill_knows_nothing_of_what_it_covers(seed):
+    rng = np.random.default_rng(seed)
+    plane = rng.integers(0, 255, (12, 14), np.uint8)
+    mask = rng.random((12, 14)) < 0.4
+    other = np.where(mask, rng.integers(0, 255, (12, 14), np.uint8), plane)
+    assert np.array_equal(fill(plane, mask), fill(other, mask))
+    assert np.array_equal(fill(plane, mask)[~mask], plane[~mask])
+
+
+def dicom(frames, photometric="MONOCHROME2", **elements):
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.3.1"
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3"
+    ds.Modality, ds.PatientID, ds.PatientName = "US", "1", "DOE^JANE"
+    ds.BurnedInAnnotation = "NO"
+    ds.NumberOfFrames = len(frames)
+    ds.Rows, ds.Columns = frames.shape[1:3]
+    ds.SamplesPerPixel = 3 if frames.ndim == 4 else 1
+    if frames.ndim == 4:
+        ds.PlanarConfiguration = 0
+    ds.PhotometricInterpretation = photometric
+    bits = frames.dtype.itemsize * 8
+    ds.BitsAllocated = ds.BitsStored = bits
+    ds.HighBit, ds.PixelRepresentation = bits - 1, 0
+    ds.PixelData = frames.tobytes()
+    for name, value in elements.items():
+        setattr(ds, name, value)
+    return ds
+
+
+def cleaned(ds, tmp_path, config=None):
+    ds.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    found = step.file(tmp_path / "a.dcm", KEY, config or DeidConfig(), step.pixel_search())
+    return found, pydicom.dcmread(io.BytesIO(found.data))
+
+
+def test_text_of_a_compressed_film_goes_from_every_frame(tissue, tmp_path):
+    frames = np.stack([write(np.roll(tissue, 7 * n, axis=1), "DOE^JANE 1961")[0]
+                       for n in range(3)])
+    ink = write(tissue, "DOE^JANE 1961")[1]
+    ds = dicom(frames)
+    ds.compress(RLELossless)
+    found, out = cleaned(ds, tmp_path)
+    assert found.status == "ok"
+    assert out.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert out.BurnedInAnnotation == "NO"
+    assert (out.pixel_array[:, ink] == 255).mean() < 0.05
+    assert (out.pixel_array != frames).mean() < 0.05
+
+
+def test_text_in_one_frame_alone_is_found(tissue, tmp_path):
+    frames = np.stack([tissue, np.roll(tissue, 9, axis=1), np.roll(tissue, 21, axis=1)])
+    frames[2], ink = write(frames[2], "MRN 4711234")
+    found, out = cleaned(dicom(frames), tmp_path)
+    assert found.status == "ok"
+    assert (out.pixel_array[2][ink] == 255).mean() < 0.05
+    assert np.array_equal(out.pixel_array[:2], frames[:2])
+
+
+def test_sixteen_bits_and_monochrome_1(tissue, tmp_path):
+    seen, ink = write(tissue, "SMITH ANNA")
+    picture = np.uint16(12 * 255) - seen.astype(np.uint16) * 12
+    found, out = cleaned(dicom(picture[None], "MONOCHROME1", BitsStored=12, HighBit=11), tmp_path)
+    assert found.status == "ok"
+    assert (out.pixel_array[ink] == 0).mean() < 0.02
+
+
+def test_nothing_outside_trusted_regions_stays(tissue, tmp_path):
+    picture = np.zeros((420, 520), np.uint8)
+    picture[60:380, 50:470] = tissue
+    picture[10:14, 10:200] = 77
+    region = Dataset()
+    region.RegionSpatialFormat, region.RegionDataType = 1, 1
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 50, 60
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 469, 379
+    found, out = cleaned(dicom(picture[None], SequenceOfUltrasoundRegions=[region]), tmp_path)
+    assert found.status == "ok", found.reason
+    assert not out.pixel_array[:60].any()
+    assert np.array_equal(out.pixel_array[60:380, 50:470], tissue)
+
+
+def test_pictures_with_text_wait_unless_asked_to_be_cleaned(tissue, tmp_path):
+    picture, ink = write(tissue, "DOE^JANE 1961")
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    found = step.file(tmp_path / "a.png", KEY, DeidConfig(), step.pixel_search())
+    assert found.status == "quarantined"
+    assert "--deid-pixels" in found.reason
+    assert found.preview.startswith(b"\x89PNG")
+    found = step.file(tmp_path / "a.png", KEY, DeidConfig(pixels="clean"), step.pixel_search())
+    out = np.asarray(Image.open(io.BytesIO(found.data)))
+    assert found.status == "ok"
+    assert (out[ink] == 255).mean() < 0.02
+
+
+def test_a_film_that_is_too_long_waits():
+    frames = np.zeros((search.MAX_FRAMES + 1, 8, 8), np.uint8)
+    outcome = search.clean(Stored(frames, "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", search.TOO_MANY)
