@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bedside import __version__, commands, console
+from bedside import __version__, cli_targets, commands, console
 from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
@@ -263,6 +263,9 @@ def show(
 ) -> None:
     """Show what a folder holds and check its hashes."""
     commands.show(folder, json)
+
+
+cli_targets.add(app)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -115,7 +115,10 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
     entry = artefact.check(folder, "build")
     variant = codec.read_json(Variant, rundir.variant_dir(run, variant_id) / rundir.VARIANT)
     target = targets.load(target_id, run)
-    count = config.images or getattr(targets.backend(target), "IMAGES", None)
+    module = targets.backend(target)
+    count = config.images or getattr(module, "IMAGES", None)
+    if count is None and getattr(module, "BUDGET_S", None) is not None:
+        count = len(cases)  # all, in an order that a time budget may cut short
     chosen = tuple(stratified(cases, count))
     ids = [[c.id, c.split, c.label] for c in chosen]
     key = artefact.stage_key("evaluate 2", entry.key, config.splits, config.rounds,

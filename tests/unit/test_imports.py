@@ -15,7 +15,8 @@ STAGES = ("train", "convert", "calibrate", "quantize", "build", "evaluate", "ana
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
            "report.figures")
 ORCHESTRATORS = ("study", "search", "config", "plan", "examine")
-FRONT = ("console", "commands", "data_commands", "cli", "__main__")
+FRONT = ("console", "commands", "data_commands", "target_commands", "cli_targets", "cli",
+         "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",

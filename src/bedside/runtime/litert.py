@@ -58,6 +58,8 @@ class LiteRTModel:
         threads: CPU threads.
         preserve_all: keep every intermediate tensor readable (switches some fusion off).
         delegate: False runs LiteRT's own kernels, without XNNPACK.
+        reference: the plain reference kernels instead, which are slow and the arithmetic that
+            others are held to.
 
     Raises:
         BadInput: the model does not load, or its inputs and outputs cannot work: one image
@@ -65,14 +67,15 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
-                 delegate: bool = True) -> None:
+                 delegate: bool = True, reference: bool = False) -> None:
         # Imported late: importing the package must not cost a device its cold start.
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self.path = path
         if not path.is_file():
             raise BadInput("no such file", where=path, remedy="Check the path.")
-        resolver = (OpResolverType.AUTO if delegate
+        resolver = (OpResolverType.BUILTIN_REF if reference
+                    else OpResolverType.AUTO if delegate
                     else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
         try:
             with quiet_stderr(), warnings.catch_warnings():
@@ -151,6 +154,11 @@ class LiteRTModel:
     def executed(self) -> list[dict[str, Any]]:
         """Operations in LiteRT's own order, delegate partitions as ``DELEGATE`` at the end."""
         return list(self._interpreter._get_ops_details())
+
+
+def reference_model(path: Path, threads: int = 1) -> LiteRTModel:
+    """A model on LiteRT's reference kernels."""
+    return LiteRTModel(path, threads, reference=True)
 
 
 def _facts(detail: dict[str, Any]) -> TensorFacts:

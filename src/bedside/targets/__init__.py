@@ -37,6 +37,8 @@ __all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "pr
 
 BACKENDS: dict[str, str] = {
     "cpu": "bedside.targets.cpu",
+    "ethos-u": "bedside.targets.ethos_u",
+    "gpu": "bedside.targets.gpu",
     "hexagon": "bedside.targets.hexagon",
     "estimate": "bedside.targets.estimate",
 }

@@ -87,6 +87,7 @@ def placements(graph: Graph, executed: list[dict[str, Any]]
 
 
 _REMEDIES = {
+    "RESHAPE": "None needed: it moves no data.",
     "PADV2": "Pad with zeros (PAD) after the ReLU, or pool without padding.",
     "CUSTOM": "Write the layer with LiteRT's own operations.",
 }

@@ -20,10 +20,11 @@ def stratified(cases: Sequence[Case], count: int | None) -> list[Case]:
 
     Returns:
         The sample in the order in which to predict it; all cases, in their own order, where
-        ``count`` is None or not below their number.
+        ``count`` is None.
     """
-    if count is None or count >= len(cases):
+    if count is None:
         return list(cases)
+    count = min(count, len(cases))
     strata: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         strata.setdefault((case.split, case.label), []).append(case)
@@ -41,7 +42,7 @@ def _rank(case_id: str) -> bytes:
 
 def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, str], int]:
     """Whole shares of ``count`` in proportion to ``sizes`` (largest remainder, one at least)."""
-    total = sum(sizes.values())
+    total = max(1, sum(sizes.values()))
     exact = {k: count * n / total for k, n in sizes.items()}
     shares = {k: int(v) for k, v in exact.items()}
     order = sorted(sizes, key=lambda k: (shares[k] > 0, shares[k] - exact[k], k))

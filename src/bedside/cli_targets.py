@@ -1,0 +1,43 @@
+"""The commands about targets: ``bedside lint`` and ``bedside doctor``. They only parse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(lint)
+    app.command()(doctor)
+
+
+def lint(
+    file: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    target: Annotated[list[str], typer.Option(help="A target; repeat for more.")],
+    run: Annotated[Path | None, typer.Option(
+        help="A run folder, for device profiles of your own (RUN/targets).")] = None,
+    all_operations: Annotated[bool, typer.Option(
+        "--all", help="List every operation, not only those off the accelerator.")] = False,
+    json: Json = False,
+) -> None:
+    """Say which operations of a file would run where, and why not on the accelerator."""
+    from bedside import target_commands
+
+    target_commands.lint(file, target, run, all_operations, json)
+
+
+def doctor(
+    target: Annotated[list[str] | None, typer.Option(
+        help="Only this target or backend, and exit 3 where it does not work; repeat for more.",
+    )] = None,
+    json: Json = False,
+) -> None:
+    """Say which targets work on this machine, what is missing and how to install it."""
+    from bedside import target_commands
+
+    target_commands.doctor(target or [], json)

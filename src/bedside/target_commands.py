@@ -1,0 +1,143 @@
+"""``bedside lint`` and ``bedside doctor``: targets before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bedside import codec, console, registry, targets
+from bedside.errors import BadInput, MissingComponent
+from bedside.targets import child
+from bedside.targets.base import Availability, Placed
+from bedside.targets.child import Outcome
+from bedside.types import Placement, Target
+
+
+def available(backend: str) -> Availability:
+    """Whether a backend works here; one whose packages are not installed does not."""
+    try:
+        state: Availability = registry.lookup(targets.BACKENDS, backend, "backend").available()
+    except MissingComponent as error:
+        return Availability(False, error.fault, error.remedy)
+    return state
+
+
+# ------------------------------------------------------------------ lint
+
+
+def lint(file: Path, names: Sequence[str], run: Path | None, every: bool, json: bool) -> None:
+    """``bedside lint``: each target looks at the file in a child process.
+
+    Raises:
+        BadInput: no such file or target, or no target can read the file.
+        MissingComponent: a target's backend does not work here (after the others are printed).
+    """
+    if not file.is_file():
+        raise BadInput("no such file", where=file, remedy="Check the path.")
+    chosen = [targets.load(name, run) for name in dict.fromkeys(names)]
+    found = [(t, _look(file, t)) for t in chosen]
+    if all(o.status == "failed" for _, o in found):
+        raise BadInput((found[0][1].reason or "does not load").rstrip("."), where=file,
+                       remedy="Give a whole .tflite file.")
+    if json:
+        print(codec.to_json({"schema": 1, "file": file.name,
+                             "targets": [_document(t, o) for t, o in found]}), end="")
+    else:
+        for target, outcome in found:
+            _print(target, outcome, every)
+    missing = next((o for _, o in found if o.missing), None)
+    if missing is not None:
+        raise MissingComponent(missing.reason or "a component is missing",
+                               remedy="bedside doctor lists what works here.")
+
+
+def _look(file: Path, target: Target) -> Outcome:
+    state = available(target.backend)
+    if not state.works:
+        text = f"target {target.id!r} does not work here: {state.detail}. {state.remedy or ''}"
+        return Outcome("unsupported", text.strip(), missing=True)
+    return child.place(file, target)
+
+
+def _document(target: Target, outcome: Outcome) -> dict[str, Any]:
+    placed = outcome.placed
+    return {
+        "target": target.id, "backend": target.backend,
+        "status": _status(outcome), "reason": _reason(outcome),
+        "remedy": placed.remedy if placed else None,
+        "accelerator": placed.accelerator if placed else None,
+        "partitions": placed.partitions if placed else None,
+        "delegated_fraction": placed.delegated_fraction if placed else None,
+        "operations": [codec.encode(p) for p in placed.placement] if placed else [],
+    }
+
+
+def _status(outcome: Outcome) -> str:
+    return "unsupported" if outcome.placed and not outcome.placed.accepted else outcome.status
+
+
+def _reason(outcome: Outcome) -> str | None:
+    return outcome.placed.reason if outcome.placed else outcome.reason
+
+
+def _print(target: Target, outcome: Outcome, every: bool) -> None:
+    placed = outcome.placed
+    if placed is None:
+        console.stdout.print(f"{target.id}: {outcome.status}. {outcome.reason}", soft_wrap=True,
+                             markup=False)
+        return
+    console.stdout.print(_headline(target, placed), soft_wrap=True, markup=False)
+    rows = [p for p in placed.placement if every or p.runs_on != placed.accelerator]
+    if rows:
+        console.table("", ["#", "operation", "layer", "runs on", "why not there", "remedy"],
+                      [_row(p) for p in rows], {0})
+
+
+def _row(p: Placement) -> list[str]:
+    return [str(p.index), p.op, p.name, p.runs_on, p.reason or "", p.remedy or ""]
+
+
+def _headline(target: Target, placed: Placed) -> str:
+    on = sum(p.runs_on == placed.accelerator for p in placed.placement)
+    parts = [f"{target.id}: {on} of {len(placed.placement)} operations on {placed.accelerator}"]
+    if placed.partitions is not None:
+        parts.append(f"{placed.partitions} partition{'' if placed.partitions == 1 else 's'}")
+    text = ", ".join(parts)
+    if placed.accepted:
+        return text
+    return f"{text}. Unsupported: {placed.reason}. {placed.remedy or ''}".strip()
+
+
+# ------------------------------------------------------------------ doctor
+
+
+def doctor(names: Sequence[str], json: bool) -> None:
+    """``bedside doctor``: one row a backend.
+
+    Raises:
+        BadInput: a name is neither a target nor a backend.
+        MissingComponent: one that was asked for does not work here (after the table).
+    """
+    known = targets.profiles()
+    wanted = {}
+    for name in names:
+        if name not in known and name not in targets.BACKENDS:
+            raise BadInput(f"unknown target {name!r}",
+                           remedy=registry.did_you_mean(name, [*known, *targets.BACKENDS]))
+        wanted[known[name].backend if name in known else name] = name
+    states = {b: available(b) for b in targets.BACKENDS if not wanted or b in wanted}
+    ids = {b: sorted(t.id for t in known.values() if t.backend == b) for b in states}
+    if json:
+        print(codec.to_json({"schema": 1, "backends": [
+            {"backend": b, "works": s.works, "detail": s.detail, "remedy": s.remedy,
+             "version": s.version or None, "targets": ids[b]} for b, s in states.items()]}),
+            end="")
+    else:
+        console.table("", ["backend", "works", "what is here", "what to do", "targets"], [
+            [b, "yes" if s.works else "no", s.detail, s.remedy or "", ", ".join(ids[b])]
+            for b, s in states.items()])
+    for backend, name in wanted.items():
+        if not states[backend].works:
+            raise MissingComponent(f"target {name!r} does not work here: "
+                                   f"{states[backend].detail}", remedy=states[backend].remedy)
