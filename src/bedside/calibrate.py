@@ -1,29 +1,33 @@
 """Stage ``calibrate``: activation ranges of a float model on training images.
 
 Publishes ``RUN/calibration/<model>/<hash>/`` with ``ranges.json`` (tensor name to real minimum
-and maximum) and ``calibration.json`` (images, seed, estimator and the ids that were used).
+and maximum) and ``calibration.json`` (images, seed, estimator and the ids that were used), and
+for the choice ``coverage`` ``RUN/calibration/<model>/features/`` once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from bedside import artefact, codec, rundir
+from bedside import artefact, codec, estimators, registry, rundir
+from bedside.choices import CHOICES, NEEDS_FEATURES, Pool
 from bedside.errors import BadInput
+from bedside.estimators import ESTIMATORS, Observer
 from bedside.registry import did_you_mean
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import CalibrationConfig, Case
+from bedside.types import CalibrationConfig
 
 RANGES = "ranges.json"
 FACTS = "calibration.json"
-ESTIMATORS = ("minmax",)
-CHOICES = ("random",)
+FEATURES = "features.npz"
 
+Ranges = dict[str, tuple[float, float]]
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,42 +40,122 @@ class Calibration:
     ids: tuple[str, ...]
 
 
-def calibrate(run: Path, model: str, config: CalibrationConfig,
-              progress: Progress | None = None) -> Path:
-    """Find the ranges of every activation tensor; returns the published folder.
+def check(config: CalibrationConfig) -> None:
+    """Refuse a configuration that cannot work, before any work.
 
     Raises:
-        BadInput: no training images, or an unknown estimator or choice.
+        BadInput: an unknown estimator or choice, or no images.
     """
     for name, known, kind in ((config.estimator, ESTIMATORS, "calibration.estimator"),
                               (config.choice, CHOICES, "calibration.choice")):
         if name not in known:
             raise BadInput(f"unknown value {name!r}", where=kind, remedy=did_you_mean(name, known))
-    ids = choose(rundir.cases(run), config)
-    float_model = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
-    files = artefact.check(rundir.model_dir(run, model), "convert").files
+    if config.images < 1:
+        raise BadInput("at least one image is needed", where="calibration.images",
+                       remedy="Give 1 or more.")
+
+
+def calibrate(run: Path, model: str, config: CalibrationConfig,
+              progress: Progress | None = None) -> Path:
+    """Find the ranges of every activation tensor; returns the published folder.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it, or a child of one (``resnet34+equalized``).
+        config: which images, and which estimator.
+        progress: called with (stage, done, total) after every image.
+
+    Raises:
+        BadInput: no training images, an unknown estimator or choice, or an activation that is
+            not finite.
+    """
+    check(config)
+    ids = choose(run, model, config, progress)
+    files = artefact.check(rundir.model_dir(run, model), rundir.float_stage(run, model)).files
     key = artefact.stage_key("calibrate", files[rundir.FLOAT_MODEL].sha256, config, list(ids))
     folder = run / "calibration" / model / key
     if artefact.finished(folder, "calibrate", key):
         return folder
-    ranges = minmax_ranges(run, model, float_model, ids, progress)
-    with artefact.writing(folder, "calibrate", key) as scratch:
-        artefact.write_text(scratch / RANGES, codec.to_json(ranges))
-        artefact.write_text(scratch / FACTS, codec.to_json(Calibration(model, config, ids)))
+    found = observe(run, model, ids, [config.estimator], progress)[config.estimator]
+    publish(run, model, config, ids, found)
     return folder
 
 
-def choose(cases: tuple[Case, ...], config: CalibrationConfig) -> tuple[str, ...]:
-    """Ids of the calibration images: a seeded random draw from training, in drawn order."""
-    pool = sorted(c.id for c in cases if c.split == "train")
-    if not pool:
+def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str],
+            ranges: Ranges) -> Path:
+    """Publish ranges under the key that :func:`calibrate` would find them by."""
+    files = artefact.record(rundir.model_dir(run, model), rundir.float_stage(run, model)).files
+    key = artefact.stage_key("calibrate", files[rundir.FLOAT_MODEL].sha256, config, list(ids))
+    folder = run / "calibration" / model / key
+    with artefact.writing(folder, "calibrate", key) as scratch:
+        artefact.write_text(scratch / RANGES, codec.to_json(ranges))
+        artefact.write_text(scratch / FACTS, codec.to_json(
+            Calibration(model, config, tuple(ids))))
+    return folder
+
+
+# ------------------------------------------------------------------ which images
+
+
+def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress | None = None
+           ) -> tuple[str, ...]:
+    """Ids of the calibration images, in drawn order; all of them are training images."""
+    train = sorted((c for c in rundir.cases(run) if c.split == "train"), key=lambda c: c.id)
+    if not train:
         raise BadInput("no training images to calibrate on", where="data/cases.csv",
                        remedy="Give a split with a train part.")
-    if config.images < 1:
-        raise BadInput("at least one image is needed", where="calibration.images",
-                       remedy="Give 1 or more.")
-    order = np.random.default_rng([config.seed, 0xCA1]).permutation(len(pool))
-    return tuple(pool[i] for i in order[:config.images])
+    ids = tuple(c.id for c in train)
+    features = ((lambda: image_features(run, model, ids, progress))
+                if config.choice in NEEDS_FEATURES else None)
+    pick: Callable[[Pool, int, int], tuple[str, ...]] = registry.lookup(
+        CHOICES, config.choice, "choice")
+    return pick(Pool(ids, tuple(c.label for c in train), features), config.images, config.seed)
+
+
+def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None
+                   ) -> npt.NDArray[np.float32]:
+    """Mean over positions of what enters the classifier, (n, F): the model's own view.
+
+    Kept in ``RUN/calibration/<model>/features``.
+    """
+    path = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
+    files = artefact.record(path.parent, rundir.float_stage(run, model)).files
+    key = artefact.stage_key("features", files[rundir.FLOAT_MODEL].sha256, list(ids))
+    folder = run / "calibration" / model / "features"
+    if not artefact.finished(folder, "features", key):
+        graph = read_graph(path)
+        index = feature_tensor(graph)
+        loaded = LiteRTModel(path, preserve_all=True)
+        rows = []
+        with rundir.pixel_store(run, rundir.model_spec(run, model).preprocess) as store:
+            for done, image in enumerate(store.tensors(ids), 1):
+                loaded.run(image)
+                values = loaded.tensor(index)
+                rows.append(values.reshape(-1, values.shape[-1]).mean(axis=0))
+                if progress:
+                    progress(f"features {model}", done, len(ids))
+        with artefact.writing(folder, "features", key) as scratch:
+            np.savez(scratch / FEATURES, ids=np.array(ids), features=np.asarray(rows, np.float32))
+    artefact.check(folder, "features")
+    with np.load(folder / FEATURES, allow_pickle=False) as data:
+        found: npt.NDArray[np.float32] = data["features"]
+    return found
+
+
+def feature_tensor(graph: Graph) -> int:
+    """The tensor that enters the last convolution or fully connected layer: the classifier.
+
+    Raises:
+        BadInput: the network has neither.
+    """
+    layers = graph.convolutions()
+    if not layers:
+        raise BadInput("the network has no convolution, so it has no features to cover",
+                       where="calibration.choice", remedy="Choose 'random' or 'stratified'.")
+    return layers[-1].inputs[0]
+
+
+# ------------------------------------------------------------------ what they show
 
 
 def activation_tensors(graph: Graph) -> list[int]:
@@ -80,29 +164,43 @@ def activation_tensors(graph: Graph) -> list[int]:
     return [i for i in dict.fromkeys(computed) if graph.tensors[i].dtype == "float32"]
 
 
-def minmax_ranges(run: Path, model: str, float_model: Path, ids: tuple[str, ...],
-                  progress: Progress | None = None) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value each activation tensor takes over the images."""
-    graph = read_graph(float_model)
+def observe(run: Path, model: str, ids: Sequence[str], names: Sequence[str],
+            progress: Progress | None = None) -> dict[str, Ranges]:
+    """Ranges by estimator and tensor name: one pass over the images for all estimators.
+
+    Raises:
+        BadInput: an activation is not finite.
+    """
+    path = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
+    graph = read_graph(path)
     watched = activation_tensors(graph)
-    low = np.full(len(watched), np.inf)
-    high = np.full(len(watched), -np.inf)
-    loaded = LiteRTModel(float_model, preserve_all=True)
-    spec = rundir.model_spec(run, model)
-    with rundir.pixel_store(run, spec.preprocess) as store:
+    seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched]
+                                       for n in names}
+    loaded = LiteRTModel(path, preserve_all=True)
+    with rundir.pixel_store(run, rundir.model_spec(run, model).preprocess) as store:
         for done, image in enumerate(store.tensors(ids), 1):
             loaded.run(image)
             for k, index in enumerate(watched):
                 values = loaded.tensor(index)
-                low[k] = min(low[k], float(values.min()))
-                high[k] = max(high[k], float(values.max()))
+                for name in names:
+                    _update(seen[name][k], values, graph, index, path)
             if progress:
                 progress(f"calibrate {model}", done, len(ids))
-    return {graph.tensors[i].name: (float(low[k]), float(high[k]))
-            for k, i in enumerate(watched)}
+    return {n: {graph.tensors[i].name: o.limits() for i, o in zip(watched, seen[n], strict=True)}
+            for n in names}
 
 
-def read_ranges(folder: Path) -> dict[str, tuple[float, float]]:
+def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
+            path: Path) -> None:
+    try:
+        watcher.update(values)
+    except ValueError as error:
+        raise BadInput(f"{error} in {graph.tensors[index].layer}", where=path,
+                       remedy="Train the network again; it cannot be quantized.") from None
+
+
+def read_ranges(folder: Path) -> Ranges:
     """The ranges that a calibration published."""
     artefact.check(folder, "calibrate")
-    return codec.read_json(dict[str, tuple[float, float]], folder / RANGES)
+    return codec.read_json(Ranges, folder / RANGES)
+

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir, schemes
-from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph
+from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.types import Variant
@@ -21,7 +21,7 @@ def needs_calibration(scheme_id: str) -> bool:
 
 
 def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
-             ranges: quantizer.Ranges | None) -> bool:
+             ranges: quantizer.Ranges | None, source_model: str | None = None) -> bool:
     """Write one variant; False where it was finished already.
 
     Args:
@@ -30,26 +30,29 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
         scheme_id: a scheme with its options, ``int8+io8``.
         calibration: the calibration folder the ranges come from, to be recorded.
         ranges: real (minimum, maximum) by tensor name, for schemes that need them.
+        source_model: the float model to start from, where it is a child of ``model``
+            (``resnet34+equalized``); it is recorded as the variant's parent.
 
     Raises:
         BadInput: unknown scheme or option, or the quantizer refuses the model.
     """
-    module, scheme, options = schemes.load(scheme_id)
-    variant = schemes.variant_id(model, scheme_id)
+    _, scheme, options = schemes.load(scheme_id)
+    variant, origin = schemes.variant_id(model, scheme_id), source_model or model
     folder = rundir.variant_dir(run, variant)
-    source = artefact.check(rundir.model_dir(run, model), "convert").files[rundir.FLOAT_MODEL]
+    source = artefact.check(rundir.model_dir(run, origin),
+                            rundir.float_stage(run, origin)).files[rundir.FLOAT_MODEL]
     calibration_hash = calibration.name if calibration is not None else None
-    recipe: list[dict[str, Any]] = module.recipe(frozenset(options))
-    key = artefact.stage_key("quantize 2", source.sha256, recipe, calibration_hash,
+    float_model = rundir.model_dir(run, origin) / rundir.FLOAT_MODEL
+    rules = recipe(run, model, scheme_id, float_model)
+    key = artefact.stage_key("quantize 2", source.sha256, rules, calibration_hash,
                              quantizer_version())
     if artefact.finished(folder, "quantize", key):
         return False
-    float_model = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
     data, raised = float_model.read_bytes(), 0
-    if ranges is not None:
+    if ranges is not None and scheme.activations == "int8":
         data, raised = hold_biases(data, ranges)
-    if recipe:
-        data = quantizer.apply(data, recipe, ranges, _ranks(parse_graph(data)), float_model)
+    if rules:
+        data = quantizer.apply(data, rules, ranges, _ranks(parse_graph(data)), float_model)
     with artefact.writing(folder, "quantize", key) as scratch:
         path = scratch / rundir.VARIANT_MODEL
         path.write_bytes(data)
@@ -60,15 +63,31 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
             sha256=artefact.sha256_file(path), size_bytes=len(data),
             input_dtype=graph.tensors[graph.inputs[0]].dtype,
             output_dtype=graph.tensors[graph.outputs[0]].dtype,
-            task=spec.task, preprocess=spec.preprocess, parent=None, options=options,
+            task=spec.task, preprocess=spec.preprocess,
+            parent=None if origin == model else origin, options=options,
             last_conv=spec.last_conv, calibration=calibration_hash,
             ops_by_dtype=ops_by_dtype(graph))
         artefact.write_text(scratch / rundir.VARIANT, codec.to_json(facts))
         artefact.write_text(scratch / rundir.RECIPE, codec.to_json(
-            {"scheme": scheme, "options": list(options), "recipe": recipe,
-             "quantizer": quantizer_version() if recipe else None,
+            {"scheme": scheme, "options": list(options), "recipe": rules,
+             "quantizer": quantizer_version() if rules else None,
              "calibration": calibration_hash, "filters_raised_to_hold_their_bias": raised}))
     return True
+
+
+def recipe(run: Path, model: str, scheme_id: str, float_model: Path) -> list[dict[str, Any]]:
+    """The quantizer's recipe of a scheme for one model, layer by layer where it differs.
+
+    Raises:
+        BadInput: the scheme needs a search that has not been made, or one of another model.
+    """
+    module, _, options = schemes.load(scheme_id)
+    chosen = frozenset(options)
+    rules: list[dict[str, Any]] = module.recipe(chosen)
+    if hasattr(module, "layer_rules"):
+        kept = rundir.mixture(run, model).kept if "searched" in chosen else None
+        rules = rules + module.layer_rules(read_graph(float_model), chosen, kept)
+    return rules
 
 
 def quantizer_version() -> str:

@@ -32,6 +32,7 @@ FLOAT_MODEL = "float.tflite"
 VARIANT = "variant.json"
 VARIANT_MODEL = "model.tflite"
 RECIPE = "recipe.json"
+MIXTURE = "mixture.json"
 BUILD = "build.json"
 MEASUREMENT = "measurement.json"
 PREDICTIONS = "predictions.npz"
@@ -58,6 +59,12 @@ def model_dir(run: Path, model: str) -> Path:
     return run / "models" / model
 
 
+def float_stage(run: Path, model: str) -> str:
+    """The stage that made a model's ``float.tflite``: ``convert``, or ``improve`` for a child."""
+    return "improve" if "+" in model and artefact.finished(
+        model_dir(run, model), "improve") else "convert"
+
+
 def variant_dir(run: Path, variant: str) -> Path:
     """One quantized (or float) ``.tflite`` and its recipe."""
     return run / "variants" / variant
@@ -81,6 +88,11 @@ def measurement_dir(run: Path, variant: str, target: str) -> Path:
 def analysis_dir(run: Path, figure: str, model: str) -> Path:
     """The numbers behind one figure of one model."""
     return run / "analysis" / figure / model
+
+
+def search_dir(run: Path, model: str) -> Path:
+    """What ``bedside search`` found for one model."""
+    return run / "search" / model
 
 
 def report_dir(run: Path) -> Path:
@@ -177,6 +189,29 @@ def model_spec(run: Path, model: str) -> ModelSpec:
         return spec
     found = codec.read_json(Conversion, folder / CONVERSION)
     return dataclasses.replace(spec, last_conv=found.last_conv)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mixture:
+    """``mixture.json`` of a search: the layers that stay out of int8, and of which model."""
+
+    model: str
+    float_sha256: str
+    kept: tuple[str, ...]
+
+
+def mixture(run: Path, model: str) -> Mixture:
+    """The mixture that ``bedside search`` found.
+
+    Raises:
+        BadInput: no search has finished for this model.
+    """
+    folder = search_dir(run, model)
+    if not artefact.finished(folder, "search"):
+        raise BadInput("no mixture of layers has been searched for",
+                       where=f"{model}-mixed+searched",
+                       remedy=f"Run it first: bedside search RUN --model {model}.")
+    return codec.read_json(Mixture, folder / MIXTURE)
 
 
 def _finished_in(folder: Path, stage: str) -> list[Path]:

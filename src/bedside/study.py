@@ -155,20 +155,13 @@ def convert(run: Path, study: Study, progress: Progress | None = None) -> None:
 def quantize(run: Path, study: Study, only: str | None = None,
              progress: Progress | None = None) -> None:
     """Calibrate where a scheme needs it, and write every variant."""
-    from bedside import calibrate
-    from bedside import quantize as stage
+    from bedside import variants
 
     for model in model_ids(run, study):
-        folder, ranges = None, None
         for number, scheme in enumerate(study.schemes):
             if not _selected(schemes.variant_id(model, scheme), study, only):
                 continue
-            needed = stage.needs_calibration(scheme)
-            if needed and folder is None:
-                folder = calibrate.calibrate(run, model, study.calibration, progress)
-                ranges = calibrate.read_ranges(folder)
-            stage.quantize(run, model, scheme, folder if needed else None,
-                           ranges if needed else None)
+            variants.make(run, model, scheme, study.calibration, progress)
             if progress:
                 progress(f"quantize {model}", number + 1, len(study.schemes))
 

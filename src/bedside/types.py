@@ -222,7 +222,11 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A network as a stage folder describes it. ``last_conv`` names a tensor of float.tflite."""
+    """A network as a stage folder describes it. ``last_conv`` names a tensor of float.tflite.
+
+    ``parent`` is the model that this one was made from without training (equalization, bias
+    correction).
+    """
 
     id: str
     name: str
@@ -232,6 +236,7 @@ class ModelSpec:
     last_conv: str | None = None
     parameters: int = 0
     origin: Literal["trained", "external"] = "trained"
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

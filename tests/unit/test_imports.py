@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2] / "src" / "bedside"
 
 BASE = ("errors", "types", "registry", "codec")
-STAGES = ("train", "convert", "calibrate", "quantize", "build", "evaluate", "analysis",
+STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate", "analysis",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
-           "report.figures")
-ORCHESTRATORS = ("study", "search", "config", "plan", "examine")
-FRONT = ("console", "commands", "data_commands", "target_commands", "cli_targets", "cli",
-         "__main__")
+            "report.figures", "estimators", "choices")
+ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine")
+FRONT = ("console", "commands", "data_commands", "target_commands", "cli_targets",
+         "quant_commands", "cli_quant", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",

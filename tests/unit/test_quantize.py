@@ -172,7 +172,7 @@ def test_ranges_agree_with_the_quantizers_own_calibration(tiny_run, ranges):
     from litert_quantizer import quantizer, recipe
 
     float_model = rundir.model_dir(tiny_run, MODEL) / rundir.FLOAT_MODEL
-    ids = calibrate.choose(rundir.cases(tiny_run), CalibrationConfig(images=12))
+    ids = calibrate.choose(tiny_run, MODEL, CalibrationConfig(images=12))
     low, high = {}, {}
     with rundir.pixel_store(tiny_run, rundir.model_spec(tiny_run, MODEL).preprocess) as store:
         for image in store.tensors(ids):

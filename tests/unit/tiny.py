@@ -60,3 +60,13 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
         artefact.write_text(scratch / rundir.SPEC, codec.to_json(ModelSpec(
             model_id, config.name, preprocess_of(config), task, config)))
     return model_id
+
+
+def publish_mixture(run: Path, model: str, kept: tuple[str, ...]) -> None:
+    """Publish a mixture as if ``bedside search`` had found it."""
+    from bedside import artefact, codec, rundir
+
+    path = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
+    with artefact.writing(rundir.search_dir(run, model), "search", "tiny") as scratch:
+        artefact.write_text(scratch / rundir.MIXTURE, codec.to_json(rundir.Mixture(
+            model, artefact.sha256_file(path), kept)))

@@ -121,8 +121,8 @@ def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str,
 
 
 def _calibration_images(run: Path, variant: Variant) -> int | None:
-    path = run / "calibration" / variant.model / str(variant.calibration) / "calibration.json"
-    if not path.is_file():
+    path = next(iter((run / "calibration").glob(f"*/{variant.calibration}/calibration.json")), None)
+    if path is None:
         return None
     found = codec.parse_json(codec.read_text(path), str(path))
     ids = found.get("ids") if isinstance(found, dict) else None
@@ -139,9 +139,23 @@ def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
     return (
         ("Images", f"{', '.join(counts) or f'up to {c.images}'} of the training split "
                    f"({c.choice}, seed {c.seed})"),
-        ("Ranges", c.estimator),
-        ("Variants", ", ".join(v.id for v in using)),
+        *(("Ranges", f"{name}: {', '.join(ids)}")
+          for name, ids in sorted(_by_estimator(run, study, using).items())),
+        *(("Child of a float model", f"{v.id} from {v.parent}") for v in using if v.parent),
     )
+
+
+def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """Ids of variants by the estimator of their calibration."""
+    found: dict[str, list[str]] = {}
+    for v in variants:
+        home = run / "calibration"
+        path = next(iter(home.glob(f"*/{v.calibration}/calibration.json")), None)
+        facts = codec.parse_json(codec.read_text(path), str(path)) if path else {}
+        config = facts.get("config") if isinstance(facts, dict) else None
+        name = str(config["estimator"]) if isinstance(config, dict) else study.calibration.estimator
+        found.setdefault(name, []).append(v.id)
+    return found
 
 
 def operations(variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:

@@ -26,6 +26,14 @@ _NUMPY = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "int16"
 _OPS = {getattr(schema.BuiltinOperator, n): n for n in vars(schema.BuiltinOperator)
         if n.isupper()}
 
+_FUSED = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+          "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,
+          "MAX_POOL_2D": schema.Pool2DOptions, "AVERAGE_POOL_2D": schema.Pool2DOptions,
+          "CONCATENATION": schema.ConcatenationOptions}
+_ACTIVATIONS: dict[int, str] = {
+    getattr(schema.ActivationFunctionType, n): n
+                for n in vars(schema.ActivationFunctionType) if n.isupper()}
+
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
 
 
@@ -115,6 +123,20 @@ class Graph:
         """The layer an operation belongs to: its weights' name where it has weights."""
         named = operation.inputs[1] if operation.op in CONVOLUTIONS else operation.outputs[0]
         return self.tensors[named].layer
+
+    def activation(self, operation: Operation) -> str:
+        """The activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
+        table = self._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
+        kind = _FUSED.get(operation.op)
+        if table is None or kind is None:
+            return "NONE"
+        options = kind()
+        options.Init(table.Bytes, table.Pos)
+        return _ACTIVATIONS.get(int(options.FusedActivationFunction()), "NONE")
+
+    def consumers(self, tensor: int) -> tuple[Operation, ...]:
+        """The operations that read a tensor."""
+        return tuple(o for o in self.operations if tensor in o.inputs)
 
     def convolutions(self) -> tuple[Operation, ...]:
         """Convolution-like operations in execution order."""

@@ -2,7 +2,8 @@
 
 A scheme module offers ``SCHEME`` (what it is) and
 ``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
-empty list leaves the model in floating point).
+empty list leaves the model in floating point). A scheme that treats layers differently also
+offers ``layer_rules(graph, options, kept) -> list[dict]``, rules that follow the recipe's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from types import ModuleType
 from bedside import registry
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
+from bedside.schemes.options import EXCLUSIVE
 from bedside.types import Scheme
 
 SCHEMES: dict[str, str] = {
@@ -19,6 +21,9 @@ SCHEMES: dict[str, str] = {
     "float16": "bedside.schemes.float16",
     "dynamic": "bedside.schemes.dynamic",
     "int8": "bedside.schemes.int8",
+    "weight_int8": "bedside.schemes.weight_int8",
+    "int16x8": "bedside.schemes.int16x8",
+    "mixed": "bedside.schemes.mixed",
 }
 
 
@@ -32,7 +37,7 @@ def load(scheme_id: str) -> tuple[ModuleType, Scheme, tuple[str, ...]]:
     """The module, the scheme and the options behind an id such as ``int8+io8``.
 
     Raises:
-        BadInput: unknown scheme or option.
+        BadInput: unknown scheme or option, or two that exclude each other.
     """
     name, options = split_id(scheme_id)
     module: ModuleType = registry.lookup(SCHEMES, name, "scheme")
@@ -41,6 +46,11 @@ def load(scheme_id: str) -> tuple[ModuleType, Scheme, tuple[str, ...]]:
         if option not in scheme.options:
             raise BadInput(f"scheme {name!r} has no option {option!r}",
                            remedy=did_you_mean(option, scheme.options))
+    for group in EXCLUSIVE:
+        both = [o for o in options if o in group]
+        if len(both) > 1:
+            raise BadInput(f"options {both[0]!r} and {both[1]!r} exclude each other",
+                           where=scheme_id, remedy="Give one of them.")
     return module, scheme, options
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedside.schemes.options import (
+    ESTIMATOR_OPTIONS,
+    MODEL_OPTIONS,
+    WEIGHT_OPTIONS,
+    static_rules,
+)
 from bedside.schemes.quantizer import INT8_ACTIVATIONS, INT8_WEIGHTS, KEEP_FLOAT_IO
 from bedside.types import Scheme
 
 SCHEME = Scheme(
     name="int8", weights="int8", activations="int8", needs_calibration=True,
     summary="weights int8 per channel, activations int8 in ranges calibrated on training images",
-    options={"io8": "input and outputs int8 too, instead of float32"},
+    options={"io8": "input and outputs int8 too, instead of float32",
+             **ESTIMATOR_OPTIONS, **WEIGHT_OPTIONS, **MODEL_OPTIONS},
 )
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
     """Symmetric per-channel weights, asymmetric activations; float32 in and out by default."""
-    rules: list[dict[str, Any]] = [{
-        "regex": ".*", "operation": "*", "algorithm_key": "min_max_uniform_quantize",
-        "op_config": {"activation_tensor_config": INT8_ACTIVATIONS,
-                      "weight_tensor_config": INT8_WEIGHTS, "compute_precision": "INTEGER",
-                      "explicit_dequantize": False},
-    }]
+    rules = static_rules(options, INT8_ACTIVATIONS, INT8_WEIGHTS)
     return rules if "io8" in options else rules + KEEP_FLOAT_IO

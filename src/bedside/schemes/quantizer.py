@@ -19,6 +19,8 @@ INT8_WEIGHTS: dict[str, Any] = {"num_bits": 8, "symmetric": True, "granularity":
                                 "dtype": "INT"}
 INT8_ACTIVATIONS: dict[str, Any] = {"num_bits": 8, "symmetric": False,
                                     "granularity": "TENSORWISE", "dtype": "INT"}
+INT16_ACTIVATIONS: dict[str, Any] = {"num_bits": 16, "symmetric": True,
+                                     "granularity": "TENSORWISE", "dtype": "INT"}
 KEEP_FLOAT_IO: list[dict[str, Any]] = [
     {"regex": ".*", "operation": name, "algorithm_key": "no_quantize", "op_config": {}}
     for name in ("INPUT", "OUTPUT")

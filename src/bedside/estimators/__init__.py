@@ -1,0 +1,48 @@
+"""Range estimators: one file each, listed here by lazy name.
+
+An estimator module offers ``observer() -> Observer``. A stage feeds it the values of one
+activation tensor, image after image, and asks for the range at the end. What an observer keeps
+does not grow with the number of images.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import registry
+
+ESTIMATORS: dict[str, str] = {
+    "minmax": "bedside.estimators.minmax",
+    "moving_average": "bedside.estimators.moving_average",
+    "percentile": "bedside.estimators.percentile",
+    "mse": "bedside.estimators.mse",
+    "entropy": "bedside.estimators.entropy",
+}
+
+# As scheme options: ``int8+percentile`` is int8 with these ranges whatever the study says.
+SUMMARIES: dict[str, str] = {
+    "minmax": "ranges from the smallest to the largest value seen",
+    "moving_average": "ranges from a moving average of each image's extremes",
+    "percentile": "ranges that leave out 0.005% of the values at either end",
+    "mse": "ranges with the smallest mean squared quantization error",
+    "entropy": "ranges whose quantized distribution diverges least (Kullback-Leibler)",
+}
+
+
+class Observer(Protocol):
+    """Watches one tensor."""
+
+    def update(self, values: npt.NDArray[np.float32]) -> None:
+        """Take the values of one image, any shape."""
+
+    def limits(self) -> tuple[float, float]:
+        """The estimated range, (low, high), low <= high."""
+
+
+def observer(name: str) -> Observer:
+    """A fresh observer of an estimator. Raises BadInput for an unknown name."""
+    made: Observer = registry.lookup(ESTIMATORS, name, "estimator").observer()
+    return made

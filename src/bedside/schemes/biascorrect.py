@@ -1,0 +1,90 @@
+"""Bias correction: what rounding the weights adds to a channel's mean is taken off its bias.
+
+Rounding changes weights by small amounts that do not average out over a channel: its output
+moves by Σ (W_q − W)·E[x] (Nagel et al. 2019, *Data-free quantization*, eq. 17). E[x] is measured
+on calibration images. Every layer is corrected for its own weights. What is left (rounded and
+clipped activations) adds up towards the classifier; its bias is then set so that the mean of
+its output over the calibration images is the float model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.errors import BadInput
+from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation, parse_graph
+
+Means = Sequence[npt.NDArray[np.float64]]
+
+
+def layers(graph: Graph) -> tuple[Operation, ...]:
+    """Convolutions and fully connected layers, in execution order."""
+    return tuple(o for o in graph.operations if o.op in CONVOLUTIONS)
+
+
+def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
+             ) -> npt.NDArray[np.float64]:
+    """The mean of a layer's output without bias and activation, (out,), from its input's mean.
+
+    Borders are treated as the rest of the map.
+
+    Args:
+        graph: of a float or a quantized model.
+        operation: the layer.
+        mean: of each input channel, (in,).
+    """
+    weights = graph.real_constant(operation.inputs[1])
+    if weights is None:
+        raise BadInput("weights are not stored as constants", where=graph.layer(operation),
+                       remedy="Leave the option +biascorrected out.")
+    if operation.op == "DEPTHWISE_CONV_2D":
+        per_output = np.repeat(mean, weights.shape[3] // mean.size)
+        summed = weights.astype(np.float64).sum(axis=(0, 1, 2)) * per_output
+    else:
+        summed = weights.reshape(weights.shape[0], -1, weights.shape[-1]).sum(
+            axis=1, dtype=np.float64) @ mean
+    return np.asarray(summed)
+
+
+def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
+    """Every bias corrected for the rounding of its own layer's weights.
+
+    Args:
+        model: the float model.
+        quantized: what the quantizer makes of it.
+        means: of each layer's input channels in the float model.
+    """
+    data = bytearray(model)
+    graph, other = parse_graph(data), parse_graph(quantized)
+    for operation, twin, mean in zip(layers(graph), _same(graph, other), means, strict=True):
+        shift = response(graph, operation, mean) - response(other, twin, mean)
+        _add(graph, operation, shift)
+    return bytes(data)
+
+
+def correct_classifier(model: bytes, shift: npt.NDArray[np.float64]) -> bytes:
+    """``shift`` (K,) added to the bias of the last layer."""
+    data = bytearray(model)
+    graph = parse_graph(data)
+    _add(graph, layers(graph)[-1], shift)
+    return bytes(data)
+
+
+def _same(graph: Graph, other: Graph) -> tuple[Operation, ...]:
+    mine, theirs = layers(graph), layers(other)
+    shapes = [[g.tensors[o.inputs[1]].shape for o in found]
+              for g, found in ((graph, mine), (other, theirs))]
+    if shapes[0] != shapes[1]:
+        raise BadInput("the quantizer changed the order of the layers", where="biascorrected",
+                       remedy="Leave the option +biascorrected out.")
+    return theirs
+
+
+def _add(graph: Graph, operation: Operation, shift: npt.NDArray[np.float64]) -> None:
+    bias = (graph.constant(operation.inputs[2])
+            if len(operation.inputs) > 2 and operation.inputs[2] >= 0 else None)
+    if bias is not None and bias.dtype == np.float32:
+        bias += shift.astype(np.float32)

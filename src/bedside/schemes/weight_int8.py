@@ -1,0 +1,24 @@
+"""Weights stored as int8 per channel, expanded before use: float arithmetic, a quarter the size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bedside.schemes.options import WEIGHT_OPTIONS, algorithm
+from bedside.schemes.quantizer import INT8_WEIGHTS
+from bedside.types import Scheme
+
+SCHEME = Scheme(
+    name="weight_int8", weights="int8", activations="float32", needs_calibration=False,
+    summary="weights stored as int8 per channel and expanded before use; float arithmetic",
+    options=dict(WEIGHT_OPTIONS),
+)
+
+
+def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
+    """Symmetric per-channel int8 weights with an explicit DEQUANTIZE in front of their user."""
+    return [{
+        "regex": ".*", "operation": "*", "algorithm_key": algorithm(options),
+        "op_config": {"weight_tensor_config": INT8_WEIGHTS, "compute_precision": "FLOAT",
+                      "explicit_dequantize": True},
+    }]

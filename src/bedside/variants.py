@@ -1,0 +1,54 @@
+"""From a model and a scheme to a variant: choose, calibrate, improve, quantize, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bedside import calibrate, improve, rundir, schemes
+from bedside import quantize as stage
+from bedside.schemes import options as shared
+from bedside.types import CalibrationConfig
+
+Progress = Callable[[str, int, int], None]
+
+
+def make(run: Path, model: str, scheme_id: str, config: CalibrationConfig,
+         progress: Progress | None = None) -> bool:
+    """Write one variant with everything that its options ask for; False where it was finished.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it.
+        scheme_id: a scheme with its options, ``int8+equalized+percentile``.
+        config: the study's calibration; an estimator among the options wins over its own.
+        progress: called with (stage, done, total).
+
+    Raises:
+        BadInput: unknown scheme or option, or what an option asks for cannot be done.
+    """
+    _, scheme, options = schemes.load(scheme_id)
+    if not scheme.needs_calibration:
+        return stage.quantize(run, model, scheme_id, None, None)
+    chosen = calibration_of(scheme_id, config)
+    calibrate.check(chosen)
+    source = model
+    if "equalized" in options:
+        ids = calibrate.choose(run, model, chosen, progress)
+        source = improve.equalize(run, model, ids, progress)
+    folder = calibrate.calibrate(run, source, chosen, progress)
+    ranges = calibrate.read_ranges(folder)
+    if "biascorrected" in options:
+        ids = calibrate.choose(run, source, chosen, progress)
+        child = "+".join([model, scheme.name, *options])
+        recipe = stage.recipe(run, model, scheme_id,
+                              rundir.model_dir(run, source) / rundir.FLOAT_MODEL)
+        source = improve.correct_biases(run, source, child, recipe, ranges, ids, progress)
+    return stage.quantize(run, model, scheme_id, folder, ranges, source)
+
+
+def calibration_of(scheme_id: str, config: CalibrationConfig) -> CalibrationConfig:
+    """The calibration of a scheme: the study's, with the estimator its options name."""
+    _, _, options = schemes.load(scheme_id)
+    return replace(config, estimator=shared.estimator(options) or config.estimator)
