@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bedside import __version__, cli_targets, commands, console
+from bedside import __version__, cli_import, cli_targets, commands, console
 from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
@@ -266,6 +266,7 @@ def show(
 
 
 cli_targets.add(app)
+cli_import.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

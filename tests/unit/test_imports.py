@@ -15,7 +15,8 @@ STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "eval
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")
 ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine")
-FRONT = ("console", "commands", "data_commands", "target_commands", "cli_targets",
+FRONT = ("console", "commands", "data_commands", "import_commands", "cli_import",
+         "target_commands", "cli_targets",
          "quant_commands", "cli_quant", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")

@@ -39,6 +39,7 @@ class Texted:
     touched: Any
     tissue: Any
     about: tuple[dict[str, Any], ...]
+    real: bool = False
 
 
 def words(rng: random.Random) -> str:
@@ -80,9 +81,10 @@ def alpha_of(text: str, rng: random.Random) -> tuple[Any, str, bool]:
             return alpha, name, smooth
 
 
-def background(rng: random.Random, busi: list[Path]) -> tuple[Any, Any]:
-    """A clean image and where its tissue lies, in a frame of black half of the times."""
-    if busi and rng.random() < 0.5:
+def background(rng: random.Random, busi: list[Path]) -> tuple[Any, Any, bool]:
+    """A clean image, where its tissue lies and whether it is real, often in a frame."""
+    real = bool(busi) and rng.random() < 0.5
+    if real:
         picture = np.asarray(Image.open(rng.choice(busi)).convert("L"))
     else:
         height, width = rng.choice([(480, 640), (420, 560), (600, 800)])
@@ -94,13 +96,13 @@ def background(rng: random.Random, busi: list[Path]) -> tuple[Any, Any]:
         edges = ((pad[0], pad[1]), (pad[2], pad[3]))
         picture = np.pad(picture, edges, constant_values=rng.choice([0, 0, 0, 8, 16]))
         tissue = np.pad(tissue, edges)
-    return picture, tissue
+    return picture, tissue, real
 
 
 def make(seed: int, busi: list[Path] = (), strings: int | None = None) -> Texted:  # type: ignore[assignment]
     """One image with one to three strings; contrast is that of the ink to the mean beneath."""
     rng = random.Random(seed)
-    clean, tissue = background(rng, busi)
+    clean, tissue, real = background(rng, busi)
     colour = rng.random() < 0.4
     if colour:
         clean = np.repeat(clean[..., None], 3, axis=2)
@@ -146,4 +148,4 @@ def make(seed: int, busi: list[Path] = (), strings: int | None = None) -> Texted
                       "contrast": round(float(np.abs(ink - beneath).max())),
                       "inside": bool(tissue[spot].mean() > 0.5), "ink": ink.tolist()})
     return Texted(clean, image.round().astype(np.uint8), tuple(inks), touched, tissue,
-                  tuple(about))
+                  tuple(about), real)

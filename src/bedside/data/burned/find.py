@@ -15,9 +15,11 @@ _SQUARE = ndimage.generate_binary_structure(2, 2)
 _SEED = 0.15
 _LEVELS = (0.6, 0.3)
 _TALLEST_PX, _FULL = 60, 0.6
-# A line is text where the detector is sure, or half sure and the reader as well.
-_SURE, _HALF, _READABLE, _FLAT = 0.75, 0.5, 0.85, 0.1
-_RIM_SHARE, _WIDEST_RIM = 0.007, 3
+# A line is text where the detector is sure and there is ink of one colour or something to read,
+# or where it is half sure and the reader is.
+_SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
+_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.008
+TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
 
 Box = tuple[int, int, int, int]
@@ -54,8 +56,8 @@ def likelihood(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Floats:
 
 
 def lines_in(probable: Floats) -> bool:
-    """Whether a map of probabilities holds a line."""
-    return bool(boxes_of(probable))
+    """Whether a map of probabilities holds what is surely a line."""
+    return any(sure >= _SURE for _, sure in boxes_of(probable))
 
 
 def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
@@ -78,7 +80,7 @@ def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
             if height > _TALLEST_PX or height < 3 or width < 1.2 * height or full < _FULL:
                 continue
             # The detector marks the middle of a line only.
-            up, side = max(6, round(0.75 * height)), max(10, round(1.4 * height))
+            up, side = max(6, height), max(14, 3 * height)
             box = (max(0, rows.start - up), max(0, columns.start - side),
                    min(probable.shape[0], rows.stop + up),
                    min(probable.shape[1], columns.stop + side))
@@ -105,7 +107,7 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     values = np.asarray(picture, np.float32)
     if values.ndim == 2:
         values = values[..., None]
-    core = np.zeros(values.shape[:2], bool)
+    core, pure, exact = np.zeros((3, *values.shape[:2]), bool)
     lines = []
     doubt = ""
     coloured = ink.stray_colour(values)
@@ -114,29 +116,39 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
         place = np.s_[box[0]:box[2], box[1]:box[3]]
         near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
-        found, flat = ink.line_mask(values[place], near, coloured[place])
-        readable = score if any(c.isalnum() for c in text) else 0.0
-        if sure < _SURE and not (sure >= _HALF and readable >= _READABLE):
-            if sure >= _HALF and (flat >= _FLAT or readable >= _HALF):
-                doubt = UNREADABLE
-            else:
+        found, sure_ink, flat = ink.line_mask(values[place], near, coloured[place])
+        readable = score if sum(c.isalnum() for c in text) >= 2 else 0.0
+        seen = sure >= _SURE and (flat >= _FLAT or readable >= _HALF)
+        if not seen and not (sure >= _HALF and readable >= _READABLE):
+            if sure < _VERY_SURE and not (sure >= _HALF and readable >= _HALF):
                 continue
+            doubt = UNREADABLE
         lines.append(Line(box, sure, flat, readable))
         core[place] |= found
-    return Found(tuple(lines), _with_rim(core, values, [line.box for line in lines]), doubt)
-
-
-def _with_rim(core: Mask, values: Floats, boxes: list[Box]) -> Mask:
-    """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
+        if flat == ink.CERTAIN:
+            exact[place] |= found
+            pure[place] |= found
+        else:
+            pure[place] |= ndimage.binary_dilation(sure_ink, _SQUARE)
     tissue = _textured(values)
-    allowed = _RIM_SHARE * max(1, int((tissue & ~core).sum()))
+    mask = _with_rim(core, exact, tissue & ~pure, [line.box for line in lines])
+    rest = tissue & ~pure
+    if (mask & rest).sum() > _MOST_SHARE * max(1, int(rest.sum())):
+        doubt = doubt or TOO_MUCH
+    return Found(tuple(lines), mask, doubt)
+
+
+def _with_rim(core: Mask, exact: Mask, rest: Mask, boxes: list[Box]) -> Mask:
+    """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
+    allowed = _RIM_SHARE * max(1, int(rest.sum()))
     inside = np.zeros(core.shape, bool)
     for y0, x0, y1, x1 in boxes:
         inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
-    mask: Mask = ndimage.binary_dilation(core, _SQUARE)
-    for _ in range(_WIDEST_RIM - 1):
+    # Where ink is told from tissue for certain no rim is needed.
+    mask: Mask = core | ndimage.binary_dilation(core & ~exact, _SQUARE)
+    for _ in range(_WIDEST_RIM):
         wider = ndimage.binary_dilation(mask, _SQUARE) & inside
-        if (wider & tissue & ~core).sum() > allowed:
+        if (wider & rest).sum() > allowed:
             break
         mask |= wider
     return mask

@@ -20,6 +20,9 @@ Floats = npt.NDArray[np.float32]
 CHROMA = 40
 _FLAT = 6.0
 _DRAWN = 0.05
+_TOLERANCE = 4.0
+_FAINT = 0.08
+CERTAIN = 1.0
 _CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
 
@@ -79,8 +82,9 @@ def stray_colour(values: Floats) -> Mask:
     return found
 
 
-def line_mask(box: Floats, likely: Mask, coloured: Mask) -> tuple[Mask, float]:
-    """The ink of one line, and how much its colour stands out.
+def line_mask(box: Floats, likely: Mask, coloured: Mask) -> tuple[Mask, Mask, float]:
+    """The ink of one line, the pixels of it that are surely ink, and how much its colour stands
+    out.
 
     Args:
         box: (h, w, C) float32.
@@ -88,17 +92,23 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask) -> tuple[Mask, float]:
         coloured: (h, w), see :func:`stray_colour`.
     """
     if (coloured & likely).sum() >= 0.04 * likely.sum():
-        return coloured, 1.0
+        return coloured, coloured, CERTAIN
     flat = against(box, likely)
     if flat is not None:
-        return flat, 1.0
+        return flat, flat, CERTAIN
     colour, strength = ink_colour(box, likely)
     if colour is None:
-        return likely, 0.0
-    return ink_mask(box, likely, colour), strength
+        return likely, np.zeros(likely.shape, bool), 0.0
+    pure = _without_specks(np.abs(box - colour).max(axis=2) <= _TOLERANCE)
+    if strength >= _FAINT:
+        return ink_mask(box, likely, colour), pure, strength
+    # Thin strokes, hardly a pixel of which is pure: what lies between them goes as well.
+    found = ink_mask(box, likely, colour, reach=0.15, thin_from=0.35)
+    found |= ndimage.binary_closing(found, _SQUARE, iterations=2)
+    return found, pure, strength
 
 
-def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = 4.0,
+def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLERANCE,
              reach: float = 0.2,
              thin_from: float = 0.45) -> Mask:
     """Pixels of a line that are ink, or mixed with it.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bedside import artefact, codec
-from bedside.data.deid import key, ledger, names, profile, step, tables
+from bedside.data.deid import key, ledger, names, profile, step
+from bedside.data.deid import tables as table_rows
 from bedside.data.deid.key import Key
 from bedside.data.deid.ledger import Entry, Ledger
 from bedside.data.deid.outcome import Quarantine
 from bedside.data.parallel import Progress, Throttle
+from bedside.data.readers import MANIFEST_CSV
 from bedside.data.readers.sandbox import Limits, Pool
 from bedside.errors import BadInput
 from bedside.types import DeidConfig
@@ -22,15 +25,18 @@ from bedside.types import DeidConfig
 STAGE = "deid"
 _VERSION = 1
 _JOURNAL = ".journal"
+PLACE, TABLES = "out.json", "tables"
 _PROCESS = "bedside.data.deid.step:process"
 # The search for text keeps its models in memory, and looks at every frame of a film.
 _LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
 _TABLES = frozenset({".csv"})
+_FRAME = re.compile(r"^frame-[0-9]{4,5}$")
 
 
 def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = None,
-               progress: Progress | None = None, workers: int = 2, key_file: Path | None = None
-               ) -> Ledger:
+               progress: Progress | None = None, workers: int = 2, key_file: Path | None = None,
+               *, stage: str = STAGE, facts: dict[str, str] | None = None,
+               wanted: Callable[[str], bool] | None = None, inside: bool = False) -> Ledger:
     """De-identify every file of a folder.
 
     ``out`` receives clean files under keyed names and ``ledger.csv``; ``private`` the key,
@@ -45,6 +51,10 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         progress: called with (stage, done, total[, detail]).
         workers: processes.
         key_file: a key of the user's own in place of ``private/deid.key``.
+        stage: the name under which the result is published.
+        facts: what the manifest says besides the profile.
+        wanted: whether to take a file, by its path relative to ``src``.
+        inside: ``src`` is the caller's own folder inside ``private``.
 
     Returns:
         One entry for every file below ``src``.
@@ -54,36 +64,56 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         MissingComponent: pydicom or the profile's table is not installed.
     """
     config = config or DeidConfig()
-    _check_places(src, out, private)
+    if not src.is_dir():
+        raise BadInput("no such folder", where=src, remedy="Check the path.")
+    check_places(private if inside else src, out, private, inside)
     profile.load(config.options)
     step.check_search(config)
     secret = key.open_key(private, key_file)
     root = src.resolve()
-    files = list(_walk(root))
+    files = [f for f in _walk(root) if wanted is None or wanted(f[0])]
     if not files:
         raise BadInput("no file in the folder", where=src, remedy="Check the path.")
-    stage_key = artefact.stage_key(STAGE, _VERSION, config, step.PIXELS or "",
-                                   secret.digest("listing", repr(files)).hex())
-    if artefact.finished(out, STAGE, stage_key):
+    listed = [(n, size, "" if inside else time, fault) for n, size, time, fault in files]
+    stage_key = artefact.stage_key(stage, _VERSION, config, step.PIXELS or "",
+                                   secret.digest("listing", repr(listed)).hex())
+    if artefact.finished(out, stage, stage_key):
         if progress:
-            progress("deid", 1, 1, "already done")
+            progress(stage, 1, 1, "already done")
         return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
     journal = _journal(private, stage_key)
-    with artefact.writing(out, STAGE, stage_key, resume=True,
-                          facts={"profile": f"PS3.15 Annex E {profile.EDITION}"}) as scratch:
-        found = _run(root, files, scratch, private, journal, secret, config, progress, workers)
+    with artefact.writing(out, stage, stage_key, resume=True, facts={
+            "profile": f"PS3.15 Annex E {profile.EDITION}", **(facts or {})}) as scratch:
+        found = _run(root, files, scratch, private, journal, secret, config,
+                     Throttle(progress, stage, len(files)), workers)
         result = Ledger(tuple(sorted(found, key=lambda e: e.id)))
         key.write_private(private / ledger.NAMES, ledger.names_csv(result).encode(
             "utf-8", "surrogateescape"))
+        _note_place(private, out, stage, result, secret, config)
         artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(result))
     _clear(journal)
     return ledger.from_csv(ledger.to_csv(result))
 
 
-def _check_places(src: Path, out: Path, private: Path) -> None:
-    if not src.is_dir():
-        raise BadInput("no such folder", where=src, remedy="Check the path.")
-    places = {"SRC": src.resolve(), "--out": out.resolve(), "--private": private.resolve()}
+def _note_place(private: Path, out: Path, stage: str, result: Ledger, secret: Key,
+                config: DeidConfig) -> None:
+    """For a review: which folder this belongs to, and where each quarantined file would go."""
+    targets = {e.id: _target(e, secret, config)
+               for e in result.entries if e.file.startswith(f"{step.QUARANTINE}/")}
+    key.write_private(private / PLACE, codec.to_json(
+        {"out": str(out.resolve()), "stage": stage, "targets": targets}).encode())
+
+
+def _target(entry: Entry, secret: Key, config: DeidConfig) -> str:
+    """Where a quarantined file goes once a person lets it pass."""
+    folder = names.folders(PurePosixPath(entry.original), secret, config.keep_names)
+    return names.join(folder, PurePosixPath(entry.file).name)
+
+
+def check_places(src: Path, out: Path, private: Path, ours: bool = False) -> None:
+    """Refuse folders that lie in one another, unless ``src`` is ``ours``. Raises BadInput."""
+    places = {} if ours else {"SRC": src.resolve()}
+    places |= {"--out": out.resolve(), "--private": private.resolve()}
     for name, place in places.items():
         for other, inside in places.items():
             if name != other and inside.is_relative_to(place):
@@ -116,13 +146,13 @@ def _walk(root: Path) -> Iterator[tuple[str, int, int, str]]:
 
 def _journal(private: Path, stage_key: str) -> Path:
     """Entries of the files that are done, for a run that continues."""
-    for name in (step.QUARANTINE, step.PREVIEWS, _JOURNAL):
+    for name in (step.QUARANTINE, step.PREVIEWS, TABLES, _JOURNAL):
         key.private_dir(private / name)
     journal = private / _JOURNAL / stage_key
     if not journal.exists():
         for other in (private / _JOURNAL).iterdir():
             _clear(other)
-        for name in (step.QUARANTINE, step.PREVIEWS):
+        for name in (step.QUARANTINE, step.PREVIEWS, TABLES):
             for path in (private / name).iterdir():
                 path.unlink()
     key.private_dir(journal)
@@ -136,7 +166,7 @@ def _clear(folder: Path) -> None:
 
 
 def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, private: Path,
-         journal: Path, secret: Key, config: DeidConfig, progress: Progress | None,
+         journal: Path, secret: Key, config: DeidConfig, throttle: Throttle,
          workers: int) -> list[Entry]:
     stems = names.stems((f[0] for f in files), secret)
     folders = {f[0]: names.folders(PurePosixPath(f[0]), secret, config.keep_names)
@@ -163,7 +193,6 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
         key.write_private(note, codec.to_json(entry).encode("utf-8", "backslashreplace"))
         return entry
 
-    throttle = Throttle(progress, "deid", len(files))
     found = []
     try:
         images = [f for f in files if PurePosixPath(f[0]).suffix.lower() not in _TABLES or f[3]]
@@ -173,9 +202,23 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
     finally:
         pool.close()
     passed = {e.original: e.file for e in found if e.status == "ok"}
-    for name, *_ in (f for f in files if f not in set(images)):
-        found.append(_table(root, name, folders[name], stems[name], passed, scratch, secret,
-                            config))
+    # A table with every row waits in --private: a review may let more files pass.
+    every = passed | {e.original: _target(e, secret, config) for e in found
+                      if e.file.startswith(f"{step.QUARANTINE}/")}
+    taken = set(images)
+    tables = [f[0] for f in files if f not in taken]
+    # The one name that readers look for stays, and goes to a table that stands alone.
+    alone = len(tables) == 1 and "/" not in tables[0]
+    for name in tables:
+        leaf = (MANIFEST_CSV if alone or PurePosixPath(name).name == MANIFEST_CSV
+                else f"{stems[name]}.csv")
+        entry, text = _table(root, name, folders[name], leaf, passed, secret, config)
+        if entry.status == "ok":
+            artefact.write_text(scratch / entry.file, text)
+            entry = replace(entry, after=artefact.sha256_file(scratch / entry.file))
+            _, text = _table(root, name, folders[name], leaf, every, secret, config)
+            key.write_private(private / TABLES / f"{entry.id}.csv", text.encode())
+        found.append(entry)
         throttle.tick()
     return found
 
@@ -193,28 +236,31 @@ def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
     return replace(answer, id=base.id, original=base.original)
 
 
-def _table(root: Path, name: str, folder: str, stem: str, passed: dict[str, str], scratch: Path,
-           secret: Key, config: DeidConfig) -> Entry:
+def without_frame(file: str) -> str:
+    """The file that a name of one frame (``cine.dcm/frame-0012``) lies in, or the name itself."""
+    head, _, tail = file.rpartition("/")
+    return head if head and _FRAME.match(tail) else file
+
+
+def _table(root: Path, name: str, folder: str, leaf: str, passed: dict[str, str], secret: Key,
+           config: DeidConfig) -> tuple[Entry, str]:
     base = Entry("e" + secret.name("entry", name), "table", "quarantined", original=name)
     here = PurePosixPath(name).parent.as_posix()
 
     def new_name(file: str) -> str | None:
-        new = passed.get(file)
-        return os.path.relpath(new, folder or ".") if new is not None else None
+        whole = file if file in passed else without_frame(file)
+        new = passed.get(whole)
+        return (os.path.relpath(new, folder or ".") + file[len(whole):] if new is not None
+                else None)
 
     try:
         data = (root / name).read_bytes()
-        text, counts = tables.clean(data, "" if here == "." else here, new_name, secret,
+        text, counts = table_rows.clean(data, "" if here == "." else here, new_name, secret,
                                     config.keep_columns)
     except Quarantine as error:
-        return replace(base, reason=error.reason)
+        return replace(base, reason=error.reason), ""
     except OSError:
-        return replace(base, reason="cannot be read")
-    # The one name that readers look for stays.
-    leaf = "manifest.csv" if PurePosixPath(name).name == "manifest.csv" else f"{stem}.csv"
-    target = scratch / names.join(folder, leaf)
-    artefact.write_text(target, text.decode())
+        return replace(base, reason="cannot be read"), ""
     digest = artefact.sha256_file(root / name)
     return replace(base, status="ok", file=names.join(folder, leaf), actions=counts,
-                   sha256=digest, before=secret.digest("original", digest).hex(),
-                   after=artefact.sha256_file(target))
+                   sha256=digest, before=secret.digest("original", digest).hex()), text.decode()

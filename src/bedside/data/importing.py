@@ -1,0 +1,118 @@
+"""``bedside import``: a folder, a table or an ``.npz`` becomes a data set that names nobody.
+
+Everything goes through :mod:`bedside.data.deid`; what import adds is the mark by which readers of
+DICOM know that it did, and data sets that are no folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import posixpath
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from bedside.data.deid import batch, key
+from bedside.data.deid.ledger import Ledger
+from bedside.data.parallel import Progress
+from bedside.data.readers import MANIFEST_CSV, imported, npz
+from bedside.data.readers.manifest import MASK_SEPARATOR, read_table
+from bedside.errors import BadInput
+from bedside.runtime.files import disk_errors
+from bedside.types import DeidConfig
+
+_UNPACKED = ".npz"
+
+
+def private_of(out: Path) -> Path:
+    """Where import keeps the key and the way back unless told otherwise: beside ``out``."""
+    return out.with_name(out.name + "-private")
+
+
+def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | None = None,
+                   progress: Progress | None = None, workers: int = 2,
+                   key_file: Path | None = None, class_names: Sequence[str] = ()) -> Ledger:
+    """Make a clean data set that ``bedside run`` takes; see :func:`batch.deidentify`.
+
+    Args:
+        src: a folder of DICOM, pictures and tables; a CSV ``file,label…`` with what it names;
+            or a MedMNIST ``.npz``, whose images become PNG files with a ``manifest.csv``.
+        out: the data set; resumed where an earlier run was stopped.
+        private: see :func:`batch.deidentify`.
+        config: options.
+        progress: called with (stage, done, total[, detail]).
+        workers: processes.
+        key_file: a key of the user's own.
+        class_names: names for the labels 0, 1, … of an ``.npz``.
+
+    Returns:
+        One entry for every file, or image, of ``src``.
+
+    Raises:
+        BadInput: nothing there, or not a data set; see :func:`batch.deidentify`.
+        MissingComponent: a component of the workbench is not installed.
+    """
+    suffix = src.suffix.lower()
+    if class_names and suffix != ".npz":
+        raise BadInput("--class-names is for the numbered labels of an .npz", where=src,
+                       remedy="Leave it out.")
+    if src.is_dir():
+        return _run(src, out, private, config, progress, workers, key_file)
+    if not src.exists():
+        raise BadInput("no such file or folder", where=src, remedy="Check the path.")
+    if suffix == ".csv":
+        wanted = _named_in(src)
+        return _run(src.parent, out, private, config, progress, workers, key_file,
+                    wanted.__contains__)
+    if suffix != ".npz":
+        raise BadInput("not a data set that bedside imports", where=src, remedy="Give a folder, "
+                       "a CSV with columns file,label, or a MedMNIST .npz.")
+    batch.check_places(src.parent / f"{src.name} unpacked", out, private)
+    key.private_dir(private)
+    unpacked = private / _UNPACKED
+    shutil.rmtree(unpacked, ignore_errors=True)
+    key.private_dir(unpacked)
+    try:
+        _unpack(src, unpacked, class_names, progress)
+        return _run(unpacked, out, private, config, progress, workers, key_file, inside=True)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _run(root: Path, out: Path, private: Path, config: DeidConfig | None,
+         progress: Progress | None, workers: int, key_file: Path | None,
+         wanted: Callable[[str], bool] | None = None, inside: bool = False) -> Ledger:
+    return batch.deidentify(root, out, private, config, progress, workers, key_file,
+                            stage=imported.STAGE, facts={imported.FACT: imported.DEIDENTIFIED},
+                            wanted=wanted, inside=inside)
+
+
+def _named_in(table: Path) -> set[str]:
+    """The files that a table names, and the table, relative to its folder."""
+    rows, _ = read_table(table, ("file", "label"), ("patient", "split", "mask", "age", "size_mm"))
+    found = {table.name}
+    for _, row in rows:
+        name = posixpath.normpath(row["file"])
+        found |= {name, batch.without_frame(name)}
+        found |= {posixpath.normpath(m) for m in row.get("mask", "").split(MASK_SEPARATOR)
+                  if m.strip()}
+    return found
+
+
+def _unpack(src: Path, folder: Path, class_names: Sequence[str], progress: Progress | None
+            ) -> None:
+    """Write an ``.npz`` as PNG files and a table; names say nothing but the place."""
+    listing = npz.read(src, class_names)
+    with npz.NpzImages(src) as images, disk_errors(folder), (
+            folder / MANIFEST_CSV).open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["file", "label", "split"])
+        for number, case in enumerate(listing.cases):
+            array, _, rest = case.file.partition("[")
+            name = f"{array}-{int(rest.rstrip(']')):07d}.png"
+            Image.fromarray(images.image(array, int(rest.rstrip("]")))).save(folder / name)
+            writer.writerow([name, case.label, case.split or ""])
+            if progress and number % 1000 == 999:
+                progress("unpack", number + 1, len(listing.cases))

@@ -1,0 +1,110 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+let items = [], at = 0, boxes = [], found = false, frame = 0, drag = null;
+
+async function post(path, body) {
+  const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"},
+    body: JSON.stringify(body)});
+  if (!answer.ok) { $("hint").textContent = await answer.text(); return null; }
+  return answer.json();
+}
+function draw() {
+  const open = items.filter((i) => !i.verdict).length;
+  $("count").textContent = items.length === 0 ? "Nothing waits." :
+    `${items.length} images, ${open} undecided`;
+  $("list").replaceChildren(...items.map((item, n) => {
+    const button = document.createElement("button"), state = document.createElement("span");
+    button.type = "button"; button.textContent = `${n + 1}. ${item.kind}`;
+    button.setAttribute("aria-current", String(n === at));
+    state.textContent = item.verdict || "open"; button.append(state);
+    button.onclick = () => go(n);
+    return button;
+  }));
+  $("view").hidden = items.length === 0;
+  if (items.length === 0) return;
+  const item = items[at];
+  $("reason").textContent = item.reason;
+  for (const name of ["accept", "redact", "reject"])
+    $(name).setAttribute("aria-pressed", String(item.verdict === name));
+  $("original").setAttribute("aria-pressed", String(found));
+  $("original").disabled = !item.preview;
+  $("frames").hidden = item.frames < 2 || found;
+  $("frame").textContent = `frame ${frame + 1} of ${item.frames}`;
+  $("boxes").hidden = found;
+  const source = found ? `preview/${item.id}` : `image/${item.id}/${frame}`;
+  if (!$("image").src.endsWith(source)) $("image").src = source;
+  $("boxes").replaceChildren(...boxes.map((b) => {
+    const mark = document.createElement("i");
+    mark.style.left = `${100 * b[0]}%`; mark.style.top = `${100 * b[1]}%`;
+    mark.style.width = `${100 * (b[2] - b[0])}%`; mark.style.height = `${100 * (b[3] - b[1])}%`;
+    return mark;
+  }));
+}
+function go(n) {
+  if (items.length === 0) { draw(); return; }
+  at = (n + items.length) % items.length; found = false; frame = 0;
+  boxes = items[at].boxes.map((b) => [...b]);
+  $("hint").textContent = "Drag over the image to mark what must go.";
+  draw();
+}
+async function decide(verdict) {
+  const item = items[at];
+  if (!item) return;
+  if (verdict === "redact" && boxes.length === 0) {
+    $("hint").textContent = "Drag over what must go first, then press R."; return;
+  }
+  const sent = verdict === "redact" ? boxes : [];
+  if (await post("decide", {id: item.id, verdict, boxes: sent}) === null) return;
+  item.verdict = verdict; item.boxes = sent.map((b) => [...b]);
+  if (verdict) {
+    const next = items.findIndex((i, n) => n > at && !i.verdict);
+    const any = next >= 0 ? next : items.findIndex((i) => !i.verdict);
+    go(any >= 0 ? any : at);
+  } else go(at);
+}
+function place(event) {
+  const area = $("image").getBoundingClientRect();
+  const share = (v, low, size) => Math.min(1, Math.max(0, (v - low) / size));
+  return [share(event.clientX, area.left, area.width), share(event.clientY, area.top, area.height)];
+}
+$("stage").addEventListener("pointerdown", (event) => {
+  if (found) return;
+  event.preventDefault(); drag = place(event); $("stage").setPointerCapture(event.pointerId);
+  boxes.push([...drag, ...drag]);
+});
+$("stage").addEventListener("pointermove", (event) => {
+  if (!drag) return;
+  const [x, y] = place(event);
+  boxes[boxes.length - 1] = [Math.min(x, drag[0]), Math.min(y, drag[1]), Math.max(x, drag[0]),
+    Math.max(y, drag[1])];
+  draw();
+});
+$("stage").addEventListener("pointerup", () => {
+  if (!drag) return;
+  drag = null;
+  const last = boxes[boxes.length - 1];
+  if (last[2] - last[0] < 0.004 || last[3] - last[1] < 0.004) boxes.pop();
+  if (boxes.length) $("hint").textContent = `${boxes.length} marked: R redacts them.`;
+  draw();
+});
+const actions = {
+  accept: () => decide("accept"), redact: () => decide("redact"), reject: () => decide("reject"),
+  forget: () => decide(null), prev: () => go(at - 1), next: () => go(at + 1),
+  original: () => { if (items[at]?.preview) { found = !found; draw(); } },
+  lastbox: () => { boxes.pop(); draw(); },
+  fprev: () => { frame = Math.max(0, frame - 1); draw(); },
+  fnext: () => { frame = Math.min(items[at].frames - 1, frame + 1); draw(); },
+  done: async () => {
+    if (await post("done", {}) !== null) {
+      document.body.textContent = "Done. The decisions are being applied; you can close this page.";
+    }
+  },
+};
+for (const [id, run] of Object.entries(actions)) $(id).onclick = run;
+const keys = {a: "accept", r: "redact", x: "reject", u: "forget", ArrowLeft: "prev",
+  ArrowRight: "next", k: "prev", j: "next", f: "original", z: "lastbox", "[": "fprev", "]": "fnext"};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  event.preventDefault(); actions[keys[event.key]]();
+});
+fetch("items").then((a) => a.json()).then((list) => { items = list; go(0); });

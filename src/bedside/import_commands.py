@@ -1,0 +1,53 @@
+"""``bedside import`` and ``bedside review``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bedside import codec, console
+from bedside.console import Reporter
+
+
+def import_(src: Path, out: Path, private: Path | None, key: Path | None,
+            class_names: str | None, json: bool, flags: Mapping[str, Any]) -> None:
+    """``bedside import``."""
+    from bedside.data.importing import import_dataset, private_of
+    from bedside.types import DeidConfig
+
+    chosen = {"modified-dates": flags["keep_dates"], "retain-device": flags["keep_device"]}
+    usual = DeidConfig()
+    config = DeidConfig(
+        tuple(name for name, wanted in chosen.items() if wanted),
+        "clean" if flags["deid_pixels"] else "check",
+        (*usual.keep_names, *(flags["keep_name"] or ())), tuple(flags["keep_column"] or ()))
+    place = private or private_of(out)
+    names = tuple(n.strip() for n in class_names.split(",")) if class_names else ()
+    with Reporter() as progress:
+        ledger = import_dataset(src, out, place, config, progress, key_file=key,
+                                class_names=names)
+    if json:
+        print(codec.to_json({"schema": 1, "passed": ledger.passed,
+                             "quarantined": ledger.reasons}), end="")
+        return
+    rows = [["passed", str(ledger.passed)], *([r, str(n)] for r, n in ledger.reasons.items())]
+    console.table("", ["files", "number"], rows, {1})
+    if any(place.joinpath("quarantine").glob("*")):
+        console.stderr.print(f"look at what was set apart: bedside review {place}",
+                             soft_wrap=True, markup=False)
+    console.stderr.print(f"go on: bedside run {out}", soft_wrap=True, markup=False)
+
+
+def review(folder: Path, out: Path | None, port: int, apply: bool, no_browser: bool) -> None:
+    """``bedside review``."""
+    from bedside.data import review as stage
+    from bedside.data import review_server
+
+    work = stage.open_review(folder, out)
+    if not apply:
+        review_server.serve(work, port, open_browser=not no_browser,
+                            say=lambda text: console.stderr.print(text, soft_wrap=True,
+                                                                  markup=False))
+    counts = stage.apply(work)
+    console.table("", ["decision", "number"], [[k, str(v)] for k, v in counts.items()], {1})
