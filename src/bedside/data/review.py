@@ -88,8 +88,9 @@ def open_review(private: Path, out: Path | None = None) -> Review:
     key.private_dir(private)
     place = codec.read_json(Place, private / PLACE)
     clean = out or Path(place.out)
-    if place.stage not in _STAGES or not artefact.finished(clean, place.stage):
-        raise BadInput("its clean folder is not there, or has changed", where=clean,
+    # Sizes are not compared: an apply that was cut short is mended by the next one.
+    if place.stage not in _STAGES or place.stage not in artefact.read_manifest(clean).stages:
+        raise BadInput("its clean folder is not there", where=clean,
                        remedy="Run the import again, or give the folder with --out.")
     rows = csv.DictReader(io.StringIO((private / ledger.NAMES).read_text(
         "utf-8", "surrogateescape")))
