@@ -47,6 +47,10 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
                                   f"files", f"{f['required']:.2%}"),
     "estimate-error": lambda f: (f"median {f['median_error']:.1%}, largest {f['max_error']:.1%} "
                                  f"of {len(f['rows'])} rows", f"median {f['goal']:.0%}"),
+    "npu-placement": lambda f: (f"{f['whole']} of {f['cells']} cells whole", f["goal"]),
+    "tflite-mutants": lambda f: (f"{f['mutants']} files, parent ended {f['parent_ended']} times, "
+                                 f"{f['without_reason']} without a reason", "0 and 0"),
+    "simulator-harness": lambda f: (f"ratio {f['ratio_median']}", f"{f['goal']}"),
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 

@@ -114,7 +114,7 @@ def test_doctor_does_not_load_what_it_looks_for():
     assert done.returncode == 0, done.stderr[-300:]
 
 
-def _mutants(data, count, seed=0):
+def mutants(data, count, seed=0):
     """Damaged copies: bits flipped anywhere or in the head, cut short, bytes doubled or zeroed."""
     import numpy as np
 
@@ -144,7 +144,7 @@ def test_damaged_files_never_end_this_process(files, tmp_path):
     data = files["int8"].read_bytes()
     names = ("cpu", "sm8650-hexagon", "ethos-u55-128")
     seen = set()
-    for i, mutant in enumerate(_mutants(data, 50)):
+    for i, mutant in enumerate(mutants(data, 50)):
         file = tmp_path / "mutant.tflite"
         file.write_bytes(mutant)
         outcome = child.place(file, targets.load(names[i % 3]), timeout_s=60)

@@ -152,16 +152,19 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
 
 def changed_cell(row: Row, notes: Notes) -> Cell:
     """How many test images change class against float32, and which way."""
-    if row["scheme"] == BASELINE:
-        return Cell("reference")
+    here = row.get("agreement")
+    beside = (f"against this variant on the CPU: {here['changed']} of {here['n']}" if here
+              else "")
     changed = row["changed"]
+    if row["scheme"] == BASELINE and changed is None:
+        return Cell("reference", beside)
     if changed is None:
         return notes.dash("Changed: predictions of this variant or of float32 were not kept")
     if not changed["n"]:
         return notes.dash("Changed: no test image in common with float32")
-    detail = (f"{changed['lost']} lost, {changed['gained']} gained" if changed["changed"]
-              else "")
-    return Cell(f"{changed['changed']} of {wording.count(changed['n'])}", detail)
+    details = [f"{changed['lost']} lost, {changed['gained']} gained"] if changed["changed"] else []
+    return Cell(f"{changed['changed']} of {wording.count(changed['n'])}",
+                "; ".join([*details, *([beside] if beside else [])]))
 
 
 def _other_cells(row: Row, notes: Notes) -> tuple[Cell, ...]:
