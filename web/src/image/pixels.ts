@@ -1,0 +1,21 @@
+/** Decoded pixels, row by row, channels last: 8 or 16 bits, one channel (grey) or three (RGB). */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/** How an image becomes a tensor; the same fields as `bedside.types.Preprocess`. */
+export interface Preprocess {
+  readonly height_px: number;
+  readonly width_px: number;
+  readonly channels: 1 | 3;
+  readonly resize: "bilinear";
+  readonly normalise: "max" | "dtype";
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** Larger images are refused before they are decoded, as in `bedside.runtime.preprocess`. */
+export const MAX_PIXELS = 40_000_000;
