@@ -1,0 +1,134 @@
+/** From the model's outputs to an answer; the formulas of docs/bundle.md. */
+import type { Output, Ran } from "../engine/protocol";
+import { Fault } from "../fault";
+import type { Pixels } from "../image/pixels";
+import type { Familiarity, Manifest } from "./manifest";
+
+export interface Answer {
+  readonly predicted: number;
+  readonly probabilities: readonly number[];
+  readonly threshold: number | null;
+  readonly unlike: boolean;
+  /** Quality measures outside the span of the training images. */
+  readonly quality: readonly string[];
+}
+
+/** softmax(logits / temperature), in double precision. */
+export function softmax(logits: ArrayLike<number>, temperature: number): number[] {
+  const scaled = Array.from(logits, (z) => z / temperature);
+  const top = Math.max(...scaled);
+  const shares = scaled.map((z) => Math.exp(z - top));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  return shares.map((s) => s / sum);
+}
+
+export function logitsOf(ran: Ran, classes: number): Float32Array {
+  const outputs = Object.entries(ran.outputs);
+  const found = ran.outputs["logits"] ?? (outputs.length === 1 ? outputs[0]![1] : undefined);
+  if (!found || found.data.length !== classes) throw new Fault("engine", "no logits");
+  if (!found.data.every(Number.isFinite)) throw new Fault("engine", "the logits are not finite");
+  return found.data;
+}
+
+export function answer(manifest: Manifest, known: Familiarity | null, ran: Ran, resized: Pixels): Answer {
+  const { classes, positive } = manifest.task;
+  const { threshold, temperature } = manifest.operating_point;
+  const logits = logitsOf(ran, classes.length);
+  const probabilities = softmax(logits, temperature);
+  // The first of equals, as numpy's argmax.
+  let predicted = logits.indexOf(Math.max(...logits));
+  if (positive !== null && threshold !== null) predicted = probabilities[1]! >= threshold ? 1 : 0;
+  const cam = manifest.model.cam ? ran.outputs["cam"] : undefined;
+  return {
+    predicted, probabilities, threshold,
+    unlike: known !== null && distance(features(logits, cam), known) > known.limit,
+    quality: known === null ? [] : outside(measures(resized), known),
+  };
+}
+
+/** Features by name, in the order of docs/bundle.md. */
+export function features(logits: ArrayLike<number>, cam: Output | undefined): Map<string, number> {
+  const found = new Map<string, number>();
+  const classes = logits.length;
+  for (let k = 0; k < classes; k++) found.set(`logit:${k}`, logits[k]!);
+  if (!cam) return found;
+  const [, h = 1, w = 1] = cam.shape;
+  const area = h * w;
+  const map = (k: number, at: number) => cam.data[at * classes + k]!;
+  const means = Array.from({ length: classes }, (_, k) => {
+    let sum = 0;
+    for (let i = 0; i < area; i++) sum += map(k, i);
+    return sum / area;
+  });
+  for (let j = 0; j < classes; j++) {
+    for (let k = j; k < classes; k++) {
+      let sum = 0;
+      for (let i = 0; i < area; i++) sum += (map(j, i) - means[j]!) * (map(k, i) - means[k]!);
+      found.set(`spread:${j}:${k}`, j === k ? Math.log(sum / area + 1e-6) : sum / area);
+    }
+  }
+  for (let k = 0; k < classes; k++) {
+    let top = -Infinity;
+    for (let i = 0; i < area; i++) top = Math.max(top, map(k, i));
+    found.set(`peak:${k}`, top - means[k]!);
+  }
+  for (let k = 0; k < classes; k++) {
+    const steps = neighbours(h, w, (i) => map(k, i), (d) => d * d);
+    found.set(`rough:${k}`, steps.count === 0 ? 0 : Math.log(steps.sum / steps.count + 1e-6));
+  }
+  return found;
+}
+
+/** Sum over horizontal and vertical neighbours of `of` their difference. */
+function neighbours(h: number, w: number, at: (i: number) => number, of: (d: number) => number) {
+  let sum = 0;
+  let count = 0;
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      const here = at(y * w + x);
+      if (x + 1 < w) { sum += of(at(y * w + x + 1) - here); count++; }
+      if (y + 1 < h) { sum += of(at((y + 1) * w + x) - here); count++; }
+    }
+  }
+  return { sum, count };
+}
+
+/** Squared Mahalanobis distance. */
+export function distance(found: Map<string, number>, known: Familiarity): number {
+  const d = known.names.map((name, i) => (found.get(name) ?? NaN) - known.mean[i]!);
+  let sum = 0;
+  known.precision.forEach((row, i) => row.forEach((p, j) => { sum += d[i]! * p * d[j]!; }));
+  if (Number.isNaN(sum)) throw new Fault("engine", "a feature is missing");
+  return sum;
+}
+
+/** Quality measures of the resized pixels. */
+export function measures(resized: Pixels): Record<string, number> {
+  const { data, channels, width, height } = resized;
+  const largest = data instanceof Uint8Array ? 255 : 65535;
+  const count = width * height;
+  const grey = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += data[i * channels + c]!;
+    grey[i] = sum / channels / largest;
+  }
+  const mean = grey.reduce((a, b) => a + b, 0) / count;
+  const contrast = Math.sqrt(grey.reduce((a, b) => a + (b - mean) ** 2, 0) / count);
+  const steps = neighbours(height, width, (i) => grey[i]!, Math.abs);
+  return {
+    brightness: mean, contrast,
+    saturated: grey.filter((v) => v === 1).length / count,
+    black: grey.filter((v) => v === 0).length / count,
+    sharpness: (steps.count ? steps.sum / steps.count : 0) / (contrast + 1e-6),
+  };
+}
+
+function outside(found: Record<string, number>, known: Familiarity): string[] {
+  return Object.entries(known.quality)
+    .filter(([name, range]) => {
+      const value = found[name];
+      return value !== undefined && (value < range.low || value > range.high);
+    })
+    .map(([name]) => name);
+}

@@ -1,0 +1,87 @@
+/** A worker with LiteRT.js in it, as promises. */
+import type { Accelerator, Flavour, Loaded, Ran, Reply, Request } from "./protocol";
+
+type WithoutId<T> = T extends { id: number } ? Omit<T, "id"> : never;
+
+/** Where the engine's files lie, relative to the page. */
+export function wasmFolder(): string {
+  return new URL("wasm/", document.baseURI).href;
+}
+
+export function flavourFor(accelerator: Accelerator): Flavour {
+  if (accelerator === "webnn") return "jspi";
+  return self.crossOriginIsolated ? "threaded" : "single";
+}
+
+/** Processor threads that help: all but the very many, one where the page is not isolated. */
+export function threadCount(): number {
+  return self.crossOriginIsolated ? Math.min(8, Math.max(1, navigator.hardwareConcurrency || 1)) : 1;
+}
+
+/** What this browser offers, the processor first. */
+export async function offered(): Promise<Accelerator[]> {
+  const found: Accelerator[] = ["wasm"];
+  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
+  if (gpu && (await gpu.requestAdapter().catch(() => null))) found.push("webgpu");
+  if ("ml" in navigator && "Suspending" in WebAssembly) found.push("webnn");
+  return found;
+}
+
+export class Engine {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, { resolve(v: unknown): void; reject(e: Error): void }>();
+  private next = 0;
+
+  private constructor(readonly accelerator: Accelerator, readonly threads: number) {
+    this.worker = new Worker(new URL("./worker.ts", import.meta.url), { name: "engine" });
+    this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+      const call = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if (data.ok) call?.resolve(data.value);
+      else call?.reject(new Error(data.error));
+    };
+    this.worker.onerror = (event) => this.fail(event.message || "the engine did not start");
+  }
+
+  /** Start a worker and load a model into it. Rejects where the accelerator cannot run it whole. */
+  static async open(model: Uint8Array, accelerator: Accelerator, threads = threadCount()): Promise<Engine> {
+    const engine = new Engine(accelerator, accelerator === "wasm" ? threads : 1);
+    try {
+      await engine.ask({ do: "start", wasm: wasmFolder(), flavour: flavourFor(accelerator) });
+      await engine.ask({ do: "load", model, accelerator, threads });
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
+    return engine;
+  }
+
+  run(input: Float32Array, shape: number[]): Promise<Ran> {
+    return this.ask({ do: "run", input, shape }) as Promise<Ran>;
+  }
+
+  /** Milliseconds of `samples` runs after `warmup` ones that are not counted. */
+  time(inputs: Float32Array[], shape: number[], warmup: number, samples: number): Promise<number[]> {
+    return this.ask({ do: "time", inputs, shape, warmup, samples }) as Promise<number[]>;
+  }
+
+  close(): void {
+    this.worker.terminate();
+    this.fail("the engine was closed");
+  }
+
+  private fail(reason: string): void {
+    for (const call of this.waiting.values()) call.reject(new Error(reason));
+    this.waiting.clear();
+  }
+
+  private ask(request: WithoutId<Request>): Promise<unknown> {
+    const id = this.next++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ ...request, id });
+    });
+  }
+}
+
+export type { Accelerator, Loaded, Ran };

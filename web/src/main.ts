@@ -1,0 +1,319 @@
+/** The app. */
+import { type Bundle, openBundle } from "./bundle/bundle";
+import { flavourFor, type Accelerator, threadCount, wasmFolder } from "./engine/engine";
+import { Fault, inWords } from "./fault";
+import { decode } from "./image/decode";
+import { paintMap, paintPixels } from "./image/overlay";
+import type { Pixels } from "./image/pixels";
+import { Model, type Outcome } from "./model";
+import { fetchFile, installWorker, keep } from "./offline";
+import { forgetBundle, keepBundle, keptBundles } from "./store";
+import { fill, strings } from "./strings";
+import { openCamera } from "./ui/camera";
+import { fillWith, h } from "./ui/dom";
+import { HistoryView } from "./ui/history";
+import { resultView } from "./ui/result";
+import { themeChooser } from "./ui/theme";
+
+interface Config { bundles: string[]; trust: string[] }
+
+const shown = {
+  models: new Map<string, Bundle>(), added: new Set<string>(),
+  model: undefined as Model | undefined,
+  pixels: undefined as Pixels | undefined, name: "", outcome: undefined as Outcome | undefined,
+  trust: [] as string[],
+};
+
+// ------------------------------------------------------------------ the page's parts
+
+const live = h("p", { class: "sr", role: "status", "aria-live": "polite", id: "live" });
+const say = (text: string) => { live.textContent = text; };
+const fileInput = h("input", { type: "file", accept: "image/png,image/jpeg,image/bmp,image/*", id: "file", class: "sr", tabindex: "-1", "aria-label": strings.choose, change: () => {
+  const file = fileInput.files?.[0];
+  fileInput.value = "";
+  if (file) void answerFile(file);
+} });
+const bundleInput = h("input", { type: "file", accept: ".zip", id: "bundle-file", class: "sr", tabindex: "-1", "aria-label": strings.addModel, change: () => {
+  const file = bundleInput.files?.[0];
+  bundleInput.value = "";
+  if (file) void addFile(file);
+} });
+const chooseButton = h("button", { class: "main", id: "choose", click: () => fileInput.click() }, strings.choose);
+const cameraButton = h("button", { id: "camera", click: () => void useCamera() }, strings.camera);
+const drop = h("div", { class: "drop" }, h("p", {}, strings.drop));
+const camera = h("div");
+const picture = h("canvas", { role: "img", "aria-label": strings.imageAlt });
+const map = h("canvas", { class: "map", "aria-hidden": "true" });
+const stage = h("div", { class: "stage", hidden: true }, h("div", { class: "picture" }, picture, map));
+const slider = h("input", { type: "range", min: 0, max: 100, value: 45, id: "overlay", "aria-describedby": "overlay-note", input: () => { map.style.opacity = String(Number(slider.value) / 100); } });
+const overlayNote = h("small", { id: "overlay-note" });
+const overlay = h("div", { hidden: true }, h("label", { for: "overlay" }, strings.overlay), slider, overlayNote);
+const result = h("div", { id: "result", "aria-live": "polite" }, h("p", { class: "soft" }, strings.resultNone));
+const took = h("small", { id: "took" });
+const chooser = h("select", { id: "model", "aria-label": strings.modelHeading, change: () => void selectModel(chooser.value) });
+const state = h("div", { id: "state", "aria-live": "polite" });
+const details = h("dl", { class: "facts" });
+const candidates = h("ul", { class: "plain", id: "candidates" });
+const problems = h("div", { id: "problems", role: "alert" });
+const offline = h("p", { id: "offline" });
+const past = new HistoryView(say);
+
+function layout(): void {
+  document.title = strings.appName;
+  document.getElementById("app")!.replaceChildren(
+    h("a", { class: "skip", href: "#choose" }, strings.skip),
+    h("div", { class: "notice" }, strings.notice),
+    h("header", {}, h("img", { src: "icon.svg", alt: "" }),
+      h("div", { class: "titles" }, h("h1", {}, strings.appName)), themeChooser()),
+    h("main", {},
+      h("section", { class: "card", "aria-labelledby": "image-heading" },
+        h("h2", { id: "image-heading" }, strings.chooseHeading), problems, stage, overlay, camera, drop,
+        h("div", { class: "row" }, chooseButton, cameraButton), fileInput),
+      h("section", { class: "card", "aria-labelledby": "result-heading" },
+        h("h2", { id: "result-heading" }, strings.resultHeading), result, took,
+        h("h2", {}, strings.modelHeading), chooser, state,
+        h("details", {}, h("summary", {}, strings.detailsHeading), details, candidates),
+        h("div", { class: "row" }, h("button", { id: "add", click: () => bundleInput.click() }, strings.addModel),
+          h("button", { id: "remove", hidden: true, click: () => void removeModel() }, strings.removeModel)),
+        bundleInput),
+      past.element),
+    h("footer", {}, h("p", {}, strings.noticeLong), offline), live);
+  document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
+  document.addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    const file = event.dataTransfer?.files[0];
+    if (file) void (file.name.endsWith(".zip") ? addFile(file) : answerFile(file));
+  });
+  const online = () => { if (!navigator.onLine) offline.textContent = strings.offlineNow; };
+  addEventListener("offline", online);
+  online();
+}
+
+function complain(error: unknown): void {
+  const text = inWords(error);
+  fillWith(problems, h("p", { class: "note bad" }, text));
+}
+
+// ------------------------------------------------------------------ models
+
+function accelerator(name: Accelerator): string {
+  const threads = threadCount();
+  if (name === "wasm") return threads > 1 ? fill(strings.cpuThreads, threads) : strings.cpuOne;
+  return name === "webgpu" ? strings.webgpu : strings.webnn;
+}
+
+async function addBundle(data: Uint8Array): Promise<Bundle> {
+  const bundle = await openBundle(data, shown.trust);
+  if (bundle.manifest.model.format !== "tflite") throw new Fault("unsupported", bundle.manifest.model.format);
+  shown.models.set(bundle.id, bundle);
+  return bundle;
+}
+
+async function addFile(file: File): Promise<void> {
+  try {
+    const data = new Uint8Array(await file.arrayBuffer());
+    const bundle = await addBundle(data);
+    shown.added.add(bundle.id);
+    listModels();
+    await keepBundle(bundle.id, data).catch(complain);
+    await selectModel(bundle.id);
+  } catch (error) {
+    complain(error);
+    problems.append(h("p", { class: "soft" }, strings.remedyRefused));
+  }
+}
+
+async function removeModel(): Promise<void> {
+  const id = shown.model?.bundle.id;
+  if (!id) return;
+  await forgetBundle(id);
+  shown.models.delete(id);
+  shown.added.delete(id);
+  listModels();
+  await selectModel([...shown.models.keys()][0]);
+}
+
+function listModels(): void {
+  fillWith(chooser, ...[...shown.models].map(([id, b]) => h("option", { value: id }, b.manifest.name)));
+  chooser.hidden = shown.models.size === 0;
+}
+
+async function selectModel(id: string | undefined): Promise<void> {
+  shown.model?.close();
+  shown.model = undefined;
+  const bundle = id === undefined ? undefined : shown.models.get(id);
+  if (!bundle) {
+    fillWith(state, h("p", {}, strings.noModel));
+    return;
+  }
+  chooser.value = bundle.id;
+  fillWith(problems);
+  const model = new Model(bundle, () => { if (shown.model === model) showState(model); });
+  shown.model = model;
+  showState(model);
+  showDetails(bundle);
+  document.getElementById("remove")!.hidden = !shown.added.has(bundle.id);
+  try {
+    await model.whenReady();
+    if (shown.pixels) await answerPixels(shown.pixels, shown.name, false);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function showState(model: Model): void {
+  const { best, testing } = model;
+  const lines: Node[] = [];
+  if (!best) lines.push(h("p", {}, strings.checking));
+  else {
+    const where = accelerator(best.accelerator);
+    lines.push(h("p", { id: "runs-on", "data-accelerator": best.accelerator },
+      testing ? fill(strings.stillChecking, where, accelerator(testing)) : fill(strings.runsOn, where)));
+    lines.push(h("small", {}, fill(strings.selfTestPassed, model.bundle.reference.vectors.length)));
+    if (!testing) void keepEngine(model);
+  }
+  if (!model.bundle.signer) lines.push(h("p", { class: "note" }, strings.unsigned));
+  fillWith(state, ...lines);
+  fillWith(candidates, ...model.candidates.map((c) => h("li", { class: "soft" }, c.ms !== undefined
+    ? fill(strings.candidateMs, accelerator(c.accelerator), c.ms.toFixed(1))
+    : fill(strings.candidateFailed, accelerator(c.accelerator), c.reason ?? ""))));
+}
+
+function showDetails(bundle: Bundle): void {
+  const m = bundle.manifest;
+  const rows: [string, string][] = [
+    [strings.detailVariant, m.model.variant], [strings.detailClasses, m.task.classes.join(", ")],
+    [strings.detailInput, `${m.preprocess.width_px} × ${m.preprocess.height_px}`],
+    [strings.detailSize, `${(bundle.sizeBytes / 1e6).toFixed(1)} MB`],
+    [strings.detailFingerprint, bundle.id], [strings.detailSigner, bundle.signer ?? strings.unsigned],
+    [strings.detailMaker, `bedside ${m.bedside}`],
+  ];
+  fillWith(details, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+let kept = false;
+async function keepEngine(model: Model): Promise<void> {
+  if (kept || !("caches" in self)) return;
+  kept = true;
+  const names = { threaded: "_threaded", single: "", jspi: "_jspi" };
+  const stems = new Set(model.candidates.filter((c) => c.ms !== undefined).map((c) => names[flavourFor(c.accelerator)]));
+  const urls = [...stems].flatMap((s) => [".js", ".wasm"].map((end) => `${wasmFolder()}litert_wasm${s}_internal${end}`));
+  try {
+    await keep(urls);
+    if (await workerReady) offline.textContent = strings.offlineReady;
+  } catch {
+    kept = false;
+  }
+}
+
+// ------------------------------------------------------------------ images
+
+async function answerFile(file: File): Promise<void> {
+  try {
+    fillWith(problems);
+    await answerPixels(await decode(file), file.name, true);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function useCamera(): Promise<void> {
+  drop.hidden = true;
+  try {
+    await openCamera(camera, (pixels) => void answerPixels(pixels, strings.camera, true).catch(complain),
+      () => { drop.hidden = shown.pixels !== undefined; chooseButton.focus(); });
+  } catch (error) {
+    drop.hidden = shown.pixels !== undefined;
+    complain(error);
+  }
+}
+
+async function answerPixels(pixels: Pixels, name: string, record: boolean): Promise<void> {
+  shown.pixels = pixels;
+  shown.name = name;
+  paintPixels(picture, pixels);
+  stage.hidden = false;
+  drop.hidden = true;
+  overlay.hidden = true;
+  map.hidden = true;
+  took.textContent = "";
+  const model = shown.model;
+  if (!model) {
+    fillWith(result, h("p", {}, strings.noModel));
+    return;
+  }
+  fillWith(result, h("p", {}, strings.working));
+  let outcome: Outcome;
+  try {
+    outcome = await model.run(pixels);
+  } catch (error) {
+    fillWith(result);
+    throw error;
+  }
+  if (shown.pixels !== pixels || shown.model !== model) return;
+  showOutcome(model, outcome);
+  if (record) await past.add(await entry(model.bundle, outcome, name)).catch(complain);
+}
+
+function showOutcome(model: Model, outcome: Outcome): void {
+  shown.outcome = outcome;
+  const { bundle } = model;
+  fillWith(result, ...resultView(bundle, outcome.answer));
+  result.dataset["logits"] = JSON.stringify([...outcome.logits]);
+  took.textContent = fill(strings.took, outcome.ms.toFixed(0), accelerator(outcome.accelerator));
+  overlay.hidden = false;
+  slider.hidden = outcome.cam === undefined;
+  if (outcome.cam) {
+    paintMap(map, outcome.cam, outcome.answer.predicted);
+    map.hidden = false;
+    map.style.opacity = String(Number(slider.value) / 100);
+    overlayNote.textContent = fill(strings.overlayNote, bundle.manifest.task.classes[outcome.answer.predicted]!);
+  } else {
+    overlayNote.textContent = strings.overlayNone;
+  }
+}
+
+async function entry(bundle: Bundle, outcome: Outcome, name: string) {
+  const side = 112;
+  const small = h("canvas", { width: side, height: side });
+  const from = Math.min(picture.width, picture.height);
+  small.getContext("2d")!.drawImage(picture, (picture.width - from) / 2, (picture.height - from) / 2, from, from, 0, 0, side, side);
+  const thumbnail = await new Promise<Blob>((resolve, reject) =>
+    small.toBlob((b) => (b ? resolve(b) : reject(new Fault("storage", "thumbnail"))), "image/jpeg", 0.8));
+  const { classes, positive } = bundle.manifest.task;
+  const { predicted, probabilities, threshold } = outcome.answer;
+  return {
+    when: Date.now(), name, model: bundle.manifest.name, predicted: classes[predicted]!,
+    positive: positive ?? "", probability: probabilities[predicted]!, threshold, thumbnail,
+  };
+}
+
+// ------------------------------------------------------------------ start
+
+let workerReady: Promise<boolean> = Promise.resolve(false);
+
+async function start(): Promise<void> {
+  layout();
+  fillWith(state, h("p", {}, strings.loading));
+  void past.show().catch(() => {});
+  workerReady = installWorker().catch(() => false);
+  try {
+    const config = JSON.parse(new TextDecoder().decode(await fetchFile("app.json"))) as Config;
+    shown.trust = config.trust;
+    for (const url of config.bundles) {
+      await addBundle(await fetchFile(url)).catch(complain);
+    }
+    for (const data of await keptBundles().catch(() => [])) {
+      const bundle = await addBundle(data).catch(complain);
+      if (bundle) shown.added.add(bundle.id);
+    }
+  } catch (error) {
+    complain(error);
+  }
+  listModels();
+  await selectModel([...shown.models.keys()][0]);
+}
+
+void start();

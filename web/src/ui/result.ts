@@ -1,0 +1,45 @@
+/** The answer in plain words. */
+import type { Answer } from "../bundle/answer";
+import type { Bundle } from "../bundle/bundle";
+import { fill, strings } from "../strings";
+import { h, percent } from "./dom";
+
+const QUALITY: Record<string, string> = {
+  brightness: strings.qualityBrightness, contrast: strings.qualityContrast,
+  saturated: strings.qualitySaturated, black: strings.qualityBlack, sharpness: strings.qualitySharpness,
+};
+
+export function resultView(bundle: Bundle, answer: Answer): Node[] {
+  const { classes, positive } = bundle.manifest.task;
+  const predicted = classes[answer.predicted]!;
+  const shown: Node[] = [];
+  if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
+  for (const name of answer.quality) {
+    shown.push(h("p", { class: "note" }, fill(strings.quality, QUALITY[name] ?? name)));
+  }
+  const binary = positive !== null && answer.threshold !== null;
+  const tone = binary ? (answer.predicted === 1 ? "alert" : "calm") : "";
+  const why = binary
+    ? fill(answer.predicted === 1 ? strings.above : strings.below, percent(answer.threshold!), predicted)
+    : strings.highest;
+  shown.push(h("div", { class: `verdict ${tone}`, id: "verdict" },
+    h("strong", {}, fill(binary ? strings.resultLikely : strings.resultMulti, predicted)),
+    h("p", {}, why)));
+  if (binary) shown.push(gauge(positive, answer.probabilities[1]!, answer.threshold!));
+  shown.push(h("dl", { class: "classes" }, ...classes.flatMap((name, i) => [
+    h("dt", {}, fill(strings.probabilityOf, name)), h("dd", {}, percent(answer.probabilities[i]!)),
+  ])));
+  if (!bundle.manifest.operating_point.locked) shown.push(h("small", {}, strings.uncalibrated));
+  return shown;
+}
+
+function gauge(positive: string, probability: number, threshold: number): Node {
+  const bar = h("i");
+  const mark = h("b");
+  const label = h("span", {}, fill(strings.thresholdLine, percent(threshold)));
+  bar.style.width = `${probability * 100}%`;
+  mark.style.left = `calc(${threshold * 100}% - 1px)`;
+  label.style.left = `${Math.min(85, Math.max(15, threshold * 100))}%`;
+  const text = `${fill(strings.probabilityOf, positive)}: ${percent(probability)}. ${fill(strings.thresholdLine, percent(threshold))}`;
+  return h("div", { class: "gauge", role: "img", "aria-label": text }, bar, mark, label);
+}
