@@ -1,0 +1,1 @@
+"""What leaves the workbench: the web app, the device lab, the bundle, the server."""

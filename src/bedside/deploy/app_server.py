@@ -1,0 +1,63 @@
+"""The app over HTTP: routes that ``bedside serve`` and ``bedside lab`` add to their servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from bedside.deploy import app_files
+from bedside.runtime.bundle.reader import Bundle
+
+
+def file_response(name: str, request: Request) -> Response:
+    """One file of the app; the engine goes out as it is stored, compressed."""
+    found = app_files.read(name)
+    if found is None:
+        return Response("not found", 404, {"X-Content-Type-Options": "nosniff"},
+                        media_type="text/plain")
+    headers = dict(app_files.HEADERS)
+    # Names of assets carry their hash; everything else is asked for anew.
+    headers["Cache-Control"] = ("public, max-age=31536000, immutable"
+                                if name.startswith("assets/") else "no-cache")
+    data, gzipped = found.data, found.gzipped
+    if gzipped and "gzip" not in request.headers.get("accept-encoding", ""):
+        data, gzipped = found.plain(), False
+    if gzipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(data, headers=headers, media_type=found.media_type)
+
+
+def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]) -> APIRouter:
+    """Routes of the app: its files, ``app.json`` and the bundles (verified bytes, from memory)."""
+    app_files.app_dir()
+    router = APIRouter(include_in_schema=False)
+    config = app_files.app_json([b for b, _ in bundles], trusted)
+    held = {app_files.bundle_path(b): data for b, data in bundles}
+
+    @router.get("/")
+    def index(request: Request) -> Response:
+        return file_response("index.html", request)
+
+    @router.get("/app.json")
+    def app_json() -> Response:
+        return Response(config, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
+                        media_type="application/json")
+
+    @router.get("/bundles/{name}")
+    def bundle(name: str) -> Response:
+        data = held.get(f"bundles/{name}")
+        if data is None:
+            return Response("not found", 404, media_type="text/plain")
+        return Response(data, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
+                        media_type="application/zip")
+
+    def add(name: str) -> None:
+        def answer(request: Request) -> Response:
+            return file_response(name, request)
+        router.add_api_route(f"/{name}", answer, methods=["GET"], response_model=None)
+
+    for name in app_files.names():
+        if name not in ("index.html", "lab.html"):
+            add(name)
+    return router
