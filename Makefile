@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+APP := src/bedside/deploy/app/index.html
+APP_SOURCES := $(shell find web -type f -not -path '*/node_modules/*')
 
-.PHONY: help demo test lint prove clean wheel
+.PHONY: help demo test lint prove clean wheel app test-app
 
 help:
 	@echo "make demo   set up and take synthetic ultrasound the whole way to a report"
 	@echo "make test   set up, lint and run every test"
+	@echo "make app    build the web app (needs Node.js 20 and npm)"
 	@echo "make prove  the full figures of the requirements, saved under docs/proof/ (hours)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -24,14 +27,27 @@ lint: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
-test: lint
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "The web app needs Node.js 20 or newer and npm."; exit 3; }
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(APP): web/node_modules/.installed $(APP_SOURCES)
+	cd web && npm run --silent build
+
+app: $(APP)
+
+test-app: web/node_modules/.installed
+	cd web && npm test --silent
+
+test: lint app test-app
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-wheel: $(STAMP)
+wheel: $(STAMP) app
 	$(BIN)/python -m build --wheel --outdir dist
 
 prove: $(STAMP)
 	$(MAKE) -C docs/proof BIN=$(abspath $(BIN))
 
 clean:
-	rm -rf $(VENV) dist build runs
+	rm -rf $(VENV) dist build runs web/node_modules src/bedside/deploy/app

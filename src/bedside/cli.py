@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bedside import __version__, cli_import, cli_targets, commands, console
+from bedside import __version__, cli_app, cli_import, cli_targets, commands, console
 from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
@@ -245,6 +245,9 @@ def predict(
 ) -> None:
     """Answer images with one variant."""
     commands.predict(variant_dir, images, threads, json)
+
+
+cli_app.register(app)
 
 
 @app.command("list")

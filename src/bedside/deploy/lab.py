@@ -1,0 +1,91 @@
+"""``bedside lab``: serve the lab in the local network until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bedside.deploy.lab_ca import Certificates, certificates, default_folder
+from bedside.deploy.lab_plan import Plan
+from bedside.deploy.lab_server import Place, join_url, lab_app, new_code
+from bedside.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Served:
+    """A lab that is ready to run."""
+
+    url: str
+    workbench: str
+    place: Place
+    app: Any
+    ports: tuple[int, int | None]
+    certificates: Certificates | None
+
+
+def own_address() -> str:
+    """This machine's address in the local network; loopback where there is none.
+
+    Nothing is sent: connecting a datagram socket only asks the system for a route.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool = False,
+            folder: Path | None = None) -> Served:
+    """Addresses, certificates and the app of a lab.
+
+    Raises:
+        BadInput: a port that is taken, or an address no certificate may name.
+    """
+    host = address or own_address()
+    ports = (port, None if http_only else port + 1)
+    for one in ports:
+        if one is not None:
+            _free(one)
+    made = None if http_only else certificates(
+        sorted({host, "127.0.0.1", "localhost"}), folder or default_folder())
+    hosts = frozenset(f"{h}:{p}" for h in (host, "127.0.0.1", "localhost")
+                      for p in ports if p is not None)
+    place = Place(f"http://{host}:{port}", f"https://{host}:{port + 1}" if made else None,
+                  made.authority if made else None, made.fingerprint if made else None, hosts)
+    code = new_code()
+    return Served(join_url(place, code), f"http://127.0.0.1:{port}/workbench", place,
+                  lab_app(plan, place, code), ports, made)
+
+
+def _free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            raise BadInput(f"port {port} cannot be used ({error.strerror})", where="--port",
+                           remedy="Choose another --port.") from None
+
+
+def serve(served: Served) -> None:
+    """Run the servers until Ctrl-C."""
+    import uvicorn
+
+    common: dict[str, Any] = {"host": "0.0.0.0", "log_level": "warning", "access_log": False,
+                              "server_header": False, "limit_concurrency": 200,
+                              "timeout_keep_alive": 20}
+    servers = [uvicorn.Server(uvicorn.Config(served.app, port=served.ports[0], **common))]
+    if served.certificates is not None and served.ports[1] is not None:
+        servers.append(uvicorn.Server(uvicorn.Config(
+            served.app, port=served.ports[1], ssl_certfile=str(served.certificates.certificate),
+            ssl_keyfile=str(served.certificates.key), **common)))
+
+    async def both() -> None:
+        await asyncio.gather(*(s.serve() for s in servers))
+
+    asyncio.run(both())
