@@ -13,17 +13,11 @@ BASE = ("errors", "types", "registry", "codec")
 STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate", "analysis",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
-<<<<<<< HEAD
             "report.figures", "estimators", "choices")
 ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine")
 FRONT = ("console", "commands", "data_commands", "import_commands", "cli_import",
          "target_commands", "cli_targets",
-         "quant_commands", "cli_quant", "cli", "__main__")
-=======
-           "report.figures")
-ORCHESTRATORS = ("study", "search", "config", "plan", "examine")
-FRONT = ("console", "commands", "data_commands", "app_commands", "cli_app", "cli", "__main__")
->>>>>>> b5128d8 (Measure a study's variants on phones: the device lab)
+         "quant_commands", "cli_quant", "app_commands", "cli_app", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",

@@ -1,0 +1,320 @@
+"""The web app in real headless Chromium: first and second visit, answers, refusals, access."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from app_fixture import ARGS, CHROMIUM, GPU_ARGS, make_bundle, serving
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from report_fixture import PAYLOADS
+
+from bedside import quantize, rundir
+from bedside.deploy import app_files, web
+from bedside.runtime.bundle import signing
+from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.preprocess import to_tensor
+from bedside.types import Preprocess
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+VARIANT = "resnet34-float32"
+# What LiteRT.js itself writes to the console.
+ENGINE_WORDS = ("INFO:", "WARNING: [npu_registry", "No available adapters", "WebGPU device",
+                "XNNPACK", "No GPU adapter")
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.fixture(scope="module")
+def play():
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(play):
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    chromium = play.chromium.launch(executable_path=CHROMIUM,
+                                    args=[*ARGS, "--disable-gpu", *camera])
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def made(tiny_run, tmp_path_factory):
+    """A signed bundle, its public key and the exported app."""
+    assert app_files.app_dir()
+    folder = tmp_path_factory.mktemp("app")
+    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    private, public, _ = signing.keygen(folder / "keys")
+    bundle = folder / "model.zip"
+    bundle.write_bytes(make_bundle(tiny_run, VARIANT, private))
+    web.export([bundle], folder / "site", [public])
+    return folder
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """A plain host of static files, without the headers that threads need."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def site(made):
+    """The exported app behind a plain static server; stopping it is being offline."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=made / "site"))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", server
+    server.shutdown()
+    server.server_close()
+
+
+def _watched(context):
+    page = context.new_page()
+    said, asked = [], []
+    page.on("console", lambda m: said.append(m.text))
+    page.on("pageerror", lambda e: said.append(f"error {e}"))
+    page.on("dialog", lambda d: (said.append(f"dialog {d.message}"), d.dismiss()))
+    page.on("request", lambda r: asked.append(r.url))
+    return page, said, asked
+
+
+def _strange(said):
+    return [s for s in said if not any(w in s for w in ENGINE_WORDS)]
+
+
+def _ready(page):
+    page.wait_for_selector("#runs-on", timeout=60_000)
+    _until(page, "!document.querySelector('#runs-on').textContent.includes('Testing')")
+
+
+def _until(page, expression, seconds=60):
+    """Wait for a condition; Playwright's own waiting evaluates text, which the policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"still not: {expression}"
+        page.wait_for_timeout(50)
+
+
+def _answer(page, path):
+    page.evaluate("delete document.querySelector('#result').dataset.logits")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#result[data-logits] #verdict", timeout=20_000)
+    return json.loads(page.get_attribute("#result", "data-logits"))
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Pictures of the kinds a user may have: 8 and 16 bits, colour, palette, alpha, odd sizes."""
+    folder, rng = tmp_path_factory.mktemp("scans"), np.random.default_rng(3)
+    grey = rng.integers(10, 250, (61, 83), dtype=np.uint8)
+    colour = rng.integers(0, 255, (40, 37, 3), dtype=np.uint8)
+    pictures = {
+        "grey": Image.fromarray(grey), "small": Image.fromarray(grey[:20, :25]),
+        "deep": Image.fromarray(rng.integers(900, 40_000, (50, 44)).astype(np.uint16)),
+        "colour": Image.fromarray(colour), "palette": Image.fromarray(colour).quantize(20),
+        "alpha": Image.fromarray(np.dstack([colour, colour[..., :1]])),
+        "two": Image.fromarray(grey).convert("1"),
+    }
+    for name, image in pictures.items():
+        image.save(folder / f"{name}.png")
+    return sorted(folder.glob("*.png"))
+
+
+def test_first_visit_answers_as_python_and_the_second_works_offline(
+        browser, site, scans, tiny_run):
+    url, server = site
+    context = browser.new_context()
+    page, said, asked = _watched(context)
+    page.goto(url)
+    _ready(page)
+    model = LiteRTModel(rundir.variant_dir(tiny_run, VARIANT) / "model.tflite")
+    expected = [model.run(to_tensor(p, Preprocess(32, 32)))[LOGITS][0] for p in scans]
+    for path, logits in zip(scans, expected, strict=True):
+        np.testing.assert_allclose(_answer(page, path), logits, atol=1e-4)
+    assert page.evaluate("crossOriginIsolated"), "the service worker gives threads"
+    _until(page, "document.querySelector('#offline').textContent.includes('offline')")
+    server.shutdown()
+    server.server_close()
+    context.set_offline(True)
+    again, words, _ = _watched(context)
+    again.goto(url)
+    _ready(again)
+    np.testing.assert_allclose(_answer(again, scans[0]), expected[0], atol=1e-4)
+    # The history came along.
+    assert again.locator(".history li").count() == len(scans) + 1
+    again.click("#forget")
+    _until(again, "document.querySelectorAll('.history img').length === 0")
+    assert _strange(said) == []
+    assert [w for w in _strange(words) if "ERR_INTERNET" not in w and "ERR_FAILED" not in w] == []
+    assert {u for u in asked if not u.startswith((url, "blob:" + url, "data:"))} == set()
+    context.close()
+
+
+def test_a_picture_from_the_camera(browser, site):
+    context = browser.new_context()
+    page, said, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    page.click("#camera")
+    _until(page, "document.querySelector('video')?.videoWidth > 0")
+    page.click("#take")
+    page.wait_for_selector("#verdict", timeout=20_000)
+    assert page.locator("video").count() == 0
+    assert _strange(said) == []
+    context.close()
+
+
+@pytest.mark.parametrize("where", ["body", "seal", "name", "end"])
+def test_one_flipped_bit_is_refused(browser, site, made, tmp_path, where):
+    data = bytearray((made / "model.zip").read_bytes())
+    at = {"body": len(data) // 2, "seal": data.index(b"manifest.sig") + 50,
+          "name": data.index(b"model-card.md"), "end": len(data) - 5}[where]
+    data[at] ^= 4
+    (tmp_path / "changed.zip").write_bytes(data)
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(site[0])
+    page.wait_for_selector("#state p")
+    _ready(page)
+    before = page.locator("#model option").count()
+    page.set_input_files("#bundle-file", tmp_path / "changed.zip")
+    page.wait_for_selector("#problems .bad")
+    assert page.locator("#model option").count() == before
+    context.close()
+
+
+def test_an_unknown_signer_and_an_unsigned_bundle_are_refused(
+        browser, site, tiny_run, tmp_path):
+    private, _, name = signing.keygen(tmp_path / "other")
+    (tmp_path / "stranger.zip").write_bytes(make_bundle(tiny_run, VARIANT, private))
+    (tmp_path / "unsigned.zip").write_bytes(make_bundle(tiny_run, VARIANT))
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    for file, words in (("stranger", name), ("unsigned", "not signed")):
+        page.set_input_files("#bundle-file", tmp_path / f"{file}.zip")
+        page.wait_for_selector(f"#problems .bad:has-text('{words}')")
+    context.close()
+
+
+def test_a_build_that_fails_its_self_test_gives_no_answer(browser, tiny_run, tmp_path, scans):
+    data = make_bundle(tiny_run, VARIANT, tolerance=1e-12)
+    (tmp_path / "strict.zip").write_bytes(data)
+    web.export([tmp_path / "strict.zip"], tmp_path / "site")
+    from fastapi import FastAPI
+
+    from bedside.deploy.app_server import app_router
+
+    opened, trusted = web.open_for_app([tmp_path / "strict.zip"], [])
+    api = FastAPI()
+    api.include_router(app_router(opened, trusted))
+    with serving(api) as url:
+        context = browser.new_context()
+        page, _, _ = _watched(context)
+        page.goto(url)
+        page.wait_for_selector("#problems:has-text('self-test failed')", timeout=30_000)
+        page.set_input_files("#file", scans[0])
+        page.wait_for_timeout(300)
+        assert page.locator("#verdict").count() == 0
+        context.close()
+
+
+def test_webgpu_passes_the_self_test(play, site):
+    chromium = play.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *GPU_ARGS])
+    page = chromium.new_page()
+    page.goto(site[0])
+    page.wait_for_selector("#candidates li:has-text('WebGPU')", timeout=90_000,
+                           state="attached")
+    text = page.eval_on_selector("#candidates", "e => e.textContent")
+    assert "WebGPU): " in text and text.count("self-test passed") == 2, text
+    chromium.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_access_and_fit(browser, site, scans, scheme, width):
+    # The policy forbids foreign scripts, axe's too; it is lifted for axe alone.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True,
+                                  viewport={"width": width, "height": 844})
+    page, _, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    _answer(page, scans[0])
+    page.click("details summary")
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    bad = [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]
+           if v["impact"] in ("serious", "critical")]
+    assert bad == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    context.close()
+
+
+def test_the_keyboard_alone_is_enough(browser, site):
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    reached = set()
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+    assert {"choose", "camera", "model", "add", "theme", "forget", "keep"} <= reached
+    context.close()
+
+
+def test_forty_hostile_names_do_not_fire(browser, tiny_run, tmp_path, scans):
+    """As class names, model names and file names, four to a bundle."""
+    payloads = [p for p in PAYLOADS if "\x00" not in p]
+    assert len(PAYLOADS) == 40
+    for i in range(0, len(payloads), 4):
+        four = [f"{p} {n}" for n, p in enumerate(payloads[i:i + 4])]
+        four += ["x"] * (4 - len(four))
+        (tmp_path / f"{i}.zip").write_bytes(
+            make_bundle(tiny_run, VARIANT, classes=four[:2], name=four[2]))
+    bundles = sorted(tmp_path.glob("*.zip"))
+    web.export(bundles, tmp_path / "site")
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "site"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    context = browser.new_context()
+    page, said, asked = _watched(context)
+    page.goto(url)
+    _ready(page)
+    ids = page.eval_on_selector_all("#model option", "all => all.map(o => o.value)")
+    assert len(ids) == len(bundles)
+    for n, bundle in enumerate(ids):
+        page.select_option("#model", bundle)
+        _ready(page)
+        name = payloads[n].replace("/", "_")[:80] + ".png"
+        page.set_input_files("#file", {"name": name, "mimeType": "image/png",
+                                       "buffer": scans[0].read_bytes()})
+        _until(page, f"document.querySelectorAll('.history img').length === {n + 1}")
+    assert _strange(said) == []
+    assert [u for u in asked if not u.startswith((url, "blob:" + url, "data:"))] == []
+    context.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_our_own_script_and_style_stay_small():
+    import gzip
+
+    folder = app_files.app_dir()
+    own = [*folder.glob("assets/*"), folder / "sw.js", folder / "index.html", folder / "lab.html"]
+    size = sum(len(gzip.compress(p.read_bytes())) for p in own)
+    assert size <= 250_000
