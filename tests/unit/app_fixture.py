@@ -24,8 +24,11 @@ GPU_ARGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
 
 
 def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
-                name: str | None = None, tolerance: float = 0.02, threshold: float = 0.5) -> bytes:
-    """A bundle of a variant of ``run``, with two reference vectors through this machine's CPU."""
+                name: str | None = None, shift: float = 0.0, threshold: float = 0.5) -> bytes:
+    """A bundle of a variant of ``run``, with two reference vectors through this machine's CPU.
+
+    ``shift`` falsifies their logits.
+    """
     from bedside import codec, rundir
     from bedside.runtime.bundle import manifest as m
     from bedside.runtime.bundle import writer
@@ -44,7 +47,7 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
         pixels = resize(decode(buffer.getvalue(), found.preprocess.channels), found.preprocess)
         logits = model.run(normalise(pixels, found.preprocess)[None])[LOGITS][0]
         vectors.append(m.ReferenceVector(f"reference/{i}.png", f"reference/{i}.bin",
-                                         tuple(float(v) for v in logits)))
+                                         tuple(float(v) + shift for v in logits)))
         files[f"reference/{i}.png"] = ("reference-image", buffer.getvalue())
         files[f"reference/{i}.bin"] = ("reference-pixels", pixels.tobytes())
     task = found.task
@@ -53,7 +56,7 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
     files |= {
         "model/model.tflite": ("model", (folder / found.file).read_bytes()),
         "reference.json": ("reference", codec.to_json(
-            m.Reference(tuple(vectors), tolerance, "made up for a test")).encode()),
+            m.Reference(tuple(vectors), 0.02, "made up for a test")).encode()),
         "evidence.json": ("evidence", b"{}\n"), "model-card.md": ("model-card", b"# Card\n"),
         "licence.txt": ("licence", b"none\n"),
         "change.json": ("change", codec.to_json(m.Change(reason="first")).encode()),
