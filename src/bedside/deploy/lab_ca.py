@@ -57,7 +57,8 @@ def certificates(addresses: list[str], folder: Path) -> Certificates:
         now = datetime.datetime.now(datetime.UTC)
         leaf = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, CA_NAME)]))
+            # Not the authority's name: a certificate that names itself as issuer is self-signed.
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bedside server")]))
             .issuer_name(authority.subject).public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))

@@ -1,0 +1,226 @@
+"""The device lab's rules: keys, tokens, idempotent uploads, consent, measurements."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import ssl
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from app_fixture import serving
+from fastapi.testclient import TestClient
+
+from bedside import artefact, codec, quantize, rundir
+from bedside.deploy import lab_ca
+from bedside.deploy.lab_plan import make_plan
+from bedside.deploy.lab_server import Place, lab_app
+from bedside.deploy.lab_session import Device, Lab, Refused, target_id
+from bedside.errors import BadInput
+from bedside.types import EvaluateConfig, Study
+
+CODE = "the-code-of-this-lab"
+PHONE = Device("Pixel 8", "Chrome 156", "Android 14", True, 8, ("wasm", "webgpu"), "arm")
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """The tiny run with one variant and a short latency rule."""
+    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    copy = tmp_path / "run"
+    shutil.copytree(tiny_run, copy)
+    study = Study(evaluate=EvaluateConfig(rounds=2, warmup=1, samples=3))
+    from bedside.types import ModelConfig
+
+    study = replace(study, models=(ModelConfig("resnet34", image_px=32, width=0.125),))
+    artefact.write_text(rundir.study_file(copy), codec.to_toml(study))
+    return copy
+
+
+def _all(lab, session, images):
+    """Everything a phone uploads: one cell that works, one that does not."""
+    plan = lab.plan
+    parts = {"cell-0-wasm": {"status": "ok", "reason": None},
+             "cell-0-webgpu": {"status": "unsupported", "reason": "an operation is missing"},
+             "time-0-wasm-0": {"ms": [1.0, 2.0, 3.0]}, "time-0-wasm-1": {"ms": [4.0, 5.0, 9.0]}}
+    if images:
+        labels = [plan.variants[0].task.classes.index(c.label) for c in plan.cases]
+        parts["logits-0-wasm-0"] = {"logits": [[0.0, 1.0] if k else [1.0, 0.0] for k in labels]}
+    return parts
+
+
+def test_a_phone_becomes_measured_rows(run):
+    lab = Lab(make_plan(run, share_images=True))
+    session, token = lab.join(PHONE, True)
+    assert token not in (run / "lab" / session.id / "session.json").read_text()
+    for key, value in _all(lab, session, True).items():
+        assert lab.put(lab.by_token(token), key, value)
+        assert not lab.put(lab.by_token(token), key, value), "the same upload again changes nothing"
+    names = lab.finish(lab.by_token(token))
+    assert names == ("resnet34-float32@lab-pixel-8-chrome-156-cpu",
+                     "resnet34-float32@lab-pixel-8-chrome-156-webgpu")
+    assert lab.finish(lab.by_token(token)) == names
+    cpu, gpu = rundir.measurements(run)
+    assert cpu.evidence == {"latency": "measured", "accuracy": "measured"}
+    assert (cpu.latency_ms.median, cpu.latency_ms.n, cpu.latency_ms.threads) == (3.5, 6, 8)
+    assert cpu.metrics["test"]["accuracy"].value == 1.0
+    assert (gpu.status, gpu.reason, gpu.metrics) == ("unsupported", "an operation is missing", {})
+    assert rundir.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
+
+
+def test_a_used_token_takes_nothing_more(run):
+    lab = Lab(make_plan(run, share_images=False))
+    session, token = lab.join(PHONE, True)
+    assert not session.images, "the workbench did not consent"
+    for key, value in _all(lab, session, False).items():
+        lab.put(lab.by_token(token), key, value)
+    lab.finish(lab.by_token(token))
+    with pytest.raises(Refused, match="used up") as refused:
+        lab.put(lab.by_token(token), "time-0-wasm-0", {"ms": [1.0, 1.0, 1.0]})
+    assert refused.value.status == 410
+    cpu = rundir.measurements(run)[0]
+    assert cpu.evidence == {"latency": "measured"} and cpu.metrics == {}
+    assert cpu.machine["inputs"] == "noise of the same size"
+
+
+def test_another_workbench_process_goes_on_where_the_first_was(run):
+    lab = Lab(make_plan(run, share_images=False))
+    session, token = lab.join(PHONE, False)
+    lab.put(session, "cell-0-wasm", {"status": "ok", "reason": None})
+    again = Lab(make_plan(run, share_images=False))
+    assert set(again.by_token(token).chunks) == {"cell-0-wasm"}
+    with pytest.raises(Refused, match="uploads are missing"):
+        again.finish(again.by_token(token))
+    assert rundir.measurements(run) == ()
+
+
+def test_an_older_measurement_moves_to_the_history(run):
+    lab = Lab(make_plan(run, share_images=False))
+    for _ in range(2):
+        session, token = lab.join(PHONE, False)
+        for key, value in _all(lab, session, False).items():
+            lab.put(lab.by_token(token), key, value)
+        lab.finish(lab.by_token(token))
+    shelf = run / "measurements" / ".history"
+    assert sorted(p.name for p in shelf.iterdir()) == [
+        "resnet34-float32@lab-pixel-8-chrome-156-cpu",
+        "resnet34-float32@lab-pixel-8-chrome-156-webgpu"]
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("cell-0-webnn", {"status": "ok", "reason": None}),
+    ("cell-9-wasm", {"status": "ok", "reason": None}),
+    ("cell-0-wasm", {"status": "splendid", "reason": None}),
+    ("cell-0-wasm", {"status": "ok", "reason": None, "more": 1}),
+    ("../../etc", {"ms": [1, 1, 1]}), ("time-0-wasm-0\n", {"ms": [1, 1, 1]}),
+    ("time-0-wasm-2", {"ms": [1, 1, 1]}), ("time-0-wasm-0", {"ms": [1, 1]}),
+    ("time-0-wasm-0", {"ms": [1, -1, 1]}), ("time-0-wasm-0", {"ms": [1, True, 1]}),
+    ("time-0-wasm-0", {"ms": [1, float("inf"), 1]}), ("time-0-wasm-0", {"ms": None}),
+    ("time-0-wasm-0", None), ("logits-0-wasm-0", {"logits": [[0.0, 1.0]]}),
+    ("logits-0-wasm-7", {"logits": []})])
+def test_uploads_that_cannot_be_right_are_refused(run, key, value):
+    lab = Lab(make_plan(run, share_images=True))
+    session, _ = lab.join(PHONE, True)
+    with pytest.raises(Refused):
+        lab.put(session, key, value)
+    assert not (run / "lab" / session.id / "chunks").exists()
+
+
+def test_the_same_key_with_other_contents_is_refused(run):
+    lab = Lab(make_plan(run, share_images=False))
+    session, token = lab.join(PHONE, False)
+    lab.put(session, "time-0-wasm-0", {"ms": [1.0, 1.0, 1.0]})
+    with pytest.raises(Refused, match="other contents"):
+        lab.put(lab.by_token(token), "time-0-wasm-0", {"ms": [1.0, 1.0, 2.0]})
+
+
+def test_target_names_carry_no_strange_letters():
+    assert re.fullmatch(r"[a-z0-9-]+", target_id(
+        replace(PHONE, name="../ <b>Élan", secure=False), "wasm"))
+    assert target_id(replace(PHONE, secure=False), "wasm").endswith("-cpu-http")
+
+
+@pytest.fixture
+def client(run, monkeypatch):
+    monkeypatch.setattr("bedside.deploy.lab_server.app_files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.deploy.lab_server.app_files.names", lambda: ("assets/a.css",))
+    place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
+    return TestClient(lab_app(make_plan(run, share_images=True), place, CODE))
+
+
+def _join(client, code=CODE, images=True):
+    phone = codec.encode(replace(PHONE, secure=False))
+    return client.post("/lab/api/join", json={"code": code, "device": phone, "images": images},
+                       headers={"Origin": "http://testserver"})
+
+
+def test_over_http_images_need_both_sides_and_a_token(client):
+    assert _join(client, "wrong").status_code == 403
+    token = _join(client).json()["token"]
+    signed = {"Authorization": f"Bearer {token}"}
+    plan = client.get("/lab/api/plan", headers=signed).json()
+    assert plan["images"] == 20 and len(plan["rounds"]) == 2
+    assert "benign" not in json.dumps(plan), "no label goes out"
+    image = client.get("/lab/api/images/0/3", headers=signed)
+    assert len(image.content) == 32 * 32 and image.headers["x-dtype"] == "uint8"
+    assert client.get("/lab/api/images/0/3").status_code == 401
+    other = {"Authorization": f"Bearer {_join(client, images=False).json()['token']}"}
+    assert client.get("/lab/api/images/0/3", headers=other).status_code == 403
+    assert len(client.get("/lab/api/models/0", headers=signed).content) > 10_000
+
+
+@pytest.mark.parametrize("headers", [
+    {"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {}])
+def test_other_hosts_and_sites_change_nothing(client, run, headers):
+    sent = client.post("/lab/api/join", json={"code": CODE, "device": codec.encode(PHONE)},
+                       headers=headers)
+    assert sent.status_code == 403
+    assert not (run / "lab").exists()
+
+
+def test_bad_bodies_are_refused(client):
+    origin = {"Origin": "http://testserver"}
+    for body in (b"", b"{", b"[]", b'{"code": 3}', b"\xff"):
+        assert client.post("/lab/api/join", content=body, headers=origin).status_code in (400, 403)
+    assert client.post("/lab/api/join", content=b"x" * (2 << 20),
+                       headers=origin).status_code == 413
+
+
+def test_the_authority_is_kept_and_vouches_for_private_addresses_only(tmp_path):
+    made = lab_ca.certificates(["192.168.1.20", "127.0.0.1", "localhost"], tmp_path)
+    again = lab_ca.certificates(["192.168.1.21", "127.0.0.1"], tmp_path)
+    assert made.fingerprint == again.fingerprint
+    assert (tmp_path / "authority.key").stat().st_mode & 0o077 == 0
+    with pytest.raises(BadInput, match="private network"):
+        lab_ca.certificates(["8.8.8.8"], tmp_path)
+
+
+def test_a_client_that_trusts_the_authority_gets_through(tmp_path):
+    from fastapi import FastAPI
+
+    made = lab_ca.certificates(["127.0.0.1"], tmp_path)
+    api = FastAPI()
+    api.get("/")(lambda: "hello")
+
+    def ask(url, context):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                             urllib.request.HTTPSHandler(context=context))
+        with opener.open(url, timeout=30) as answer:
+            return json.load(answer)
+
+    with serving(api, ssl_certfile=str(made.certificate), ssl_keyfile=str(made.key)) as url:
+        assert ask(url, ssl.create_default_context(cafile=str(made.authority))) == "hello"
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(url, ssl.create_default_context())
+
+
+def test_rounds_are_interleaved_and_the_same_every_time(run):
+    plan = make_plan(run, share_images=False)
+    rounds = plan.rounds(("wasm", "webgpu"))
+    assert rounds == plan.rounds(("wasm", "webgpu")) and len(rounds) == 2
+    assert all(sorted(map(tuple, r)) == [(0, "wasm"), (0, "webgpu")] for r in rounds)
+    assert np.unique([len(r) for r in rounds]).tolist() == [2]
