@@ -19,7 +19,17 @@ import numpy.typing as npt
 from bedside import artefact, codec
 from bedside.errors import BadInput
 from bedside.runtime.pixels import PixelStore
-from bedside.types import Build, Case, Measurement, ModelSpec, Preprocess, Study, Task, Variant
+from bedside.types import (
+    Build,
+    Case,
+    Measurement,
+    ModelSpec,
+    OperatingPoints,
+    Preprocess,
+    Study,
+    Task,
+    Variant,
+)
 
 CASES = "cases.csv"
 TASK = "task.json"
@@ -37,6 +47,14 @@ BUILD = "build.json"
 MEASUREMENT = "measurement.json"
 PREDICTIONS = "predictions.npz"
 LATENCY = "latency.csv"
+OPERATING_POINT = "operating_point.json"
+COMPARISONS = "comparisons.json"
+STATISTICS = "statistics.json"
+RECOMMENDATION = "recommendation.json"
+BASELINE = "float32"
+
+# What the folder of the whole study is called beside those of single models.
+ALL_MODELS = "all"
 
 
 def study_file(run: Path) -> Path:
@@ -93,6 +111,11 @@ def analysis_dir(run: Path, figure: str, model: str) -> Path:
 def search_dir(run: Path, model: str) -> Path:
     """What ``bedside search`` found for one model."""
     return run / "search" / model
+
+
+def evidence_dir(run: Path, model: str) -> Path:
+    """Operating points, statistics and paired comparisons of one model, or of ``all``."""
+    return run / "evidence" / model
 
 
 def report_dir(run: Path) -> Path:
@@ -261,6 +284,31 @@ def measurements(run: Path) -> tuple[Measurement, ...]:
              for p in _finished_in(run / "measurements", "evaluate"))
     return tuple(m for m in found if m.variant in current
                  and m.variant_sha256 in (None, current[m.variant]))
+
+
+def usable(measurement: Measurement) -> bool:
+    """Whether a cell ran and kept its predictions."""
+    return measurement.status == "ok" and measurement.predictions is not None
+
+
+def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
+             ) -> Measurement | None:
+    """The float32 cell of one model's measurements: on ``target``, else on ``home``, else none."""
+    # An NPU that computes a float32 file in half precision is not the original.
+    candidates = [m for m in measured if m.scheme == BASELINE and m.status == "ok"
+                  and m.compute_dtype in (None, BASELINE)]
+    for place in (target, home):
+        same = [m for m in candidates if m.target == place]
+        if same:
+            # A plain float32 variant comes before one with options.
+            return min(same, key=lambda m: (len(m.variant), m.variant))
+    return None
+
+
+def operating_points(run: Path, model: str) -> OperatingPoints:
+    """Locked and re-chosen operating points of a model (stage ``evidence``)."""
+    artefact.record(evidence_dir(run, model), "evidence")
+    return codec.read_json(OperatingPoints, evidence_dir(run, model) / OPERATING_POINT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

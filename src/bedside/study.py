@@ -59,7 +59,35 @@ def check(study: Study, run: Path | None = None) -> Study:
     if (study.evaluate.images or 1) < 1 or study.evaluate.timeout_s <= 0:
         raise BadInput("images must be 1 or more and timeout_s above 0", where="evaluate",
                        remedy="Correct it.")
+    _check_evidence(study)
     return replace(study, models=models, schemes=tuple(scheme_ids))
+
+
+def _check_evidence(study: Study) -> None:
+    """Refuse margins and budgets that make no sense, before any work is done."""
+    e, b = study.evidence, study.budget
+    for name in ("sensitivity_margin", "auc_margin"):
+        value = getattr(e, name)
+        if not 0 < value < 0.5:
+            hint = (f" Margins are fractions: {value / 100:g} is {value:g} points."
+                    if 0.5 <= value <= 50 else "")
+            raise BadInput(f"a margin of {value:g}", where=f"evidence.{name}",
+                           remedy=f"Give a fraction above 0 and below 0.5, as 0.02.{hint}")
+    if not 0 < e.required_sensitivity <= 1:
+        raise BadInput(f"a required sensitivity of {e.required_sensitivity:g}",
+                       where="evidence.required_sensitivity",
+                       remedy="Give a fraction above 0, up to 1.")
+    if not 200 <= e.resamples <= 20000 or e.seed < 0:
+        raise BadInput(f"{e.resamples} resamples with seed {e.seed}", where="evidence",
+                       remedy="Give 200 to 20000 resamples and a seed of 0 or more.")
+    if min(e.robustness_images, e.fidelity_images) < 0:
+        raise BadInput("a negative number of images", where="evidence",
+                       remedy="Give 0 (leaves the figure out) or more.")
+    for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):
+        limit = getattr(b, name)
+        if limit is not None and limit <= 0:
+            raise BadInput(f"a limit of {limit:g}", where=f"budget.{name}",
+                           remedy="Give a number above 0, or leave it out.")
 
 
 def _unique(names: Sequence[str], where: str) -> None:
@@ -202,6 +230,13 @@ def evaluate(run: Path, study: Study, only: str | None = None,
     return evaluate_cells(run, cells(run, study, only), study.evaluate, progress)
 
 
+def evidence(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Test every variant against its float32 model, and recommend one a target."""
+    from bedside.evidence import evidence as test_run
+
+    test_run(run, study.evidence, progress)
+
+
 def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Compute the numbers behind every figure."""
     from bedside.analysis import analyse as analyse_run
@@ -217,7 +252,8 @@ def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
     return build_report(run, progress)
 
 
-STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "analyse", "report")
+STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "analyse",
+          "report")
 
 
 def through(run: Path, study: Study, last: str, only: str | None = None,
@@ -231,6 +267,7 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         "quantize": lambda: quantize(run, study, only, progress),
         "build": lambda: build(run, study, only, progress),
         "evaluate": lambda: evaluate(run, study, only, progress),
+        "evidence": lambda: evidence(run, study, progress),
         "analyse": lambda: analyse(run, study, progress),
         "report": lambda: report(run, study, progress),
     }

@@ -194,6 +194,36 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """What counts as proof, set before the run.
+
+    Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
+    says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
+    one with ``required_sensitivity``. ``require``: what the gate asks of a variant.
+    ``robustness_images`` and ``fidelity_images`` bound the samples of the slower figures.
+    """
+
+    sensitivity_margin: float = 0.02
+    auc_margin: float = 0.02
+    threshold: Literal["youden", "sensitivity", "largest"] = "youden"
+    required_sensitivity: float = 0.95
+    require: Literal["not worse", "shown"] = "not worse"
+    resamples: int = 2000
+    seed: int = 0
+    robustness_images: int = 40
+    fidelity_images: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What a device allows; null sets no limit. Latency is the median at batch 1."""
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FloatModelConfig:
     """A model trained elsewhere that enters after ``convert``."""
 
@@ -215,6 +245,8 @@ class Study:
     schemes: tuple[str, ...] = ("float32", "float16", "dynamic", "int8")
     targets: tuple[str, ...] = ("cpu",)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
 
 
 # ------------------------------------------------------------------ models, variants, builds
@@ -426,3 +458,63 @@ class Measurement:
     agreement: Agreement | None = None
     agreement_float32: Agreement | None = None
     facts: dict[str, float] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------ decisions
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """When an image is called positive, chosen on validation images.
+
+    An image is positive where its log-odds (positive logit minus the other) are at least
+    ``threshold_log_odds``. ``threshold`` is the same as a softmax probability, and
+    ``threshold_calibrated`` as a probability after dividing the logits by ``temperature``.
+    ``rule`` is how it was chosen; ``reason`` says why it is not the rule that was asked for.
+    Without a positive class the largest logit decides and the thresholds are null.
+    """
+
+    rule: str
+    n: int
+    threshold_log_odds: float | None = None
+    threshold: float | None = None
+    temperature: float | None = None
+    threshold_calibrated: float | None = None
+    reason: str | None = None
+    temperature_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """``operating_point.json`` of a model.
+
+    ``locked`` is the reference's (float32), which every variant is tested with; ``cells`` are
+    each cell's own, chosen again.
+    """
+
+    schema: int
+    model: str
+    positive: str | None
+    reference: str | None = None
+    locked: OperatingPoint | None = None
+    cells: dict[str, OperatingPoint] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The variant for a target, or none, and why every other was not chosen.
+
+    ``test`` is what the test images say of the one choice: ``confirmed``, ``vetoed``, ``too
+    small to tell`` or ``not compared``; a vetoed choice is no choice.
+    """
+
+    target: str
+    chosen: str | None
+    ranked: tuple[str, ...]
+    rejected: dict[str, str]
+    rule: str
+    test: Literal["confirmed", "vetoed", "too small to tell", "not compared"] = "not compared"
+    test_detail: str = ""
+    candidate: str | None = None
+    pareto: tuple[str, ...] = ()
+    reason: str | None = None

@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "bedside"
 
-BASE = ("errors", "types", "registry", "codec")
-STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate", "analysis",
+BASE = ("errors", "types", "evidence_types", "registry", "codec")
+STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate",
+          "evidence", "analysis",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")

@@ -11,7 +11,7 @@ import numpy as np
 from bedside import rundir
 from bedside.types import Measurement
 
-BASELINE = "float32"
+BASELINE = rundir.BASELINE
 
 Cell = tuple[str, str]
 
@@ -31,24 +31,14 @@ class Change:
     gained: int
 
 
-def usable(measurement: Measurement) -> bool:
-    """Whether a cell ran and kept its predictions."""
-    return measurement.status == "ok" and measurement.predictions is not None
+usable = rundir.usable
 
 
 def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
              home: str = "cpu") -> Measurement | None:
     """The float32 cell of the same model: on the same target, else on ``home``, else none."""
-    # An NPU that computes a float32 file in half precision is not the original.
-    candidates = [m for m in all_of_them
-                  if m.model == measurement.model and m.scheme == BASELINE and m.status == "ok"
-                  and m.compute_dtype in (None, BASELINE)]
-    for target in (measurement.target, home):
-        same = [m for m in candidates if m.target == target]
-        if same:
-            # A plain float32 variant comes before one with options.
-            return min(same, key=lambda m: (len(m.variant), m.variant))
-    return None
+    return rundir.baseline((m for m in all_of_them if m.model == measurement.model),
+                           measurement.target, home)
 
 
 def compare(old: rundir.Predictions, new: rundir.Predictions, against: str) -> Change:

@@ -1,0 +1,210 @@
+"""One model in the place of another: every paired test, and shown, not shown or worse.
+
+The answer speaks of sensitivity and AUC together (for tasks without a positive class of their
+macro means). *Shown*: a loss of the margin or more is excluded for both. *Worse*: a loss of
+one is proved and may reach the margin. *Not shown*: neither, with the number of cases that
+would decide. Several comparisons are adjusted together after Holm, at 2.5% one-sided.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.evidence_types import Comparison, Flips, Needed, PairedTest
+from bedside.metrics import paired, paired_macro
+from bedside.metrics.bootstrap import Resampled, clustered, clusters_of, resample
+from bedside.metrics.inputs import Floats, Labels, log_odds
+from bedside.metrics.probability import decide
+from bedside.metrics.stats import Z, proportion
+from bedside.types import EvidenceConfig, OperatingPoint
+
+ALPHA = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One model's logits (n, K) of some images and the point at which it decides."""
+
+    ids: npt.NDArray[np.str_]
+    labels: Labels
+    logits: Floats
+    point: OperatingPoint
+
+
+def scores_of(logits: Floats, positive: int | None) -> Floats | None:
+    """Log-odds of the positive class (n,), or None without one."""
+    return None if positive is None else log_odds(logits, positive)
+
+
+def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
+            config: EvidenceConfig, drawn: Resampled | None = None,
+            places: tuple[int, int] = (0, 1)) -> Comparison:
+    """Every test of ``new`` against ``old`` on the same images in the same order.
+
+    Args:
+        old: the reference.
+        new: what takes its place.
+        positive: index of the positive class of two, or None.
+        groups: (n,) patient or group of each image.
+        config: margins and the bootstrap's seed.
+        drawn: bootstrap of both sides where groups repeat; made here where it is None.
+        places: rows of both sides in ``drawn``.
+
+    Returns:
+        A comparison without names, answer and adjustment (:func:`answers` gives those).
+    """
+    n, labels = len(old.labels), old.labels
+    if n == 0:
+        return Comparison("", "", "", "", 0, reason="no image in common")
+    before = decide(old.logits, scores_of(old.logits, positive), positive, old.point)
+    after = decide(new.logits, scores_of(new.logits, positive), positive, new.point)
+    right = np.stack([before == labels, after == labels])
+    classes = old.logits.shape[1]
+    clusters = clusters_of(groups)
+    notes: tuple[str, ...] = ()
+    if positive is None:
+        tests = {"accuracy": paired.paired_proportion("accuracy", right[0], right[1], None,
+                                                      "no images"),
+                 "macro_sensitivity": paired_macro.sensitivity(
+                     labels, right[0], right[1], classes, config.sensitivity_margin),
+                 "macro_auroc": paired_macro.auroc(labels, old.logits, new.logits,
+                                                   config.auc_margin)}
+        if clusters is not None:
+            notes = ("some patients have several images, which the tests of macro means treat "
+                     "as independent",)
+    else:
+        tests = _binary(old, new, positive, right, config)
+        if clusters is not None:
+            tests = _by_patient(tests, old, new, positive, right, clusters, config, drawn, places)
+    return Comparison("", "", "", "", n, tests, paired.kappa(before, after, classes),
+                      _flips(before, after, labels, positive), notes=notes)
+
+
+def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: EvidenceConfig
+            ) -> dict[str, PairedTest]:
+    truth = old.labels == positive
+    return {
+        "accuracy": paired.paired_proportion("accuracy", right[0], right[1], None, "no images"),
+        "sensitivity": paired.paired_proportion(
+            "sensitivity", right[0, truth], right[1, truth], config.sensitivity_margin,
+            "no positive images"),
+        "specificity": paired.paired_proportion(
+            "specificity", right[0, ~truth], right[1, ~truth], None, "no negative images"),
+        "auroc": paired.paired_auc("auroc", truth.astype(np.int64), log_odds(
+            old.logits, positive), log_odds(new.logits, positive), config.auc_margin)}
+
+
+def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: int,
+                right: paired.Bools, clusters: Labels, config: EvidenceConfig,
+                drawn: Resampled | None, places: tuple[int, int]) -> dict[str, PairedTest]:
+    truth = old.labels == positive
+    if drawn is None:
+        scores = np.stack([log_odds(s.logits, positive) for s in (old, new)])
+        drawn = resample(truth.astype(np.int64), scores, right, clusters, config.resamples,
+                         config.seed)
+    change = right[1].astype(np.int64) - right[0].astype(np.int64)
+    rarer = truth if truth.sum() <= (~truth).sum() else ~truth
+    counted = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth}
+    return {name: clustered(
+        test, drawn.spread(name, *places), clusters[counted.get(name, rarer)],
+        change[counted[name]] if name in counted else None) for name, test in tests.items()}
+
+
+def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None) -> Flips:
+    differs = before != after
+    changed = proportion(int(differs.sum()), len(labels), "no images")
+    lost = int((differs & (before == labels)).sum())
+    gained = int((differs & (after == labels)).sum())
+    if positive is None:
+        return Flips(changed, lost, gained)
+    truth, now = labels == positive, after == positive
+    return Flips(changed, lost, gained, missed=int((differs & truth & ~now).sum()),
+                 found=int((differs & truth & now).sum()),
+                 alarms=int((differs & ~truth & now).sum()),
+                 cleared=int((differs & ~truth & ~now).sum()))
+
+
+# ------------------------------------------------------------------ answers
+
+
+def endpoints(comparison: Comparison) -> list[PairedTest]:
+    """The tests that have a margin: sensitivity and AUC, or their macro means."""
+    return [t for t in comparison.tests.values() if t.margin is not None]
+
+
+def raw_p(comparison: Comparison) -> tuple[float, float]:
+    """One-sided p-values before Holm: of *shown*, and of *worse*.
+
+    Both endpoints must be shown, so the larger p-value counts and needs no adjustment; either
+    may be worse, so the smaller counts twice. Only an endpoint whose interval reaches the
+    margin can be worse: a certain loss inside the margin is not.
+    """
+    tests = endpoints(comparison)
+    shown = max((1.0 if t.p_noninferior is None else t.p_noninferior for t in tests), default=1.0)
+    worse = [t.p_worse for t in tests if t.p_worse is not None and t.margin is not None
+             and t.difference.low is not None and t.difference.low <= -t.margin]
+    return shown, min(1.0, 2 * min(worse, default=1.0))
+
+
+def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Adjust comparisons of one study together (Holm) and give each its answer.
+
+    A comparison that names another in ``same_as`` has that one's predictions: it takes the
+    same answer and does not count again.
+    """
+    counted = [c for c in comparisons if c.same_as is None and endpoints(c)
+               and any(t.p_noninferior is not None for t in endpoints(c))]
+    raw = [raw_p(c) for c in counted]
+    shown, worse = paired.holm([p for p, _ in raw]), paired.holm([p for _, p in raw])
+    found = {(c.variant, c.target): (s, w) for c, s, w in zip(counted, shown, worse, strict=True)}
+    by_cell = {f"{c.variant}@{c.target}": (c.variant, c.target) for c in comparisons}
+    done = []
+    for c in comparisons:
+        key = by_cell[c.same_as] if c.same_as is not None else (c.variant, c.target)
+        done.append(_answer(c, found.get(key), len(counted)))
+    return tuple(done)
+
+
+def _answer(c: Comparison, adjusted: tuple[float, float] | None, family: int) -> Comparison:
+    if adjusted is None:
+        why = c.reason or "; ".join(dict.fromkeys(
+            t.reason for t in endpoints(c) if t.reason)) or "nothing to test"
+        return replace(c, answer=None, reason=why, family=family)
+    shown, worse = adjusted
+    untested = [t for t in endpoints(c) if t.p_noninferior is None]
+    reason = "; ".join(f"{t.metric}: {t.reason}" for t in untested) or None
+    c = replace(c, p_shown=shown, p_worse=worse, family=family, reason=reason)
+    if shown <= ALPHA:
+        return replace(c, answer="shown")
+    if worse <= ALPHA:
+        return replace(c, answer="worse")
+    return replace(c, answer="not shown", needed=needed(c, family))
+
+
+def needed(c: Comparison, family: int) -> tuple[Needed, ...]:
+    """For every endpoint not shown yet, the cases with which a harmless variant would be."""
+    found = []
+    alpha = ALPHA / max(family, 1)
+    for t in endpoints(c):
+        if t.p_noninferior is None or t.margin is None or t.p_noninferior <= alpha:
+            continue
+        d, cases = t.difference, t.cases or c.n
+        if t.gained is not None and t.lost is not None and t.clusters is None:
+            share = (t.gained + t.lost) / cases
+        elif t.p_value is not None and d.low is not None and d.high is not None:
+            share = min(1.0, cases * ((d.high - d.low) / (2 * Z)) ** 2)
+        else:
+            share = 0.0
+        want = max(paired.cases_to_show(share, t.margin, alpha), cases + 1)
+        kind = {"sensitivity": "positive images", "macro_sensitivity": "images",
+                "macro_auroc": "images of the rarest class"}.get(
+                    t.metric, "images of the rarer class")
+        if t.clusters is not None:
+            kind = kind.replace("images", "patients")
+        found.append(Needed(t.metric, kind, want, math.ceil(want * c.n / cases)))
+    return tuple(found)
