@@ -50,7 +50,6 @@ LATENCY = "latency.csv"
 OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
-RECOMMENDATION = "recommendation.json"
 BASELINE = "float32"
 
 # What the folder of the whole study is called beside those of single models.

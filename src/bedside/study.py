@@ -64,8 +64,8 @@ def check(study: Study, run: Path | None = None) -> Study:
 
 
 def _check_evidence(study: Study) -> None:
-    """Refuse margins and budgets that make no sense, before any work is done."""
-    e, b = study.evidence, study.budget
+    """Refuse margins that make no sense, before any work is done."""
+    e = study.evidence
     for name in ("sensitivity_margin", "auc_margin"):
         value = getattr(e, name)
         if not 0 < value < 0.5:
@@ -80,14 +80,6 @@ def _check_evidence(study: Study) -> None:
     if not 200 <= e.resamples <= 20000 or e.seed < 0:
         raise BadInput(f"{e.resamples} resamples with seed {e.seed}", where="evidence",
                        remedy="Give 200 to 20000 resamples and a seed of 0 or more.")
-    if min(e.robustness_images, e.fidelity_images) < 0:
-        raise BadInput("a negative number of images", where="evidence",
-                       remedy="Give 0 (leaves the figure out) or more.")
-    for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):
-        limit = getattr(b, name)
-        if limit is not None and limit <= 0:
-            raise BadInput(f"a limit of {limit:g}", where=f"budget.{name}",
-                           remedy="Give a number above 0, or leave it out.")
 
 
 def _unique(names: Sequence[str], where: str) -> None:
@@ -231,7 +223,7 @@ def evaluate(run: Path, study: Study, only: str | None = None,
 
 
 def evidence(run: Path, study: Study, progress: Progress | None = None) -> None:
-    """Test every variant against its float32 model, and recommend one a target."""
+    """Test every variant against its float32 model on the same images."""
     from bedside.evidence import evidence as test_run
 
     test_run(run, study.evidence, progress)

@@ -199,28 +199,16 @@ class EvidenceConfig:
 
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
-    one with ``required_sensitivity``. ``require``: what the gate asks of a variant.
-    ``robustness_images`` and ``fidelity_images`` bound the samples of the slower figures.
+    one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
+    patients.
     """
 
     sensitivity_margin: float = 0.02
     auc_margin: float = 0.02
     threshold: Literal["youden", "sensitivity", "largest"] = "youden"
     required_sensitivity: float = 0.95
-    require: Literal["not worse", "shown"] = "not worse"
     resamples: int = 2000
     seed: int = 0
-    robustness_images: int = 40
-    fidelity_images: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetConfig:
-    """What a device allows; null sets no limit. Latency is the median at batch 1."""
-
-    latency_ms: float | None = None
-    size_bytes: int | None = None
-    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +234,6 @@ class Study:
     targets: tuple[str, ...] = ("cpu",)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
-    budget: BudgetConfig = field(default_factory=BudgetConfig)
 
 
 # ------------------------------------------------------------------ models, variants, builds
@@ -498,23 +485,3 @@ class OperatingPoints:
     reference: str | None = None
     locked: OperatingPoint | None = None
     cells: dict[str, OperatingPoint] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """The variant for a target, or none, and why every other was not chosen.
-
-    ``test`` is what the test images say of the one choice: ``confirmed``, ``vetoed``, ``too
-    small to tell`` or ``not compared``; a vetoed choice is no choice.
-    """
-
-    target: str
-    chosen: str | None
-    ranked: tuple[str, ...]
-    rejected: dict[str, str]
-    rule: str
-    test: Literal["confirmed", "vetoed", "too small to tell", "not compared"] = "not compared"
-    test_detail: str = ""
-    candidate: str | None = None
-    pareto: tuple[str, ...] = ()
-    reason: str | None = None
