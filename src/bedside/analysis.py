@@ -74,7 +74,11 @@ def _inputs(run: Path, model: str) -> dict[str, Any]:
         if mine(m.model):
             folder = rundir.measurement_dir(run, m.variant, m.target)
             cells[folder.name] = _hashes(folder, "evaluate") | _hashes(folder, "predict")
+    searched = {s.id: _hashes(rundir.search_dir(run, s.id), "search")
+                | _hashes(run / "calibration" / s.id / "study", "calibration study")
+                for s in rundir.model_specs(run) if mine(s.id)}
     return {"data": _hashes(rundir.data_dir(run), "data"), "trained": trained,
+            "searched": searched,
             "variants": variants, "measurements": cells}
 
 

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from bedside import __version__, cli_app, cli_import, cli_targets, commands, console
+from bedside import (
+    __version__,
+    cli_app,
+    cli_import,
+    cli_quant,
+    cli_targets,
+    commands,
+    console,
+)
 from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
@@ -270,6 +278,7 @@ def show(
 
 cli_targets.add(app)
 cli_import.register(app)
+cli_quant.add(app)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -31,6 +31,25 @@ def make(run: Path, model: str, scheme_id: str, config: CalibrationConfig,
     _, scheme, options = schemes.load(scheme_id)
     if not scheme.needs_calibration:
         return stage.quantize(run, model, scheme_id, None, None)
+    source, folder, ranges = prepared(run, model, scheme_id, config, progress)
+    if "biascorrected" in options:
+        chosen = calibration_of(scheme_id, config)
+        ids = calibrate.choose(run, source, chosen, progress)
+        child = "+".join([model, scheme.name, *options])
+        recipe = stage.recipe(run, model, scheme_id,
+                              rundir.model_dir(run, source) / rundir.FLOAT_MODEL)
+        source = improve.correct_biases(run, source, child, recipe, ranges, ids, progress)
+    return stage.quantize(run, model, scheme_id, folder, ranges, source)
+
+
+def prepared(run: Path, model: str, scheme_id: str, config: CalibrationConfig,
+             progress: Progress | None = None
+             ) -> tuple[str, Path, dict[str, tuple[float, float]]]:
+    """The float model a scheme starts from, its calibration folder and its ranges.
+
+    As :func:`make`, up to what depends on the recipe.
+    """
+    _, _, options = schemes.load(scheme_id)
     chosen = calibration_of(scheme_id, config)
     calibrate.check(chosen)
     source = model
@@ -38,14 +57,7 @@ def make(run: Path, model: str, scheme_id: str, config: CalibrationConfig,
         ids = calibrate.choose(run, model, chosen, progress)
         source = improve.equalize(run, model, ids, progress)
     folder = calibrate.calibrate(run, source, chosen, progress)
-    ranges = calibrate.read_ranges(folder)
-    if "biascorrected" in options:
-        ids = calibrate.choose(run, source, chosen, progress)
-        child = "+".join([model, scheme.name, *options])
-        recipe = stage.recipe(run, model, scheme_id,
-                              rundir.model_dir(run, source) / rundir.FLOAT_MODEL)
-        source = improve.correct_biases(run, source, child, recipe, ranges, ids, progress)
-    return stage.quantize(run, model, scheme_id, folder, ranges, source)
+    return source, folder, calibrate.read_ranges(folder)
 
 
 def calibration_of(scheme_id: str, config: CalibrationConfig) -> CalibrationConfig:

@@ -18,6 +18,7 @@ from bedside import artefact, calibrate, codec, quantize, rundir
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
+from bedside.search import calibration_study
 from bedside.types import (
     CalibrationConfig,
     Case,
@@ -180,6 +181,8 @@ def make_run(base: Path) -> Path:
     for name in ("tiny", "foreign"):
         publish_variants(run, name)
         publish_measurements(run, name)
+    calibration_study.study(run, "tiny", calibration_study.Plan(
+        ("minmax",), ("random",), (2, 4), seeds=1))
     return run
 
 

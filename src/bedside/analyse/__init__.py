@@ -18,6 +18,9 @@ ANALYSES: dict[str, str] = {
     "weights": "bedside.analyse.weights:compute",
     "point_clouds": "bedside.analyse.point_clouds:compute",
     "cam": "bedside.analyse.cam:compute",
+    "clipping": "bedside.analyse.clipping:compute",
+    "sensitivity": "bedside.analyse.sensitivity:compute",
+    "calibration_study": "bedside.analyse.calibration_study:compute",
     "latency": "bedside.analyse.latency:compute",
     "sizes": "bedside.analyse.sizes:compute",
 }

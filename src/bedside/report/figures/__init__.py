@@ -17,6 +17,9 @@ FIGURES: dict[str, str] = {
     "weights": "bedside.report.figures.weights:draw",
     "point_clouds": "bedside.report.figures.point_clouds:draw",
     "cam": "bedside.report.figures.cam:draw",
+    "clipping": "bedside.report.figures.clipping:draw",
+    "sensitivity": "bedside.report.figures.sensitivity:draw",
+    "calibration_study": "bedside.report.figures.calibration_study:draw",
     "latency": "bedside.report.figures.latency:draw",
     "sizes": "bedside.report.figures.sizes:draw",
 }
@@ -33,6 +36,9 @@ TITLES: dict[str, str] = {
     "weights": "Weight distribution (the paper's Figure 8)",
     "point_clouds": "Point clouds of logits (the paper's Figure 9)",
     "cam": "Class activation maps",
+    "clipping": "Clipped activations, layer by layer, and the bias of the logits",
+    "sensitivity": "Sensitivity of each layer to INT8",
+    "calibration_study": "How many calibration images are enough",
     "latency": "Inference time on the CPU (the CPU part of the paper's Figure 10)",
     "sizes": "Model sizes (from the paper's Table 2)",
 }

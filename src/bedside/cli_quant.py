@@ -1,0 +1,71 @@
+"""The commands ``bedside calibrate`` and ``bedside search``. They only parse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Model = Annotated[list[str] | None, typer.Option(
+    help="A model of the run; repeat for more (default: all).")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(calibrate)
+    app.command()(search)
+
+
+def calibrate(
+    run: Run,
+    study: Annotated[bool, typer.Option(
+        "--study", help="Compare estimators, numbers and choices of images.")] = False,
+    model: Model = None,
+    estimator: Annotated[list[str] | None, typer.Option(
+        help="Study only this estimator; repeat for more.")] = None,
+    choice: Annotated[list[str] | None, typer.Option(
+        help="Study only this choice of images; repeat for more.")] = None,
+    size: Annotated[list[int] | None, typer.Option(
+        min=1, help="Study this number of images; repeat for more.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of each set.")] = 5,
+    images: Annotated[int | None, typer.Option(
+        min=2, help="At most so many validation images.")] = None,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Print a time estimate, and stop.")] = False,
+    json: Json = False,
+) -> None:
+    """Find activation ranges, or with --study how many images that takes."""
+    from bedside import quant_commands
+
+    quant_commands.calibrate(run, model, study, dry_run, json, {
+        "estimators": estimator, "choices": choice, "sizes": size, "seeds": seeds,
+        "images": images})
+
+
+def search(
+    run: Run,
+    model: Model = None,
+    scheme: Annotated[str, typer.Option(
+        help="The mixture to make, with options.")] = "mixed+searched",
+    max_auroc_loss: Annotated[float, typer.Option(
+        help="AUC that may be lost on validation.")] = 0.005,
+    max_sensitivity_loss: Annotated[float, typer.Option(
+        help="Sensitivity that may be lost on validation.")] = 0.0,
+    max_flips: Annotated[float, typer.Option(
+        help="Share of validation images whose class may change.")] = 0.01,
+    goal: Annotated[str, typer.Option(help="smallest or fastest.")] = "smallest",
+    images: Annotated[int | None, typer.Option(
+        min=2, help="At most so many validation images.")] = None,
+    evaluations: Annotated[int, typer.Option(
+        min=1, help="Evaluations after the sensitivity of each layer.")] = 40,
+    json: Json = False,
+) -> None:
+    """Find which layers must stay out of INT8 for an accuracy budget to hold."""
+    from bedside import quant_commands
+
+    quant_commands.search(run, model, scheme, json, {
+        "auroc_loss": max_auroc_loss, "sensitivity_loss": max_sensitivity_loss,
+        "flips": max_flips, "goal": goal, "images": images, "evaluations": evaluations})

@@ -1,0 +1,100 @@
+"""``bedside calibrate`` and ``bedside search``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bedside import codec, console, schemes, study
+from bedside.console import Reporter
+from bedside.errors import BadInput
+from bedside.registry import did_you_mean
+from bedside.types import Study
+
+
+def _models(run: Path, config: Study, wanted: list[str] | None) -> list[str]:
+    known = study.model_ids(run, config)
+    for name in wanted or ():
+        if name not in known:
+            raise BadInput(f"the run has no model {name!r}", where="--model",
+                           remedy=did_you_mean(name, known))
+    return wanted or known
+
+
+def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, json: bool,
+              flags: Mapping[str, Any]) -> None:
+    """``bedside calibrate``."""
+    from bedside import calibrate as stage
+    from bedside import variants
+    from bedside.search import calibration_study
+
+    config = study.load(run)
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
+                             for k, v in flags.items() if v is not None}
+    plan = calibration_study.Plan(**given)
+    calibration_study.check(plan)
+    with study.locked(run), Reporter(quiet=json) as progress:
+        study.through(run, config, "convert", None, progress)
+        models = _models(run, config, model)
+        if not compare:
+            rows = []
+            for name in models:
+                for scheme in config.schemes:
+                    if schemes.load(scheme)[1].needs_calibration:
+                        chosen = variants.calibration_of(scheme, config.calibration)
+                        folder = stage.calibrate(run, name, chosen, progress)
+                        rows.append([name, scheme, chosen.estimator, chosen.choice,
+                                     str(len(codec.read_json(stage.Calibration,
+                                                             folder / stage.FACTS).ids))])
+            _table(json, "calibrations", ["model", "scheme", "estimator", "choice", "images"], rows)
+            return
+        total = sum(calibration_study.seconds(run, name, plan) for name in models)
+        console.stderr.print(f"about {console.duration(total)} on this machine (estimated)")
+        if dry_run:
+            return
+        found = [calibration_study.study(run, name, plan, progress) for name in models]
+    if json:
+        print(codec.to_json({"schema": 1, "studies": found}), end="")
+        return
+    console.table("", ["model", "estimator", "choice", "images that are enough", "of", "AUC"],
+                  [[r.model, s.estimator, s.choice, str(s.size or "none smaller"),
+                    str(s.largest), f"{s.auroc:.4f}"] for r in found for s in r.smallest], {4, 5})
+
+
+def _table(json: bool, name: str, columns: list[str], rows: list[list[str]]) -> None:
+    if json:
+        print(codec.to_json({name: [dict(zip(columns, r, strict=True)) for r in rows]}), end="")
+        return
+    console.table("", columns, rows)
+
+
+def search(run: Path, model: list[str] | None, scheme: str, json: bool, flags: Mapping[str, Any]
+           ) -> None:
+    """``bedside search``: the search, then the mixture evaluated like any other variant."""
+    from bedside.search import budget
+
+    config = study.load(run)
+    wanted = budget.Budget(**flags)
+    budget.check(wanted)
+    scheme = schemes.variant_id("", scheme)[1:]
+    with study.locked(run), Reporter(quiet=json) as progress:
+        study.through(run, config, "convert", None, progress)
+        found = [budget.search(run, name, scheme, config.calibration, wanted, progress)
+                 for name in _models(run, config, model)]
+        if len(found) == len(study.model_ids(run, config)):
+            budget.with_scheme(run, scheme)
+            config = study.load(run)
+            study.through(run, config, "evaluate", f"*-{scheme}", progress)
+    if json:
+        print(codec.to_json({"schema": 1, "searches": found}), end="")
+        return
+    rows = [[f.model, what, f"{s.size_bytes / 1e6:.2f}", f"{s.auroc:.4f}", f"{s.sensitivity:.3f}",
+             f"{s.flips}/{s.images}"] for f in found
+            for what, s in (("float32", f.float32), ("int8", f.int8), ("mixture", f.score))]
+    console.table("", ["model", "what", "MB", "AUC", "sensitivity", "flips"], rows, {2, 3, 4, 5})
+    for f in found:
+        kept = ", ".join(f.kept) or "none"
+        console.stdout.print(f"{f.model}: {len(f.kept)} of {f.layers} layers stay out of INT8 "
+                             f"({kept}); {f.evaluations} evaluations, validation images only",
+                             soft_wrap=True, markup=False)

@@ -1,0 +1,1 @@
+"""Orchestrators that run stages many times: the calibration study and the accuracy budget."""

@@ -1,0 +1,143 @@
+"""The budget search and the calibration study."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import replace
+
+import outliers
+import pytest
+
+from bedside import artefact, codec, rundir, variants
+from bedside.errors import BadInput
+from bedside.runtime.graph import read_graph
+from bedside.schemes.layers import layers
+from bedside.search import budget, calibration_study
+from bedside.types import CalibrationConfig, Variant
+
+CONFIG = CalibrationConfig(images=30)
+BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return outliers.write_outlier_run(tmp_path_factory.mktemp("search") / "run")
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return budget.search(run, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+
+
+def test_the_search_rescues_the_network_with_an_outlier_channel(run, found):
+    assert not BUDGET.holds(found.int8, found.float32)
+    assert found.within and BUDGET.holds(found.score, found.float32)
+    assert {"conv1", "conv2"} <= set(found.kept) < {x.name for x in layers(read_graph(
+        rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL))}
+    variants.make(run, outliers.MODEL, "mixed+searched", CONFIG)
+    folder = rundir.variant_dir(run, f"{outliers.MODEL}-mixed+searched")
+    full = outliers.auroc(run, rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)
+    assert outliers.auroc(run, folder / rundir.VARIANT_MODEL) > full - 0.03
+    formats = codec.read_json(Variant, folder / rundir.VARIANT).ops_by_dtype
+    assert "float32" in formats and "int8" in formats
+
+
+def test_every_evaluation_is_logged_and_the_recipe_is_data(run, found):
+    folder = rundir.search_dir(run, outliers.MODEL)
+    with (folder / budget.EVALUATIONS).open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == found.evaluations >= 2 * found.layers
+    assert rundir.mixture(run, outliers.MODEL).kept == found.kept
+    with (folder / budget.LAYERS).open() as handle:
+        table = {r["layer"]: r for r in csv.DictReader(handle)}
+    assert len(table) == found.layers
+    assert float(table["conv1"]["alone_damage"]) > float(table["conv3"]["alone_damage"])
+
+
+def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeypatch, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    shutil.rmtree(rundir.search_dir(other, outliers.MODEL))
+    real, calls = budget.Judge.score, []
+
+    def stops(self, data):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return real(self, data)
+
+    monkeypatch.setattr(budget.Judge, "score", stops)
+    with pytest.raises(KeyboardInterrupt):
+        budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+    before = len(calls)
+    again = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+    assert again.kept == found.kept
+    assert len(calls) - before < found.evaluations
+
+
+def test_layers_hold_every_operation_once(tiny_run):
+    graph = read_graph(rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL)
+    found = layers(graph)
+    scopes = [s for x in found for s in x.scopes]
+    assert len(scopes) == len(graph.operations) == len(set(scopes))
+    assert len({x.name for x in found}) == len(found) == len(graph.convolutions())
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"auroc_loss": -0.1}, "makes no sense"), ({"flips": 1.5}, "makes no sense"),
+    ({"sensitivity_loss": float("nan")}, "makes no sense"), ({"goal": "best"}, "unknown goal")])
+def test_margins_that_make_no_sense_are_refused(run, change, message):
+    with pytest.raises(BadInput, match=message):
+        budget.search(run, outliers.MODEL, "mixed+searched", CONFIG, replace(BUDGET, **change))
+
+
+def test_a_mixture_needs_its_search(tiny_run, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(tiny_run, other)
+    shutil.rmtree(rundir.search_dir(other, "resnet34"), ignore_errors=True)
+    with pytest.raises(BadInput, match="bedside search RUN"):
+        variants.make(other, "resnet34", "mixed+searched", CalibrationConfig(images=4))
+
+
+def test_validation_without_a_class_is_refused(run, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    cases = [replace(c, split="train") if c.split == "val" and c.label == "malignant" else c
+             for c in rundir.cases(other)]
+    with artefact.writing(rundir.data_dir(other), "data", "changed") as scratch:
+        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.TASK, codec.to_json(rundir.task(run)))
+    with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
+        budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+
+
+def test_the_study_compares_sets_and_names_the_smallest(tiny_run):
+    plan = calibration_study.Plan(("minmax",), ("random", "coverage"), (2, 500), seeds=2)
+    result = calibration_study.study(tiny_run, "resnet34", plan)
+    with (tiny_run / "calibration" / "resnet34" / "study" / "cells.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 2 * 2 * 2
+    assert {int(r["size"]) for r in rows} == {2, 20}  # 500 becomes all training images
+    largest = [r for r in rows if r["size"] == "20"]
+    assert all(float(r["auroc_to_largest"]) == 0 and r["flips_to_largest"] == "0"
+               for r in largest)
+    # All training images in another order are the same images: the seed changes nothing.
+    assert len({r["auroc"] for r in largest}) == 1
+    assert max(float(r["range_change"]) for r in rows) > 0
+    for s in result.smallest:
+        mine = [r for r in rows if (r["estimator"], r["choice"]) == (s.estimator, s.choice)]
+        if s.size is not None:
+            assert all(abs(float(r["auroc_to_largest"])) <= 0.002
+                       and int(r["flips_to_largest"]) <= 1
+                       for r in mine if int(r["size"]) >= s.size)
+    assert calibration_study.study(tiny_run, "resnet34", plan) == result
+
+
+@pytest.mark.parametrize("plan", [calibration_study.Plan(estimators=("kl",)),
+                                  calibration_study.Plan(choices=("all",)),
+                                  calibration_study.Plan(sizes=()),
+                                  calibration_study.Plan(seeds=0)])
+def test_a_study_that_cannot_work_is_refused(tiny_run, plan):
+    with pytest.raises(BadInput):
+        calibration_study.study(tiny_run, "resnet34", plan)
