@@ -12,6 +12,7 @@ import typer
 from bedside import (
     __version__,
     cli_app,
+    cli_device,
     cli_import,
     cli_quant,
     cli_targets,
@@ -244,15 +245,7 @@ def report(run: Run) -> None:
     commands.stage(run, "report")
 
 
-@app.command()
-def predict(
-    variant_dir: Annotated[Path, typer.Argument(help="A folder under RUN/variants.")],
-    images: Annotated[list[Path], typer.Argument(help="Images, or folders of them.")],
-    threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads.")] = 2,
-    json: Json = False,
-) -> None:
-    """Answer images with one variant."""
-    commands.predict(variant_dir, images, threads, json)
+cli_device.register(app)
 
 
 cli_app.register(app)

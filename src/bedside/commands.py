@@ -172,23 +172,6 @@ def deid(src: Path, out: Path, private: Path, key: Path | None, json: bool,
     console.table("", ["files", "number"], rows, {1})
 
 
-def predict(variant_dir: Path, images: list[Path], threads: int, json: bool) -> None:
-    """``bedside predict``: needs the device runtime only."""
-    from bedside.runtime import predict as runtime
-
-    variant, model = runtime.open_variant(variant_dir, threads)
-    answers = list(runtime.answer(variant, model, runtime.images_in(images)))
-    if json:
-        _print_json({"schema": 1, "variant": variant.id, "model_sha256": variant.sha256,
-                     "threshold": None, "answers": answers,
-                     "notice": "Research software, not a medical device."})
-        return
-    console.table("", ["image", "class", "probability"],
-                  [[Path(a.image).name, a.predicted, f"{a.probability:.3f}"] for a in answers],
-                  {2})
-    console.stderr.print("Research software, not a medical device.")
-
-
 def list_known(what: str, json: bool) -> None:
     """``bedside list``."""
     if what not in LISTS:

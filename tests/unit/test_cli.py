@@ -35,7 +35,11 @@ def run(capsys, *arguments):
     (["train", "nowhere"], "not a run folder", "bedside run DATASET"),
     (["list", "modules"], "unknown list", "Did you mean 'models'?"),
     (["show", "nowhere"], "no such folder", ""),
-    (["predict", "nowhere", "x.png"], "not a variant's folder", "RUN/variants"),
+    (["predict", "nowhere", "x.png"], "no such file", "RUN/variants"),
+    (["predict", "runs/nowhere", "x.png"], "not a variant's folder", "RUN/variants"),
+    (["verify", "none.zip"], "none.zip: cannot be read", "bedside bundle"),
+    (["bundle", "nowhere", "--target", "cpu", "--out", "x.zip"], "no recommendation",
+     "--variant"),
 ])
 def test_bad_usage_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments, fault, remedy):
     monkeypatch.chdir(tmp_path)

@@ -60,6 +60,7 @@ class LiteRTModel:
         delegate: False runs LiteRT's own kernels, without XNNPACK.
         reference: the plain reference kernels instead, which are slow and the arithmetic that
             others are held to.
+        content: the file's bytes, where they were checked already; ``path`` then only names them.
 
     Raises:
         BadInput: the model does not load, or its inputs and outputs cannot work: one image
@@ -67,12 +68,13 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
-                 delegate: bool = True, reference: bool = False) -> None:
+                 delegate: bool = True, reference: bool = False,
+                 content: bytes | None = None) -> None:
         # Imported late: importing the package must not cost a device its cold start.
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self.path = path
-        if not path.is_file():
+        if content is None and not path.is_file():
             raise BadInput("no such file", where=path, remedy="Check the path.")
         resolver = (OpResolverType.BUILTIN_REF if reference
                     else OpResolverType.AUTO if delegate
@@ -81,7 +83,8 @@ class LiteRTModel:
             with quiet_stderr(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # preserve_all warns that it needs memory
                 self._interpreter = Interpreter(
-                    model_path=str(path), num_threads=threads,
+                    model_path=str(path) if content is None else None,
+                    model_content=content, num_threads=threads,
                     experimental_op_resolver_type=resolver,
                     experimental_preserve_all_tensors=preserve_all)
                 self._fix_batch()

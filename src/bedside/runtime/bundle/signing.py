@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from bedside.errors import BadInput
 from bedside.runtime.files import disk_errors
@@ -61,24 +62,36 @@ def _create(path: Path, data: bytes, mode: int) -> None:
         os.fsync(handle.fileno())
 
 
+def _private(path: Path) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    wrong = BadInput("not an Ed25519 private key in PEM without a passphrase", where=path,
+                     remedy="Make one with bedside keygen.")
+    try:
+        key = load_pem_private_key(_read(path), None)
+    except (ValueError, TypeError):
+        raise wrong from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise wrong
+    return key
+
+
 def sign(private_file: Path, message: bytes) -> bytes:
     """``manifest.sig`` of a message: 32 bytes of public key, 64 of Ed25519 signature (RFC 8032).
 
     Raises:
         BadInput: not an unencrypted Ed25519 private key.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    key = _private(private_file)
+    seal: bytes = key.public_key().public_bytes_raw() + key.sign(message)
+    return seal
 
-    wrong = BadInput("not an Ed25519 private key in PEM without a passphrase",
-                     where=private_file, remedy="Make one with bedside keygen.")
-    try:
-        key = load_pem_private_key(_read(private_file), None)
-    except (ValueError, TypeError):
-        raise wrong from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise wrong
-    return key.public_key().public_bytes_raw() + key.sign(message)
+
+def public_of(private_file: Path) -> bytes:
+    """The public key (32 bytes) of a private key's file. Raises BadInput."""
+    raw: bytes = _private(private_file).public_key().public_bytes_raw()
+    return raw
 
 
 def verified(seal: bytes, message: bytes) -> bytes | None:

@@ -1,0 +1,231 @@
+"""Make a bundle: one build of a run with all it takes to answer on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bedside import __version__, artefact, codec, rundir, targets
+from bedside.deploy import change, familiar, reference
+from bedside.errors import BadInput, MissingComponent
+from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
+from bedside.runtime.bundle.reader import Bundle, open_bundle
+from bedside.runtime.engine import Engine, Load
+from bedside.types import Build, Measurement, Variant
+
+Files = dict[str, tuple[manifest.Role, bytes]]
+IMAGES = 300
+SLOW_IMAGES = 24
+CARD = "model-card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A finished build with its variant and measurement."""
+
+    run: Path
+    variant: Variant
+    build: Build
+    measurement: Measurement
+    backend: str
+    threads: int
+    files: tuple[tuple[str, bytes], ...]
+
+    @property
+    def is_tflite(self) -> bool:
+        """Whether LiteRT on a CPU runs it."""
+        return self.backend == "cpu"
+
+
+def recommended(run: Path, target: str) -> str:
+    """The variant that ``recommendation.json`` chose for a target.
+
+    Raises:
+        BadInput: there is no recommendation, or none for this target, or none was chosen.
+    """
+    path = run / "recommendation.json"
+    if not path.is_file():
+        raise BadInput("no recommendation yet", where=run,
+                       remedy="Run bedside recommend, or name a variant with --variant.")
+    found = codec.parse_json(codec.read_text(path), str(path))
+    rows = found.get("recommendations", []) if isinstance(found, dict) else []
+    row = next((r for r in rows if isinstance(r, dict) and r.get("target") == target), None)
+    if row is None or not isinstance(row.get("chosen"), str):
+        why = "no variant is recommended for" if row else "no recommendation for"
+        raise BadInput(f"{why} target {target!r}", where=path,
+                       remedy="Name a variant with --variant.")
+    return str(row["chosen"])
+
+
+def cell(run: Path, variant_id: str, target_id: str) -> Cell:
+    """Read one finished cell, every file compared with its hash.
+
+    Raises:
+        BadInput: no such variant, not built, not measured, or it does not run on the target.
+    """
+    target = targets.load(target_id, run)
+    folder = rundir.variant_dir(run, variant_id)
+    if not artefact.finished(folder, "quantize"):
+        raise BadInput(f"no variant {variant_id!r} in this run", where=run,
+                       remedy=f"There are: {', '.join(v.id for v in rundir.variants(run))}.")
+    place = rundir.build_dir(run, variant_id, target_id)
+    artefact.check(place, "build")
+    measured = rundir.measurement_dir(run, variant_id, target_id)
+    artefact.check(measured, "evaluate")
+    made = codec.read_json(Build, place / rundir.BUILD)
+    found = codec.read_json(Measurement, measured / rundir.MEASUREMENT)
+    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    if found.status != "ok" or not made.files:
+        raise BadInput(f"{variant_id} on {target_id} is {found.status}: "
+                       f"{found.reason or made.reason}", where=run,
+                       remedy="Choose another variant or target.")
+    if found.variant_sha256 not in (None, variant.sha256):
+        raise BadInput(f"{variant_id} was made anew since it was measured", where=run,
+                       remedy="Run bedside evaluate first.")
+    first = made.main or next(iter(made.files))
+    names = [first, *(n for n in made.files if n != first)]
+    return Cell(run, variant, made, found, target.backend, target.threads,
+                tuple((n, (place / n).read_bytes()) for n in names))
+
+
+def operating_point(cell: Cell) -> manifest.OperatingPoint:
+    """The point that the stage ``evidence`` locked on validation, or the default."""
+    positive = cell.variant.task.positive
+    folder = cell.run / "evidence" / cell.variant.model
+    path = folder / "operating_point.json"
+    default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
+    if not (artefact.finished(folder, "evidence") and path.is_file()):
+        return default
+    found: Any = codec.parse_json(codec.read_text(path), str(path))
+    name = rundir.cell_name(cell.variant.id, cell.measurement.target)
+    point = found.get("locked") or found.get("cells", {}).get(name)
+    if not point:
+        return default
+    temperature = point.get("temperature")
+    threshold = point.get("threshold_calibrated") if temperature else point.get("threshold")
+    if positive is not None and threshold is None:
+        return default
+    rule = f"{point.get('rule')}, chosen on {point.get('n')} validation images"
+    return manifest.OperatingPoint(threshold if positive is not None else None,
+                                   temperature or 1.0, temperature is not None, rule)
+
+
+def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,
+         against: Bundle | None = None, against_run: Path | None = None,
+         licence: Path | None = None,
+         progress: Callable[[str, int, int], None] | None = None) -> tuple[bytes, Bundle]:
+    """Make a bundle and open it again with every check.
+
+    Args:
+        run: a run whose cell has been evaluated.
+        target: the target's id.
+        variant: a variant's id; the recommended one by default.
+        key: a private key that signs it.
+        against: the bundle before this one.
+        against_run: the run that one came from, for the paired test.
+        licence: a text file with the licence of the weights.
+        progress: called with (what, done, total).
+
+    Raises:
+        BadInput: the run does not hold what a bundle needs.
+        MissingComponent: the target's backend does not work here.
+    """
+    chosen = cell(run, variant or recommended(run, target), target)
+    _need(chosen, target)
+    point = operating_point(chosen)
+    spec, task = chosen.variant.preprocess, chosen.variant.task
+    names = _file_names([n for n, _ in chosen.files])
+    files: Files = {n: ("model", d) for n, (_, d) in zip(names, chosen.files, strict=True)}
+    with Engine() as engine:
+        cam = engine.open(Load(tuple((n, d) for n, (_, d) in files.items()), spec,
+                               len(task.classes), chosen.backend, chosen.threads))
+        place = rundir.build_dir(run, chosen.variant.id, target) / chosen.files[0][0]
+        vectors, images, pixels = reference.make(engine, spec,
+                                                 place if chosen.is_tflite else None)
+        known = familiar.learn(run, engine, spec, len(task.classes), cam,
+                               IMAGES if chosen.is_tflite else SLOW_IMAGES, progress)
+    files["reference.json"] = ("reference", codec.to_json(vectors).encode())
+    files |= {n: ("reference-image", d) for n, d in images.items()}
+    files |= {n: ("reference-pixels", d) for n, d in pixels.items()}
+    if known is not None:
+        files["familiarity.json"] = ("familiarity", codec.to_json(known).encode())
+    head = manifest.Manifest(
+        manifest.SCHEMA, manifest.KIND, rundir.cell_name(chosen.variant.id, target), __version__,
+        manifest.NOTICE, _model(chosen, target, names[0], cam), task, spec, point, {})
+    files["evidence.json"] = ("evidence", _evidence(chosen, point).encode())
+    files[CARD] = ("model-card", _card(chosen, point).encode())
+    files["licence.txt"] = ("licence", _licence(licence))
+    changed = (change.record(run, head, chosen.build.files[chosen.files[0][0]], against,
+                             against_run)
+               if against is not None else manifest.Change(reason="the first bundle"))
+    files["change.json"] = ("change", codec.to_json(changed).encode())
+    data = writer.pack(head, files, key)
+    own = frozenset({signing.public_of(key)}) if key is not None else frozenset()
+    return data, open_bundle(data, own, where="the new bundle")
+
+
+def _need(chosen: Cell, target: str) -> None:
+    state = targets.backend(targets.load(target, chosen.run)).available()
+    if not state.works:
+        raise MissingComponent(f"target {target!r} does not work here: {state.detail}",
+                               remedy=state.remedy)
+
+
+def _file_names(names: list[str]) -> list[str]:
+    """``model/<name>`` in a bundle's spelling. Raises BadInput where that cannot be."""
+    found = [f"model/{Path(n).name.lower()}" for n in names]
+    if not all(map(canonical_zip.fits, found)) or len(set(found)) < len(found):
+        raise BadInput("the build's file names cannot stand in a bundle", where=names[0],
+                       remedy="Please report it.")
+    return found
+
+
+def _model(chosen: Cell, target: str, file: str, cam: bool) -> manifest.BundleModel:
+    variant = chosen.variant
+    return manifest.BundleModel(
+        variant.id, variant.model, "+".join([variant.scheme, *variant.options]), target,
+        chosen.backend, chosen.build.format, file, chosen.threads, cam,
+        chosen.build.compute_dtype, dict(chosen.measurement.evidence))
+
+
+def _evidence(chosen: Cell, point: manifest.OperatingPoint) -> str:
+    """What was measured of this build, and where the run has its statistics, those too."""
+    # The machine's description and file names of the run stay on the workbench.
+    measured = replace(chosen.measurement, machine={}, predictions=None)
+    facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
+    folder = chosen.run / "evidence" / chosen.variant.model
+    for name in ("comparisons.json", "statistics.json"):
+        if artefact.finished(folder, "evidence") and (folder / name).is_file():
+            facts[name.removesuffix(".json")] = codec.parse_json(
+                codec.read_text(folder / name), str(folder / name))
+    return codec.to_json(facts)
+
+
+def _licence(path: Path | None) -> bytes:
+    if path is not None:
+        return codec.read_text(path).encode()
+    return (b"No licence was given for these weights: ask who made this bundle before you use\n"
+            b"or pass them on. bedside itself and this format are under Apache-2.0.\n")
+
+
+def _card(chosen: Cell, point: manifest.OperatingPoint) -> str:
+    """The run's model card where it has one, else what is known without asking anybody."""
+    for path in (chosen.run / "evidence" / chosen.variant.model / CARD,
+                 chosen.run / "evidence" / CARD):
+        if path.is_file():
+            return codec.read_text(path)
+    variant, measured = chosen.variant, chosen.measurement
+    rows = [f"| {name} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} |"
+            for name, e in measured.metrics.get("test", {}).items()
+            if e.value is not None and e.low is not None and e.high is not None]
+    cases = rundir.cases(chosen.run)
+    counts = ", ".join(f"{sum(c.split == s for c in cases)} {s}" for s in ("train", "val", "test"))
+    return "\n".join([
+        f"# {variant.id} on {measured.target}", "", f"**{manifest.NOTICE}**", "",
+        f"Classes: {', '.join(variant.task.classes)}; positive: {variant.task.positive or 'none'}.",
+        f"Images: {counts}. Decision: {point.rule}.", "",
+        "Intended use: *not stated by who made this bundle.*",
+        "Out of scope: *not stated by who made this bundle.*", "",
+        "| metric on test images | value [95% interval] | n |", "|---|---|---|", *rows, ""])

@@ -1,0 +1,142 @@
+"""The process that decodes images and runs a build: ``python -m bedside.runtime.engine_worker``.
+
+What comes from outside (an image, a model) is parsed here and nowhere else, so a crash or a
+takeover ends here. Frames on standard input and output: two little-endian u32 (bytes of JSON,
+bytes of data), the JSON, the data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import codec, registry
+from bedside.errors import BedsideError
+from bedside.runtime import features, preprocess
+from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
+from bedside.types import Preprocess
+
+HEAD = struct.Struct("<II")
+Pixels = preprocess.Pixels
+
+
+class Session:
+    """A loaded build and its preprocessing."""
+
+    def __init__(self) -> None:
+        self._runner: Any = None
+        self._spec = Preprocess()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def open(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Load the files that follow one another in ``data``."""
+        self._spec = codec.decode(Preprocess, request["preprocess"])
+        if request["backend"] == "cpu":
+            name, _ = request["files"][0]
+            model = LiteRTModel(Path(name), request["threads"], content=data)
+            shape = (self._spec.height_px, self._spec.width_px, self._spec.channels)
+            if model.input.shape[1:] != shape or model.classes != request["classes"]:
+                raise BedsideError("the model does not fit its description")
+            self._runner = model
+            return {"cam": CAM in model.outputs}, b""
+        # Other engines read files; these were verified, and the folder is this process's own.
+        self._folder = tempfile.TemporaryDirectory(prefix="bedside-")
+        at = 0
+        for name, size in request["files"]:
+            path = Path(self._folder.name) / Path(name).name
+            path.write_bytes(data[at:at + size])
+            at += size
+        table: dict[str, str] = registry.resolve("bedside.targets:BACKENDS")
+        module = registry.lookup(table, request["backend"], "backend")
+        first = Path(self._folder.name) / Path(request["files"][0][0]).name
+        self._runner = registry.resolve(module.RUNNER)(first, request["threads"])
+        return {"cam": request["cam"]}, b""
+
+    def image(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Decode, resize and answer the bytes of an image; with ``resize`` only resize it."""
+        pixels = preprocess.decode(data, self._spec.channels, request["name"])
+        resized = preprocess.resize(pixels, self._spec)
+        if request.get("resize"):
+            return {"dtype": resized.dtype.name}, resized.tobytes()
+        return self._run(resized, request["name"], pixels.shape[:2])
+
+    def pixels(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Answer pixels that were decoded elsewhere (DICOM)."""
+        array = _array(request, data)
+        return self._run(preprocess.resize(array, self._spec), request["name"], array.shape[:2])
+
+    def resized(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        """Answer pixels of the network's own size (reference vectors)."""
+        shape = (self._spec.height_px, self._spec.width_px, self._spec.channels)
+        array = _array({**request, "shape": shape}, data)
+        return self._run(array, request["name"], array.shape[:2])
+
+    def _run(self, resized: Pixels, name: str, size: tuple[int, ...]
+             ) -> tuple[dict[str, Any], bytes]:
+        tensor = preprocess.normalise(resized, self._spec, name)[None]
+        outputs = self._runner.run(tensor)
+        logits = outputs[LOGITS][0]
+        if not np.isfinite(logits).all():
+            raise BedsideError("the model's answer is not a finite number", where=name)
+        cam: npt.NDArray[np.float32] | None = outputs.get(CAM)
+        reply = {"logits": [float(v) for v in logits], "features": features.of_outputs(outputs),
+                 "quality": features.of_pixels(resized), "size": [int(v) for v in size],
+                 "cam": list(cam.shape[1:]) if cam is not None else None}
+        return reply, cam[0].astype("<f4").tobytes() if cam is not None else b""
+
+
+def _array(request: dict[str, Any], data: bytes) -> Pixels:
+    if request["dtype"] == "uint16":
+        return np.frombuffer(data, "<u2").astype(np.uint16).reshape(request["shape"])
+    return np.frombuffer(data, np.uint8).reshape(request["shape"])
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) != count:
+        raise EOFError
+    return data
+
+
+def serve(stream: BinaryIO, out: BinaryIO) -> None:
+    """Answer requests until the stream ends."""
+    session = Session()
+    known = {"open": session.open, "image": session.image, "pixels": session.pixels,
+             "resized": session.resized}
+    while True:
+        try:
+            head, size = HEAD.unpack(_exactly(stream, HEAD.size))
+            request = json.loads(_exactly(stream, head))
+            data = _exactly(stream, size)
+        except EOFError:
+            return
+        try:
+            reply, blob = known[request["op"]](request, data)
+        except BedsideError as error:
+            reply, blob = {"fault": error.fault, "remedy": error.remedy,
+                           "code": error.exit_code}, b""
+        except MemoryError:
+            reply, blob = {"fault": "not enough memory", "remedy": "Shrink the image.",
+                           "code": 2}, b""
+        text = json.dumps(reply).encode()
+        out.write(HEAD.pack(len(text), len(blob)) + text + blob)
+        out.flush()
+
+
+def main() -> None:
+    """Serve on the standard streams; what native code prints goes nowhere."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""A variant's folder as a device reads it: ``variant.json`` and the ``.tflite`` beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from bedside import codec
+from bedside.errors import BadInput
+from bedside.types import Variant
+
+VARIANT = "variant.json"
+
+
+def read_variant(folder: Path) -> tuple[Variant, bytes]:
+    """A variant and its model's bytes, compared with the recorded SHA-256.
+
+    Raises:
+        BadInput: not a variant's folder, or the model file was changed.
+    """
+    path = folder / VARIANT
+    if not path.is_file():
+        raise BadInput("not a variant's folder (no variant.json)", where=folder,
+                       remedy="Give a folder under RUN/variants, or a bundle.")
+    variant = codec.read_json(Variant, path)
+    if Path(variant.file).name != variant.file:
+        raise BadInput("the model file lies outside the folder", where=path,
+                       remedy="Take the folder anew from its source.")
+    model_file = folder / variant.file
+    data = model_file.read_bytes() if model_file.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != variant.sha256:
+        raise BadInput("the model file is missing or differs from its SHA-256", where=model_file,
+                       remedy="Take the folder anew from its source.")
+    return variant, data

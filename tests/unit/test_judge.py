@@ -1,0 +1,110 @@
+"""Answers, features and familiarity against scipy and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import mahalanobis
+from scipy.special import softmax as scipy_softmax
+from scipy.stats import binomtest
+
+from bedside.deploy.change import decisions, mcnemar
+from bedside.runtime import features, judge
+from bedside.runtime.bundle.manifest import Familiarity, OperatingPoint, Range
+from bedside.types import Task
+
+BINARY = Task(("benign", "malignant"), "malignant")
+LOGITS = st.lists(st.floats(-50, 50), min_size=2, max_size=6)
+
+
+@given(LOGITS, st.floats(0.05, 20))
+def test_softmax_is_scipys(logits, temperature):
+    assert judge.softmax(logits, temperature) == pytest.approx(
+        scipy_softmax(np.array(logits) / temperature), abs=1e-12)
+
+
+@given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.01, 0.99), st.floats(0.1, 10))
+def test_the_workbench_decides_as_the_device_does(a, b, threshold, temperature):
+    shares = judge.softmax([a, b], temperature)
+    if abs(shares[1] - threshold) < 1e-9:
+        return
+    point = OperatingPoint(threshold, temperature, True, "test")
+    assert judge.decide(shares, BINARY, threshold) == decisions(
+        np.array([[a, b]]), BINARY, point)[0] == (shares[1] >= threshold)
+
+
+def test_the_threshold_itself_is_positive():
+    assert judge.decide([0.5, 0.5], BINARY, 0.5) == 1
+    assert judge.decide([0.2, 0.5, 0.3], Task(("a", "b", "c")), None) == 1
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_exact_binomial_test(lost, gained):
+    wanted = binomtest(lost, lost + gained, 0.5).pvalue if lost + gained else 1.0
+    assert mcnemar(lost, gained) == pytest.approx(wanted)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
+def test_features_by_the_documents_formulas(classes, height, width, seed):
+    rng = np.random.default_rng(seed)
+    cam = rng.normal(size=(1, height, width, classes)).astype(np.float32)
+    logits = cam.mean(axis=(1, 2))
+    found = dict(zip(features.names(classes, True),
+                     features.of_outputs({"logits": logits, "cam": cam}), strict=True))
+    covariance = np.cov(cam[0].reshape(-1, classes).T.astype(float), bias=True)
+    for k in range(classes):
+        plane = cam[0, :, :, k].astype(float)
+        assert found[f"logit:{k}"] == pytest.approx(logits[0, k])
+        assert found[f"peak:{k}"] == pytest.approx(plane.max() - plane.mean())
+        assert found[f"spread:{k}:{k}"] == pytest.approx(np.log(covariance[k, k] + 1e-6))
+        steps = [(plane[i, j] - plane[y, x]) ** 2 for i in range(height) for j in range(width)
+                 for y, x in ((i + 1, j), (i, j + 1)) if y < height and x < width]
+        assert found[f"rough:{k}"] == pytest.approx(np.log(np.mean(steps) + 1e-6) if steps else 0)
+        for j in range(k):
+            assert found[f"spread:{j}:{k}"] == pytest.approx(covariance[j, k])
+    assert features.of_outputs({"logits": logits}) == pytest.approx(logits[0].tolist())
+
+
+def test_distance_is_scipys_and_numpys():
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(200, 5)) @ rng.normal(size=(5, 5))
+    mean, precision = features.fit(known)
+    facts = Familiarity(tuple("abcde"), tuple(mean), tuple(map(tuple, precision)), 1.0, {}, 200,
+                        0, 0, 0)
+    point = rng.normal(size=5)
+    wanted = mahalanobis(point, mean, precision) ** 2
+    assert judge.distance(point, facts) == pytest.approx(wanted)
+    assert features.distances(point[None], mean, precision)[0] == pytest.approx(wanted)
+    # A tenth of shrinkage at most: the mean squared distance of what it was fitted on is near d.
+    assert features.distances(known, mean, precision).mean() == pytest.approx(5, rel=0.3)
+
+
+def test_features_that_never_vary_give_finite_distances():
+    mean, precision = features.fit(np.ones((10, 3)))
+    assert np.isfinite(features.distances(np.full((1, 3), 2.0), mean, precision)).all()
+
+
+def test_quality_measures():
+    flat = np.full((4, 4, 1), 51, np.uint8)
+    found = features.of_pixels(flat)
+    assert found == {"brightness": pytest.approx(0.2), "contrast": 0.0, "saturated": 0.0,
+                     "black": 0.0, "sharpness": 0.0}
+    checks = (np.indices((4, 4)).sum(axis=0) % 2 * 65535).astype(np.uint16)[..., None]
+    found = features.of_pixels(checks)
+    assert found["brightness"] == found["contrast"] == found["saturated"] == found["black"] == 0.5
+    assert found["sharpness"] == pytest.approx(2.0, rel=1e-4)
+
+
+def test_warnings_say_what_is_odd():
+    known = Familiarity(("logit:0",), (0.0,), ((1.0,),), 4.0,
+                        {"brightness": Range(0.2, 0.6), "sharpness": Range(0.1, 0.2)}, 9, 9, 0, 0)
+    fine = {"brightness": 0.4, "sharpness": 0.1}
+    assert judge.warnings(4.0, fine, known) == ()
+    said = judge.warnings(4.1, {"brightness": 0.1, "sharpness": 0.3}, known)
+    assert said[0].startswith("unlike the training data (distance 4.1, limit 4.0)")
+    assert said[1:] == ("darker than every training image",
+                        "sharper or noisier than every training image")
+    assert judge.warnings(9.0, {}, None) == ()
