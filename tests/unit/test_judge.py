@@ -19,12 +19,14 @@ BINARY = Task(("benign", "malignant"), "malignant")
 LOGITS = st.lists(st.floats(-50, 50), min_size=2, max_size=6)
 
 
+@settings(deadline=None)
 @given(LOGITS, st.floats(0.05, 20))
 def test_softmax_is_scipys(logits, temperature):
     assert judge.softmax(logits, temperature) == pytest.approx(
         scipy_softmax(np.array(logits) / temperature), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.01, 0.99), st.floats(0.1, 10))
 def test_the_workbench_decides_as_the_device_does(a, b, threshold, temperature):
     shares = judge.softmax([a, b], temperature)
@@ -40,6 +42,7 @@ def test_the_threshold_itself_is_positive():
     assert judge.decide([0.2, 0.5, 0.3], Task(("a", "b", "c")), None) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_exact_binomial_test(lost, gained):
     wanted = binomtest(lost, lost + gained, 0.5).pvalue if lost + gained else 1.0
