@@ -93,7 +93,40 @@ def predict(
                             trust=tuple(trust or ()), store=store)
 
 
+def serve(
+    bundle: Annotated[list[Path] | None, typer.Argument(
+        help="Bundles (files or installed ids); the active one by default.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8000,
+    token_file: Annotated[Path | None, typer.Option(
+        help="A file with the token that requests must carry; beyond loopback one is made up "
+             "and printed where this is missing.")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(
+        help="Another host name under which it may be asked, repeatable.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="A certificate (PEM), for HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
+    max_upload_mb: Annotated[int, typer.Option(min=1, max=200, help="Largest image.")] = 16,
+    queue: Annotated[int, typer.Option(
+        min=1, max=1000, help="How many requests may wait before others are sent away.")] = 8,
+    timeout: Annotated[float, typer.Option(
+        min=0.1, max=600, help="Seconds that one inference may take.")] = 30.0,
+    audit_log: Annotated[Path | None, typer.Option(
+        help="Append one line a request; no patient data.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
+    trust: Trust = None,
+    store: Store = None,
+) -> None:
+    """Answer images over HTTP, on this machine unless told otherwise."""
+    from bedside import serve_commands
+
+    serve_commands.serve(
+        bundle or [], host=host, port=port, token_file=token_file,
+        allow_host=tuple(allow_host or ()), tls_cert=tls_cert, tls_key=tls_key,
+        max_upload_mb=max_upload_mb, queue=queue, timeout_s=timeout, audit_log=audit_log,
+        threads=threads, trust=tuple(trust or ()), store=store)
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (keygen, bundle, verify, install, installed, predict):
+    for command in (keygen, bundle, verify, install, installed, predict, serve):
         app.command()(command)

@@ -18,7 +18,7 @@ PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
 ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine")
 FRONT = ("console", "commands", "data_commands", "import_commands", "cli_import",
          "target_commands", "cli_targets",
-         "quant_commands", "cli_quant", "device_commands", "cli_device",
+         "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
          "app_commands", "cli_app", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")

@@ -107,9 +107,10 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
     threshold = point.get("threshold_calibrated") if temperature else point.get("threshold")
     if positive is not None and threshold is None:
         return default
-    rule = f"{point.get('rule')}, chosen on {point.get('n')} validation images"
+    rule = (f"{point.get('rule')}, chosen on {point.get('n')} validation images"
+            + ("" if temperature else "; probabilities not calibrated"))
     return manifest.OperatingPoint(threshold if positive is not None else None,
-                                   temperature or 1.0, temperature is not None, rule)
+                                   temperature or 1.0, True, rule)
 
 
 def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,

@@ -95,5 +95,6 @@ def judge(image: str, logits: Sequence[float], features: Sequence[float],
     return Answer(
         image, task.classes[best], shares[best],
         dict(zip(task.classes, shares, strict=True)), tuple(logits), point.threshold,
-        point.locked, None if known is None or found is None else found <= known.limit, found,
-        dict(quality), warnings(found, quality, known))
+        point.locked and point.temperature != 1.0,
+        None if known is None or found is None else found <= known.limit, found, dict(quality),
+        warnings(found, quality, known))

@@ -1,0 +1,138 @@
+"""Run the server: sockets, TLS, slow clients, the audit log, a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from bedside.deploy.guard import Guard, Limits
+from bedside.deploy.queue import Line
+from bedside.deploy.server import application
+from bedside.errors import BadInput
+from bedside.runtime.bundle.reader import Bundle
+from bedside.runtime.files import disk_errors
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+CONNECTIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the server listens. ``token`` is needed beyond the loopback addresses."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    certificate: Path | None = None
+    private_key: Path | None = None
+    audit_log: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    header_s: float = 10.0
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's protocol, which ends connections whose headers do not arrive in time."""
+
+    header_s = 10.0
+    _clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the clock with the connection."""
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the clock once a request's headers are whole."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop()
+
+    def on_response_complete(self) -> None:
+        """The next request's headers have the same time."""
+        super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:
+            self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        self._stop()
+        self._clock = self.loop.call_later(self.header_s, self._late)
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _late(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n"
+                                 b"connection: close\r\n\r\n")
+            self.transport.close()
+
+
+def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
+    """One JSON line a request: time, method, route, status, milliseconds, bytes. No answer, no
+    file name, no address: nothing that leads to a patient."""
+    if path is None:
+        return lambda *_: None
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.open("a", encoding="utf-8", buffering=1)
+
+    def write(method: str, route: str, status: int, ms: float, size: int) -> None:
+        known = method if method in ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"
+                                     ) else "OTHER"
+        log.write(json.dumps({
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "method": known,
+            "route": route, "status": status, "ms": round(ms, 1), "bytes": size}) + "\n")
+
+    return write
+
+
+def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settings,
+           trusted: Iterable[bytes] = ()) -> uvicorn.Server:
+    """The server, ready to run.
+
+    Raises:
+        BadInput: an address beyond loopback without a token, or TLS files that do not read.
+    """
+    if settings.host not in LOOPBACK and not settings.token:
+        raise BadInput("an address that others reach needs a token", where="--host",
+                       remedy="Give --token-file.")
+    if (settings.certificate is None) != (settings.private_key is None):
+        raise BadInput("TLS needs a certificate and its key", where="--tls-cert, --tls-key",
+                       remedy="Give both.")
+    if settings.certificate is not None and settings.private_key is not None:
+        _check_tls(settings.certificate, settings.private_key)
+    hosts = {"127.0.0.1", "localhost", "[::1]", settings.host.lower(),
+             *(h.lower() for h in settings.hosts)} - {"0.0.0.0", "::"}
+    guarded = Guard(application(line, bundles, trusted), frozenset(hosts),
+                    settings.token, settings.limits, auditor(settings.audit_log))
+    protocol = type("Protocol", (PatientProtocol,), {"header_s": settings.header_s})
+    return uvicorn.Server(uvicorn.Config(
+        guarded, host=settings.host, port=settings.port, http=protocol, ws="none",
+        log_config=None, access_log=False, server_header=False, date_header=False,
+        proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10,
+        ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key))
+
+
+def _check_tls(certificate: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"the certificate and its key do not fit ({type(error).__name__})",
+                       where=certificate, remedy="Give PEM files that belong together.") from None

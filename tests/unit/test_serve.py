@@ -1,0 +1,276 @@
+"""The server: answers as offline, and what attacks, floods and slow clients get."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import test_device
+from test_device import png
+
+from bedside.deploy.guard import Limits
+from bedside.deploy.queue import Line
+from bedside.deploy.serving import Settings, server
+from bedside.errors import BadInput
+from bedside.runtime.bundle import signing
+from bedside.runtime.bundle.reader import open_bundle
+from bedside.runtime.device import Device
+
+cells, keys, file = test_device.cells, test_device.keys, test_device.file
+TOKEN = "a-token-of-more-than-twenty-characters"
+
+
+class Running:
+    """A server in a thread, with small limits."""
+
+    def __init__(self, devices, files, **settings):
+        self.line = Line(devices, 4, 60.0)
+        self.server = server(self.line, files, Settings(port=0, **settings))
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 30
+        while not self.server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.port = self.server.servers[0].sockets[0].getsockname()[1]
+
+    def ask(self, method="GET", path="/health", body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        named = {k.replace("_", "-"): v for k, v in headers.items()}
+        connection.request(method, path, body, named)
+        reply = connection.getresponse()
+        data = reply.read()
+        connection.close()
+        return reply.status, data, dict(reply.getheaders())
+
+    def predict(self, image, query="", **headers):
+        status, data, _ = self.ask("POST", f"/predict{query}", image,
+                                   **{"Content_Type": "image/png", **headers})
+        return status, json.loads(data)
+
+    def socket(self, data):
+        link = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        link.sendall(data)
+        return link
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def bundle(file, keys):
+    return open_bundle(file, {signing.read_public(keys[1])})
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "audit.jsonl"
+
+
+@pytest.fixture(scope="module")
+def running(bundle, file, log):
+    with Device(bundle) as device:
+        run = Running([device], [(bundle, file.read_bytes())], audit_log=log, header_s=1.0,
+                      limits=Limits(upload_bytes=300_000, held_bytes=900_000, body_s=1.0))
+        yield run
+        run.stop()
+
+
+def test_every_answer_equals_the_offline_one(running, bundle):
+    with Device(bundle) as offline:
+        for seed in range(5):
+            wanted, _ = offline.image(png(seed), "image")
+            status, document = running.predict(png(seed))
+            assert status == 200
+            assert document["answers"][0]["logits"] == list(wanted.logits)
+            assert document["answers"][0]["predicted"] == wanted.predicted
+            assert document["answers"][0]["probabilities"] == wanted.probabilities
+    status, document = running.predict(png(), f"?cam=true&bundle={bundle.id}")
+    assert status == 200
+    assert document["cam"]["shape"][2] == 2
+
+
+def test_models_health_bundles_and_headers(running, bundle, file):
+    status, data, headers = running.ask(path="/models")
+    assert status == 200
+    assert json.loads(data)["models"][0]["id"] == bundle.id
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-embedder-policy"] == "require-corp"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert json.loads(running.ask()[1])["status"] == "ok"
+    assert running.ask(path=f"/bundles/{bundle.id}.zip")[1] == file.read_bytes()
+    assert running.ask(path="/bundles/0000000000000000.zip")[0] == 404
+    assert running.ask(path="/")[0] == 200
+    for path in ("/../server.py", "/%2e%2e/server.py", "//etc/passwd", "/assets/%00"):
+        assert running.ask(path=path)[0] == 404
+
+
+ATTACKS = {
+    "another host": {"Host": "evil.example"},
+    "another host with a port": {"Host": "evil.example:80"},
+    "no host": {"Host": ""},
+    "evil origin": {"Origin": "http://evil.example"},
+    "null origin": {"Origin": "null"},
+    "another port's origin": {"Origin": "http://127.0.0.1:1"},
+    "cross site": {"Sec_Fetch_Site": "cross-site"},
+    "same site": {"Sec_Fetch_Site": "same-site"},
+    "text/plain": {"Content_Type": "text/plain"},
+    "form": {"Content_Type": "application/x-www-form-urlencoded"},
+    "multipart": {"Content_Type": "multipart/form-data; boundary=x"},
+    "websocket": {"Upgrade": "websocket", "Connection": "Upgrade"},
+}
+
+
+@pytest.mark.parametrize("attack", sorted(ATTACKS))
+def test_requests_of_other_pages_are_403_and_change_nothing(running, attack):
+    before = dict(running.line.counts)
+    for method, path in (("POST", "/predict"), ("GET", "/models")):
+        status, data, _ = running.ask(method, path, png() if method == "POST" else None,
+                                      **ATTACKS[attack])
+        assert status == 403
+        assert json.loads(data)["error"]["remedy"]
+    assert dict(running.line.counts) == before
+    assert running.ask()[0] == 200
+
+
+def test_a_token_is_needed_where_one_is_set(bundle, file):
+    with Device(bundle) as device:
+        run = Running([device], [], token=TOKEN)
+        for given in (None, "Bearer ", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN):
+            headers = {} if given is None else {"Authorization": given}
+            assert run.ask(**headers)[0] == 403
+            assert run.predict(png(), **headers)[0] == 403
+        assert run.predict(png(), Authorization=f"Bearer {TOKEN}")[0] == 200
+        run.stop()
+
+
+def test_beyond_loopback_needs_a_token_and_tls_needs_both_files(bundle, tmp_path):
+    with Device(bundle) as device:
+        line = Line([device], 1, 1.0)
+        with pytest.raises(BadInput, match="token"):
+            server(line, [], Settings(host="0.0.0.0"))
+        with pytest.raises(BadInput, match="both"):
+            server(line, [], Settings(certificate=tmp_path / "x"))
+        with pytest.raises(BadInput, match="do not fit"):
+            server(line, [], Settings(certificate=tmp_path / "x", private_key=tmp_path / "y"))
+
+
+@pytest.mark.parametrize(("body", "kind", "status"), [
+    (b"", "image/png", 422), (b"no image", "image/png", 422), (png()[:60], "image/png", 422),
+    (png(), "application/json", 415), (png(), "", 415), (bytes(300_001), "image/png", 413)])
+def test_bad_uploads_are_refused_in_words(running, body, kind, status):
+    got, document = running.predict(body, Content_Type=kind)
+    assert got == status
+    assert set(document["error"]) == {"fault", "remedy"}
+    assert running.predict(png())[0] == 200
+
+
+def test_wrong_queries(running):
+    assert running.predict(png(), "?bundle=nope")[0] == 400
+    assert running.predict(png(), "?bundle=0000000000000000")[0] == 404
+    assert running.ask("DELETE", "/predict")[0] == 405
+    assert running.ask(path="/nowhere")[0] == 404
+
+
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+
+
+def _status(link):
+    data = link.recv(4096)
+    link.close()
+    return int(data.split()[1]) if data else 0
+
+
+def test_uploads_without_end_are_413_or_408(running):
+    endless = running.socket(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    try:
+        for _ in range(50):
+            endless.sendall(chunk)
+    except OSError:
+        pass
+    assert _status(endless) == 413
+    lying = running.socket(HEAD + b"Content-Length: 5000\r\n\r\nabc")
+    huge = running.socket(HEAD + b"Content-Length: 2000000000\r\n\r\n")
+    assert _status(huge) == 413
+    assert _status(lying) == 408
+    assert running.line.counts["answered"] >= 0
+    assert running.predict(png())[0] == 200
+
+
+def test_slow_headers_end_and_a_good_request_is_answered_meanwhile(running):
+    slow = [running.socket(b"POST /predict HTTP/1.1\r\nHost: loc") for _ in range(50)]
+    start = time.monotonic()
+    assert running.ask()[0] == 200
+    assert time.monotonic() - start < 5
+    assert {_status(link) for link in slow} == {408}
+
+
+def test_a_full_line_is_429(running, monkeypatch):
+    gate = threading.Event()
+    device = running.line.devices[running.line.first]
+    real = Device.image
+    monkeypatch.setattr(type(device), "image",
+                        lambda *a: (gate.wait(30), real(*a))[1])
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(running.predict(png())[0]))
+               for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 20
+    while len(found) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [200] * 4 + [429] * 5
+
+
+def test_a_dead_engine_is_503_once_and_then_answers(running):
+    running.line.devices[running.line.first]._engine._process.kill()
+    assert running.predict(png())[0] == 503
+    assert running.predict(png())[0] == 200
+    assert running.line.counts["restarted"] >= 1
+
+
+def test_the_audit_log_holds_nothing_of_a_client(running, log):
+    running.predict(png(), "?bundle=0000000000000000&name=Jane+Doe", X_Patient="Jane Doe")
+    running.ask(path="/Jane-Doe.png")
+    lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
+    assert {frozenset(line) for line in lines} == {frozenset(
+        ("time", "method", "route", "status", "ms", "bytes"))}
+    assert "Jane" not in Path(log).read_text()
+    assert {line["route"] for line in lines} <= {"/predict", "/models", "/health", "/", "/assets",
+                                                 "/app.json", "/bundles", "/other", "/openapi.json"}
+
+
+def test_schemathesis_finds_nothing(running):
+    import schemathesis
+    from hypothesis import HealthCheck, given, settings
+    from schemathesis.checks import CHECKS, load_all_checks
+
+    load_all_checks()
+    # No schema can say "a PNG": random bytes of the right type are rightly refused.
+    left_out = {"positive_data_acceptance"}
+    checks = [c for c in CHECKS.get_all() if c.__name__ not in left_out]
+    base = f"http://127.0.0.1:{running.port}"
+    schema = schemathesis.openapi.from_url(f"{base}/openapi.json")
+    tried = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        def check(case):
+            case.call_and_validate(base_url=base, checks=checks)
+
+        check()
+        tried += 1
+    assert tried == 3
