@@ -32,6 +32,44 @@ def _demo(f: Facts) -> tuple[str, str]:
             f"{f['goal_minutes']} min, {f['goal_memory_bytes'] / 1e9:.0f} GB")
 
 
+def _mutants(f: Facts) -> tuple[str, str]:
+    slowest = max(b["seconds"] for b in f["bombs"].values())
+    peak = max(b["worker_peak_mb"] for b in f["bombs"].values())
+    return (f"{f['mutants']} mutants and {f['public_files']} public files: {f['read']} read, "
+            f"{f['set_aside']} set aside, {f['without_reason']} without a reason; "
+            f"{len(f['bombs'])} bombs refused in at most {slowest} s and {peak} MB"), (
+                "none without a reason; 2 s, 512 MB")
+
+
+def _recall(f: Facts) -> tuple[str, str]:
+    kinds = ", ".join(f"{name} {k['found']}/{k['twins']}" for name, k in f["kinds"].items())
+    wrong = sum(k["wrong_joins"] for k in f["kinds"].values())
+    return f"{kinds}; {wrong} wrong joins", f"recall {f['goal_recall']} of each kind"
+
+
+def _growth(f: Facts) -> tuple[str, str]:
+    last = f["rows"][-1]
+    peak = max(r["peak_memory_bytes"] for r in f["rows"])
+    text = (f"{last['images']} images: {last['processor_seconds'] / 60:.1f} processor minutes, "
+            f"{last['seconds'] / 60:.1f} min on the clock, {peak / 1e6:.0f} MB; processor time "
+            f"× {f['growth_of_processor_time']} for × {last['images'] / f['rows'][0]['images']:g} "
+            f"images (n log n: × {f['n_log_n_growth']})")
+    if "minutes_for_100000_of_busi_on_two_cores_estimated" in f:
+        text += (f"; of BUSI's size {f['minutes_for_100000_of_busi_on_two_cores_estimated']} min "
+                 "to look at them (estimated from 624)")
+    return text, f"{f['goal_minutes']} min, {f['goal_memory_bytes'] / 1e9:.1f} GB"
+
+
+def _leakage(f: Facts) -> tuple[str, str]:
+    arms = {a["split"]: a["metrics"]["auroc"] for a in f["arms"]}
+    parts = [f"by {name} {a['value']:.3f} [{a['low']:.3f}, {a['high']:.3f}]"
+             for name, a in arms.items()]
+    gain = f["difference"]
+    return (f"AUC {', '.join(parts)}; difference {gain['value']:+.3f} [{gain['low']:+.3f}, "
+            f"{gain['high']:+.3f}], n = {f['images']}, {f['related']} of them in a group of "
+            f"several ({f['image_px']} px, {f['epochs']} epochs, {f['folds']} folds)"), ""
+
+
 READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "training-": _training,
     "folds": _folds,
@@ -51,6 +89,13 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "tflite-mutants": lambda f: (f"{f['mutants']} files, parent ended {f['parent_ended']} times, "
                                  f"{f['without_reason']} without a reason", "0 and 0"),
     "simulator-harness": lambda f: (f"ratio {f['ratio_median']}", f"{f['goal']}"),
+    "dicom-mutants": _mutants,
+    "dicom-export": lambda f: (
+        f"{f['listed']} of {f['files']} listed, {f['seconds']} s, {f['parent_peak_mb']} MB and "
+        f"{f['worker_peak_mb']} MB a worker", "bounded memory"),
+    "duplicate-recall": _recall,
+    "audit-growth": _growth,
+    "leakage": _leakage,
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 

@@ -12,6 +12,7 @@ import typer
 from bedside import (
     __version__,
     cli_app,
+    cli_audit,
     cli_device,
     cli_import,
     cli_quant,
@@ -272,6 +273,7 @@ def show(
 cli_targets.add(app)
 cli_import.register(app)
 cli_quant.add(app)
+cli_audit.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -27,7 +27,8 @@ def _print_json(value: Any) -> None:
     print(codec.to_json(value), end="")
 
 
-def _need_workbench() -> None:
+def need_workbench() -> None:
+    """Refuse what needs the workbench where it is not installed. Raises MissingComponent."""
     missing = [n for n in ("torch", "litert_torch", "litert_quantizer")
                if importlib.util.find_spec(n) is None]
     if missing:
@@ -38,7 +39,7 @@ def _need_workbench() -> None:
 def run(config: Path | None, out: Path, only: str | None, dry_run: bool,
         flags: Mapping[str, Any]) -> None:
     """``bedside run`` and ``bedside demo``."""
-    _need_workbench()
+    need_workbench()
     from bedside import config as configuration
     from bedside import plan, study
 
@@ -66,7 +67,7 @@ def _print_plan(steps: list[Any]) -> None:
 
 def stage(run_dir: Path, name: str, only: str | None = None) -> None:
     """One stage of an existing run; the stages before it run where they are missing."""
-    _need_workbench()
+    need_workbench()
     from bedside import study
 
     config = study.load(run_dir)
@@ -91,7 +92,7 @@ def _print_stage(run_dir: Path, name: str) -> None:
 def evaluate(run_dir: Path, target: list[str] | None, only: str | None, images: int | None,
              json: bool) -> None:
     """``bedside evaluate``."""
-    _need_workbench()
+    need_workbench()
     from dataclasses import replace
 
     from bedside import rundir, study

@@ -1,4 +1,4 @@
-"""``bedside audit`` and ``bedside split``: what stands before any training."""
+"""``bedside audit``, ``split`` and ``leakage``: what a data set is worth before it is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bedside import codec, console, examine, rundir
+from bedside import codec, commands, console, examine, rundir
 from bedside import config as configuration
 from bedside.console import Reporter
 from bedside.errors import BadInput, GateFailed
@@ -75,4 +75,44 @@ def _print_data(facts: dict[str, Any], json: bool) -> None:
             f"images that repeat another: {facts['duplicates']}; pictures under several classes: "
             f"{facts['conflicts']}",
             *facts["notes"]):
+        console.stdout.print(text, soft_wrap=True, markup=False)
+
+
+def leakage(run: Path, model: str | None, image_px: int | None, epochs: int | None, folds: int,
+            json: bool) -> None:
+    """``bedside leakage``: the same training on folds by image and by group."""
+    commands.need_workbench()
+    from dataclasses import replace
+
+    from bedside import leakage as comparison
+    from bedside import study
+    from bedside.models import default_config
+
+    config = study.load(run)
+    if model is None and not config.models:
+        raise BadInput("the run trains no network of its own", where=run,
+                       remedy="Name one with --model.")
+    chosen = config.models[0] if model is None else default_config(model)
+    changes = {"image_px": image_px, "epochs": epochs}
+    chosen = replace(chosen, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    config = study.check(replace(config, models=(chosen,)), run)
+    with study.locked(run), Reporter() as progress:
+        found = comparison.leakage(run, study.load(run), config.models[0], folds, progress)
+    if json:
+        print(codec.to_json(found), end="")
+    else:
+        from bedside.report import leakage_view
+
+        _print_leakage(leakage_view.context(codec.encode(found)))
+    with Reporter() as progress:
+        examine.audit_run(run, _without_notes(progress))
+    _print_page(run / examine.AUDIT_DIR / "index.html")
+
+
+def _print_leakage(shown: Mapping[str, Any]) -> None:
+    console.table("", ["split", "AUC [95%]", "accuracy [95%]", "AUC of images with a twin"],
+                  [[r["name"], r["auc"], r["accuracy"], r["related"]] for r in shown["rows"]],
+                  {1, 2, 3})
+    for text in (f"difference of AUC, by image less by group: {shown['difference']}",
+                 shown["verdict"]):
         console.stdout.print(text, soft_wrap=True, markup=False)

@@ -73,14 +73,14 @@ def _audited(out: Path, config: Study, progress: Progress | None) -> Path:
 def _page(run: Path, data: Path, failure: str | None) -> None:
     from bedside.data.gallery import thumbnails
     from bedside.data.source import dataset_root
-    from bedside.report import audit_page
+    from bedside.report import audit_page, leakage_view
 
     root = dataset_root(run, data)
 
     def pictures(files: Sequence[str]) -> Mapping[str, str]:
         return thumbnails(root, files)
 
-    audit_page.write(data, run / AUDIT_DIR, pictures, failure)
+    audit_page.write(data, run / AUDIT_DIR, pictures, failure, leakage_view.view(run))
 
 
 def split(out: Path, config: Study, progress: Progress | None = None) -> None:

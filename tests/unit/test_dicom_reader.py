@@ -253,9 +253,10 @@ def test_many_files_in_bounded_time_and_memory(tmp_path):
         path = tmp_path / f"S{i // 100}/IM{i:05d}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-    start = time.monotonic()
+    # Processor time: the clock tells how busy the machine is.
+    start = time.process_time()
     found = dicom.listing(tmp_path)
-    assert len(found.entries) == 400 and time.monotonic() - start < 20
+    assert len(found.entries) == 400 and time.process_time() - start < 20
     assert len({f for _, f in found.entries}) == 1
 
 

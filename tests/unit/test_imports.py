@@ -15,8 +15,9 @@ STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "eval
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")
-ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine")
-FRONT = ("console", "commands", "data_commands", "import_commands", "cli_import",
+ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine",
+                 "leakage")
+FRONT = ("console", "commands", "data_commands", "cli_audit", "import_commands", "cli_import",
          "target_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
          "app_commands", "cli_app", "cli", "__main__")
@@ -57,7 +58,7 @@ def layer(name: str) -> int:
 
 
 # Files that only the train stage uses.
-TRAIN_SIDE = ("augment", "tune", "checkpoint")
+TRAIN_SIDE = ("augment", "tune", "checkpoint", "crossfit")
 
 
 def _stage(name: str) -> str:

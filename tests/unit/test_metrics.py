@@ -219,8 +219,8 @@ def test_naming_the_metrics_loads_no_scipy() -> None:
 def test_ten_thousand_images_and_twenty_variants_are_quick() -> None:
     labels, logits = sample(3, 10_000, 1)
     evaluate(labels, logits, None)  # imports
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         evaluate(labels, logits, None)
         evaluate(labels % 2, logits[:, :2], 1)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

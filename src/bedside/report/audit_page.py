@@ -22,7 +22,8 @@ _TEMPLATES = ("audit.html.j2", "audit.css", "style.css", "macros.html.j2")
 Thumbnails = Callable[[Sequence[str]], Mapping[str, str]]
 
 
-def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = None) -> Path:
+def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = None,
+          leak: Mapping[str, Any] | None = None) -> Path:
     """Write ``folder/index.html``, or leave a finished one.
 
     Args:
@@ -30,13 +31,14 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
         folder: where the page goes.
         thumbnails: gives data URIs of images by file; an image it leaves out has no picture.
         gate: the message of a gate that failed, or None.
+        leak: from :func:`bedside.report.leakage_view.view`, where trainings were compared.
 
     Returns:
         The page's path.
     """
     code = {n: resources.files("bedside.report").joinpath("templates", n).read_text("utf-8")
             for n in _TEMPLATES}
-    key = artefact.stage_key(STAGE, bedside.__version__, code, gate, [
+    key = artefact.stage_key(STAGE, bedside.__version__, code, gate, leak, [
         artefact.sha256_file(data / n) for n in (rundir.CASES, rundir.TASK, rundir.AUDIT)])
     if artefact.finished(folder, STAGE, key):
         return folder / INDEX
@@ -47,7 +49,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
     pictures = thumbnails(view.shown(shows))
     shows = _with_pictures(shows, pictures)
     with artefact.writing(folder, STAGE, key) as scratch:
-        html = page.render({**shows, "gate": gate, "version": bedside.__version__},
+        html = page.render({**shows, "gate": gate, "leak": leak, "version": bedside.__version__},
                            "audit.html.j2")
         artefact.write_text(scratch / INDEX, html)
     return folder / INDEX

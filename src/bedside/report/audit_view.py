@@ -146,6 +146,8 @@ def summary(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[Line]:
         f"{wording.plural(files, 'image')} are set aside." if conflicts
         else "No picture lies under two classes."), "groups"))
     warned = [s for s in audit.get("shortcuts", ()) if s["warning"]]
+    # Of the families and their union the families say more.
+    warned = [s for s in warned if s["name"] != "both together"] or warned
     lines.append(Line("look" if warned else "ok", "Shortcuts", (
         "The class can be told without the tissue: " + ", ".join(dict.fromkeys(
             s["name"] for s in warned)) + "." if warned else

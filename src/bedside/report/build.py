@@ -14,6 +14,7 @@ from bedside.report import (
     answer,
     changes,
     gallery,
+    leakage_view,
     matrix,
     methods,
     page,
@@ -76,7 +77,7 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
 def report_key(run: Path) -> str:
     """Hash of everything the report shows: all manifests, the configuration, and this package."""
     inputs = {}
-    for part in ("data", "models", "variants", "builds", "measurements", "analysis"):
+    for part in ("data", "models", "variants", "builds", "measurements", "analysis", "leakage"):
         for path in sorted((run / part).rglob(artefact.MANIFEST)):
             name = path.relative_to(run)
             if not any(p.startswith(".") for p in name.parts):
@@ -139,6 +140,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
                       for m in dict.fromkeys(p.model for p in pictures)],
         "flow": tables.flow(cases, task, audit(run)),
         "table_1": matrix.table_1(tables.demographics(cases, task), notes),
+        "leak": leakage_view.view(run),
         "phantom": study.data.source == "phantom",
         "merge": {k: ", ".join(v) for k, v in task.merge.items()},
         "exclude": task.exclude,
