@@ -1,6 +1,6 @@
 """Train one network on BUSI with BreastMNIST's task and its given split.
 
-    python benchmarks/prove_training.py efficientnet_lite0
+    python benchmarks/prove_training.py efficientnet_lite0 [THREADS]
 
 Saves docs/proof/training-<network>.json and its history.csv. Resumable: the run folder under
 runs/proof/ continues where it stopped; seconds are summed over epochs.
@@ -18,7 +18,7 @@ from common import PROOF, RUNS, need_busi, save
 from bedside import artefact, rundir, study
 from bedside.console import Reporter
 from bedside.models import default_config
-from bedside.types import DataConfig, ModelConfig, Study
+from bedside.types import DataConfig, ModelConfig, Study, TrainConfig
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
@@ -31,14 +31,14 @@ SETTINGS = {
 GOALS = {"efficientnet_lite0": None, "vgg16": None, "googlenet": 0.80, "resnet34": 0.80}
 
 
-def main(name: str) -> None:
+def main(name: str, threads: int = 2) -> None:
     """Train ``name`` and save its figures."""
     busi = need_busi()
     settings = SETTINGS.get(name) or default_config(name)
     config = study.check(Study(
         data=DataConfig(source=str(busi), merge={"other": ("benign", "normal")},
                         split_file=str(busi / "official_split.csv"), regroup=True),
-        models=(replace(settings, id=name),)))
+        models=(replace(settings, id=name),), train=TrainConfig(threads=threads)))
     run = RUNS / f"training-{name}"
     with study.locked(run), Reporter() as progress:
         study.through(run, config, "convert", None, progress)
@@ -57,10 +57,11 @@ def main(name: str) -> None:
     save(f"training-{name}", {
         "what": "training on BUSI, BreastMNIST's task and given split, near-duplicates regrouped",
         "network": name, "image_px": settings.image_px, "width": settings.width,
+        "threads": threads,
         "images": counts, "epochs": len(history), "minutes": round(seconds / 60, 1),
         "best_epoch": int(best["epoch"]), "best_val_auroc": round(float(best["val_auroc"]), 4),
         "goal_val_auroc": GOALS.get(name)})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:3]))
