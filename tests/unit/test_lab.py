@@ -33,6 +33,10 @@ def run(tiny_run, tmp_path):
     quantize.quantize(tiny_run, "resnet34", "float32", None, None)
     copy = tmp_path / "run"
     shutil.copytree(tiny_run, copy)
+    # Other tests may have left variants and measurements in the shared run.
+    for folder in (*copy.glob("variants/*"), *copy.glob("builds"), *copy.glob("measurements")):
+        if folder.name != "resnet34-float32":
+            shutil.rmtree(folder)
     study = Study(evaluate=EvaluateConfig(rounds=2, warmup=1, samples=3))
     from bedside.types import ModelConfig
 

@@ -18,6 +18,9 @@ from bedside.errors import BadInput
 from bedside.report import leakage_view
 from bedside.types import Case, DataConfig, ModelConfig, Study, TrainConfig
 
+# One run for all, made and used in order.
+pytestmark = pytest.mark.xdist_group("leakage")
+
 MODEL = ModelConfig("resnet34", image_px=32, width=0.125, epochs=1, batch_size=8)
 
 

@@ -44,8 +44,15 @@ def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, st
     """Whole shares of ``count`` in proportion to ``sizes`` (largest remainder, one at least)."""
     total = max(1, sum(sizes.values()))
     exact = {k: count * n / total for k, n in sizes.items()}
-    shares = {k: int(v) for k, v in exact.items()}
-    order = sorted(sizes, key=lambda k: (shares[k] > 0, shares[k] - exact[k], k))
-    for key in order[:count - sum(shares.values())]:
-        shares[key] += 1
+    least = 1 if count >= len(sizes) else 0
+    shares = {k: max(least, int(v)) for k, v in exact.items()}
+
+    def excess(key: tuple[str, str]) -> tuple[float, tuple[str, str]]:
+        return shares[key] - exact[key], key
+
+    # Places given to strata that had none come from those that have most above their share.
+    while sum(shares.values()) > count:
+        shares[max((k for k in sizes if shares[k] > least), key=excess)] -= 1
+    while sum(shares.values()) < count:
+        shares[min((k for k in sizes if shares[k] < sizes[k]), key=excess)] += 1
     return shares
