@@ -94,6 +94,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "run"
 
 
+@pytest.fixture(scope="module")
+def compared(run: Path) -> Path:
+    """The same run, compared in three folds."""
+    assert cli._guarded(["leakage", str(run), "--folds", "3"]) == 0
+    return run
+
+
 def test_both_splits_are_trained_and_shown(run: Path, capsys) -> None:
     assert cli._guarded(["leakage", str(run), "--folds", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -128,7 +135,8 @@ def test_the_verdict(bounds, areas, words: str) -> None:
     assert words in leakage_view.verdict(gain, [{"low": a} for a in areas])
 
 
-def test_it_is_not_shown_for_other_cases(run: Path) -> None:
+def test_it_is_not_shown_for_other_cases(compared: Path) -> None:
+    run = compared
     table = rundir.data_dir(run) / rundir.CASES
     text = table.read_text()
     assert leakage_view.view(run) is not None
@@ -139,7 +147,8 @@ def test_it_is_not_shown_for_other_cases(run: Path) -> None:
         table.write_text(text)
 
 
-def test_an_interrupted_comparison_goes_on(run: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_interrupted_comparison_goes_on(compared: Path, tmp_path: Path) -> None:
+    run = compared
     cases = tuple(rundir.cases(run))
     config = study.load(run)
     folds = split.folds(cases, 3, 0)
