@@ -21,3 +21,14 @@ def machine() -> dict[str, str]:
                 facts["processor"] = line.partition(":")[2].strip()
                 break
     return facts
+
+
+def cpu_flags() -> frozenset[str]:
+    """Instruction sets of the processor as Linux lists them; empty elsewhere."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return frozenset()
+    for line in cpuinfo.read_text().splitlines():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()

@@ -41,6 +41,8 @@ BACKENDS: dict[str, str] = {
     "gpu": "bedside.targets.gpu",
     "hexagon": "bedside.targets.hexagon",
     "estimate": "bedside.targets.estimate",
+    "onnxruntime": "bedside.targets.onnx_cpu",
+    "openvino": "bedside.targets.openvino_cpu",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,3 +92,34 @@ def outputs(session: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, np
     """Run a session once: arrays by input name in, arrays by output name out."""
     names = [o.name for o in session.get_outputs()]
     return {n: np.asarray(v) for n, v in zip(names, session.run(names, dict(feeds)), strict=True)}
+
+
+def _cpu_options(threads: int) -> Any:
+    options = engine().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    return options
+
+
+def cpu_session(path: Path, threads: int) -> Any:
+    """A session on this machine's CPU.
+
+    Raises:
+        MissingComponent: ONNX Runtime is not installed.
+        BadInput: the model does not load.
+    """
+    return _open(path, _cpu_options(threads), providers=["CPUExecutionProvider"])
+
+
+def optimized_nodes(path: Path, threads: int) -> list[tuple[str, str]]:
+    """Kind and name of every node that the CPU session runs, after its graph optimization."""
+    import onnx
+
+    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
+        written = Path(name) / "optimized.onnx"
+        options = _cpu_options(threads)
+        options.optimized_model_filepath = str(written)
+        _open(path, options, providers=["CPUExecutionProvider"])
+        nodes = onnx.load(str(written)).graph.node
+    return [(n.op_type, n.name) for n in nodes]

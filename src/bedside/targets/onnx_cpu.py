@@ -1,0 +1,119 @@
+"""ONNX Runtime on this machine's CPU: FP32, and INT8 by its own static quantizer.
+
+Both start from the float ``.tflite``; INT8 uses the same calibration images as LiteRT's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bedside import registry
+from bedside.runtime.files import sha256_file
+from bedside.runtime.litert import LOGITS
+from bedside.runtime.machine import cpu_flags
+from bedside.targets import ort, source
+from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.source import Image
+from bedside.targets.tflite_onnx import write_onnx
+from bedside.types import Build, Evidence, Placement, Target
+
+RUNNER = "bedside.targets.onnx_cpu:OnnxModel"
+REFERENCE = "bedside.runtime.litert:LiteRTModel"
+EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
+MODEL = "model.onnx"
+_INTEGER = frozenset({"QLinearConv", "QGemm", "ConvInteger", "QLinearMatMul"})
+_FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"})
+
+
+def available() -> Availability:
+    """With the package ``onnxruntime``."""
+    try:
+        found = version("onnxruntime")
+    except PackageNotFoundError:
+        return Availability(False, "ONNX Runtime is not installed",
+                            "Install the workbench: pip install 'bedside[workbench]'.")
+    return Availability(True, f"ONNX Runtime {found} on the CPU", version=f"onnxruntime {found}")
+
+
+class OnnxModel:
+    """A loaded build: one image in, outputs by name out."""
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        self._session = ort.cpu_session(path, threads)
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, image: Image) -> Mapping[str, Image]:
+        """Run one (1, H, W, C) float32 image."""
+        return ort.outputs(self._session, {self._input: image})
+
+
+def build(order: Order) -> Build:
+    """Convert the float model, check it, and quantize it where the scheme says so."""
+    float_file = source.float_model(order, "ONNX Runtime")
+    path = order.scratch / MODEL
+    write_onnx(float_file, path)
+    images = source.check_images(order)
+    model = OnnxModel(path, order.target.threads)
+    error = source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
+    quantizer = "none"
+    if order.variant.scheme == "int8":
+        quantizer = _quantize(path, source.calibration_images(order))
+    placement, kind = _placement(path, order.target.threads)
+    return Build(
+        variant=order.variant.id, target=order.target.id, format="onnx",
+        files={MODEL: sha256_file(path)}, quantizer=quantizer, placement=placement,
+        compute_dtype=kind, facts={"build_mb": path.stat().st_size / 1e6,
+                                   "float_parity": error})
+
+
+def _quantize(path: Path, images: list[Image]) -> str:
+    """Static quantization in place; the name of what was done.
+
+    Activations are unsigned and weights signed, which x86 multiplies fastest. Without VNNI (or
+    on other processors than x86 with it) sums of two products may saturate 16 bits there, so
+    weights take 7 bits (ONNX Runtime, Quantize ONNX models, "reduce_range").
+    """
+    quantization = registry.resolve("onnxruntime.quantization")
+    flags = cpu_flags()
+    saturates = "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni"}
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            self._images: Iterator[Image] = iter(images)
+
+        def get_next(self) -> dict[str, Any] | None:
+            image = next(self._images, None)
+            return None if image is None else {"image": image}
+
+    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
+        folded = Path(name) / "folded.onnx"
+        registry.resolve("onnxruntime.quantization.shape_inference:quant_pre_process")(
+            str(path), str(folded), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(folded), str(path), Reader(), quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True, reduce_range=saturates,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8)
+    bits = ", 7-bit weights" if saturates else ""
+    return f"onnxruntime {version('onnxruntime')} static (min-max, per channel{bits})"
+
+
+def _placement(path: Path, threads: int) -> tuple[tuple[Placement, ...], str]:
+    """The nodes of the rewritten graph, and the format most of them multiply in."""
+    nodes = ort.optimized_nodes(path, threads)
+    integer = sum(op in _INTEGER for op, _ in nodes)
+    floating = sum(op in _FLOAT for op, _ in nodes)
+    rows = tuple(Placement(i, op, name, "onnxruntime cpu") for i, (op, name) in enumerate(nodes))
+    return rows, "int8" if integer > floating else "float32"
+
+
+def place(file: Path, target: Target, scratch: Path) -> Placed:
+    """Convert the file and read the graph that ONNX Runtime makes of it."""
+    source.refuse_quantized(file, "ONNX Runtime")
+    write_onnx(file, scratch / MODEL)
+    placement, _ = _placement(scratch / MODEL, target.threads)
+    return Placed(placement, "onnxruntime cpu", 1, 1.0)

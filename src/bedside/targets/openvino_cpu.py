@@ -1,0 +1,172 @@
+"""OpenVINO on this machine's CPU: FP32, and INT8 by NNCF. The only file that imports either.
+
+Both start from the float ``.tflite`` (OpenVINO does not read LiteRT's quantized files); INT8
+uses the same calibration images as LiteRT's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bedside.errors import BadInput
+from bedside.runtime.files import sha256_file
+from bedside.runtime.graph import read_graph
+from bedside.runtime.litert import LOGITS, quiet_stderr
+from bedside.targets import source
+from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.source import Image
+from bedside.types import Build, Evidence, Placement, Target
+
+RUNNER = "bedside.targets.openvino_cpu:OpenVinoModel"
+REFERENCE = "bedside.runtime.litert:LiteRTModel"
+EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
+MODEL = "model.xml"
+WEIGHTS = "model.bin"
+_FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8", "u8": "int8"}
+
+
+def available() -> Availability:
+    """With the packages ``openvino`` and ``nncf``."""
+    try:
+        found = f"openvino {version('openvino')}, nncf {version('nncf')}"
+    except PackageNotFoundError as error:
+        return Availability(False, f"{error.name} is not installed",
+                            "Install the workbench: pip install 'bedside[workbench]'.")
+    return Availability(True, f"{found} on the CPU", version=found)
+
+
+def _core() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import openvino
+    return openvino.Core()
+
+
+def _read(path: Path) -> Any:
+    try:
+        with quiet_stderr():
+            return _core().read_model(str(path))
+    except RuntimeError as error:
+        lines = [x for x in str(error).strip().splitlines() if x.strip()]
+        raise BadInput(f"OpenVINO cannot read the model ({lines[-1][:160] if lines else ''})",
+                       where=path, remedy="Give a whole float .tflite.") from None
+
+
+def _compile(model: Any, threads: int) -> Any:
+    # The hint keeps float models in float32: on processors with bfloat16 units OpenVINO would
+    # else change the arithmetic without a word.
+    with quiet_stderr():
+        return _core().compile_model(model, "CPU", {
+            "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32"})
+
+
+class OpenVinoModel:
+    """A loaded build: one image in, outputs by name out."""
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        self._request = _compile(_read(path), threads).create_infer_request()
+        found = self._request.model_outputs
+        self._names = [_name(o, len(found)) for o in found]
+
+    def run(self, image: Image) -> Mapping[str, Image]:
+        """Run one (1, H, W, C) float32 image."""
+        self._request.infer([np.ascontiguousarray(image)])
+        return {name: np.array(self._request.get_output_tensor(i).data)
+                for i, name in enumerate(self._names)}
+
+
+def _name(port: Any, count: int) -> str:
+    names = set(port.get_names())
+    if count == 1:
+        return LOGITS
+    return next((n for n in (LOGITS, "cam") if n in names), min(names, default=""))
+
+
+def _named(model: Any, float_file: Path) -> Any:
+    """Give inputs and outputs the names of the ``.tflite``'s signature."""
+    graph = read_graph(float_file)
+    for ports, names, order in ((model.inputs, graph.input_names, graph.inputs),
+                                (model.outputs, graph.output_names, graph.outputs)):
+        by_index = {index: name for name, index in names.items()}
+        for port, index in zip(ports, order, strict=True):
+            port.get_tensor().set_names({by_index.get(index, graph.tensors[index].name)})
+    return model
+
+
+def build(order: Order) -> Build:
+    """Read the float model, check it, quantize it where the scheme says so, and save it."""
+    float_file = source.float_model(order, "OpenVINO")
+    model = _named(_read(float_file), float_file)
+    path, quantizer = order.scratch / MODEL, "none"
+    _save(model, path)
+    images = source.check_images(order)
+    loaded = OpenVinoModel(path, order.target.threads)
+    error = source.check_parity(float_file, images, [loaded.run(i)[LOGITS] for i in images])
+    if order.variant.scheme == "int8":
+        model = _quantize(model, source.calibration_images(order))
+        quantizer = f"nncf {version('nncf')} (post-training, mixed per channel)"
+        _save(model, path)
+    placement, kind = _placement(_compile(_read(path), order.target.threads))
+    files = {name: sha256_file(order.scratch / name) for name in (MODEL, WEIGHTS)}
+    size = sum((order.scratch / name).stat().st_size for name in files)
+    return Build(
+        variant=order.variant.id, target=order.target.id, format="openvino", files=files,
+        main=MODEL, quantizer=quantizer, placement=placement, compute_dtype=kind,
+        facts={"build_mb": size / 1e6, "float_parity": error})
+
+
+def _save(model: Any, path: Path) -> None:
+    import openvino
+
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def _quantize(model: Any, images: list[Image]) -> Any:
+    os.environ["NNCF_CI"] = "1"  # no telemetry
+    with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr()):
+        warnings.simplefilter("ignore")
+        import nncf
+
+        logging.getLogger("nncf").setLevel(logging.ERROR)
+        return nncf.quantize(model, nncf.Dataset(images), subset_size=len(images))
+
+
+def _placement(compiled: Any) -> tuple[tuple[Placement, ...], str]:
+    """The nodes that OpenVINO runs, and the format most convolutions run in."""
+    rows, formats = [], Counter[str]()
+    for number, node in enumerate(compiled.get_runtime_model().get_ops()):
+        facts = node.get_rt_info()
+        kind = _fact(facts, "layerType")
+        if kind in ("Input", "Output", "Constant", "Const"):
+            continue
+        precision = _fact(facts, "runtimePrecision")
+        if kind in ("Convolution", "GroupConvolution", "FullyConnected"):
+            formats[precision] += 1
+        rows.append(Placement(number, kind, node.get_friendly_name(), "openvino cpu"))
+    main = formats.most_common(1)[0][0] if formats else "f32"
+    return tuple(rows), _FORMATS.get(main.lower(), main)
+
+
+def _fact(facts: Any, name: str) -> str:
+    value = facts[name] if name in facts else ""  # noqa: SIM401 (no dict: it has no get)
+    return str(getattr(value, "value", value))
+
+
+def place(file: Path, target: Target, scratch: Path) -> Placed:
+    """Compile the file and read where OpenVINO put its operations."""
+    del scratch
+    source.refuse_quantized(file, "OpenVINO")
+    placement, _ = _placement(_compile(_read(file), target.threads))
+    return Placed(placement, "openvino cpu", 1, 1.0)

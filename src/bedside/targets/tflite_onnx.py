@@ -1,0 +1,289 @@
+"""A float ``.tflite`` as an ONNX model, for runtimes that read ONNX alone.
+
+Everything is channels first inside (N, C, H, W), as ONNX convolutions are; the image comes in
+and the class activation map goes out channels last, as in the source. Operations outside
+:data:`_WRITERS` are refused by name. Callers check the logits against the source's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ai_edge_litert.schema_py_generated as schema
+import numpy as np
+import numpy.typing as npt
+
+from bedside.errors import Unsupported
+from bedside.runtime.graph import Graph, Operation, read_graph
+
+OPSET = 17
+IR_VERSION = 10
+
+_FIRST = (0, 3, 1, 2)
+_LAST = (0, 2, 3, 1)
+_ACTIVATIONS = {0: None, 1: "Relu", 3: "Relu6", 4: "Tanh"}
+
+
+class _Writer:
+    """Collects nodes and constants; tensors are named by their index in the source."""
+
+    def __init__(self, graph: Graph) -> None:
+        from onnx import helper, numpy_helper
+
+        self.graph, self.helper, self.numpy_helper = graph, helper, numpy_helper
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def constant(self, name: str, values: npt.NDArray[Any]) -> str:
+        self.constants[name] = self.numpy_helper.from_array(np.asarray(values, order="C"), name)
+        return name
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(self.helper.make_node(kind, inputs, [output],
+                                                name=f"{kind}_{len(self.nodes)}", **attributes))
+        return output
+
+    def value(self, tensor: int) -> str:
+        """The name under which a tensor is read; constants are stored on the way."""
+        values = self.graph.real_constant(tensor)
+        if values is None or f"t{tensor}" in self.constants:
+            return f"t{tensor}"
+        return self.constant(f"t{tensor}",
+                             values.transpose(_FIRST) if values.ndim == 4 else values)
+
+    def whole(self, tensor: int) -> npt.NDArray[Any]:
+        """A constant that shapes an operation (paddings, axes, a shape)."""
+        found = self.graph.constant(tensor)
+        if found is None:
+            raise Unsupported("an operation's shape is computed at run time",
+                              remedy="Export the model with fixed shapes.")
+        return found
+
+    def options(self, operation: Operation, cls: Any) -> Any:
+        table = self.graph._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
+        found = cls()
+        if table is not None:
+            found.Init(table.Bytes, table.Pos)
+        return found
+
+    def activated(self, operation: Operation, activation: int, out: str) -> str:
+        """Where an operation writes so that a fused activation can follow."""
+        if activation not in _ACTIVATIONS:
+            raise Unsupported(f"{operation.op} with the fused activation {activation}",
+                              remedy="Export the activation as an operation of its own.")
+        return out if _ACTIVATIONS[activation] is None else f"{out}_raw"
+
+    def activate(self, activation: int, out: str) -> None:
+        kind = _ACTIVATIONS[activation]
+        if kind == "Relu6":
+            self.relu6(f"{out}_raw", out)
+        elif kind is not None:
+            self.node(kind, [f"{out}_raw"], out)
+
+    def relu6(self, source: str, out: str) -> None:
+        low = self.constant("zero", np.array(0, np.float32))
+        high = self.constant("six", np.array(6, np.float32))
+        self.node("Clip", [source, low, high], out)
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        return self.graph.tensors[tensor].shape
+
+
+def _pads(padding: int, size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
+          dilation: tuple[int, int] = (1, 1)) -> list[int]:
+    """TFLite's SAME (the odd pixel after) or VALID as ONNX pads: tops and lefts, then ends."""
+    if padding == schema.Padding.VALID:
+        return [0, 0, 0, 0]
+    begin, end = [], []
+    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        need = max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
+        begin.append(need // 2)
+        end.append(need - need // 2)
+    return begin + end
+
+
+def _conv(w: _Writer, o: Operation) -> None:
+    depthwise = o.op == "DEPTHWISE_CONV_2D"
+    options = w.options(o, schema.DepthwiseConv2DOptions if depthwise else schema.Conv2DOptions)
+    kernel = w.graph.real_constant(o.inputs[1])
+    if kernel is None:
+        raise Unsupported(f"{o.op} with weights that are computed at run time",
+                          remedy="Export the model with constant weights.")
+    channels = w.shape(o.inputs[0])[3]
+    # TFLite: (O, H, W, I), depthwise (1, H, W, O); ONNX: (O, I ÷ groups, H, W).
+    weights = kernel.transpose((3, 0, 1, 2) if depthwise else _FIRST)
+    groups = channels if depthwise else channels // kernel.shape[3]
+    stride = (options.StrideH(), options.StrideW())
+    dilation = (options.DilationHFactor(), options.DilationWFactor())
+    size = (w.shape(o.inputs[0])[1], w.shape(o.inputs[0])[2])
+    inputs = [w.value(o.inputs[0]), w.constant(f"w{o.index}", weights)]
+    if len(o.inputs) > 2 and o.inputs[2] >= 0:
+        inputs.append(w.value(o.inputs[2]))
+    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
+    height, width = weights.shape[2:]
+    w.node("Conv", inputs, w.activated(o, activation, out), strides=list(stride),
+           dilations=list(dilation), group=groups, kernel_shape=[height, width],
+           pads=_pads(options.Padding(), size, (height, width), stride, dilation))
+    w.activate(activation, out)
+
+
+def _pool(w: _Writer, o: Operation) -> None:
+    options = w.options(o, schema.Pool2DOptions)
+    kernel = (options.FilterHeight(), options.FilterWidth())
+    stride = (options.StrideH(), options.StrideW())
+    size = (w.shape(o.inputs[0])[1], w.shape(o.inputs[0])[2])
+    pads = _pads(options.Padding(), size, kernel, stride)
+    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
+    source, target = [w.value(o.inputs[0])], w.activated(o, activation, out)
+    if o.op == "MAX_POOL_2D":
+        w.node("MaxPool", source, target, kernel_shape=list(kernel), strides=list(stride),
+               pads=pads)
+    elif kernel == size and not any(pads):
+        w.node("GlobalAveragePool", source, target)
+    else:  # TFLite's average leaves the padding out, as ONNX's does by default.
+        w.node("AveragePool", source, target, kernel_shape=list(kernel), strides=list(stride),
+               pads=pads)
+    w.activate(activation, out)
+
+
+_BINARY = {"ADD": ("Add", schema.AddOptions), "SUB": ("Sub", schema.SubOptions),
+           "MUL": ("Mul", schema.MulOptions)}
+
+
+def _binary(w: _Writer, o: Operation) -> None:
+    kind, cls = _BINARY[o.op]
+    if len({len(w.shape(i)) for i in o.inputs if w.shape(i)}) > 1:
+        raise Unsupported(f"{o.op} of tensors with different numbers of dimensions",
+                          remedy="Export it with equal ones.")
+    activation, out = w.options(o, cls).FusedActivationFunction(), f"t{o.outputs[0]}"
+    w.node(kind, [w.value(i) for i in o.inputs], w.activated(o, activation, out))
+    w.activate(activation, out)
+
+
+def _concat(w: _Writer, o: Operation) -> None:
+    options, rank = w.options(o, schema.ConcatenationOptions), len(w.shape(o.outputs[0]))
+    axis = options.Axis() % rank
+    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
+    w.node("Concat", [w.value(i) for i in o.inputs], w.activated(o, activation, out),
+           axis=_FIRST.index(axis) if rank == 4 else axis)
+    w.activate(activation, out)
+
+
+def _pad(w: _Writer, o: Operation) -> None:
+    pairs = w.whole(o.inputs[1])
+    if len(pairs) == 4:
+        pairs = pairs[list(_FIRST)]
+    inputs = [w.value(o.inputs[0]),
+              w.constant(f"p{o.index}", pairs.T.reshape(-1).astype(np.int64))]
+    if o.op == "PADV2":
+        inputs.append(w.value(o.inputs[2]))
+    w.node("Pad", inputs, f"t{o.outputs[0]}")
+
+
+def _unary(w: _Writer, o: Operation) -> None:
+    source, out = w.value(o.inputs[0]), f"t{o.outputs[0]}"
+    if o.op == "RELU6":
+        w.relu6(source, out)
+    else:
+        w.node({"RELU": "Relu", "LOGISTIC": "Sigmoid", "TANH": "Tanh",
+                "HARD_SWISH": "HardSwish"}[o.op], [source], out)
+
+
+def _softmax(w: _Writer, o: Operation) -> None:
+    rank = len(w.shape(o.inputs[0]))
+    w.node("Softmax", [w.value(o.inputs[0])], f"t{o.outputs[0]}", axis=1 if rank == 4 else -1)
+
+
+def _mean(w: _Writer, o: Operation) -> None:
+    rank = len(w.shape(o.inputs[0]))
+    axes = [int(a) % rank for a in w.whole(o.inputs[1]).reshape(-1)]
+    kept = bool(w.options(o, schema.ReducerOptions).KeepDims())
+    if rank == 4 and not kept and sorted(axes) != [1, 2]:
+        raise Unsupported("MEAN over other axes than height and width",
+                          remedy="Export a global average pooling.")
+    axes = [_FIRST.index(a) for a in axes] if rank == 4 else axes
+    w.node("ReduceMean", [w.value(o.inputs[0])], f"t{o.outputs[0]}", axes=sorted(axes),
+           keepdims=int(kept))
+
+
+def _reshape(w: _Writer, o: Operation) -> None:
+    source, before, after = w.value(o.inputs[0]), w.shape(o.inputs[0]), w.shape(o.outputs[0])
+    out = f"t{o.outputs[0]}"
+    if len(before) == 4 and before[1:3] != (1, 1):
+        source = w.node("Transpose", [source], f"{out}_last", perm=list(_LAST))
+    shape = w.constant(f"s{o.index}", np.asarray(after, np.int64))
+    if len(after) != 4:
+        w.node("Reshape", [source, shape], out)
+        return
+    w.node("Reshape", [source, shape], f"{out}_shaped")
+    w.node("Transpose", [f"{out}_shaped"], out, perm=list(_FIRST))
+
+
+def _dense(w: _Writer, o: Operation) -> None:
+    options = w.options(o, schema.FullyConnectedOptions)
+    weights = w.graph.real_constant(o.inputs[1])
+    if weights is None or len(w.shape(o.inputs[0])) != 2:
+        raise Unsupported("FULLY_CONNECTED of another form than a matrix of weights on rows",
+                          remedy="Flatten before it, with constant weights.")
+    inputs = [w.value(o.inputs[0]), w.constant(f"w{o.index}", weights)]
+    if len(o.inputs) > 2 and o.inputs[2] >= 0:
+        inputs.append(w.value(o.inputs[2]))
+    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
+    w.node("Gemm", inputs, w.activated(o, activation, out), transB=1)
+    w.activate(activation, out)
+
+
+_WRITERS: dict[str, Callable[[_Writer, Operation], None]] = {
+    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "FULLY_CONNECTED": _dense,
+    "MAX_POOL_2D": _pool, "AVERAGE_POOL_2D": _pool, "ADD": _binary, "SUB": _binary,
+    "MUL": _binary, "CONCATENATION": _concat, "PAD": _pad, "PADV2": _pad, "RELU": _unary,
+    "RELU6": _unary, "LOGISTIC": _unary, "TANH": _unary, "HARD_SWISH": _unary,
+    "SOFTMAX": _softmax, "MEAN": _mean, "RESHAPE": _reshape,
+}
+
+
+def write_onnx(source: Path, target: Path) -> None:
+    """Write a float model as ONNX; inputs and outputs keep their names, shapes and layout.
+
+    Raises:
+        Unsupported: a quantized file, or an operation that is not among those above.
+        BadInput: not a model.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = read_graph(source)
+    writer = _Writer(graph)
+    inputs, outputs = [], []
+    for name, index in graph.input_names.items():
+        shape = graph.tensors[index].shape
+        if graph.tensors[index].dtype != "float32" or len(shape) != 4:
+            raise Unsupported("only a model with one float32 image becomes ONNX",
+                              remedy="Give the float model.")
+        inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+        writer.node("Transpose", [name], f"t{index}", perm=list(_FIRST))
+    for operation in graph.operations:
+        write = _WRITERS.get(operation.op)
+        kinds = {graph.tensors[i].dtype for i in (*operation.inputs[:1], *operation.outputs)}
+        if write is None or kinds != {"float32"}:
+            raise Unsupported(f"{operation.op} {graph.layer(operation)} ({', '.join(sorted(kinds))}"
+                              ") has no ONNX form here",
+                              remedy="Give a float model of plain convolutions, pools, sums "
+                                     "and concatenations.")
+        write(writer, operation)
+    for name, index in graph.output_names.items():
+        shape = graph.tensors[index].shape
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+        if len(shape) == 4:
+            writer.node("Transpose", [f"t{index}"], name, perm=list(_LAST))
+        else:
+            writer.node("Identity", [f"t{index}"], name)
+    made = helper.make_model(
+        helper.make_graph(writer.nodes, "bedside", inputs, outputs,
+                          list(writer.constants.values())),
+        opset_imports=[helper.make_opsetid("", OPSET)], producer_name="bedside")
+    made.ir_version = IR_VERSION
+    onnx.checker.check_model(made)
+    target.write_bytes(made.SerializeToString())

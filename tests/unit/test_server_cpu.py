@@ -1,0 +1,164 @@
+"""OpenVINO and ONNX Runtime against LiteRT: the same network, their own INT8, honest rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from bedside import calibrate, codec, quantize, rundir
+from bedside.build import build
+from bedside.evaluate import evaluate
+from bedside.runtime.litert import LiteRTModel
+from bedside.targets import child, load
+from bedside.targets.openvino_cpu import OpenVinoModel
+from bedside.targets.tflite_onnx import _WRITERS, write_onnx
+from bedside.types import Build, CalibrationConfig, EvaluateConfig
+
+TARGETS = ("openvino", "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("server") / "run"
+    shutil.copytree(tiny_run, copy)
+    for name in ("variants", "builds", "measurements"):
+        shutil.rmtree(copy / name, ignore_errors=True)
+    folder = calibrate.calibrate(copy, "resnet34", CalibrationConfig(images=16))
+    for scheme in ("float32", "dynamic", "int8"):
+        needed = scheme == "int8"
+        quantize.quantize(copy, "resnet34", scheme, folder if needed else None,
+                          calibrate.read_ranges(folder) if needed else None)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def rows(run):
+    pairs = [(f"resnet34-{s}", t) for t in TARGETS for s in ("float32", "dynamic", "int8")]
+    for pair in pairs:
+        build(run, *pair)
+    evaluate(run, pairs, EvaluateConfig(rounds=1, warmup=0, samples=2))
+    return {(m.scheme, m.target): m for m in rundir.measurements(run)}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
+    float_model = LiteRTModel(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL)
+    with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+        int8 = LiteRTModel(rundir.variant_dir(run, "resnet34-int8") / "model.tflite")
+        for scheme in ("float32", "int8"):
+            row = rows[scheme, target]
+            assert row.status == "ok", row.reason
+            found = rundir.predictions(run, row.variant, target)
+            bare, theirs = (np.stack([m.run(store.tensor(str(i)))["logits"][0]
+                                      for i in found.ids]) for m in (float_model, int8))
+            error = np.sqrt(np.mean((found.logits - bare) ** 2))
+            if scheme == "float32":
+                assert error < 1e-4 * np.ptp(bare)
+            else:  # another quantizer: other steps, of the same size
+                assert 0 < error < 2.5 * np.sqrt(np.mean((theirs - bare) ** 2))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_build_names_its_own_quantizer_and_what_it_computes_in(run, rows, target):
+    names = {"openvino": "nncf", "onnxruntime": "onnxruntime"}
+    for scheme, kind in (("float32", "float32"), ("int8", "int8")):
+        row = rows[scheme, target]
+        assert row.compute_dtype == kind
+        assert row.evidence == {"accuracy": "measured", "latency": "measured"}
+        assert row.latency_ms.n == 2
+        assert row.agreement.n == row.images
+        folder = rundir.build_dir(run, row.variant, target)
+        made = codec.read_json(Build, folder / rundir.BUILD)
+        assert made.facts["float_parity"] < 1e-3
+        assert (names[target] in made.quantizer) == (scheme == "int8")
+        assert "litert" not in made.quantizer
+    sizes = {s: codec.read_json(Build, rundir.build_dir(run, f"resnet34-{s}", target)
+                                / rundir.BUILD).facts["build_mb"] for s in ("float32", "int8")}
+    assert sizes["int8"] < 0.6 * sizes["float32"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_litert_s_own_schemes_are_refused_with_the_reason(rows, target):
+    row = rows["dynamic", target]
+    assert row.status == "unsupported"
+    assert "LiteRT's own" in row.reason
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_quantized_file_is_refused_before_it_is_loaded(run, target):
+    outcome = child.place(rundir.variant_dir(run, "resnet34-int8") / "model.tflite", load(target))
+    assert outcome.status == "unsupported"
+    assert "quantized" in outcome.reason
+
+
+def test_calibration_uses_training_images_alone(run):
+    from bedside.targets.base import Order
+    from bedside.targets.source import calibration_images
+    from bedside.types import Variant
+
+    folder = rundir.variant_dir(run, "resnet34-int8")
+    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    found = json.loads((run / "calibration" / "resnet34" / variant.calibration
+                        / "calibration.json").read_text())["ids"]
+    assert len(found) == 16
+    assert {c.split for c in rundir.cases(run) if c.id in found} == {"train"}
+    images = calibration_images(Order(variant, load("openvino"), folder, run, folder))
+    with rundir.pixel_store(run, variant.preprocess) as store:
+        for image, case_id in zip(images, found, strict=True):
+            np.testing.assert_array_equal(image, store.tensor(case_id))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "efficientnet_lite0", "vgg16"])
+def test_every_network_becomes_onnx_with_the_same_outputs(name, tmp_path):
+    """Both outputs, by name; the converter is ours, so every network is held to LiteRT."""
+    import torch
+
+    from bedside import registry
+    from bedside.convert import _export
+    from bedside.models import MODELS
+    from bedside.targets.onnx_cpu import OnnxModel
+    from bedside.types import ModelConfig, Preprocess
+
+    torch.manual_seed(0)
+    config = ModelConfig(name, image_px=64, width=0.25, weights="random")
+    module = registry.lookup(MODELS, name, "model")(config, 2).train()
+    with torch.no_grad():
+        module(torch.rand(8, 64, 64, 1))
+    file = tmp_path / "float.tflite"
+    _export(module.eval(), Preprocess(64, 64), file)
+    write_onnx(file, tmp_path / "model.onnx")
+    image = np.random.default_rng(0).random((1, 64, 64, 1), np.float32)
+    want = LiteRTModel(file).run(image)
+    for found in (OnnxModel(tmp_path / "model.onnx").run(image),
+                  OpenVinoModel(file).run(image)):
+        for key in ("logits", "cam"):
+            assert found[key].shape == want[key].shape
+            np.testing.assert_allclose(found[key], want[key], rtol=1e-3,
+                                       atol=1e-4 * np.abs(want[key]).max())
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [
+    (7, 3, 2), (8, 3, 2), (9, 5, 3), (6, 2, 2), (5, 1, 1), (10, 4, 3), (4, 7, 1)])
+def test_padding_is_tflite_s_own(size, kernel, stride):
+    """SAME against torch with asymmetric padding: the odd pixel comes after."""
+    import ai_edge_litert.schema_py_generated as schema
+
+    from bedside.targets.tflite_onnx import _pads
+
+    pads = _pads(schema.Padding.SAME, (size, size), (kernel, kernel), (stride, stride))
+    out = (size + pads[0] + pads[2] - kernel) // stride + 1
+    assert out == -(-size // stride)
+    assert 0 <= pads[2] - pads[0] <= 1
+    assert _pads(schema.Padding.VALID, (size, size), (kernel, kernel), (1, 1)) == [0] * 4
+
+
+def test_operations_outside_the_list_are_refused_by_name(run, tmp_path, monkeypatch):
+    monkeypatch.delitem(_WRITERS, "MAX_POOL_2D")
+    from bedside.errors import Unsupported
+
+    with pytest.raises(Unsupported, match="MAX_POOL_2D"):
+        write_onnx(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
