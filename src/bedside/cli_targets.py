@@ -1,4 +1,4 @@
-"""The commands about targets: ``bedside lint`` and ``bedside doctor``. They only parse."""
+"""The commands about targets: ``bedside lint``, ``bench`` and ``doctor``. They only parse."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(lint)
     app.command()(doctor)
+    app.command()(bench)
 
 
 def lint(
@@ -41,3 +42,19 @@ def doctor(
     from bedside import target_commands
 
     target_commands.doctor(target or [], json)
+
+
+def bench(
+    file: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    target: Annotated[list[str] | None, typer.Option(
+        help="A target (default: cpu); repeat for more.")] = None,
+    run: Annotated[Path | None, typer.Option(
+        help="A run folder, for device profiles of your own (RUN/targets).")] = None,
+    rounds: Annotated[int, typer.Option(
+        min=1, max=1000, help="Fresh processes a target, interleaved.")] = 5,
+    json: Json = False,
+) -> None:
+    """Time one model file on targets, without a study."""
+    from bedside import bench_commands
+
+    bench_commands.bench(file, target or ["cpu"], run, rounds, json)

@@ -29,6 +29,7 @@ from bedside.types import (
     Preprocess,
     Study,
     Task,
+    Variant,
 )
 
 PX = 32
@@ -165,6 +166,21 @@ def publish_measurements(run: Path, name: str) -> None:
                 size_bytes=variant.size_bytes,
                 latency_ms=Latency(float(np.median(ms)), float(np.percentile(ms, 95)), 30, 2),
                 machine={"processor": "a test's CPU"})))
+        if variant.scheme in ("float32", "int8"):
+            _publish_estimates(run, variant)
+
+
+def _publish_estimates(run: Path, variant: Variant) -> None:
+    """Cells of a phone's CPU and NPU, as the backend ``estimate`` gives them."""
+    for target, ms in (("sd865-cpu", 8.0), ("sd865-npu", 1.0)):
+        if (variant.scheme, target) == ("float32", "sd865-npu"):
+            continue
+        folder = rundir.measurement_dir(run, variant.id, target)
+        with artefact.writing(folder, "evaluate", "k") as scratch:
+            (scratch / rundir.MEASUREMENT).write_text(codec.to_json(Measurement(
+                variant.id, variant.model, variant.scheme, target, "ok",
+                evidence={"latency": "estimated"}, latency_ms=Latency(ms, None, 0, 1),
+                facts={"fitted": float(variant.scheme == "int8")})))
 
 
 def make_run(base: Path) -> Path:

@@ -15,10 +15,10 @@ STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "eval
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")
-ORCHESTRATORS = ("study", "search", "variants", "config", "plan", "examine",
+ORCHESTRATORS = ("study", "search", "bench", "variants", "config", "plan", "examine",
                  "leakage")
 FRONT = ("console", "commands", "data_commands", "cli_audit", "import_commands", "cli_import",
-         "target_commands", "cli_targets",
+         "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
          "app_commands", "cli_app", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")

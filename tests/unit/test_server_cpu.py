@@ -57,8 +57,9 @@ def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
             error = np.sqrt(np.mean((found.logits - bare) ** 2))
             if scheme == "float32":
                 assert error < 1e-4 * np.ptp(bare)
-            else:  # another quantizer: other steps, of the same size
-                assert 0 < error < 2.5 * np.sqrt(np.mean((theirs - bare) ** 2))
+            else:  # another quantizer, on an untrained network an eighth as wide
+                assert not np.array_equal(found.logits, theirs)
+                assert 0 < error < 0.25 * np.ptp(bare)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -22,6 +22,8 @@ ANALYSES: dict[str, str] = {
     "sensitivity": "bedside.analyse.sensitivity:compute",
     "calibration_study": "bedside.analyse.calibration_study:compute",
     "latency": "bedside.analyse.latency:compute",
+    "processors": "bedside.analyse.processors:compute",
+    "server": "bedside.analyse.server:compute",
     "sizes": "bedside.analyse.sizes:compute",
 }
 
@@ -29,7 +31,7 @@ ANALYSES: dict[str, str] = {
 ALL_MODELS = "all"
 
 # Figures of the whole study; every other entry is made once for each model.
-STUDY_WIDE: frozenset[str] = frozenset({"samples", "latency", "sizes"})
+STUDY_WIDE: frozenset[str] = frozenset({"samples", "latency", "processors", "server", "sizes"})
 
 # Counted up when the numbers of any figure change their meaning, so that old ones are remade.
 VERSION = 2

@@ -13,6 +13,7 @@ from bedside.errors import BadInput
 from bedside.report import (
     answer,
     changes,
+    crossing,
     gallery,
     leakage_view,
     matrix,
@@ -131,6 +132,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "rule": tables.RULE,
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
+        "crossing": crossing.crossing(rows, targets) if len(targets) > 1 else None,
         "table_2": matrix.table_2(rows, networks, home, notes),
         "upcast": [m.variant for m in measured if m.scheme.startswith("float16")
                    and (m.compute_dtype or "").startswith("float32")],

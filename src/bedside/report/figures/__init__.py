@@ -21,6 +21,8 @@ FIGURES: dict[str, str] = {
     "sensitivity": "bedside.report.figures.sensitivity:draw",
     "calibration_study": "bedside.report.figures.calibration_study:draw",
     "latency": "bedside.report.figures.latency:draw",
+    "processors": "bedside.report.figures.processors:draw",
+    "server": "bedside.report.figures.server:draw",
     "sizes": "bedside.report.figures.sizes:draw",
 }
 
@@ -40,5 +42,7 @@ TITLES: dict[str, str] = {
     "sensitivity": "Sensitivity of each layer to INT8",
     "calibration_study": "How many calibration images are enough",
     "latency": "Inference time on the CPU (the CPU part of the paper's Figure 10)",
+    "processors": "Inference time by scheme and processor (the paper's Figure 10)",
+    "server": "Server CPU against NPU (the paper's Figure 11)",
     "sizes": "Model sizes (from the paper's Table 2)",
 }
