@@ -76,7 +76,10 @@ class OpenVinoModel:
     """A loaded build: one image in, outputs by name out."""
 
     def __init__(self, path: Path, threads: int = 2) -> None:
-        self._request = _compile(_read(path), threads).create_infer_request()
+        model = _read(path)
+        if path.suffix == ".tflite":
+            model = _named(model, path)
+        self._request = _compile(model, threads).create_infer_request()
         found = self._request.model_outputs
         self._names = [_name(o, len(found)) for o in found]
 
