@@ -73,7 +73,7 @@ def _sentence(name: str, row: dict[str, Any], layers: list[str]) -> str:
         sure = "with no move towards confidence"
     source = ""
     if not row["shift_low"] <= 0 <= row["shift_high"] or row["confidence_low"] > 0:
-        source = (", which rounding explains, not clipping" if share < 1e-3
-                  else f", and clipping in {layer} may be the cause")
+        source = ("; so little is clipped that rounding is the likelier cause" if share < 1e-3
+                  else f"; clipping in {layer} may be the cause")
     return (f"{text}; {bias} {sure}{source} (n = {row['n']}, spread of the margins "
             f"{style.number(row['margin_spread'], 2)}).")

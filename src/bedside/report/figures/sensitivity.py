@@ -44,7 +44,7 @@ def caption(data: FigureData) -> str:
     known = [r for r in rows if r["sqnr_db"] is not None]
     name = style.scheme_name(data.facts["scheme"])
     text = (f"Signal to quantization noise of every layer of {name} on "
-            f" {style.plural(data.facts['images'], 'validation image')}.")
+            f"{style.plural(data.facts['images'], 'validation image')}.")
     if known:
         worst = min(known, key=lambda r: r["sqnr_db"])
         text += f" Lowest: {worst['layer']}, {worst['sqnr_db']:.1f} dB."
