@@ -80,6 +80,7 @@ def main() -> None:
     path = bundle()
     data = [p.read_bytes() for p in images(40)]
     server = subprocess.Popen([sys.executable, "-m", "bedside.cli", "serve", str(path),
+                               "--store", str(path.parent / "store"),
                                "--port", str(PORT)], stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):

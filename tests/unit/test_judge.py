@@ -101,6 +101,18 @@ def test_quality_measures():
     assert found["sharpness"] == pytest.approx(2.0, rel=1e-4)
 
 
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 1), ("uint8", 3), ("uint16", 1)])
+def test_quality_measures_by_the_documents_formulas(dtype, channels):
+    top = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, top + 1, (9, 7, channels)).astype(dtype)
+    pixels[0, :3], pixels[1, :2] = 0, top
+    grey = pixels.astype(float).mean(axis=2) / top
+    steps = np.concatenate([np.abs(np.diff(grey, axis=a)).ravel() for a in (0, 1)])
+    assert features.of_pixels(pixels) == pytest.approx({
+        "brightness": grey.mean(), "contrast": grey.std(), "saturated": (grey == 1).mean(),
+        "black": (grey == 0).mean(), "sharpness": steps.mean() / (grey.std() + 1e-6)})
+
+
 def test_warnings_say_what_is_odd():
     known = Familiarity(("logit:0",), (0.0,), ((1.0,),), 4.0,
                         {"brightness": Range(0.2, 0.6), "sharpness": Range(0.1, 0.2)}, 9, 9, 0, 0)

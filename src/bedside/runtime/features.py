@@ -46,14 +46,18 @@ def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
 
 def of_pixels(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[str, float]:
     """Quality measures of resized pixels (H, W, C), before the division."""
-    top = float(np.iinfo(resized.dtype).max)
-    grey = resized.astype(np.float64).mean(axis=2) / top
-    contrast = float(grey.std())
-    steps = np.concatenate([np.abs(np.diff(grey, axis=0)).ravel(),
-                            np.abs(np.diff(grey, axis=1)).ravel()])
-    sharpness = float(steps.mean()) if steps.size else 0.0
-    return {"brightness": float(grey.mean()), "contrast": contrast,
-            "saturated": float((grey >= 1.0).mean()), "black": float((grey <= 0.0).mean()),
+    # Whole numbers and a histogram: a tenth of the time that floats of every pixel take.
+    grey = (resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2)).astype(np.int32)
+    top = int(np.iinfo(resized.dtype).max) * resized.shape[2]
+    counts = np.bincount(grey.ravel(), minlength=top + 1)
+    levels = np.arange(top + 1) / top
+    brightness = float(counts @ levels / grey.size)
+    contrast = float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size))
+    down, right = np.abs(np.diff(grey, axis=0)), np.abs(np.diff(grey, axis=1))
+    steps = down.size + right.size
+    sharpness = (int(down.sum()) + int(right.sum())) / steps / top if steps else 0.0
+    return {"brightness": brightness, "contrast": contrast,
+            "saturated": int(counts[top]) / grey.size, "black": int(counts[0]) / grey.size,
             "sharpness": sharpness / (contrast + _TINY)}
 
 
