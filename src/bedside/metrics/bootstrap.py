@@ -64,7 +64,7 @@ def resample(labels01: Ints, scores: Floats, right: Bools, clusters: Ints, resam
     """
     rng = np.random.default_rng(seed)
     positive = labels01 == 1
-    places = [_order(s) for s in scores]
+    places = [_order(s, positive) for s in scores]
     answers = right.T.astype(np.float32)
     parts: dict[str, list[Floats]] = {k: [] for k in ("accuracy", "sensitivity", "specificity",
                                                       "auroc")}
@@ -78,7 +78,8 @@ def resample(labels01: Ints, scores: Floats, right: Bools, clusters: Ints, resam
             with np.errstate(invalid="ignore", divide="ignore"):
                 parts[name].append((w @ answers / np.where(total > 0, total, np.nan)).astype(
                     np.float64))
-        parts["auroc"].append(np.stack([_auc(on, off, *p) for p in places], axis=1))
+        parts["auroc"].append(np.stack(
+            [_auc(weights[:, positive], weights, *p) for p in places], axis=1))
     return Resampled({k: np.concatenate(v) for k, v in parts.items()})
 
 
@@ -89,25 +90,29 @@ def draw(rng: np.random.Generator, count: int, size: int) -> npt.NDArray[np.floa
         np.float32)
 
 
-def _order(scores: Floats) -> tuple[Ints, Ints, Ints]:
-    """Sorting order, and for each sorted place the first and last place of its ties."""
-    order = np.argsort(scores, kind="stable")
-    ranked = scores[order]
-    fresh = np.r_[True, ranked[1:] != ranked[:-1]]
-    starts = np.flatnonzero(fresh)
-    number = np.cumsum(fresh) - 1
-    ends = np.r_[starts[1:], len(ranked)] - 1
-    return order, starts[number], ends[number]
+def _order(scores: Floats, positive: Bools) -> tuple[Ints, Ints, Ints]:
+    """Negatives by rising score, and how many lie below, and not above, each positive."""
+    off = np.flatnonzero(~positive)
+    order = off[np.argsort(scores[off], kind="stable")]
+    ranked, on = scores[order], scores[positive]
+    return (order.astype(np.int64), np.searchsorted(ranked, on, side="left").astype(np.int64),
+            np.searchsorted(ranked, on, side="right").astype(np.int64))
 
 
-def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints, first: Ints,
-         last: Ints) -> Floats:
-    """Weighted AUC (resamples,): weight of negatives below each positive, ties one half."""
+def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints, below: Ints,
+         upto: Ints) -> Floats:
+    """Weighted AUC (resamples,): weight of negatives below each positive, ties one half.
+
+    Args:
+        on: (resamples, positives) weights.
+        off: (resamples, n) weights of all images.
+        order: from :func:`_order`, as are ``below`` and ``upto``.
+    """
     running = np.zeros((len(on), len(order) + 1), np.float32)
     np.cumsum(off[:, order], axis=1, out=running[:, 1:])
-    below = (running[:, first] + running[:, last + 1]) / 2
-    pairs = on.sum(axis=1, dtype=np.float64) * off.sum(axis=1, dtype=np.float64)
-    won = np.einsum("ij,ij->i", on[:, order], below, dtype=np.float64)
+    won = (np.einsum("ij,ij->i", on, running[:, below], dtype=np.float64)
+           + np.einsum("ij,ij->i", on, running[:, upto], dtype=np.float64)) / 2
+    pairs = on.sum(axis=1, dtype=np.float64) * running[:, -1]
     with np.errstate(invalid="ignore", divide="ignore"):
         areas: Floats = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1), np.nan)
     return areas
