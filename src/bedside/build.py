@@ -29,7 +29,7 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
     variant = codec.read_json(Variant, variant_dir / rundir.VARIANT)
     key = artefact.stage_key("build 2", entry.files[variant.file].sha256, target, state.works,
                              state.version)
-    if artefact.finished(folder, "build", key):
+    if artefact.finished(folder, "build", key) and not _again(target, folder):
         return False
     with artefact.writing(folder, "build", key) as scratch:
         made = (_make(Order(variant, target, variant_dir, run, scratch)) if state.works else
@@ -38,6 +38,12 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
                                 state.remedy) if t)))
         artefact.write_text(scratch / rundir.BUILD, codec.to_json(made))
     return True
+
+
+def _again(target: Target, folder: Path) -> bool:
+    """Whether a build that failed may go well another time (its board was off)."""
+    return (getattr(targets.backend(target), "TRIES_AGAIN", False)
+            and codec.read_json(Build, folder / rundir.BUILD).status == "failed")
 
 
 def _make(order: Order) -> Build:

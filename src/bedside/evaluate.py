@@ -6,89 +6,32 @@ process a cell, so native memory and crashes of one build touch no other.
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from bedside import artefact, codec, metrics, rundir, targets
+from bedside import artefact, codec, rundir, targets
+from bedside.cell import Cell, Found, publish
 from bedside.errors import BadInput
 from bedside.metrics.agreement import agree
 from bedside.runtime.launch import run_worker
-from bedside.runtime.machine import machine
 from bedside.runtime.worker import Job, JobResult
 from bedside.targets.sample import stratified
-from bedside.types import (
-    Agreement,
-    Build,
-    Case,
-    Estimate,
-    EvaluateConfig,
-    Evidence,
-    Latency,
-    Measurement,
-    Status,
-    Target,
-    Variant,
-)
+from bedside.types import Agreement, Build, Case, EvaluateConfig, Measurement, Variant
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A build to be measured, with everything a worker needs.
-
-    ``cases`` are those to predict, in order: all of them, or a stratified sample.
-    """
-
-    variant: Variant
-    target: Target
-    build: Build
-    build_dir: Path
-    folder: Path
-    key: str
-    cases: tuple[Case, ...]
-
-    @property
-    def name(self) -> str:
-        """``<variant>@<target>``."""
-        return rundir.cell_name(self.variant.id, self.target.id)
-
-    @property
-    def module(self) -> ModuleType:
-        """The backend behind its target."""
-        return targets.backend(self.target)
-
-    def sampling(self, config: EvaluateConfig) -> tuple[int, int, int]:
-        """Rounds, warm-up and samples of its latency."""
-        return self.build.sampling or (config.rounds, config.warmup, config.samples)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What became of a cell so far; published as ``predict.json`` once it has predictions."""
-
-    status: Status = "ok"
-    reason: str | None = None
-    peak_memory_bytes: int = 0
-    images: int = 0
-    agreement: Agreement | None = None
-    agreement_float32: Agreement | None = None
-    samples: tuple[tuple[int, int, float], ...] = field(default=())
 
 
 def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig,
              progress: Progress | None = None) -> list[str]:
     """Measure the given (variant, target) cells; finished ones are left as they are.
 
-    A cell that cannot run becomes a measurement with its status and the reason.
+    A cell that cannot run becomes a measurement with its status and the reason. One that failed
+    on a device which may have been off is tried again (``TRIES_AGAIN``).
 
     Returns:
         Names of the cells that were measured now.
@@ -98,15 +41,20 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
         raise BadInput(f"no images in the splits {', '.join(config.splits)}", where=run,
                        remedy="Change evaluate.splits or the split.")
     waiting = [c for c in (_cell(run, v, t, config, cases) for v, t in pairs)
-               if not artefact.finished(c.folder, "evaluate", c.key)]
+               if not artefact.finished(c.folder, "evaluate", c.key) or _again(c)]
     found = {c.name: _predict(run, c, config, progress, i, len(waiting))
              for i, c in enumerate(waiting)}
     timed = [c for c in waiting
              if found[c.name].status == "ok" and "latency" in c.build.measures]
     _latencies(run, timed, config, cases, found, progress)
     for cell in waiting:
-        _publish(cell, config, found[cell.name], len(cases))
+        publish(cell, config, found[cell.name], len(cases))
     return [c.name for c in waiting]
+
+
+def _again(cell: Cell) -> bool:
+    return (getattr(cell.module, "TRIES_AGAIN", False) and codec.read_json(
+        Measurement, cell.folder / rundir.MEASUREMENT).status == "failed")
 
 
 def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
@@ -154,6 +102,7 @@ def _launch(cell: Cell, job: Job, work: Path, timeout_s: float,
 def _fault(result: JobResult) -> Found:
     return Found("unsupported" if result.unsupported else "failed", result.fault)
 
+
 def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress | None,
              number: int, total: int) -> Found:
     """Publish ``predictions.npz`` of one cell, unless it is there for the same key."""
@@ -179,7 +128,8 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
             return Found("failed", "the logits are not finite numbers")
         done = cell.cases[:len(logits)]
         found = _against_cpu(run, cell, job, logits, work, config.timeout_s)
-    found = replace(found, images=len(done), peak_memory_bytes=result.peak_memory_bytes)
+    found = replace(found, images=len(done), peak_memory_bytes=result.peak_memory_bytes,
+                    machine=result.machine)
     if found.status != "ok":
         return found
     classes = {c: i for i, c in enumerate(cell.variant.task.classes)}
@@ -245,72 +195,8 @@ def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: 
             if result.fault is not None and before.status == "ok":
                 before = replace(before, status=_fault(result).status, reason=result.fault)
             new = tuple((number, i, ms) for i, ms in enumerate(result.samples_ms))
-            found[cell.name] = replace(before, samples=before.samples + new)
+            found[cell.name] = replace(before, samples=before.samples + new,
+                                       machine=before.machine or result.machine)
             done += 1
             if progress:
                 progress("latency", done, total)
-
-
-# ------------------------------------------------------------------ publishing
-
-
-def _latency(cell: Cell, found: Found) -> Latency | None:
-    if found.status != "ok":
-        return None
-    times = np.array([ms for _, _, ms in found.samples])
-    if not times.size:
-        return cell.build.latency_ms
-    return Latency(float(np.median(times)), float(np.percentile(times, 95)), len(times),
-                   cell.target.threads)
-
-
-def _evidence(cell: Cell, latency: Latency | None, predicted: bool) -> dict[str, Evidence]:
-    """How each quantity that is there came about; what is not there has no evidence."""
-    told: dict[str, Evidence] = {**cell.module.EVIDENCE, **cell.build.evidence}
-    there = {"accuracy": predicted, "latency": latency is not None}
-    return {k: v for k, v in told.items() if there.get(k, True)}
-
-
-def _publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> None:
-    ok, made = found.status == "ok", cell.build
-    positive = cell.variant.task.positive
-    index = cell.variant.task.classes.index(positive) if positive is not None else None
-    predicted = ok and "accuracy" in made.measures
-    scores: dict[str, dict[str, Estimate]] = {}
-    if predicted:
-        predictions = rundir.read_predictions(cell.folder / rundir.PREDICTIONS)
-        for split in config.splits:
-            part = predictions.of(split)
-            scores[split] = metrics.evaluate(part.labels, part.logits, index)
-    latency = _latency(cell, found)
-    measurement = Measurement(
-        variant=cell.variant.id, model=cell.variant.model, scheme=scheme_id(cell.variant),
-        target=cell.target.id, status=found.status, reason=found.reason,
-        evidence=_evidence(cell, latency, predicted), compute_dtype=made.compute_dtype,
-        size_bytes=cell.variant.size_bytes, latency_ms=latency,
-        peak_memory_bytes=(found.peak_memory_bytes or None
-                           if ok and "memory" in made.measures else None),
-        delegated_fraction=made.delegated_fraction,
-        build=rundir.cell_name(made.variant, made.target),
-        variant_sha256=cell.variant.sha256,
-        predictions=rundir.PREDICTIONS if predicted else None, metrics=scores,
-        machine=machine(), latency_note=made.latency_note, partitions=made.partitions,
-        quantizer=made.quantizer, images=found.images, images_total=total,
-        agreement=found.agreement, agreement_float32=found.agreement_float32,
-        facts=dict(made.facts))
-    with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
-        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(measurement))
-        artefact.write_text(scratch / rundir.LATENCY, _latency_csv(found.samples))
-
-
-def scheme_id(variant: Variant) -> str:
-    """``int8+io8``: the scheme with its options."""
-    return "+".join([variant.scheme, *variant.options])
-
-
-def _latency_csv(samples: Sequence[tuple[int, int, float]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "sample", "ms"])
-    writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
-    return buffer.getvalue()

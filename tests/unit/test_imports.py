@@ -49,7 +49,7 @@ def layer(name: str) -> int:
         return 2
     if _below(name, PLUGINS):
         return 3
-    if _below(name, (*STAGES, "data", *TRAIN_SIDE)):
+    if _below(name, (*STAGES, "data", *TRAIN_SIDE, *EVALUATE_SIDE)):
         return 4
     if _below(name, ORCHESTRATORS):
         return 5
@@ -59,11 +59,14 @@ def layer(name: str) -> int:
 
 # Files that only the train stage uses.
 TRAIN_SIDE = ("augment", "tune", "checkpoint", "crossfit")
+# Files that only the evaluate stage uses.
+EVALUATE_SIDE = ("cell",)
 
 
 def _stage(name: str) -> str:
     first = name.split(".")[0]
-    return "train" if first in TRAIN_SIDE else first
+    return ("train" if first in TRAIN_SIDE else "evaluate" if first in EVALUATE_SIDE
+            else first)
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bedside import codec
 from bedside.runtime.files import write_text
+from bedside.runtime.limits import out_of_memory
 from bedside.runtime.worker import Job, JobResult
 
 OnProgress = Callable[[int, int], None]
@@ -70,7 +71,13 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+# What allocators and Python say when they are refused memory.
+_NO_MEMORY = ("std::bad_alloc", "MemoryError", "Cannot allocate memory", "Unable to allocate")
+
+
 def _death(code: int, errors: str) -> str:
+    if any(sign in errors[-4000:] for sign in _NO_MEMORY):
+        return out_of_memory()
     last = errors.strip().splitlines()[-1][:200] if errors.strip() else "no message"
     if code < 0:
         return f"the process was ended by {signal.Signals(-code).name} ({last})"

@@ -90,7 +90,9 @@ class LiteRTModel:
                 self._fix_batch()
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            # LiteRT says nothing where it was refused memory for the tensors.
+            first = (str(error).strip() or "it gave no reason; often there is too little memory"
+                     ).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
                            remedy="Give a whole .tflite file of operations LiteRT has.") from None
         self.input = self._check_input()

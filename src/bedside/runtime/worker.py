@@ -20,7 +20,9 @@ import numpy.typing as npt
 from bedside import codec, registry
 from bedside.errors import EXIT_BAD_INPUT, BadInput, BedsideError, Unsupported
 from bedside.runtime.files import sha256_file, write_text
+from bedside.runtime.limits import limit_memory, out_of_memory
 from bedside.runtime.litert import LOGITS
+from bedside.runtime.machine import machine
 from bedside.runtime.pixels import PixelStore
 
 Image = npt.NDArray[np.float32]
@@ -58,13 +60,15 @@ class Job:
 class JobResult:
     """What a worker found; ``fault`` is set where it could not run.
 
-    ``unsupported``: the target cannot run this build, rather than failing at it.
+    ``unsupported``: the target cannot run this build, rather than failing at it. ``machine``
+    is what it ran on.
     """
 
     peak_memory_bytes: int = 0
     samples_ms: tuple[float, ...] = ()
     fault: str | None = None
     unsupported: bool = False
+    machine: dict[str, str] = field(default_factory=dict)
 
 
 def peak_memory_bytes() -> int:
@@ -96,9 +100,9 @@ def run_job(job: Job) -> JobResult:
     with PixelStore(Path(job.store)) as store:
         if job.mode == "latency":
             samples = _time(runner, store, job)
-            return JobResult(peak_memory_bytes(), samples)
+            return JobResult(peak_memory_bytes(), samples, machine=machine())
         _predict(runner, store, job)
-    return JobResult(peak_memory_bytes())
+    return JobResult(peak_memory_bytes(), machine=machine())
 
 
 def _predict(runner: Runner, store: PixelStore, job: Job) -> None:
@@ -134,9 +138,12 @@ def _time(runner: Runner, store: PixelStore, job: Job) -> tuple[float, ...]:
 
 def main(argv: list[str]) -> int:
     """Run the job file named on the command line."""
+    limit_memory()
     job = codec.read_json(Job, Path(argv[0]))
     try:
         outcome, code = run_job(job), 0
+    except MemoryError:
+        outcome, code = JobResult(fault=out_of_memory()), EXIT_BAD_INPUT
     except BedsideError as error:
         outcome, code = JobResult(fault=error.message,
                                   unsupported=isinstance(error, Unsupported)), EXIT_BAD_INPUT

@@ -19,7 +19,8 @@ offer more:
 - ``REFERENCE``: the lazy name of a runner of the variant's own file, to compare logits with,
   and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
 - ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
-  somewhere else than in a process on this machine.
+  somewhere else than in a process on this machine;
+- ``TRIES_AGAIN``: a failed build or cell is made anew at the next run (a board was off).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ BACKENDS: dict[str, str] = {
     "estimate": "bedside.targets.estimate",
     "onnxruntime": "bedside.targets.onnx_cpu",
     "openvino": "bedside.targets.openvino_cpu",
+    "ssh": "bedside.targets.ssh",
 }
 
 

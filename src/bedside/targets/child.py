@@ -16,6 +16,7 @@ from bedside import codec, targets
 from bedside.errors import BedsideError, MissingComponent, Unsupported
 from bedside.runtime import launch
 from bedside.runtime.files import write_text
+from bedside.runtime.limits import limit_memory, out_of_memory
 from bedside.targets.base import Order, Placed
 from bedside.types import Build, Status, Target, Variant
 
@@ -93,6 +94,8 @@ def perform(task: Task) -> Outcome:
         return Outcome("unsupported", _reason(error), missing=True)
     except BedsideError as error:
         return Outcome("failed", _reason(error))
+    except MemoryError:
+        return Outcome("failed", out_of_memory())
 
 
 def _reason(error: BedsideError) -> str:
@@ -103,6 +106,7 @@ def _reason(error: BedsideError) -> str:
 
 def main(argv: list[str]) -> int:
     """Perform the task file named on the command line."""
+    limit_memory()
     task = codec.read_json(Task, Path(argv[0]))
     write_text(Path(task.result), codec.to_json(perform(task)))
     return 0

@@ -1,0 +1,305 @@
+"""A board through ssh: the same numbers as here, strict keys, every fault a row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from board_fixture import board, free_port
+
+from bedside import codec, rundir, targets
+from bedside.bench import bench
+from bedside.build import build
+from bedside.cli import main
+from bedside.errors import BadInput
+from bedside.evaluate import evaluate
+from bedside.targets import ssh
+from bedside.targets.board_link import command, settings
+from bedside.targets.child import place
+from bedside.types import Build, EvaluateConfig, Target
+
+QUICK = EvaluateConfig(rounds=2, warmup=1, samples=3)
+VARIANTS = ("resnet34-float32", "resnet34-int8")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with board(tmp_path_factory.mktemp("board")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def run(tiny_quantized, tmp_path_factory, here):
+    copy = tmp_path_factory.mktemp("ssh") / "run"
+    shutil.copytree(tiny_quantized, copy)
+    for name in ("builds", "measurements"):
+        shutil.rmtree(copy / name, ignore_errors=True)
+    here.profile(copy, python=sys.executable)
+    for target in ("cpu", "board"):
+        for variant in VARIANTS:
+            build(copy, variant, target)
+    evaluate(copy, [(v, t) for v in VARIANTS for t in ("cpu", "board")], QUICK)
+    return copy
+
+
+def _fresh(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for name in ("builds", "measurements", "targets"):
+        shutil.rmtree(copy / name)
+    return copy
+
+
+def _row(run, variant=VARIANTS[0]):
+    (row,) = (m for m in rundir.measurements(run) if (m.variant, m.target) == (variant, "board"))
+    return row
+
+
+def test_the_board_s_logits_placements_and_samples_come_back(run):
+    rows = {(m.variant, m.target): m for m in rundir.measurements(run)}
+    for variant in VARIANTS:
+        board_, cpu = rows[variant, "board"], rows[variant, "cpu"]
+        assert board_.status == "ok", board_.reason
+        np.testing.assert_array_equal(rundir.predictions(run, variant, "board").logits,
+                                      rundir.predictions(run, variant, "cpu").logits)
+        assert board_.metrics == cpu.metrics
+        assert board_.evidence == {"accuracy": "measured", "latency": "measured"}
+        assert board_.delegated_fraction == cpu.delegated_fraction
+        assert board_.machine == cpu.machine
+        assert board_.agreement.changed == 0
+        assert 20e6 < board_.peak_memory_bytes < 500e6
+        with (rundir.measurement_dir(run, variant, "board") / rundir.LATENCY).open() as handle:
+            times = [float(r["ms"]) for r in csv.DictReader(handle)]
+        assert len(times) == QUICK.rounds * QUICK.samples
+        assert board_.latency_ms.median == pytest.approx(float(np.median(times)), abs=1e-5)
+    made = {b.target: b for b in rundir.builds(run) if b.variant == VARIANTS[1]}
+    assert made["board"].placement == made["cpu"].placement
+
+
+def test_nothing_of_the_patients_stays_on_the_board(run, here):
+    folder = here.folder / "on-board"
+    assert list((folder / "jobs").iterdir()) == []
+    images = b"".join(p.read_bytes() for p in (run / "cache").rglob("pixels.bin"))
+    assert images
+    kept = [p for p in folder.rglob("*") if p.is_file()]
+    assert len(kept) > 3  # the runtime, two models
+    assert not any(images[:1024] in p.read_bytes() for p in kept)
+    models = {hashlib.sha256((rundir.variant_dir(run, v) / "model.tflite").read_bytes())
+              .hexdigest() for v in VARIANTS}
+    assert models <= {p.name for p in (folder / "objects").iterdir()}
+
+
+def test_a_board_that_was_off_is_a_row_and_is_asked_again(run, here, tmp_path):
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable, port=str(free_port()))
+    cell = [(VARIANTS[0], "board")]
+    assert build(copy, *cell[0])
+    evaluate(copy, cell, QUICK)
+    row = _row(copy)
+    assert (row.status, row.reason) == ("failed", "the board refused the connection")
+    assert (row.metrics, row.latency_ms, row.predictions) == ({}, None, None)
+    assert evaluate(copy, cell, QUICK) == [f"{VARIANTS[0]}@board"]
+    # The same address answers now: here, the profile is corrected.
+    here.profile(copy, python=sys.executable)
+    assert build(copy, *cell[0])
+    assert evaluate(copy, cell, QUICK)
+    assert _row(copy).status == "ok"
+    assert not build(copy, *cell[0])
+    assert evaluate(copy, cell, QUICK) == []
+
+
+def test_a_build_that_failed_for_the_board_is_made_again_for_the_same_profile(
+        run, here, tmp_path):
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable)
+    hosts = here.known_hosts.read_text()
+    try:
+        here.known_hosts.write_text("")
+        assert build(copy, VARIANTS[0], "board")
+        assert build(copy, VARIANTS[0], "board")
+    finally:
+        here.known_hosts.write_text(hosts)
+    assert build(copy, VARIANTS[0], "board")
+    made = codec.read_json(Build, rundir.build_dir(copy, VARIANTS[0], "board") / rundir.BUILD)
+    assert made.status == "ok"
+    assert not build(copy, VARIANTS[0], "board")
+
+
+def _cases(here):
+    other = here.folder / "another_key"
+    if not other.exists():
+        shutil.copyfile(here.folder / "host_key", other)
+        other.chmod(0o600)
+    unknown, changed = here.folder / "nobody", here.folder / "changed"
+    unknown.write_text("")
+    name, kind, _ = here.known_hosts.read_text().split()
+    changed.write_text(f"{name} {kind} {(here.folder / 'key.pub').read_text().split()[1]}\n")
+    bare = here.folder / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys._base_executable} -S "$@"\n')
+    bare.chmod(0o755)
+    return {
+        "unknown host": ({"known_hosts": str(unknown)}, "host key is not known"),
+        "changed host": ({"known_hosts": str(changed)}, "host key is not the one"),
+        "wrong key": ({"key": str(other)}, "does not accept the key"),
+        "no name": ({"host": "board.invalid"}, "host name is not known"),
+        "no python": ({"python": "/nowhere/python3"}, "no such Python"),
+        "bare python": ({"python": str(bare)}, "ai-edge-litert=="),
+    }
+
+
+@pytest.mark.parametrize("case", ["unknown host", "changed host", "wrong key", "no name",
+                                  "no python", "bare python"])
+def test_a_fault_is_said_plainly_and_names_no_machine(run, here, case):
+    changes, said = _cases(here)[case]
+    options = here.options(**{"python": sys.executable, **changes})
+    outcome = place(rundir.variant_dir(run, VARIANTS[0]) / "model.tflite",
+                    Target("board", "ssh", options=options))
+    assert outcome.status == "failed"
+    assert said in outcome.reason
+    assert "127.0.0.1" not in outcome.reason
+    assert str(here.folder) not in outcome.reason
+
+
+def test_a_connection_that_is_lost_is_a_row_and_leaves_nothing(run, here, tmp_path):
+    """The connection's own sshd is killed while the board waits for a slow Python."""
+    import psutil
+
+    slow = tmp_path / "slow-python"
+    # The worker (but not the agent, which is given -c) waits.
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -c ] || sleep 30\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable)
+    build(copy, VARIANTS[0], "board")
+    here.profile(copy, python=str(slow))
+    target = targets.load("board", copy)
+
+    def cut():
+        jobs = here.folder / "on-board" / "jobs"
+        end = time.monotonic() + 60
+        while not list(jobs.iterdir()) and time.monotonic() < end:
+            time.sleep(0.05)
+        for process in psutil.Process(here.process.pid).children(recursive=True):
+            if process.name() == "sshd":
+                process.kill()
+
+    from bedside.runtime.worker import Job
+
+    file = rundir.variant_dir(copy, VARIANTS[0]) / "model.tflite"
+    spec = rundir.model_spec(copy, "resnet34").preprocess
+    with rundir.pixel_store(copy, spec) as store:
+        ids = store.ids[:2]
+    job = Job("predict", ssh.RUNNER, str(file),
+              hashlib.sha256(file.read_bytes()).hexdigest(), 2,
+              str(rundir.cache_dir(copy, spec)), ids, str(tmp_path / "result.json"))
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    result = ssh.run_job(target, job, tmp_path, None, 60)
+    cutter.join()
+    assert result.fault.startswith("the connection to the board was lost")
+    assert not (tmp_path / "result.json.npy").exists()
+    end = time.monotonic() + 20
+    while list((here.folder / "on-board" / "jobs").iterdir()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert list((here.folder / "on-board" / "jobs").iterdir()) == []
+
+
+def test_a_job_that_does_not_end_is_stopped_on_the_board(run, here, tmp_path):
+    slow = tmp_path / "slow-python"
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -c ] || sleep 60\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable)
+    build(copy, VARIANTS[0], "board")
+    cell = [(VARIANTS[0], "board")]
+    # The build stays: how its Python is called is the profile's, so the cell is measured anew.
+    here.profile(copy, python=str(slow))
+    start = time.monotonic()
+    evaluate(copy, cell, EvaluateConfig(rounds=1, warmup=0, samples=1, timeout_s=1.0))
+    assert time.monotonic() - start < 45
+    row = _row(copy)
+    assert row.status == "failed"
+    assert "stopped on the board after 1 s" in row.reason
+
+
+def test_wheels_are_copied_where_the_board_lacks_the_packages(run, here, tmp_path):
+    """The board's bare Python gets its packages from wheels here, unpacked, nothing installed."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    site = str(Path(np.__file__).parents[1])
+    with zipfile.ZipFile(folder / "all-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("reach.pth", "")
+        # A wheel that leads to the packages installed here stands for those of another machine.
+        wheel.writestr("sitecustomize.py", f"import sys\nsys.path.append({site!r})\n")
+    bare = here.folder / "empty-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
+    bare.chmod(0o755)
+    outcome = place(rundir.variant_dir(run, VARIANTS[1]) / "model.tflite", Target(
+        "board", "ssh", options=here.options(python=str(bare), wheels=str(folder))))
+    assert outcome.status == "ok", outcome.reason
+    assert outcome.placed.accelerator == "xnnpack"
+
+
+def test_another_processor_than_the_shell_s_is_emulated(run, here, tmp_path):
+    """A Python that says aarch64 on an x86 machine can only be emulated, and is labelled so."""
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable, emulated="yes")
+    build(copy, VARIANTS[0], "board")
+    evaluate(copy, [(VARIANTS[0], "board")], QUICK)
+    row = _row(copy)
+    assert row.evidence == {"accuracy": "emulated", "latency": "emulated"}
+    assert row.latency_ms.n == 3
+    assert "says nothing about a board" in row.latency_note
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"host": "-oProxyCommand=evil"}, "'host' is missing or no host"),
+    ({"user": ""}, "'user' is missing"), ({"port": "0"}, "no number from 1"),
+    ({"key": "id_ed25519"}, "not a whole path"), ({"key": "/nowhere/key"}, "does not exist"),
+    ({"prot": "22"}, "unknown option 'prot'"), ({"emulated": "maybe"}, "yes or no")])
+def test_a_bad_profile_is_refused(here, changes, said):
+    with pytest.raises(BadInput, match=said):
+        settings(Target("board", "ssh", options=here.options(**changes)))
+
+
+def test_the_command_asks_nothing_and_forwards_nothing(here):
+    parts = command(settings(Target("board", "ssh", options=here.options())), "agent")
+    for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "ForwardAgent=no",
+                   "PasswordAuthentication=no", "ClearAllForwardings=yes", "IdentitiesOnly=yes",
+                   "ConnectTimeout=15"):
+        assert any(option in p for p in parts), option
+    assert parts[parts.index("--") + 1] == "127.0.0.1"
+
+
+def test_bench_runs_a_file_on_the_board(run, capsys):
+    rows = bench(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, ["board", "cpu"],
+                 EvaluateConfig(splits=("val",), rounds=1, warmup=0, samples=2), profiles=run)
+    assert [(r.target, r.status) for r in rows] == [("board", "ok"), ("cpu", "ok")]
+    with pytest.raises(SystemExit) as ended:
+        main(["lint", str(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL),
+              "--target", "board", "--run", str(run)])
+    assert ended.value.code == 0
+    assert "operations on xnnpack" in capsys.readouterr().out
+
+
+def test_the_copied_runtime_is_a_closed_set_and_the_same_bytes():
+    from test_imports import MODULES, _own, imports
+
+    archive = ssh.runtime_archive()
+    assert archive == ssh.runtime_archive()
+    import io
+
+    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    inside = {n.removeprefix("bedside/").removesuffix(".py").removesuffix("/__init__")
+              .replace("/", ".") for n in names}
+    for name in inside - {"__init__"}:
+        outside = _own(imports(MODULES[name], top_level_only=True)) - inside
+        assert not outside, f"{name} needs {outside}"
