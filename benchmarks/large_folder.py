@@ -19,7 +19,7 @@ import numpy as np
 from common import finish, positional
 from PIL import Image
 
-LIMIT_BYTES = 1 << 30
+LIMIT_BYTES = 1_000_000_000
 
 WORK = """
 import json, sys

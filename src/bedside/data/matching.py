@@ -65,13 +65,11 @@ class Landmarks:
         root = np.asarray(roots, np.int64)[self.owner]
         flips: tuple[Flip, ...] = ("", "x", "y")
         for flip in flips:
-            shared = self._shared(flip, root)
-            owner_i, owner_j = self.owner[shared // len(root)], self.owner[shared % len(root)]
-            swap = owner_i > owner_j
-            pair = np.where(swap, owner_j * self.count + owner_i, owner_i * self.count + owner_j)
-            order = np.argsort(pair, kind="stable")
-            shared, swap = shared[order], swap[order]
-            names, begins, votes = np.unique(pair[order], return_index=True, return_counts=True)
+            # Of 100,000 images these hold millions of entries: none lives longer than needed.
+            shared, swap, pair = self._by_images(self._shared(flip, root))
+            begins = np.concatenate([[0], np.flatnonzero(pair[1:] != pair[:-1]) + 1])[:len(pair)]
+            names, votes = pair[begins], np.diff(begins, append=len(pair))
+            del pair
             for k in self._chosen(names, votes):
                 here = slice(begins[k], begins[k] + votes[k])
                 i, j = shared[here] // len(root), shared[here] % len(root)
@@ -79,6 +77,19 @@ class Landmarks:
                 found = self._arranged(i, j, flip)
                 if found is not None:
                     yield found
+
+    def _by_images(self, shared: Index) -> tuple[Index, npt.NDArray[np.bool_], Index]:
+        """Pairs of landmarks in the order of their images, which are in ``pair`` as a · n + b.
+
+        ``swap`` says where the first landmark is the second image's.
+        """
+        n = len(self.owner)
+        pair, other = self.owner[shared // n], self.owner[shared % n]
+        swap = pair > other
+        pair = np.where(swap, other * self.count + pair, pair * self.count + other)
+        del other
+        order = np.argsort(pair, kind="stable")
+        return shared[order], swap[order], pair[order]
 
     def _shared(self, flip: Flip, root: Index) -> Index:
         """Pairs of landmarks i < j as i · n + j, sorted, each once."""
@@ -91,8 +102,8 @@ class Landmarks:
             waiting.append(i[apart] * n + j[apart])
             size += int(apart.sum())
             if size > _MERGE:
-                merged, waiting, size = np.unique(np.concatenate([merged, *waiting])), [], 0
-        return np.unique(np.concatenate([merged, *waiting]))
+                merged, waiting, size = _distinct([merged, *waiting]), [], 0
+        return _distinct([merged, *waiting])
 
     def _chosen(self, names: Index, votes: Index) -> list[int]:
         """Positions of pairs with enough votes, most first, at most :data:`PARTNERS` an image."""
@@ -131,6 +142,16 @@ class Landmarks:
         x = _axis(ax[inside], bx[inside], frame_a[1], frame_b[1], middle)
         y = _axis(ay[inside], by[inside], frame_a[0], frame_b[0], middle)
         return Match(a, b, flip, votes, Overlay(*x, *y))
+
+
+def _distinct(parts: list[Index]) -> Index:
+    """The sorted different entries of all parts (``np.unique`` would hold one more copy)."""
+    every = np.concatenate(parts)
+    parts.clear()
+    every.sort()
+    new = np.ones(len(every), np.bool_)
+    np.not_equal(every[1:], every[:-1], out=new[1:])
+    return every[new]
 
 
 def _axis(a: Floats, b: Floats, size_a: int, size_b: int, scale: float) -> tuple[float, float]:
