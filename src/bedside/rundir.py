@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from bedside import artefact, codec
 from bedside.errors import BadInput
+from bedside.evidence_types import Comparison, Comparisons, Statistics
 from bedside.runtime.pixels import PixelStore
 from bedside.types import (
     Build,
@@ -308,6 +309,20 @@ def operating_points(run: Path, model: str) -> OperatingPoints:
     """Locked and re-chosen operating points of a model (stage ``evidence``)."""
     artefact.record(evidence_dir(run, model), "evidence")
     return codec.read_json(OperatingPoints, evidence_dir(run, model) / OPERATING_POINT)
+
+
+def comparisons(run: Path) -> tuple[Comparison, ...]:
+    """The paired answers of the whole study, after Holm's adjustment."""
+    folder = evidence_dir(run, ALL_MODELS)
+    artefact.record(folder, "evidence")
+    found: Comparisons = codec.read_json(Comparisons, folder / COMPARISONS)
+    return found.comparisons
+
+
+def statistics(run: Path, model: str) -> Statistics:
+    """Probabilities and subgroups of a model's cells."""
+    artefact.record(evidence_dir(run, model), "evidence")
+    return codec.read_json(Statistics, evidence_dir(run, model) / STATISTICS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

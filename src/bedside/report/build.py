@@ -14,6 +14,7 @@ from bedside.report import (
     answer,
     changes,
     crossing,
+    evidence_view,
     gallery,
     leakage_view,
     matrix,
@@ -60,14 +61,18 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
     changed = changes.changes(run, measured)
-    rows = [results.row(m, changed.get((m.variant, m.target))) for m in measured]
     models = tuple(dict.fromkeys(m.model for m in measured))
+    proofs = evidence_view.load(run, models)
+    rows = [results.row(m, changed.get((m.variant, m.target)), evidence_view.brief(proofs, m))
+            for m in measured]
     with artefact.writing(folder, STAGE, key) as scratch:
         pictures = gallery.draw(run, scratch, models, progress)
-        artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(rows)))
+        artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
+            rows, None if proofs is None else evidence_view.document(proofs))))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, rundir.task(run))
-        html = page.render(context(run, study, specs, measured, rows, pictures))
+        html = page.render(context(run, study, specs, measured, rows, pictures)
+                           | {"proofs": evidence_view.view(proofs, measured)})
         artefact.write_text(scratch / INDEX, html)
     if progress is not None:
         total = len(pictures) + 1
@@ -78,7 +83,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
 def report_key(run: Path) -> str:
     """Hash of everything the report shows: all manifests, the configuration, and this package."""
     inputs = {}
-    for part in ("data", "models", "variants", "builds", "measurements", "analysis", "leakage"):
+    for part in ("data", "models", "variants", "builds", "measurements", "evidence", "analysis",
+                 "leakage"):
         for path in sorted((run / part).rglob(artefact.MANIFEST)):
             name = path.relative_to(run)
             if not any(p.startswith(".") for p in name.parts):

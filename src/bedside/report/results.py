@@ -48,11 +48,13 @@ def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[st
     return values, undefined
 
 
-def row(measurement: Measurement, change: Change | None = None) -> Row:
+def row(measurement: Measurement, change: Change | None = None,
+        answer: Mapping[str, Any] | None = None) -> Row:
     """One row of ``results.json``.
 
     ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``.
-    ``changed`` counts the test images whose class differs from the float32 variant's.
+    ``changed`` counts the test images whose class (larger logit) differs from the float32
+    variant's; ``answer`` is the paired answer, at the locked threshold.
     """
     m = measurement
     metrics, undefined = _metrics(m.metrics.get(SPLIT, {}))
@@ -86,6 +88,7 @@ def row(measurement: Measurement, change: Change | None = None) -> Row:
             "against": change.against, "n": change.n, "changed": change.changed,
             "lost": change.lost, "gained": change.gained,
         },
+        "answer": None if answer is None else dict(answer),
         "build": m.build,
         "latency_note": m.latency_note,
         "partitions": m.partitions,
@@ -100,9 +103,9 @@ def row(measurement: Measurement, change: Change | None = None) -> Row:
     }
 
 
-def document(rows: Sequence[Row]) -> dict[str, Any]:
-    """The whole of ``results.json``."""
-    return {"schema": SCHEMA, "rows": list(rows)}
+def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The whole of ``results.json``; ``evidence`` is null where the stage has not run."""
+    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence}
 
 
 def metric_names(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -118,7 +121,7 @@ def results_csv(rows: Sequence[Row]) -> str:
     for name in names:
         head += [name, f"{name}_low", f"{name}_high", f"{name}_n", f"{name}_undefined"]
     head += ["latency_median_ms", "latency_p95_ms", "latency_n", "threads", "peak_memory_bytes",
-             "delegated_fraction", "changed", "changed_n"]
+             "delegated_fraction", "changed", "changed_n", "answer"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([safe_cell(h) for h in head])
@@ -132,7 +135,7 @@ def results_csv(rows: Sequence[Row]) -> str:
         latency, changed = r["latency_ms"] or {}, r["changed"] or {}
         line += [latency.get(k) for k in ("median", "p95", "n", "threads")]
         line += [r["peak_memory_bytes"], r["delegated_fraction"]]
-        line += [changed.get("changed"), changed.get("n")]
+        line += [changed.get("changed"), changed.get("n"), (r["answer"] or {}).get("answer")]
         writer.writerow([safe_cell(v) for v in line])
     return buffer.getvalue()
 

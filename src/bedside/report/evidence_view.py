@@ -1,0 +1,431 @@
+"""The paired answers, probabilities and subgroups as the report shows them: text, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bedside import artefact, codec, rundir
+from bedside.evidence_types import (
+    Comparison,
+    Flips,
+    PairedTest,
+    Probabilities,
+    Statistics,
+    Worst,
+)
+from bedside.report import wording
+from bedside.report.wording import DASH
+from bedside.types import Estimate, EvidenceConfig, Measurement, OperatingPoint, OperatingPoints
+
+ARROW = " → "
+HOLM_LEVEL = "2.5% one-sided"
+
+# What is said of a comparison, in a reader's words.
+VERDICTS = {"shown": "no worse, shown", "not shown": "not shown", "worse": "worse"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything the stage ``evidence`` published for a run's models."""
+
+    comparisons: tuple[Comparison, ...]
+    points: dict[str, OperatingPoints]
+    statistics: dict[str, Statistics]
+    config: EvidenceConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table cell: the number, and small lines below it; ``badge`` colours an answer."""
+
+    text: str
+    small: tuple[str, ...] = ()
+    badge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row: a variant on a target, an entry a column."""
+
+    scheme: str
+    target: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Column titles (with a small second line) and the rows of every network."""
+
+    heads: tuple[tuple[str, str], ...]
+    groups: tuple[tuple[str, tuple[Line, ...]], ...]
+
+
+def load(run: Path, models: Sequence[str]) -> Found | None:
+    """What the stage ``evidence`` published, or None where it has not run."""
+    if not artefact.finished(rundir.evidence_dir(run, rundir.ALL_MODELS), "evidence"):
+        return None
+    have = [m for m in models if artefact.finished(rundir.evidence_dir(run, m), "evidence")]
+    return Found(rundir.comparisons(run), {m: rundir.operating_points(run, m) for m in have},
+                 {m: rundir.statistics(run, m) for m in have}, rundir.study(run).evidence)
+
+
+def document(found: Found) -> dict[str, Any]:
+    """The key ``evidence`` of ``results.json``."""
+    return {"margins": {"sensitivity": found.config.sensitivity_margin,
+                        "auc": found.config.auc_margin},
+            "adjustment": f"Holm over the comparisons of a split, {HOLM_LEVEL}",
+            "comparisons": [codec.encode(c) for c in found.comparisons],
+            "models": {m: {"operating_points": codec.encode(found.points[m]),
+                           "statistics": codec.encode(found.statistics[m])}
+                       for m in found.points}}
+
+
+def brief(found: Found | None, measurement: Measurement) -> dict[str, Any] | None:
+    """The key ``answer`` of a row of ``results.json``: the test split's, None for a reference."""
+    if found is None:
+        return None
+    for c in found.comparisons:
+        if (c.variant, c.target, c.split) == (measurement.variant, measurement.target, "test"):
+            return {"answer": c.answer, "against": c.against or None, "n": c.n,
+                    "reason": c.reason, "p_shown": c.p_shown, "p_worse": c.p_worse,
+                    "family": c.family}
+    return None
+
+
+# ------------------------------------------------------------------ words
+
+
+def p_value(p: float | None) -> str:
+    """A p-value as papers print it, or a dash."""
+    if p is None:
+        return f"p {DASH}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _is_area(metric: str) -> bool:
+    return metric.endswith("auroc")
+
+
+def change(metric: str, difference: Estimate) -> str:
+    """A paired difference with its 95% interval, in points or in AUC."""
+    if difference.value is None:
+        return DASH
+    values = (difference.value, difference.low, difference.high)
+    scale, digits = (1, 3) if _is_area(metric) else (100, 1)
+    texts = [wording.signed(f"{scale * v:+.{digits}f}") for v in values if v is not None]
+    texts = [t[1:] if float(t.replace(wording.MINUS, "-")) == 0 else t for t in texts]
+    unit = "" if _is_area(metric) else " points"
+    return texts[0] + unit + (f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else "")
+
+
+def margin(metric: str, value: float) -> str:
+    """A margin in a reader's unit."""
+    return f"{value:.3g} of AUC" if _is_area(metric) else (
+        f"{wording.signed(f'{100 * value:.3g}')} "
+        f"{'point' if value == 0.01 else 'points'} of sensitivity")
+
+
+def _name(metric: str) -> str:
+    title = wording.metric_title(metric)
+    return title if title.startswith("AUC") else title.lower()
+
+
+def sentence(c: Comparison, config: EvidenceConfig) -> str:
+    """What an answer means for this variant, in one or two sentences."""
+    limits = (f"{margin('sensitivity', config.sensitivity_margin)} or "
+              f"{margin('auroc', config.auc_margin)}")
+    if c.answer is None:
+        return f"Nothing to test: {c.reason}."
+    if c.answer == "shown":
+        return f"A loss of {limits} or more is excluded."
+    tests = [t for t in c.tests.values() if t.margin is not None]
+    if c.answer == "worse":
+        lost = [t for t in tests if t.p_worse is not None and t.p_worse <= 0.0125
+                and t.difference.low is not None and t.margin is not None
+                and t.difference.low <= -t.margin]
+        return (f"A loss of {' and '.join(_name(t.metric) for t in lost) or 'one of both'} is "
+                "proved, and it may be as large as the margin or larger.")
+    if not c.needed:
+        return f"These images cannot tell{f': {c.reason}' if c.reason else ''}."
+    wants = "; ".join(f"{wording.count(n.cases)} {n.kind} for {_name(n.metric)}"
+                      + (f" (about {wording.count(n.images)} images in all)"
+                         if n.images != n.cases else "") for n in c.needed)
+    return f"Too few cases to tell. A harmless variant would need about {wants}."
+
+
+def flips_text(flips: Flips | None, n: int) -> Entry:
+    """How many decisions changed, and which way."""
+    if flips is None:
+        return Entry(DASH)
+    changed = flips.lost + flips.gained
+    if flips.changed.value is not None:
+        changed = round(flips.changed.value * flips.changed.n)
+    big = f"{wording.count(changed)} of {wording.count(n)}"
+    if not changed:
+        return Entry(big, ("no decision changed",))
+    if flips.missed is None:
+        return Entry(big, (f"{flips.lost} right before and wrong now",
+                           f"{flips.gained} wrong before and right now"))
+    return Entry(big, (f"{flips.missed} newly missed, {flips.found} newly found",
+                       f"{flips.alarms} new false alarms, {flips.cleared} cleared"))
+
+
+# ------------------------------------------------------------------ the table of answers
+
+
+def _test(t: PairedTest | None) -> Entry:
+    if t is None or t.old is None or t.new is None:
+        return Entry(DASH, ((t.reason or t.difference.reason or ""),) if t else ())
+    moved, _, around = change(t.metric, t.difference).partition(" [")
+    small = [f"[{around}"] if around else []
+    small.append(f"{wording.metric_value(t.metric, t.old)}{ARROW}"
+                 f"{wording.metric_value(t.metric, t.new)}")
+    counted = f"n = {wording.count(t.difference.n)}"
+    if t.clusters is not None:
+        counted += f", {wording.plural(t.clusters, 'patient')}"
+    if t.gained is not None and t.lost is not None:
+        small.append(f"{t.lost} lost, {t.gained} gained; {counted}")
+    else:
+        small.append(counted)
+    test = "McNemar" if t.gained is not None and t.clusters is None else (
+        "DeLong" if t.method == "DeLong" else "by patient")
+    if t.p_value is None:
+        small.append("no test: " + ("the decisions agree" if t.gained == t.lost == 0
+                                    else "no variance to test with"))
+    else:
+        small.append(f"{p_value(t.p_value)} ({test})")
+    return Entry(moved, tuple(small))
+
+
+def _kappa(c: Comparison) -> Entry:
+    k = c.kappa
+    if k is None or k.value is None:
+        return Entry(DASH, (k.reason,) if k is not None and k.reason else ())
+    return Entry(f"{k.value:.3f}", (wording.interval("kappa", k),))
+
+
+def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
+    small = [sentence(c, config)]
+    if c.answer in ("shown", "not shown") and c.p_shown is not None:
+        small.append(f"adjusted {p_value(c.p_shown)} for “no worse”")
+    if c.answer == "worse":
+        small.append(f"adjusted {p_value(c.p_worse)} for “worse”")
+    if c.same_as is not None:
+        small.append(f"same predictions as {c.same_as}, counted once")
+    if c.only_old or c.only_new:
+        small.append(f"compared on {wording.count(c.n)} images that both predicted "
+                     f"({c.only_old} only float32, {c.only_new} only this)")
+    small += c.notes
+    return Entry(VERDICTS.get(c.answer or "", "no answer"), tuple(small),
+                 (c.answer or "none").replace(" ", "-"))
+
+
+def answers(found: Found, split: str, order: Sequence[Measurement]) -> Table | None:
+    """Every comparison of a split in the report's order, or None where there is none."""
+    place = {(m.variant, m.target): (m.model, m.scheme) for m in order}
+    mine = {(c.variant, c.target): c for c in found.comparisons if c.split == split}
+    names = tuple(dict.fromkeys(n for c in mine.values() for n in c.tests))
+    names = tuple(sorted(names, key=lambda n: (n == "accuracy", n == "specificity",
+                                               _is_area(n))))
+    groups: dict[str, list[Line]] = {}
+    for key, (model, scheme) in place.items():
+        c = mine.get(key)
+        if c is None:
+            continue
+        entries = [_verdict(c, found.config), *(_test(c.tests.get(n)) for n in names),
+                   flips_text(c.flips, c.n), _kappa(c)]
+        groups.setdefault(model, []).append(Line(scheme, c.target, tuple(entries)))
+    if not groups:
+        return None
+    heads = [("Answer", "against float32"),
+             *((wording.metric_title(n), "change [95%]") for n in names),
+             ("Decisions changed", "at float32’s threshold"), ("Kappa", "agreement, 95%")]
+    return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))
+
+
+def summary(found: Found, split: str = "test") -> tuple[tuple[str, int], ...]:
+    """How many comparisons of a split have each answer."""
+    mine = [c.answer or "no answer" for c in found.comparisons if c.split == split]
+    return tuple((a, mine.count(a)) for a in ("shown", "not shown", "worse", "no answer")
+                 if mine.count(a))
+
+
+def family(found: Found, split: str = "test") -> int:
+    """How many comparisons Holm's adjustment of a split counts."""
+    return max((c.family for c in found.comparisons if c.split == split), default=0)
+
+
+# ------------------------------------------------------------------ thresholds and probabilities
+
+
+def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:
+    if before is None or before.value is None:
+        return Entry(DASH, (before.reason,) if before is not None and before.reason else ())
+    small = [wording.interval(name, before)]
+    if after is not None and after.value is not None:
+        small.append(f"{after.value:.3f} [{wording.interval(name, after)}] with temperature")
+    return Entry(f"{before.value:.3f}", tuple(small))
+
+
+def _threshold(point: OperatingPoint | None) -> Entry:
+    if point is None or point.threshold is None:
+        return Entry(DASH, (point.reason or point.rule,) if point is not None else ())
+    return Entry(f"{point.threshold:.3f}", (point.reason,) if point.reason else ())
+
+
+def _both(name: str, p: Probabilities) -> Entry:
+    locked, own = p.metrics.get(name), p.rechosen.get(name)
+    if locked is None or locked.value is None:
+        return Entry(DASH, (locked.reason,) if locked is not None and locked.reason else ())
+    small = [f"{wording.interval(name, locked)}, n = {wording.count(locked.n)}"]
+    if own is not None and own.value is not None:
+        small.append(f"re-chosen: {wording.percent(own.value)} [{wording.interval(name, own)}]")
+    return Entry(wording.percent(locked.value), tuple(small))
+
+
+def _temperature(point: OperatingPoint | None) -> Entry:
+    if point is None or point.temperature is None:
+        return Entry(DASH, (point.temperature_reason or "",) if point is not None else ())
+    t = point.temperature
+    words = "about right" if 0.95 <= t <= 1.05 else "too sure" if t > 1 else "too timid"
+    return Entry(f"{t:.2f}", (f"probabilities were {words}",))
+
+
+def probabilities(found: Found, order: Sequence[Measurement]) -> Table | None:
+    """Thresholds, temperature, Brier score and calibration error of every cell, test images."""
+    groups: dict[str, list[Line]] = {}
+    binary = False
+    for m in order:
+        statistics, points = found.statistics.get(m.model), found.points.get(m.model)
+        if statistics is None or points is None:
+            continue
+        own = points.cells.get(rundir.cell_name(m.variant, m.target))
+        for p in statistics.probabilities:
+            if (p.variant, p.target) != (m.variant, m.target):
+                continue
+            entries = [_temperature(own), _score("brier", p.scores.get("brier"),
+                                                 p.calibrated.get("brier")),
+                       _score("ece", p.scores.get("ece"), p.calibrated.get("ece"))]
+            if points.positive is not None:
+                binary = True
+                entries = [_threshold(points.locked or own), _threshold(own),
+                           _both("sensitivity", p), _both("specificity", p), *entries]
+            groups.setdefault(m.model, []).append(Line(m.scheme, m.target, tuple(entries)))
+    if not groups:
+        return None
+    heads = [("Temperature", "from validation"), ("Brier score", "0 is best"),
+             ("Calibration error", "ECE, 0 is best")]
+    if binary:
+        heads = [("Threshold, locked", "float32’s"), ("Threshold, re-chosen", "this variant’s"),
+                 ("Sensitivity", "at the locked one"), ("Specificity", "at the locked one"),
+                 *heads]
+    return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))
+
+
+# ------------------------------------------------------------------ subgroups
+
+
+@dataclass(frozen=True, slots=True)
+class WorstLine:
+    """The group with the lowest value of a metric, in words and numbers."""
+
+    variant: str
+    target: str
+    column: str
+    metric: str
+    group: str
+    own: str
+    rest: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subgroups:
+    """Worst groups first; every group of every cell; columns that are not there, with why.
+
+    ``worst`` holds groups that stand apart and float32's; ``more`` those of the other variants.
+    """
+
+    worst: tuple[WorstLine, ...]
+    more: tuple[WorstLine, ...]
+    tables: tuple[tuple[str, Table], ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+COLUMN_NAMES = {"age": "age", "size": "lesion size", "device": "device"}
+
+
+def subgroups(found: Found, order: Sequence[Measurement]) -> Subgroups | None:
+    """Subgroup metrics of the test images, or None where there are no statistics."""
+    known = [s for s in found.statistics.values() if s.probabilities]
+    if not known:
+        return None
+    place = {(m.variant, m.target): (i, m) for i, m in enumerate(order)}
+    worst = [w for s in known for w in s.worst if (w.variant, w.target) in place]
+    worst.sort(key=lambda w: (not w.apart, w.column, place[w.variant, w.target][0]))
+    missing = {c: why for s in known for c, why in s.columns.items()}
+    first = [w for w in worst if w.apart
+             or place[w.variant, w.target][1].scheme == rundir.BASELINE] or worst
+    return Subgroups(tuple(_worst(w) for w in first),
+                     tuple(_worst(w) for w in worst if w not in first),
+                     _group_tables(known, place),
+                     tuple((COLUMN_NAMES.get(c, c), why) for c, why in missing.items()))
+
+
+def _full(name: str, e: Estimate) -> str:
+    if e.value is None:
+        return f"{DASH} ({e.reason})"
+    return (f"{wording.metric_value(name, e.value)} [{wording.interval(name, e)}], "
+            f"n = {wording.count(e.n)}")
+
+
+def _worst(w: Worst) -> WorstLine:
+    verdict = ("lower than the rest: the intervals part" if w.apart else
+               "may be chance: the intervals overlap")
+    return WorstLine(w.variant, w.target, COLUMN_NAMES.get(w.column, w.column),
+                     wording.metric_title(w.metric), w.group, _full(w.metric, w.estimate),
+                     _full(w.metric, w.rest), verdict)
+
+
+def _group_tables(known: Iterable[Statistics], place: dict[tuple[str, str], tuple[int, Any]]
+                  ) -> tuple[tuple[str, Table], ...]:
+    columns: dict[str, dict[str, list[tuple[int, Line]]]] = {}
+    for row in (r for s in known for r in s.subgroups):
+        if (row.variant, row.target) not in place:
+            continue
+        rank, m = place[row.variant, row.target]
+        entries = [Entry(row.group, (wording.plural(row.n, "image"),))]
+        for name, e in row.metrics.items():
+            entries.append(Entry(DASH, (e.reason or "",)) if e.value is None else Entry(
+                wording.metric_value(name, e.value),
+                (f"{wording.interval(name, e)}, n = {wording.count(e.n)}",)))
+        columns.setdefault(row.column, {}).setdefault(m.model, []).append(
+            (rank, Line(m.scheme, m.target, tuple(entries))))
+    heads = (("Group", ""), *((wording.metric_title(n), "95% interval") for n in (
+        "sensitivity", "specificity", "auroc")))
+    return tuple((COLUMN_NAMES.get(c, c), Table(heads, tuple(
+        (model, tuple(line for _, line in sorted(lines, key=lambda x: x[0])))
+        for model, lines in by_model.items()))) for c, by_model in columns.items())
+
+
+# ------------------------------------------------------------------ all of it
+
+
+def view(found: Found | None, order: Sequence[Measurement]) -> dict[str, Any] | None:
+    """Everything ``evidence.html.j2`` prints, or None where the stage has not run."""
+    if found is None:
+        return None
+    config = found.config
+    rules = [p.rule for ps in found.points.values() if (p := ps.locked) is not None]
+    return {
+        "summary": [(VERDICTS.get(a, a), a.replace(" ", "-"), n) for a, n in summary(found)],
+        "margins": (margin("sensitivity", config.sensitivity_margin),
+                    margin("auroc", config.auc_margin)),
+        "family": family(found), "level": HOLM_LEVEL,
+        "rule": rules[0] if rules else None,
+        "test": answers(found, "test", order), "val": answers(found, "val", order),
+        "probabilities": probabilities(found, order), "subgroups": subgroups(found, order),
+    }
