@@ -71,8 +71,7 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
             rows, None if proofs is None else evidence_view.document(proofs))))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, rundir.task(run))
-        html = page.render(context(run, study, specs, measured, rows, pictures)
-                           | {"proofs": evidence_view.view(proofs, measured)})
+        html = page.render(context(run, study, specs, measured, rows, pictures, proofs))
         artefact.write_text(scratch / INDEX, html)
     if progress is not None:
         total = len(pictures) + 1
@@ -120,7 +119,8 @@ def audit(run: Path) -> Mapping[str, Any]:
 
 def context(run: Path, study: Study, specs: Sequence[ModelSpec],
             measured: Sequence[Measurement], rows: Sequence[results.Row],
-            pictures: Sequence[gallery.Picture]) -> dict[str, Any]:
+            pictures: Sequence[gallery.Picture],
+            proofs: evidence_view.Found | None = None) -> dict[str, Any]:
     """Everything the page's template prints."""
     cases, task, variants = rundir.cases(run), rundir.task(run), rundir.variants(run)
     notes = matrix.Notes()
@@ -136,6 +136,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "schemes": tuple(dict.fromkeys(m.scheme for m in measured)),
         "answers": [answer.answer(rows, t, notes) for t in targets],
         "rule": tables.RULE,
+        "proofs": evidence_view.view(proofs, measured),
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
         "crossing": crossing.crossing(rows, targets) if len(targets) > 1 else None,
