@@ -1,22 +1,28 @@
 """What ``run --dry-run`` prints: the stages of a study, what is there, and a time estimate.
 
 The estimates scale rates that were measured on two cores of an AMD EPYC (Zen 3); they are a
-guide, not a measurement.
+guide, not a measurement. A cell on a simulator counts at the simulator's speed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedside import artefact, rundir, schemes, study
-from bedside.types import ModelConfig, Study
+from bedside import artefact, rundir, schemes, study, targets
+from bedside.types import ModelConfig, Study, Target
 
 # Images a second at 224 pixels and width 1: training, and one inference.
 _TRAIN_RATE = {"vgg16": 1.3, "resnet34": 6.5, "googlenet": 8.8, "efficientnet_lite0": 11.0}
 _INFERENCE_S = {"vgg16": 0.16, "resnet34": 0.042, "googlenet": 0.03, "efficientnet_lite0": 0.02}
 _DECODE_RATE = 150.0
 _UNKNOWN_IMAGES = 1400
+# Seconds that a build takes at 224 pixels, and how many times longer than on the CPU an image
+# takes where something plays the device: a GPU in software, Qualcomm's simulator, LiteRT's
+# reference kernels for an Ethos-U.
+_BUILD_S = {"hexagon": 40.0, "ethos-u": 20.0, "openvino": 30.0, "onnxruntime": 20.0}
+_SLOWER = {"gpu": 70.0, "hexagon": 80.0, "ethos-u": 60.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
         network = by_id.get(next((i for i in ids if variant.startswith(f"{i}-")), ""))
         steps.append(Step("evaluate", rundir.cell_name(variant, target), artefact.finished(
             rundir.measurement_dir(run, variant, target), "evaluate"),
-            _evaluate_seconds(network, config, evaluated)))
+            _cell_seconds(network, config, targets.load(target, run), evaluated)))
     done = artefact.finished(rundir.report_dir(run), "report")
     steps.append(Step("analyse, report", "", done, 15.0 * max(1, len(ids))))
     return steps
@@ -89,8 +95,23 @@ def _train_seconds(model: ModelConfig, config: Study, images: int) -> float:
     return images * epochs / rate * _scale(model) * (1 + config.train.tune / 3)
 
 
-def _evaluate_seconds(model: ModelConfig | None, config: Study, images: int) -> float:
-    one = _INFERENCE_S.get(model.name, 0.05) * _scale(model) if model else 0.05
-    settings = config.evaluate
-    timed = settings.rounds * (settings.warmup + settings.samples)
-    return (images + timed) * one + (settings.rounds + 1) * 0.6
+def _cell_seconds(model: ModelConfig | None, config: Study, target: Target, images: int) -> float:
+    """Build, predictions and latency of one cell; slow backends take a sample, within a budget."""
+    module, settings = targets.backend(target), config.evaluate
+    scale = _scale(model) if model else 1.0
+    one = _INFERENCE_S.get(model.name, 0.05) * scale if model else 0.05
+    seconds = _BUILD_S.get(target.backend, 1.0) * min(1.0, scale)
+    if target.backend == "estimate":
+        return seconds
+    slower = _SLOWER.get(target.backend, 1.0)
+    if target.backend == "gpu" and not module.software():
+        slower = 1.0
+    count = min(images, settings.images or getattr(module, "IMAGES", images))
+    predicting = min(count * one * slower, getattr(module, "BUDGET_S", math.inf))
+    if hasattr(module, "REFERENCE"):
+        predicting += 2 * count * one  # the variant's own file and float32, on this CPU
+    timed = 0.0
+    if slower == 1.0:
+        each = (settings.warmup + settings.samples) * one + 0.6
+        timed = settings.rounds * each
+    return seconds + predicting + timed + 0.6

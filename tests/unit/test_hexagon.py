@@ -13,7 +13,7 @@ from bedside.errors import BadInput, Unsupported
 from bedside.evaluate import evaluate
 from bedside.runtime.graph import read_graph
 from bedside.targets import child, compiled, hexagon, qnn_context, qualcomm
-from bedside.types import Build, EvaluateConfig, Target
+from bedside.types import Build, EvaluateConfig, Latency, Target
 
 CHIP = "sm8650-hexagon"
 CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)
@@ -63,11 +63,17 @@ def test_the_simulator_runs_the_phones_own_artefact(run):
     assert qnn_context.soc_of(folder / hexagon.CONTEXT) == "57"
 
 
-def test_a_row_is_simulated_accuracy_and_no_latency(run):
+def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
     row = _row(run, "int8")
-    assert (row.status, row.evidence) == ("ok", {"accuracy": "simulated"})
-    assert row.latency_ms is None
+    assert (row.status, row.evidence) == (
+        "ok", {"accuracy": "simulated", "latency": "estimated"})
     assert "keeps no time" in row.latency_note
+    assert "Galaxy S24" in row.latency_note
+    # The cost model's own figure for this graph on this chip, and no clock's.
+    build(run, "resnet34-int8", "sd8gen3-npu")
+    alone = _build(run, "resnet34-int8", "sd8gen3-npu")
+    assert row.latency_ms == Latency(alone.latency_ms.median, None, 0, 1)
+    assert row.facts["fitted"] == 1.0
     assert row.peak_memory_bytes is None
     assert (row.images, row.images_total, row.compute_dtype) == (12, 20, "int8")
     counts = [row.metrics[s]["accuracy"].n for s in ("val", "test")]
@@ -76,6 +82,13 @@ def test_a_row_is_simulated_accuracy_and_no_latency(run):
     assert 0 < row.agreement.rmse < 0.1 * row.agreement.logit_range
     assert row.agreement.n == row.agreement_float32.n == 12
     assert row.agreement_float32.rmse > 0
+
+
+def test_a_chip_without_published_latencies_has_none_and_says_so(run):
+    assert build(run, "resnet34-int8", "sm8350-hexagon")
+    made = _build(run, "resnet34-int8", "sm8350-hexagon")
+    assert (made.status, made.latency_ms) == ("ok", None)
+    assert "no published latency of this chip" in made.latency_note
 
 
 def test_half_precision_is_said_and_is_nearer_to_float32_than_int8(run):

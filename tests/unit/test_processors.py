@@ -10,6 +10,7 @@ from report_fixture import make_run
 from bedside import artefact, codec, rundir
 from bedside.analyse import processors, server
 from bedside.analyse.base import NotAvailable
+from bedside.report import paper_ratios
 from bedside.report.build import build_report
 from bedside.report.crossing import crossing
 from bedside.report.figures import processors as drawn
@@ -112,6 +113,20 @@ def test_every_cell_of_the_matrix_has_numbers_with_evidence_or_a_reason(run):
     text = page.read_text()
     for said in ("no float arithmetic", "estimated, unfitted", "nncf 3.4.0", 'id="matrix"'):
         assert said in text
+
+
+def test_the_papers_ratios_stand_beside_the_estimates(run):
+    page = build_report(run)
+    rows = codec.parse_json((page.parent / "results.json").read_text(), "results")["rows"]
+    table = paper_ratios.table(rows)
+    lines = {what: (paper, own[table.models.index(MODEL)]) for what, paper, own in table.lines}
+    assert lines["INT8 on the CPU, against FP32 there"] == (
+        "3.8 times as fast", "4 times as fast, estimated (unfitted)")
+    assert lines["INT8 on the NPU, against FP32 on the CPU"] == (
+        "33 times as fast", "20 times as fast, estimated (unfitted)")
+    assert not any("GPU" in what for what in lines)  # no estimate of it in this run
+    assert "Beside the paper’s own ratios" in page.read_text()
+    assert paper_ratios.table([r for r in rows if "sd865" not in r["target"]]) is None
 
 
 def test_one_target_has_no_matrix_page(tmp_path):

@@ -21,6 +21,7 @@ from bedside.report import (
     methods,
     page,
     paper,
+    paper_ratios,
     results,
     tables,
 )
@@ -140,6 +141,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
         "crossing": crossing.crossing(rows, targets) if len(targets) > 1 else None,
+        "ratios": paper_ratios.table(rows),
         "table_2": matrix.table_2(rows, networks, home, notes),
         "upcast": [m.variant for m in measured if m.scheme.startswith("float16")
                    and (m.compute_dtype or "").startswith("float32")],

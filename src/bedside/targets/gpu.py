@@ -66,7 +66,8 @@ def accept(agreement: Agreement) -> str | None:
     return None
 
 
-def _software() -> bool:
+def software() -> bool:
+    """Whether the adapter that would be used is a CPU in disguise."""
     adapter, _ = vulkan.choose()
     return adapter is not None and adapter.software
 
@@ -166,7 +167,7 @@ def build(order: Order) -> Build:
     placed = place(order.file, order.target, order.scratch)
     shutil.copyfile(order.file, order.scratch / MODEL)
     kind = compute_dtype(read_graph(order.file))
-    software = _software()
+    played = software()
     adapter = vulkan.choose()[0]
     return Build(
         variant=order.variant.id, target=order.target.id, format="tflite",
@@ -174,7 +175,7 @@ def build(order: Order) -> Build:
         quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
         placement=placed.placement, compute_dtype=kind if kind in _FLOAT else None,
-        measures=("accuracy", "latency"), evidence={"latency": "emulated"} if software else {},
-        sampling=SOFTWARE_SAMPLING if software else None,
+        measures=("accuracy", "latency"), evidence={"latency": "emulated"} if played else {},
+        sampling=SOFTWARE_SAMPLING if played else None,
         latency_note=f"a software adapter ({adapter.name if adapter else 'unknown'}) plays the "
-                     "GPU: this time says nothing about one" if software else None)
+                     "GPU: this time says nothing about one" if played else None)

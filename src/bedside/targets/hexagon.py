@@ -1,8 +1,9 @@
 """Qualcomm's Hexagon NPU: compiled ahead of time for one chip, run on Qualcomm's simulator.
 
 The build holds the compiled ``.tflite`` (what the phone loads), the same context wrapped for the
-simulator, and the variant's own file. Accuracy is simulated with the chip's own artefact; the
-simulator keeps no time, so there is no latency.
+simulator, and the variant's own file. Accuracy is simulated with the chip's own artefact. The
+simulator keeps no time: latency is estimated by the cost model of the chip's NPU where one was
+fitted (the profile's ``latency``), for the operations that the compiler really put there.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bedside import codec
-from bedside.errors import BadInput, MissingComponent
+from bedside import codec, targets
+from bedside.errors import BadInput, MissingComponent, Unsupported
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import Graph, operation_format
-from bedside.targets import ort, qnn_context, qualcomm
+from bedside.targets import estimate, ort, qnn_context, qualcomm, roofline
 from bedside.targets.base import Availability, Order, Placed, fraction
 from bedside.targets.checks import check_file
 from bedside.targets.compiled import kept, take
-from bedside.types import Build, Evidence, Placement, Target
+from bedside.types import Build, Evidence, Latency, Placement, Target
 
 RUNNER = "bedside.targets.qnn_context:Simulator"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"
-EVIDENCE: dict[str, Evidence] = {"accuracy": "simulated"}
+EVIDENCE: dict[str, Evidence] = {"accuracy": "simulated", "latency": "estimated"}
 IMAGES = 64
 BUDGET_S = 600.0
 ACCELERATOR = "hexagon"
@@ -33,8 +34,8 @@ ACCELERATOR = "hexagon"
 COMPILED = "compiled.tflite"
 CONTEXT = "context.onnx"
 FACTS = "compilation.json"
-LATENCY_NOTE = ("Qualcomm's simulator keeps no time; the compiled file is ready to be timed on "
-                "the device")
+LATENCY_NOTE = ("Qualcomm's simulator keeps no time, and no published latency of this chip is "
+                "known to estimate from; the compiled file is ready to be timed on the device")
 
 
 def available() -> Availability:
@@ -154,8 +155,27 @@ def build(order: Order) -> Build:
     files = take(folder, order.scratch, (CONTEXT, COMPILED))
     shutil.copyfile(order.file, order.scratch / qnn_context.MODEL)
     size = float((order.scratch / COMPILED).stat().st_size)
-    return replace(made, files={**files, qnn_context.MODEL: order.variant.sha256}, main=CONTEXT,
-                   facts={**made.facts, "compiled_bytes": size})
+    return _estimated(order.target, graph, replace(
+        made, files={**files, qnn_context.MODEL: order.variant.sha256}, main=CONTEXT,
+        facts={**made.facts, "compiled_bytes": size}))
+
+
+def _estimated(target: Target, graph: Graph, made: Build) -> Build:
+    """Latency by the cost model that the profile names; every operation is on the NPU here."""
+    name = target.options.get("latency")
+    if name is None:
+        return made
+    profile = estimate.profile(targets.load(name))
+    try:
+        found = roofline.predict(roofline.works(graph), profile)
+    except Unsupported as error:
+        return replace(made, latency_note=f"no estimate: {error.fault}")
+    facts = {"fitted": float(found.fitted), "energy_mj_45nm": found.energy_mj}
+    return replace(
+        made, latency_ms=Latency(found.ms, None, 0, target.threads),
+        latency_note=f"the cost model {name} over the operations as compiled "
+                     f"({estimate.note(found, profile)}); Qualcomm's simulator keeps no time",
+        facts={**made.facts, **facts})
 
 
 def _dtype(graph: Graph) -> str:

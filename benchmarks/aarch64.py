@@ -1,0 +1,173 @@
+"""The runtime on an Arm processor, emulated: the same logits and the same answers as here.
+
+    python benchmarks/aarch64.py [IMAGES] --save aarch64
+
+Needs debootstrap, qemu-user-static and openssh-server (Debian), and the network the first time:
+a Debian of the arm64 architecture and aarch64 wheels of the device runtime go to
+runs/proof/aarch64. Then, with EfficientNet-Lite0 at 224 pixels,
+
+- FP32 and INT8 are measured there through the target ``ssh``, as on any board: a local sshd
+  whose Python is the emulated one, with the wheels copied;
+- ``bedside predict BUNDLE`` runs there, verification and self-test included.
+
+Emulated times say nothing about a board.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from common import ROOT, RUNS, finish, positional
+from device_bundle import bundle, images
+
+from bedside import codec, quantize, rundir
+from bedside.build import build
+from bedside.evaluate import evaluate
+from bedside.types import Build, EvaluateConfig
+
+sys.path.insert(0, str(ROOT / "tests" / "unit"))
+from board_fixture import board
+
+MODEL = "efficientnet_lite0"
+RELEASE, PYTHON = "bookworm", "3.11"
+WHEELS = ("ai-edge-litert", "numpy", "Pillow", "tomli-w", "typer", "rich", "cryptography")
+# LiteRT reads what the processor can from here; without it, it crashes under user-mode emulation.
+CPUINFO = "".join(f"""processor\t: {i}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm asimddp
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x4
+CPU part\t: 0xd0b
+CPU revision\t: 1
+
+""" for i in range(2))
+
+
+def debian(home: Path) -> Path:
+    """A Debian of the arm64 architecture with Python: packages unpacked, nothing configured."""
+    root = home / "root"
+    if not (home / ".root").is_file():
+        shutil.rmtree(root, ignore_errors=True)
+        subprocess.run(["debootstrap", "--arch=arm64", "--foreign", "--include=python3", RELEASE,
+                        root], check=True, stdout=subprocess.DEVNULL)
+        for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", package, root], check=True)
+        (root / "proc").mkdir(exist_ok=True)
+        (root / "proc" / "cpuinfo").write_text(CPUINFO)
+        (home / ".root").touch()
+    return root
+
+
+def wheels(home: Path) -> Path:
+    """The device runtime's wheels for aarch64, in this checkout's pinned versions."""
+    folder = home / "wheels"
+    if not (home / ".wheels").is_file():
+        platforms = [f"--platform={p}_aarch64" for p in (
+            "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")]
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q",
+                        "--disable-pip-version-check", "--only-binary=:all:", *platforms,
+                        "--python-version", PYTHON, "--implementation", "cp", "-d", folder,
+                        "-c", ROOT / "constraints.txt", *WHEELS], check=True)
+        (home / ".wheels").touch()
+    return folder
+
+
+def python(home: Path, root: Path) -> Path:
+    """A program that is the emulated Python, and that calls itself when Python starts Python."""
+    site = home / "site"
+    site.mkdir(exist_ok=True)
+    path = home / "python3"
+    (site / "sitecustomize.py").write_text(f"import sys\nsys.executable = {str(path)!r}\n")
+    path.write_text(f"""#!/bin/sh
+export PYTHONHOME={root}/usr
+export PYTHONPATH="$PYTHONPATH:{site}"
+exec qemu-aarch64-static -cpu max -L {root} {root}/usr/bin/python{PYTHON} "$@"
+""")
+    path.chmod(0o755)
+    return path
+
+
+def measure(home: Path, emulated: Path, folder: Path, count: int) -> dict[str, object]:
+    """FP32 and INT8 through the target ``ssh`` against this machine's CPU."""
+    bundle()
+    run = home / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(RUNS / "device", run, ignore=shutil.ignore_patterns("builds", "measurements"))
+    quantize.quantize(run, MODEL, "float32", None, None)
+    config = EvaluateConfig(images=count, rounds=1, warmup=1, samples=3)
+    rows = {}
+    with board(home / "sshd") as there:
+        there.profile(run, "arm", python=str(emulated), wheels=str(folder))
+        for scheme in ("float32", "int8"):
+            variant = f"{MODEL}-{scheme}"
+            for target in ("cpu", "arm"):
+                build(run, variant, target)
+            evaluate(run, [(variant, t) for t in ("cpu", "arm")], config)
+            (row,) = (m for m in rundir.measurements(run)
+                      if (m.variant, m.target) == (variant, "arm"))
+            assert row.status == "ok", row.reason
+            here, arm = (rundir.predictions(run, variant, t).logits for t in ("cpu", "arm"))
+            made = codec.read_json(Build, rundir.build_dir(run, variant, "arm") / rundir.BUILD)
+            rows[scheme] = {
+                "images": len(arm), "changed": row.agreement.changed if row.agreement else None,
+                "largest_difference": float(np.abs(arm - here).max()),
+                "logit_range": float(np.ptp(here)), "evidence": row.evidence,
+                "machine": row.machine, "delegated_fraction": made.delegated_fraction,
+                "partitions": made.partitions}
+    return rows
+
+
+def predict(home: Path, emulated: Path, folder: Path, count: int) -> dict[str, object]:
+    """``bedside predict BUNDLE`` there and here, on the same images."""
+    unpacked = home / "packages"
+    if not unpacked.is_dir():
+        for wheel in sorted(folder.glob("*.whl")):
+            shutil.unpack_archive(wheel, unpacked, "zip")
+    answers = {}
+    for name, program, paths in (
+            ("here", sys.executable, [ROOT / "src"]),
+            ("aarch64", emulated, [ROOT / "src", unpacked])):
+        done = subprocess.run(
+            [program, "-m", "bedside.cli", "predict", bundle(), *images(count), "--json",
+             "--store", home / "store"], check=True, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))})
+        answers[name] = json.loads(done.stdout)
+    here, arm = answers["here"], answers["aarch64"]
+    pairs = list(zip(here["answers"], arm["answers"], strict=True))
+    return {"images": len(pairs),
+            "classes_that_differ": sum(a["predicted"] != b["predicted"] for a, b in pairs),
+            "largest_probability_difference": max(abs(a["probability"] - b["probability"])
+                                                  for a, b in pairs),
+            "answers_that_are_equal_to_the_last_digit": sum(a == b for a, b in pairs),
+            "self_test": arm["self_test"]}
+
+
+def main() -> None:
+    """Set up, measure there and here, compare."""
+    for program in ("debootstrap", "qemu-aarch64-static", "sshd"):
+        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin") is None:
+            sys.exit(f"{program} is not installed: "
+                     "apt-get install debootstrap qemu-user-static openssh-server")
+    count = int(positional()[0]) if positional() else 40
+    home = RUNS / "aarch64"
+    home.mkdir(parents=True, exist_ok=True)
+    root, folder = debian(home), wheels(home)
+    emulated = python(home, root)
+    rows = measure(home, emulated, folder, count)
+    answered = predict(home, emulated, folder, count)
+    finish({"what": "EfficientNet-Lite0 at 224 on an emulated aarch64 processor: logits through "
+                    "the target ssh, and bedside predict BUNDLE, against this machine",
+            "goal": "no class differs", "logits": rows, "predict": answered})
+    if answered["classes_that_differ"] or any(r["changed"] for r in rows.values()):  # type: ignore[index]
+        sys.exit("the answers differ")
+
+
+if __name__ == "__main__":
+    main()
