@@ -71,7 +71,7 @@ def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
     assert "Galaxy S24" in row.latency_note
     # The cost model's own figure for this graph on this chip, and no clock's.
     build(run, "resnet34-int8", "sd8gen3-npu")
-    alone = _build(run, "resnet34-int8", "sd8gen3-npu")
+    alone = _build(run, "int8", "sd8gen3-npu")
     assert row.latency_ms == Latency(alone.latency_ms.median, None, 0, 1)
     assert row.facts["fitted"] == 1.0
     assert row.peak_memory_bytes is None
@@ -86,7 +86,7 @@ def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
 
 def test_a_chip_without_published_latencies_has_none_and_says_so(run):
     assert build(run, "resnet34-int8", "sm8350-hexagon")
-    made = _build(run, "resnet34-int8", "sm8350-hexagon")
+    made = _build(run, "int8", "sm8350-hexagon")
     assert (made.status, made.latency_ms) == ("ok", None)
     assert "no published latency of this chip" in made.latency_note
 

@@ -113,7 +113,7 @@ class GpuModel:
             dtype = graph.tensors[index].dtype
             if dtype != "float32":
                 raise Unsupported(f"the GPU takes float32 in and out, this file has {dtype}",
-                                  remedy="Use the scheme without io8.")
+                                  remedy="Use the scheme without io8 or io16.")
 
     @staticmethod
     def _load(path: Path) -> Any:
