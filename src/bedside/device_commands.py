@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +192,7 @@ class _Bundle:
 def _answers(asked: _Variant | _Bundle, images: list[Path], cam: Path | None) -> Iterator[Answer]:
     from bedside.runtime.judge import judge
 
-    for number, path in enumerate(_images_in(images), 1):
-        raw, data = _run(asked, path)
+    for number, (path, raw, data) in enumerate(_run(asked, images), 1):
         answer = judge(str(path), raw.logits, raw.features, raw.quality, asked.task,
                        asked.point, asked.known)
         if cam is not None:
@@ -206,14 +207,29 @@ def _answers(asked: _Variant | _Bundle, images: list[Path], cam: Path | None) ->
         yield answer
 
 
-def _run(asked: _Variant | _Bundle, path: Path) -> tuple[Raw, bytes | None]:
-    if _is_dicom(path):
-        pixels = _dicom(path, asked.channels)
-        little = pixels.astype(pixels.dtype.newbyteorder("<"))
-        return asked.engine.pixels(little.tobytes(), pixels.shape, pixels.dtype.name,
-                                   str(path)), None
-    data = _read(path)
-    return asked.engine.image(data, str(path)), data
+def _run(asked: _Variant | _Bundle, images: list[Path]
+         ) -> Iterator[tuple[Path, Raw, bytes | None]]:
+    """Every image with what the engine found; pictures in a row are handed over ahead."""
+    for dicom, paths in groupby(_images_in(images), _is_dicom):
+        if not dicom:
+            sent: deque[tuple[Path, bytes]] = deque()
+            for raw in asked.engine.images(_sending(paths, sent)):
+                path, data = sent.popleft()
+                yield path, raw, data
+            continue
+        for path in paths:
+            pixels = _dicom(path, asked.channels)
+            little = pixels.astype(pixels.dtype.newbyteorder("<"))
+            yield path, asked.engine.pixels(little.tobytes(), pixels.shape, pixels.dtype.name,
+                                            str(path)), None
+
+
+def _sending(paths: Iterator[Path], sent: deque[tuple[Path, bytes]]
+             ) -> Iterator[tuple[str, bytes]]:
+    for path in paths:
+        data = _read(path)
+        sent.append((path, data))
+        yield str(path), data
 
 
 def _pixels(path: Path, data: bytes | None, channels: int) -> Any:

@@ -52,6 +52,8 @@ OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
 BASELINE = "float32"
+# What runs a variant on a phone of the device lab, as its measurements say.
+LAB_RUNTIME = "LiteRT.js"
 
 # What the folder of the whole study is called beside those of single models.
 ALL_MODELS = "all"

@@ -1,6 +1,7 @@
 /** The app. */
 import { type Bundle, openBundle } from "./bundle/bundle";
-import { flavourFor, type Accelerator, threadCount, wasmFolder } from "./engine/engine";
+import { type Accelerator, flavourFor, threadCount } from "./engine/engine";
+import { filesOf } from "./engine/kit";
 import { Fault, inWords } from "./fault";
 import { decode } from "./image/decode";
 import { paintMap, paintPixels } from "./image/overlay";
@@ -197,9 +198,8 @@ let kept = false;
 async function keepEngine(model: Model): Promise<void> {
   if (kept || !("caches" in self)) return;
   kept = true;
-  const names = { threaded: "_threaded", single: "", jspi: "_jspi" };
-  const stems = new Set(model.candidates.filter((c) => c.ms !== undefined).map((c) => names[flavourFor(c.accelerator)]));
-  const urls = [...stems].flatMap((s) => [".js", ".wasm"].map((end) => `${wasmFolder()}litert_wasm${s}_internal${end}`));
+  const flavours = new Set(model.candidates.filter((c) => c.ms !== undefined).map((c) => flavourFor(c.accelerator)));
+  const urls = [...new Set([...flavours].flatMap(filesOf))];
   try {
     await keep(urls);
     if (await workerReady) offline.textContent = strings.offlineReady;

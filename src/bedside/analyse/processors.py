@@ -13,6 +13,7 @@ from bedside.types import Measurement, Target
 HERE = "this machine"
 UNITS = {"cpu": "CPU", "openvino": "CPU", "onnxruntime": "CPU", "ssh": "CPU", "gpu": "GPU",
          "hexagon": "NPU", "ethos-u": "NPU"}
+LAB_UNITS = {"wasm": "CPU", "webgpu": "GPU", "webnn": "NPU"}
 _LOCAL = ("cpu", "openvino", "onnxruntime", "gpu")
 # Section 8.3, VGG16 on the Snapdragon 865; Figure 11 for the server.
 PAPER: dict[str, dict[str, float]] = {
@@ -46,23 +47,31 @@ def rows_of(run: Path) -> list[dict[str, Any]]:
     ms, how it came about, and whether an estimate is fitted."""
     found = []
     for m in rundir.measurements(run):
-        target = _target(run, m)
-        if m.status != "ok" or m.latency_ms is None or target is None:
+        place = _place(run, m)
+        if m.status != "ok" or m.latency_ms is None or place is None:
             continue
+        device, unit, runtime = place
         found.append({
             "model": m.model, "scheme": m.scheme, "target": m.target,
-            "device": _device(target), "unit": _unit(target),
-            "runtime": target.backend, "ms": m.latency_ms.median, "p95": m.latency_ms.p95,
+            "device": device, "unit": unit,
+            "runtime": runtime, "ms": m.latency_ms.median, "p95": m.latency_ms.p95,
             "evidence": m.evidence.get("latency", "estimated"),
             "unfitted": m.facts.get("fitted") == 0.0})
     return found
 
 
-def _target(run: Path, m: Measurement) -> Target | None:
+def _place(run: Path, m: Measurement) -> tuple[str, str, str] | None:
+    """Device, unit and runtime of a cell."""
+    if m.machine.get("runtime") == rundir.LAB_RUNTIME:
+        # A phone of the device lab: it has no profile, and says itself what it is.
+        plain = "" if m.machine.get("context") == "https" else ", plain http"
+        return (f"{m.machine.get('device')}, {m.machine.get('browser')}{plain}",
+                LAB_UNITS.get(m.machine.get("accelerator", ""), "other"), rundir.LAB_RUNTIME)
     try:
-        return targets.load(m.target, run)
+        target = targets.load(m.target, run)
     except BedsideError:
         return None  # a profile that is gone: its rows stay in the tables
+    return _device(target), _unit(target), target.backend
 
 
 def _unit(target: Target) -> str:

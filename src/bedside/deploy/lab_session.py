@@ -274,7 +274,7 @@ def _machine(session: Session, accelerator: str) -> dict[str, str]:
              "accelerator": accelerator, "threads": str(device.threads),
              "context": "https" if device.secure else "plain http, one thread",
              "inputs": "test images" if session.images else "noise of the same size",
-             "measured": session.began, "runtime": "LiteRT.js"}
+             "measured": session.began, "runtime": rundir.LAB_RUNTIME}
     if accelerator == "webgpu" and device.gpu:
         facts["gpu"] = device.gpu
     return facts

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -122,6 +124,18 @@ class Device:
     def image(self, data: bytes, name: str, timeout_s: float = TIMEOUT_S) -> tuple[Answer, Raw]:
         """Answer one image's bytes. Raises BadInput where they are no image."""
         return self._judged(self._engine.image(data, name, timeout_s), name)
+
+    def images(self, images: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Answer, Raw]]:
+        """Answer many (name, bytes) in order; see :meth:`Engine.images`."""
+        sent: deque[str] = deque()
+
+        def naming() -> Iterator[tuple[str, bytes]]:
+            for name, data in images:
+                sent.append(name)
+                yield name, data
+
+        for raw in self._engine.images(naming()):
+            yield self._judged(raw, sent.popleft())
 
     def pixels(self, data: bytes, shape: tuple[int, ...], dtype: str, name: str
                ) -> tuple[Answer, Raw]:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +26,9 @@ from bedside.types import Preprocess
 
 _HEAD = struct.Struct("<II")
 TIMEOUT_S = 120.0
+# Images handed over before the answer to the oldest is read. The engine takes up as many (one it
+# runs, one ready, one being decoded), so neither side can wait for the other for ever.
+AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Engine:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bedside.runtime.engine_worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet)
+        self._clock = _Clock(self._process.kill)
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +85,7 @@ class Engine:
 
     def close(self) -> None:
         """End the child."""
+        self._clock.stop()
         if self._process.poll() is None:
             self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -119,49 +127,121 @@ class Engine:
         """The resized pixels of an image's bytes, uint8."""
         return self._ask({"op": "image", "name": name, "resize": True}, [data])[1]
 
+    def images(self, images: Iterable[tuple[str, bytes]], timeout_s: float = TIMEOUT_S
+               ) -> Iterator[Raw]:
+        """Answer many (name, bytes), in order.
+
+        The engine decodes the next image while the model runs on the one before, so images are
+        handed over ahead of their answers. Where one fails, or the caller stops early, the
+        engine is closed.
+        """
+        waiting: deque[str] = deque()
+        try:
+            for name, data in images:
+                self._send({"op": "image", "name": name}, [data], timeout_s)
+                waiting.append(name)
+                if len(waiting) > AHEAD:
+                    yield _raw(*self._receive(waiting.popleft(), timeout_s))
+            while waiting:
+                yield _raw(*self._receive(waiting.popleft(), timeout_s))
+        except BaseException:
+            self.close()
+            raise
+
     def _ask(self, request: dict[str, Any], data: Sequence[bytes | memoryview],
              timeout_s: float = TIMEOUT_S) -> tuple[dict[str, Any], bytes]:
+        self._send(request, data, timeout_s)
+        return self._receive(request.get("name"), timeout_s)
+
+    def _send(self, request: dict[str, Any], data: Sequence[bytes | memoryview],
+              timeout_s: float) -> None:
         text = json.dumps(request).encode()
-        late = threading.Event()
+        stdin = self._process.stdin
+        assert stdin is not None
+        with self._guarded(request.get("name"), timeout_s):
+            stdin.write(_HEAD.pack(len(text), sum(len(d) for d in data)) + text)
+            for part in data:
+                stdin.write(part)
+            stdin.flush()
 
-        def end() -> None:
-            late.set()
-            self._process.kill()
-
-        clock = threading.Timer(timeout_s, end)
-        clock.daemon = True
-        clock.start()
-        try:
-            reply, blob = self._exchange(text, data)
-        except (OSError, EOFError, struct.error, ValueError):
-            self.close()
-            why = (f"took longer than {timeout_s:g} s" if late.is_set() else
-                   f"ended by itself (code {self._process.returncode})")
-            raise GateFailed(f"the process that runs the model {why}",
-                             where=request.get("name"), remedy="Try again; if it happens again, "
-                             "the model does not work on this device.") from None
-        finally:
-            clock.cancel()
+    def _receive(self, name: str | None, timeout_s: float) -> tuple[dict[str, Any], bytes]:
+        stdout = self._process.stdout
+        assert stdout is not None
+        with self._guarded(name, timeout_s):
+            head, size = _HEAD.unpack(stdout.read(_HEAD.size))
+            reply: dict[str, Any] = json.loads(stdout.read(head))
+            blob = stdout.read(size)
+            if len(blob) != size:
+                raise EOFError
         if "fault" in reply:
             kind = BadInput if reply["code"] == EXIT_BAD_INPUT else GateFailed
-            raise kind(reply["fault"], where=request.get("name"), remedy=reply["remedy"])
+            raise kind(reply["fault"], where=name, remedy=reply["remedy"])
         return reply, blob
 
-    def _exchange(self, text: bytes, data: Sequence[bytes | memoryview]
-                  ) -> tuple[dict[str, Any], bytes]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(_HEAD.pack(len(text), sum(len(d) for d in data)) + text)
-        for part in data:
-            stdin.write(part)
-        stdin.flush()
-        head, size = _HEAD.unpack(stdout.read(_HEAD.size))
-        reply: dict[str, Any] = json.loads(stdout.read(head))
-        blob = stdout.read(size)
-        if len(blob) != size:
-            raise EOFError
-        return reply, blob
+    @contextlib.contextmanager
+    def _guarded(self, name: str | None, timeout_s: float) -> Iterator[None]:
+        """A child that dies or takes too long is one GateFailed."""
+        try:
+            with self._clock.limit(timeout_s):
+                yield
+        except (OSError, EOFError, struct.error, ValueError):
+            self.close()
+            why = (f"took longer than {timeout_s:g} s" if self._clock.late else
+                   f"ended by itself (code {self._process.returncode})")
+            raise GateFailed(f"the process that runs the model {why}", where=name,
+                             remedy="Try again; if it happens again, "
+                             "the model does not work on this device.") from None
+
+
+class _Clock:
+    """Calls ``end`` once a limit has passed. One sleeping thread, not one for each request."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self.late = False
+        self._end = end
+        self._due = math.inf
+        self._wakes = math.inf
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """What runs inside has so long."""
+        self._set(time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._due = math.inf
+
+    def _set(self, due: float) -> None:
+        self._due = due
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        # The thread wakes for an earlier moment by itself and looks again.
+        if due < self._wakes:
+            with self._changed:
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._set(-math.inf)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while True:
+                due = self._due
+                if due == -math.inf:
+                    return
+                left = due - time.monotonic()
+                if left <= 0:
+                    self.late = True
+                    self._end()
+                    return
+                self._wakes = due
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+                self._wakes = math.inf
 
 
 def _raw(reply: dict[str, Any], blob: bytes) -> Raw:

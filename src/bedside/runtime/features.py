@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,19 +47,27 @@ def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
 
 def of_pixels(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[str, float]:
     """Quality measures of resized pixels (H, W, C), before the division."""
-    # Whole numbers and a histogram: a tenth of the time that floats of every pixel take.
-    grey = (resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2)).astype(np.int32)
+    # A histogram and differences of whole numbers: a sixth of the time that floats of every
+    # pixel take.
+    grey = resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2, dtype=np.uint32)
     top = int(np.iinfo(resized.dtype).max) * resized.shape[2]
     counts = np.bincount(grey.ravel(), minlength=top + 1)
     levels = np.arange(top + 1) / top
     brightness = float(counts @ levels / grey.size)
     contrast = float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size))
-    down, right = np.abs(np.diff(grey, axis=0)), np.abs(np.diff(grey, axis=1))
-    steps = down.size + right.size
-    sharpness = (int(down.sum()) + int(right.sum())) / steps / top if steps else 0.0
+    steps = _steps(grey[1:], grey[:-1]) + _steps(grey[:, 1:], grey[:, :-1])
+    neighbours = 2 * grey.size - sum(grey.shape)
+    sharpness = steps / neighbours / top if neighbours else 0.0
     return {"brightness": brightness, "contrast": contrast,
             "saturated": int(counts[top]) / grey.size, "black": int(counts[0]) / grey.size,
             "sharpness": sharpness / (contrast + _TINY)}
+
+
+def _steps(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
+    """Sum of absolute differences of unsigned whole numbers."""
+    larger = np.maximum(one, other)
+    larger -= np.minimum(one, other)
+    return int(np.add.reduce(larger, axis=None, dtype=np.uint64))
 
 
 def fit(features: Real) -> tuple[Real, Real]:

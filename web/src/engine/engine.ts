@@ -1,22 +1,8 @@
 /** A worker with LiteRT.js in it, as promises. */
-import type { Accelerator, Flavour, Loaded, Ran, Reply, Request } from "./protocol";
+import { flavourFor, type Kit, kitOf, threadCount } from "./kit";
+import type { Accelerator, Loaded, Ran, Reply, Request } from "./protocol";
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, "id"> : never;
-
-/** Where the engine's files lie, relative to the page. */
-export function wasmFolder(): string {
-  return new URL("wasm/", document.baseURI).href;
-}
-
-export function flavourFor(accelerator: Accelerator): Flavour {
-  if (accelerator === "webnn") return "jspi";
-  return self.crossOriginIsolated ? "threaded" : "single";
-}
-
-/** Processor threads that help: all but the very many, one where the page is not isolated. */
-export function threadCount(): number {
-  return self.crossOriginIsolated ? Math.min(8, Math.max(1, navigator.hardwareConcurrency || 1)) : 1;
-}
 
 /** What this browser offers, the processor first. */
 export async function offered(): Promise<Accelerator[]> {
@@ -32,8 +18,8 @@ export class Engine {
   private readonly waiting = new Map<number, { resolve(v: unknown): void; reject(e: Error): void }>();
   private next = 0;
 
-  private constructor(readonly accelerator: Accelerator, readonly threads: number) {
-    this.worker = new Worker(new URL("./worker.ts", import.meta.url), { name: "engine" });
+  private constructor(kit: Kit, readonly accelerator: Accelerator, readonly threads: number) {
+    this.worker = new Worker(kit.script, { name: "engine" });
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
       const call = this.waiting.get(data.id);
       this.waiting.delete(data.id);
@@ -45,9 +31,11 @@ export class Engine {
 
   /** Start a worker and load a model into it. Rejects where the accelerator cannot run it whole. */
   static async open(model: Uint8Array, accelerator: Accelerator, threads = threadCount()): Promise<Engine> {
-    const engine = new Engine(accelerator, accelerator === "wasm" ? threads : 1);
+    const flavour = flavourFor(accelerator);
+    const kit = await kitOf(flavour);
+    const engine = new Engine(kit, accelerator, accelerator === "wasm" ? threads : 1);
     try {
-      await engine.ask({ do: "start", wasm: wasmFolder(), flavour: flavourFor(accelerator) });
+      await engine.ask({ do: "start", module: kit.module, threads: kit.threads, flavour });
       await engine.ask({ do: "load", model, accelerator, threads });
     } catch (error) {
       engine.close();
@@ -84,4 +72,5 @@ export class Engine {
   }
 }
 
+export { flavourFor, threadCount } from "./kit";
 export type { Accelerator, Loaded, Ran };

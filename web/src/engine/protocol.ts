@@ -3,11 +3,11 @@
 /** What a model can run on in a browser. */
 export type Accelerator = "wasm" | "webgpu" | "webnn";
 
-/** `threaded`: processor threads and WebGPU. `single`: one thread. `jspi`: WebNN. */
-export type Flavour = "threaded" | "single" | "jspi";
+/** `threaded`: processor threads and WebGPU. `single`, `compat`: one thread. `jspi`: WebNN. */
+export type Flavour = "threaded" | "single" | "jspi" | "compat";
 
 export type Request =
-  | { id: number; do: "start"; wasm: string; flavour: Flavour }
+  | { id: number; do: "start"; module: WebAssembly.Module; threads: string; flavour: Flavour }
   | { id: number; do: "load"; model: Uint8Array; accelerator: Accelerator; threads: number }
   | { id: number; do: "run"; input: Float32Array; shape: number[] }
   | { id: number; do: "time"; inputs: Float32Array[]; shape: number[]; warmup: number; samples: number };

@@ -6,26 +6,32 @@ import { type CompiledModel, loadAndCompile, loadLiteRt, Tensor } from "@litertj
 import type { Loaded, Ran, Reply, Request } from "./protocol";
 
 interface EngineScope {
-  Module?: { locateFile: (name: string) => string; mainScriptUrlOrBlob: string };
+  Module?: {
+    instantiateWasm(imports: WebAssembly.Imports, done: (i: WebAssembly.Instance, m: WebAssembly.Module) => void): object;
+    mainScriptUrlOrBlob: string;
+  };
+  importScripts: unknown;
   postMessage(message: Reply): void;
   onmessage: ((event: MessageEvent<Request>) => void) | null;
 }
 
 const scope = self as unknown as EngineScope;
-const FILES = {
-  threaded: "litert_wasm_threaded_internal", single: "litert_wasm_internal",
-  jspi: "litert_wasm_jspi_internal", compat: "litert_wasm_compat_internal",
-};
 
 let model: CompiledModel | undefined;
 
-async function start(wasm: string, flavour: "threaded" | "single" | "jspi"): Promise<null> {
-  // A thread of the engine loads this script again; without the name it would load our own.
+async function start({ module, threads, flavour }: Extract<Request, { do: "start" }>): Promise<null> {
   scope.Module = {
-    locateFile: (name) => new URL(name, wasm).href,
-    mainScriptUrlOrBlob: new URL(`${FILES[flavour]}.js`, wasm).href,
+    // Compiled once in the page, for all workers.
+    instantiateWasm: (imports, done) => {
+      void WebAssembly.instantiate(module, imports).then((instance) => done(instance, module));
+      return {};
+    },
+    // A thread of the engine loads a script again; without the name it would load our own.
+    mainScriptUrlOrBlob: threads,
   };
-  await loadLiteRt(wasm, { threads: flavour === "threaded", jspi: flavour === "jspi" });
+  // The loader stands in this very script (see kit.ts), so there is nothing to import.
+  scope.importScripts = () => {};
+  await loadLiteRt("held/", { threads: flavour === "threaded", jspi: flavour === "jspi" });
   return null;
 }
 
@@ -75,7 +81,7 @@ async function time(request: Extract<Request, { do: "time" }>): Promise<number[]
 
 function answer(request: Request): Promise<unknown> {
   switch (request.do) {
-    case "start": return start(request.wasm, request.flavour);
+    case "start": return start(request);
     case "load": return load(request.model, request.accelerator, request.threads);
     case "run": return infer(request.input, request.shape);
     case "time": return time(request);

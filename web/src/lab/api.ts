@@ -1,7 +1,7 @@
 /** The workbench's side of the lab, as functions. */
 import type { Accelerator } from "../engine/protocol";
 import type { Pixels, Preprocess } from "../image/pixels";
-import { Refusal } from "./outbox";
+import { LONGEST_MS, pause, Refusal } from "./outbox";
 
 export interface Place { https: string | null; fingerprint: string | null; images: number; variants: number }
 
@@ -40,15 +40,18 @@ async function ask(path: string, token: string | null, method = "GET", body?: un
   throw new Refusal(response.status, reason);
 }
 
-/** Try again while the connection is away. */
-export async function patient<T>(work: () => Promise<T>, waiting: () => void): Promise<T> {
-  for (let pause = 1000; ; pause = Math.min(pause * 2, 15_000)) {
+/** Try again while the connection is away; `away` is told when it goes and when it is back. */
+export async function patient<T>(work: () => Promise<T>, away: (gone: boolean) => void): Promise<T> {
+  for (let wait = 1000, gone = false; ; wait = Math.min(wait * 2, LONGEST_MS)) {
     try {
-      return await work();
+      const found = await work();
+      if (gone) away(false);
+      return found;
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      waiting();
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      gone = true;
+      away(true);
+      await pause(wait);
     }
   }
 }

@@ -7,9 +7,9 @@ import { themeChooser } from "../ui/theme";
 import * as api from "./api";
 import { describe } from "./device";
 import { measure } from "./measure";
-import { Outbox, Refusal } from "./outbox";
+import { forgetOthers, Outbox, Refusal } from "./outbox";
 
-interface Kept { session: string; token: string; code: string }
+interface Kept { session: string; token: string }
 
 const KEY = "lab-session";
 const code = location.hash.slice(1);
@@ -17,6 +17,7 @@ const body = h("section", { class: "card wide" });
 const progress = h("progress", { max: 1, value: 0, "aria-label": lab.title });
 const step = h("p", { id: "step", role: "status", "aria-live": "polite" });
 const waiting = h("p", { class: "note", hidden: true, id: "waiting" });
+const lost = h("p", { class: "note", hidden: true, id: "lost", role: "status" }, lab.lost);
 const rows = h("tbody");
 
 function label(accelerator: Accelerator): string {
@@ -30,10 +31,25 @@ function failed(error: unknown): void {
   body.append(h("p", { class: "note bad", role: "alert", id: "failed" }, text));
 }
 
-function kept(): Kept | null {
+/**
+ * The session this device is in the middle of, with the workbench's plan for it. The token outlives
+ * a restart of the workbench; the code does not.
+ */
+async function resumed(): Promise<[Kept, api.Plan] | null> {
   const text = localStorage.getItem(KEY);
-  const found = text ? (JSON.parse(text) as Kept) : null;
-  return found && found.code === code ? found : null;
+  if (!text) return null;
+  const found = JSON.parse(text) as Kept;
+  try {
+    return [found, await api.patient(() => api.plan(found.token), gone)];
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    localStorage.removeItem(KEY);
+    return null;
+  }
+}
+
+function gone(away: boolean): void {
+  lost.hidden = !away;
 }
 
 async function show(): Promise<void> {
@@ -42,10 +58,11 @@ async function show(): Promise<void> {
     h("div", { class: "notice" }, strings.notice),
     h("header", {}, h("img", { src: "icon.svg", alt: "" }),
       h("div", { class: "titles" }, h("h1", {}, lab.title)), themeChooser()),
-    h("main", {}, body));
+    h("main", {}, lost, body));
   try {
-    const place = await api.patient(api.place, () => {});
-    if (kept()) await begin(kept()!);
+    const place = await api.patient(api.place, gone);
+    const before = await resumed();
+    if (before) await begin(...before);
     else if (!self.isSecureContext && place.https) insecure(place);
     else await form(place);
   } catch (error) {
@@ -74,9 +91,9 @@ async function form(place: api.Place): Promise<void> {
   } }, lab.start);
   const join = async () => {
     const found = await api.join(code, { ...device, name: name.value.trim() || device.name }, consent.checked);
-    const session = { ...found, code };
-    localStorage.setItem(KEY, JSON.stringify(session));
-    await begin(session);
+    localStorage.setItem(KEY, JSON.stringify(found));
+    await forgetOthers(found.session);
+    await begin(found, await api.patient(() => api.plan(found.token), gone));
   };
   fillWith(body, h("p", {}, lab.intro),
     self.isSecureContext ? null : h("p", { class: "note" }, lab.plainLabel),
@@ -86,14 +103,13 @@ async function form(place: api.Place): Promise<void> {
     h("div", { class: "row" }, start));
 }
 
-async function begin({ session, token }: Kept): Promise<void> {
+async function begin({ session, token }: Kept, plan: api.Plan): Promise<void> {
   const away = (count: number) => {
     waiting.hidden = count === 0;
     waiting.textContent = fill(lab.waiting, count);
   };
   const outbox = new Outbox(session, (key, value) => api.upload(token, key, value), away);
   fillWith(body, h("p", {}, lab.intro), progress, step, waiting, h("table", {}, rows));
-  const plan = await api.patient(() => api.plan(token), () => away(1));
   let names = plan.finished;
   if (!names) {
     const lock = await (navigator as { wakeLock?: { request(t: "screen"): Promise<{ release(): Promise<void> }> } })
@@ -101,7 +117,7 @@ async function begin({ session, token }: Kept): Promise<void> {
     const cells = new Map<string, HTMLTableCellElement>();
     await measure(token, plan, outbox, {
       step: (text, share) => { step.textContent = text; progress.value = share; },
-      waiting: () => away(1), label,
+      away: gone, label,
       cell: (variant, accelerator, ms, reason) => {
         const key = fill(lab.cellRow, variant, label(accelerator));
         let cell = cells.get(key);
@@ -115,7 +131,7 @@ async function begin({ session, token }: Kept): Promise<void> {
     });
     step.textContent = lab.sending;
     await outbox.flush();
-    names = await api.patient(() => api.finish(token), () => away(1));
+    names = await api.patient(() => api.finish(token), gone);
     await lock?.release();
   }
   waiting.hidden = true;

@@ -4,7 +4,8 @@
  * sides agreed. Images live in memory only.
  */
 import { logitsOf } from "../bundle/answer";
-import { type Accelerator, Engine } from "../engine/engine";
+import { type Accelerator, Engine, flavourFor } from "../engine/engine";
+import { kitOf } from "../engine/kit";
 import { normalise } from "../image/tensor";
 import { fill, lab } from "../strings";
 import * as api from "./api";
@@ -13,7 +14,7 @@ import type { Outbox } from "./outbox";
 export interface Progress {
   step(text: string, share: number): void;
   cell(variant: string, accelerator: Accelerator, ms: number | null, reason: string | null): void;
-  waiting(): void;
+  away(gone: boolean): void;
   label(accelerator: Accelerator): string;
 }
 
@@ -30,7 +31,14 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
   const done = new Set([...plan.done, ...(await outbox.keys())]);
   const models: Uint8Array[] = [];
   to.step(lab.fetching, 0);
-  for (const [i] of plan.variants.entries()) models.push(await api.patient(() => api.model(token, i), to.waiting));
+  // All that measuring needs is held in memory first: a connection that goes away then stops nothing.
+  for (const flavour of new Set(plan.rounds.flat().map(([, a]) => flavourFor(a)))) {
+    await api.patient(() => kitOf(flavour).catch((error: unknown) => {
+      // A browser that does not take the engine: the probe below gives the reason for each cell.
+      if (!(error instanceof WebAssembly.CompileError)) throw error;
+    }), to.away);
+  }
+  for (const [i] of plan.variants.entries()) models.push(await api.patient(() => api.model(token, i), to.away));
   const cells = [...new Map(plan.rounds.flat().map(([i, a]) => [`${i}-${a}`, [i, a] as const])).values()].sort();
   const steps = cells.length * (1 + plan.rounds.length) + (plan.images ? cells.length : 0);
   let step = 0;
@@ -42,22 +50,22 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
   };
   const input = async (i: number, index: number) => {
     const spec = plan.variants[i]!.preprocess;
-    return normalise(await api.patient(() => api.image(token, i, index, spec), to.waiting), spec);
+    return normalise(await api.patient(() => api.image(token, i, index, spec), to.away), spec);
   };
-  const held = new Map<number, Float32Array[]>();
-  const timed = async (i: number) => {
-    if (!held.has(i)) {
-      const size = shape(i).reduce((a, b) => a * b, 1);
-      held.set(i, plan.images ? await Promise.all(plan.latency_images.map((n) => input(i, n)))
-        : Array.from({ length: Math.min(4, plan.samples) }, (_, n) => noise(size, n + 1)));
-    }
-    return held.get(i)!;
-  };
+  const held = new Map<string, Float32Array[]>();
+  const kind = (i: number) => JSON.stringify(plan.variants[i]!.preprocess);
+  const timed = (i: number) => held.get(kind(i))!;
+  for (const [i] of plan.variants.entries()) {
+    if (held.has(kind(i))) continue;
+    const size = shape(i).reduce((a, b) => a * b, 1);
+    held.set(kind(i), plan.images ? await Promise.all(plan.latency_images.map((n) => input(i, n)))
+      : Array.from({ length: Math.min(4, plan.samples) }, (_, n) => noise(size, n + 1)));
+  }
 
   for (const [i, accelerator] of cells) {
     const { id } = plan.variants[i]!;
     to.step(fill(lab.probing, id, to.label(accelerator)), step++ / steps);
-    const reason = await probe(models[i]!, accelerator, (await timed(i))[0]!, shape(i), plan.variants[i]!.classes);
+    const reason = await probe(models[i]!, accelerator, timed(i)[0]!, shape(i), plan.variants[i]!.classes);
     if (reason === null) usable.add(`${i}-${accelerator}`);
     else to.cell(id, accelerator, null, reason);
     const key = `cell-${i}-${accelerator}`;
@@ -72,7 +80,7 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
       if (!usable.has(`${i}-${accelerator}`) || done.has(key)) continue;
       const engine = await Engine.open(models[i]!, accelerator);
       try {
-        const ms = await engine.time(await timed(i), shape(i), plan.warmup, plan.samples);
+        const ms = await engine.time(timed(i), shape(i), plan.warmup, plan.samples);
         to.cell(id, accelerator, [...ms].sort((a, b) => a - b)[Math.floor(ms.length / 2)]!, null);
         await outbox.add(key, { ms });
       } finally {

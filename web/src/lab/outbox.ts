@@ -4,6 +4,7 @@
  */
 const NAME = "bedside-lab";
 const STORE = "outbox";
+export const LONGEST_MS = 10_000;
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -36,6 +37,25 @@ export class Refusal extends Error {
   }
 }
 
+/** A pause that ends early when the browser sees a network again. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(clock);
+      removeEventListener("online", end);
+      resolve();
+    };
+    const clock = setTimeout(end, ms);
+    addEventListener("online", end);
+  });
+}
+
+/** Results of sessions that the workbench no longer knows. */
+export async function forgetOthers(session: string): Promise<void> {
+  const all = (await within("readonly", (s) => s.getAllKeys())) as string[];
+  for (const key of all) if (!key.startsWith(`${session}/`)) await within("readwrite", (s) => s.delete(key));
+}
+
 export class Outbox {
   private flushing: Promise<void> | undefined;
 
@@ -64,7 +84,7 @@ export class Outbox {
   }
 
   private async work(): Promise<void> {
-    for (let pause = this.pauseMs; ;) {
+    for (let wait = this.pauseMs; ;) {
       const keys = await this.keys();
       if (keys.length === 0) return this.waiting(0);
       try {
@@ -73,12 +93,12 @@ export class Outbox {
           await this.send(key, await within("readonly", (s) => s.get(full)));
           await within("readwrite", (s) => s.delete(full));
         }
-        pause = this.pauseMs;
+        wait = this.pauseMs;
       } catch (error) {
         if (error instanceof Refusal) throw error;
         this.waiting((await this.keys()).length);
-        await new Promise((resolve) => setTimeout(resolve, pause));
-        pause = Math.min(pause * 2, 15_000);
+        await pause(wait);
+        wait = Math.min(wait * 2, LONGEST_MS);
       }
     }
   }

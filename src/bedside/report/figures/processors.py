@@ -11,7 +11,8 @@ from bedside.analyse.base import FigureData
 from bedside.report.figures import evidence, style
 
 Row = dict[str, Any]
-_RUNTIMES = {"cpu": "LiteRT", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+_RUNTIMES = {"cpu": "LiteRT", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime",
+             "LiteRT.js": "LiteRT.js"}
 
 
 def _shown(data: FigureData) -> list[Row]:
