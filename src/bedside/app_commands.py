@@ -40,7 +40,13 @@ def lab(run: Path, port: int, address: str | None, share_images: bool, http_only
     segno.make(served.url, error="l").terminal(compact=True)
     for name, value in (("phones", served.url), ("this machine", served.workbench),
                         ("certificate", served.place.fingerprint or "none: plain http"),
-                        ("images", f"{len(plan.cases)} shared where the holder agrees"
+                        ("images", _shared(len(plan.cases), plan.held_back)
                          if share_images else "none shared (--share-images)")):
         console.stdout.print(f"{name}: {value}", soft_wrap=True, markup=False)
     stage.serve(served)
+
+
+def _shared(count: int, held_back: int) -> str:
+    kept = (f"; {held_back} with text in their pixels stay here (bedside import cleans them)"
+            if held_back else "")
+    return f"{count} shared where the holder agrees{kept}"

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from app_fixture import ARGS, CHROMIUM, GPU_ARGS
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 from bedside import artefact, codec, rundir
 from bedside.analyse import latency, processors
+from bedside.deploy import lab_ca
 from bedside.deploy.lab_session import BATCH
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.types import EvaluateConfig, ModelConfig, Study
+from bedside.types import EvaluateConfig, ModelConfig, Study, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, SAMPLES = 3, 4
@@ -60,10 +61,11 @@ def _free_port():
 class Workbench:
     """``bedside lab`` as a person starts it, which a test may kill and start again."""
 
-    def __init__(self, run: Path, home: Path, *flags: str) -> None:
+    def __init__(self, run: Path, home: Path, *flags: str, address: str = "127.0.0.1") -> None:
         self.port = _free_port()
         self.command = [sys.executable, "-m", "bedside.cli", "lab", str(run), "--port",
-                        str(self.port), "--address", "127.0.0.1", *flags]
+                        str(self.port), "--address", address, *flags]
+        self.address = address
         self.env = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONUNBUFFERED": "1"}
         self.start()
 
@@ -85,8 +87,8 @@ class Workbench:
         raise AssertionError("the lab did not start")
 
     def secure_url(self) -> str:
-        return self.url.replace(f"http://127.0.0.1:{self.port}",
-                                f"https://127.0.0.1:{self.port + 1}")
+        return self.url.replace(f"http://{self.address}:{self.port}",
+                                f"https://{self.address}:{self.port + 1}")
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -101,8 +103,6 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(home):
     """A Chromium that trusts one authority more: the lab's, as a person would install it."""
-    from bedside.deploy import lab_ca
-
     authority = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").authority
     store = home / ".pki" / "nssdb"
     store.mkdir(parents=True)
@@ -140,7 +140,7 @@ def _kept(page):
 
 
 def test_a_round_trip_with_the_connection_cut_loses_nothing(browser, run, home):
-    """Offline while it measures, the workbench killed while it fetches images, then started anew."""
+    """Offline while it measures; the workbench killed while it fetches images; started anew."""
     lab = Workbench(run, home, "--share-images")
     context = browser.new_context()
     page = context.new_page()
@@ -152,7 +152,9 @@ def test_a_round_trip_with_the_connection_cut_loses_nothing(browser, run, home):
     try:
         page.goto(lab.secure_url())
         page.wait_for_selector("#start")
-        assert page.evaluate("isSecureContext && crossOriginIsolated")
+        # What the lab's authority gives a page: threads, the camera, WebGPU.
+        assert page.evaluate("isSecureContext && crossOriginIsolated && !!navigator.gpu"
+                             " && !!navigator.mediaDevices")
         page.fill("#name", "Test phone")
         assert not page.is_checked("#consent"), "the holder's side of the consent is empty at first"
         page.check("#consent")
@@ -233,14 +235,69 @@ def _logits_are_pythons(run, variant, row):
     assert len(cases) < BATCH
     assert list(found.ids) == [c.id for c in cases]
     model = LiteRTModel(rundir.variant_dir(run, variant) / "model.tflite")
-    spec = codec.read_json(artefact_variant(), rundir.variant_dir(run, variant)
-                           / rundir.VARIANT).preprocess
+    spec = codec.read_json(Variant, rundir.variant_dir(run, variant) / rundir.VARIANT).preprocess
     with rundir.pixel_store(run, spec) as store:
         wanted = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
     np.testing.assert_allclose(found.logits, wanted, atol=0.05 if "int8" in variant else 1e-3)
 
 
-def artefact_variant():
-    from bedside.types import Variant
 
-    return Variant
+def test_without_the_authority_the_browser_refuses_and_with_it_no_other_is_trusted(
+        browser, run, home, tmp_path):
+    """The same lab: this Chromium opens it, one that has not installed the authority does not."""
+    lab = Workbench(run, home)
+    stranger = Workbench(run, tmp_path)
+    try:
+        page = browser.new_page()
+        page.goto(lab.secure_url())
+        page.wait_for_selector("#start")
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            page.goto(stranger.secure_url())
+        page.close()
+    finally:
+        lab.kill()
+        stranger.kill()
+
+
+def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(run, home, tmp_path):
+    """By a .local name, so that the page is as insecure as on a phone."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "measurements", ignore_errors=True)
+    shutil.rmtree(copy / "lab", ignore_errors=True)
+    lab = Workbench(copy, home, "--only", VARIANTS[0], address="bedside.local")
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(
+            executable_path=CHROMIUM, env={**os.environ, "HOME": str(home)},
+            args=[*ARGS, "--host-resolver-rules=MAP bedside.local 127.0.0.1"])
+        page = chromium.new_page()
+        try:
+            page.goto(lab.url)
+            page.wait_for_selector("#certificate")
+            assert page.evaluate("isSecureContext") is False
+            fingerprint = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").fingerprint
+            assert fingerprint in page.inner_text("body")
+            with page.expect_download() as download:
+                page.click("#certificate")
+            assert download.value.suggested_filename == "bedside-lab.crt"
+            page.click("#secure")
+            page.wait_for_selector("#start")
+            assert page.url.startswith(f"https://bedside.local:{lab.port + 1}/")
+            assert page.evaluate("isSecureContext && crossOriginIsolated")
+            page.goto("about:blank")
+            page.goto(lab.url)
+            page.click("#plain")
+            page.fill("#name", "Plain phone")
+            page.click("#start")
+            _until(page, "document.querySelector('#done') || document.querySelector('#failed')")
+            assert page.locator("#failed").count() == 0, page.inner_text("body")
+        finally:
+            chromium.close()
+            lab.kill()
+    (row,) = rundir.measurements(copy)
+    assert row.target.endswith("-cpu-http")
+    assert row.machine["context"] == "plain http, one thread"
+    assert row.latency_ms is not None
+    assert row.latency_ms.threads == 1
+    assert row.evidence == {"latency": "measured"}
+    assert row.machine["inputs"] == "noise of the same size"

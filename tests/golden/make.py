@@ -3,6 +3,9 @@
 Portable on purpose (PNG and JSON), so that the web app is held to the same ones. Each entry of
 ``golden.json`` names an input, a size and a number of channels, and gives the resized pixels as
 base64 of uint8 or little-endian uint16, row by row, with their maximum.
+
+Also ``bundle.zip``, signed by the key in ``bundle.json``, and ``judged.json``: outputs and pixels
+with the answer that Python gives.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +73,14 @@ def main() -> None:
                     "pixels": base64.b64encode(
                         small.astype(small.dtype.newbyteorder("<")).tobytes()).decode()})
     (HERE / "golden.json").write_text(json.dumps(entries, indent=1) + "\n")
+    sys.path.insert(0, str(HERE.parent / "unit"))
+    import bundle_fixture
+
+    with tempfile.TemporaryDirectory() as folder:
+        data, public = bundle_fixture.golden(Path(folder))
+    (HERE / "bundle.zip").write_bytes(data)
+    (HERE / "bundle.json").write_text(json.dumps({"public_key": public.hex()}) + "\n")
+    (HERE / "judged.json").write_text(json.dumps(bundle_fixture.judged(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,3 +40,63 @@ def packed(key=None, **changes):
     """The bytes of a sound bundle (with fields of the manifest replaced)."""
     manifest, files = parts()
     return writer.pack(replace(manifest, **changes), files, key)
+
+
+def golden(folder):
+    """The signed bundle that the web app is held to as well, and its public key (32 bytes).
+
+    Signatures of Ed25519 are determined, and this key is a test's: the same bytes every time.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    path = folder / "golden.key"
+    path.write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()))
+    manifest, files = parts()
+    known = m.Familiarity(("logit:0", "logit:1"), (0.25, -0.5), ((2.0, 0.5), (0.5, 1.0)), 9.0,
+                          {"brightness": m.Range(0.1, 0.6)}, 20, 10, 1, 0)
+    files["familiarity.json"] = ("familiarity", codec.to_json(known).encode())
+    return writer.pack(manifest, files, path), key.public_key().public_bytes_raw()
+
+
+def judged():
+    """Outputs and pixels with what Python makes of them: features, quality measures, answer."""
+    import numpy as np
+
+    from bedside.runtime import features, judge
+
+    rng = np.random.default_rng(7)
+    cases = []
+    for shape, dtype, channels, classes, positive in (
+            ((5, 4), np.uint8, 1, 2, True), ((3, 6), np.uint8, 3, 2, True),
+            ((4, 4), np.uint16, 1, 3, False), ((1, 1), np.uint8, 1, 2, False)):
+        top = int(np.iinfo(dtype).max)
+        pixels = rng.integers(0, top + 1, (*shape, channels)).astype(dtype)
+        pixels[0, 0], pixels[-1, -1] = 0, top
+        logits = rng.normal(0, 2, (1, classes)).astype(np.float32)
+        cam = rng.normal(0, 1, (1, 3, 2, classes)).astype(np.float32)
+        outputs = {"logits": logits, "cam": cam}
+        names = features.names(classes, True)
+        vector = features.of_outputs(outputs)
+        known = m.Familiarity(names, tuple(v + 0.1 for v in vector), tuple(
+            tuple(float(i == j) for j in range(len(names))) for i in range(len(names))),
+            0.5, {}, 1, 1, 0, 0)
+        task = Task(tuple("abc"[:classes]), "b" if positive else None)
+        point = m.OperatingPoint(0.3 if positive else None, 1.7)
+        answer = judge.judge("x", logits[0].tolist(), vector, {}, task, point, known)
+        cases.append({
+            "width": shape[1], "height": shape[0], "channels": channels,
+            "dtype": pixels.dtype.name, "pixels": pixels.ravel().tolist(),
+            "logits": logits[0].tolist(), "cam_shape": list(cam.shape),
+            "cam": cam.ravel().tolist(), "names": list(names), "mean": list(known.mean),
+            "threshold": point.threshold, "temperature": point.temperature,
+            "classes": list(task.classes), "positive": task.positive,
+            "features": dict(zip(names, vector, strict=True)),
+            "quality": features.of_pixels(pixels), "distance": answer.distance,
+            "familiar": answer.familiar, "limit": known.limit,
+            "predicted": task.classes.index(answer.predicted),
+            "probabilities": list(answer.probabilities.values())})
+    return cases

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import random
 import stat
 import struct
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from bundle_fixture import packed, parts
+from bundle_fixture import golden, judged, packed, parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +50,23 @@ def test_a_signed_bundle_opens_with_its_key_alone(signed, keys):
         bytes(canonical_zip.read(signed, "x")["manifest.json"])).hexdigest()[:16]
     assert bundle.manifest.task.classes == ("benign", "malignant")
     assert bytes(bundle.files["model/model.tflite"]) == b"model bytes"
+
+
+def test_the_golden_bundle_and_answers_that_hold_the_web_app_are_this_code_s(tmp_path):
+    """``web/test`` reads the same files; ``tests/golden/make.py`` writes them."""
+    folder = Path(__file__).parents[1] / "golden"
+    data, public = golden(tmp_path)
+    assert (folder / "bundle.zip").read_bytes() == data
+    assert json.loads((folder / "bundle.json").read_text())["public_key"] == public.hex()
+    assert open_bundle(data, {public}).familiarity is not None
+    written = json.loads((folder / "judged.json").read_text())
+    for old, new in zip(written, judged(), strict=True):
+        assert old.keys() == new.keys()
+        for key in ("predicted", "familiar", "names", "pixels", "classes"):
+            assert old[key] == new[key]
+        for key in ("features", "quality"):
+            assert old[key] == pytest.approx(new[key], rel=1e-9)
+        assert old["probabilities"] == pytest.approx(new["probabilities"], rel=1e-9)
 
 
 def test_an_unknown_signer_is_refused(signed, tmp_path):

@@ -76,6 +76,38 @@ def test_a_phone_becomes_measured_rows(run):
     assert rundir.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
 
 
+def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
+    cases = rundir.cases(run)
+    tested = [c for c in cases if c.split in ("val", "test")]
+    named = {tested[0].id, tested[-1].id}
+    task = codec.to_json(rundir.task(run))
+
+    def flag(which):
+        (run / "data" / "manifest.json").unlink()
+        with artefact.writing(rundir.data_dir(run), "data", "flagged") as scratch:
+            artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(
+                [replace(c, flags=("calipers", "text") if c.id in which else ("calipers",))
+                 for c in cases]))
+            artefact.write_text(scratch / rundir.TASK, task)
+
+    flag(named)
+    plan = make_plan(run, share_images=True)
+    assert {c.id for c in tested} - {c.id for c in plan.cases} == named
+    assert plan.held_back == 2
+    lab = Lab(plan)
+    session, token = lab.join(PHONE, True)
+    for key, value in _all(lab, session, True).items():
+        lab.put(lab.by_token(token), key, value)
+    lab.finish(lab.by_token(token))
+    cpu = rundir.measurements(run)[0]
+    assert (cpu.images, cpu.images_total) == (len(tested) - 2, len(tested))
+    assert not named & set(rundir.predictions(run, cpu.variant, cpu.target).ids)
+    flag({c.id for c in cases})
+    with pytest.raises(BadInput, match="none may leave"):
+        make_plan(run, share_images=True)
+    assert make_plan(run, share_images=False).cases == ()
+
+
 def test_a_used_token_takes_nothing_more(run):
     lab = Lab(make_plan(run, share_images=False))
     session, token = lab.join(PHONE, True)

@@ -13,9 +13,17 @@ from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
 from bedside.runtime.bundle.reader import Bundle, open_bundle
 from bedside.runtime.engine import Engine, Load
-from bedside.types import Build, Measurement, Variant
+from bedside.types import Build, Measurement, Target, Variant
 
 Files = dict[str, tuple[manifest.Role, bytes]]
+# Backends whose builds no device opens as a bundle, why, and what serves instead.
+NO_BUNDLE = {
+    "estimate": ("its figures are estimates of a device that is not here",
+                 "Bundle for a target that was measured: bedside list targets."),
+    "ethos-u": ("an Ethos-U sits in a microcontroller, where nothing opens a bundle",
+                "Link RUN/builds/<cell>/compiled.tflite into the firmware, or bundle for the "
+                "target cpu."),
+}
 IMAGES = 300
 SLOW_IMAGES = 24
 CARD = "model-card.md"
@@ -133,6 +141,7 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
         BadInput: the run does not hold what a bundle needs.
         MissingComponent: the target's backend does not work here.
     """
+    _refuse(targets.load(target, run))
     chosen = cell(run, variant or recommended(run, target), target)
     _need(chosen, target)
     point = operating_point(chosen)
@@ -165,6 +174,13 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
     data = writer.pack(head, files, key)
     own = frozenset({signing.public_of(key)}) if key is not None else frozenset()
     return data, open_bundle(data, own, where="the new bundle")
+
+
+def _refuse(target: Target) -> None:
+    if target.backend in NO_BUNDLE:
+        why, remedy = NO_BUNDLE[target.backend]
+        raise BadInput(f"no bundle for target {target.id!r}: {why}", where="--target",
+                       remedy=remedy)
 
 
 def _need(chosen: Cell, target: str) -> None:

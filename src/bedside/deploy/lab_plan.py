@@ -15,17 +15,22 @@ from bedside.errors import BadInput
 from bedside.types import Case, EvaluateConfig, Variant
 
 Accelerator = Literal["wasm", "webgpu", "webnn"]
+_TEXT = "text"  # the audit's flag of a case
 ACCELERATORS: tuple[Accelerator, ...] = ("wasm", "webgpu", "webnn")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Variants, rule and images of a lab. ``cases`` is empty where images are not shared."""
+    """Variants, rule and images of a lab. ``cases`` is empty where images are not shared.
+
+    ``held_back`` images of the evaluated splits carry text in their pixels and stay here.
+    """
 
     run: Path
     variants: tuple[Variant, ...]
     config: EvaluateConfig
     cases: tuple[Case, ...]
+    held_back: int = 0
 
     def key(self) -> str:
         """Changes whenever a measurement would be another one."""
@@ -72,15 +77,21 @@ def make_plan(run: Path, share_images: bool, only: str | None = None) -> Plan:
         only: a glob over variants.
 
     Raises:
-        BadInput: nothing to measure.
+        BadInput: nothing to measure, or no image that may leave.
     """
     config = rundir.study(run).evaluate
     variants = tuple(v for v in rundir.variants(run) if only is None or fnmatch(v.id, only))
     if not variants:
         raise BadInput("no variants to measure", where=run,
                        remedy="Run bedside quantize first, or change --only.")
-    cases = tuple(c for c in rundir.cases(run) if c.split in config.splits) if share_images else ()
+    asked = [c for c in rundir.cases(run) if c.split in config.splits] if share_images else []
+    # Text burned into an image may be a name, and may still be read at the network's size.
+    cases = tuple(c for c in asked if _TEXT not in c.flags)
+    if asked and not cases:
+        raise BadInput("every image has text in its pixels, and none may leave this machine",
+                       where=run, remedy="Bring the images in with bedside import, which cleans "
+                       "them, or start without --share-images.")
     if share_images:
         for variant in variants:
             artefact.record(rundir.cache_dir(run, variant.preprocess), "cache")
-    return Plan(run, variants, config, cases)
+    return Plan(run, variants, config, cases, len(asked) - len(cases))

@@ -229,6 +229,8 @@ class Lab:
             variant_sha256=variant.sha256,
             predictions=rundir.PREDICTIONS if logits is not None else None,
             metrics=self._metrics(variant, logits) if logits is not None else {},
+            images=len(self.plan.cases) if logits is not None else 0,
+            images_total=len(self.plan.cases) + self.plan.held_back if logits is not None else 0,
             machine=_machine(session, accelerator))
         folder = rundir.measurement_dir(self.plan.run, variant.id, target)
         # Append-only: an older measurement of this device moves to the history.

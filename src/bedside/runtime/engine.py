@@ -21,7 +21,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from bedside import codec
-from bedside.errors import EXIT_BAD_INPUT, BadInput, GateFailed
+from bedside.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_MISSING,
+    BadInput,
+    BedsideError,
+    GateFailed,
+    MissingComponent,
+)
 from bedside.types import Preprocess
 
 _HEAD = struct.Struct("<II")
@@ -29,6 +36,7 @@ TIMEOUT_S = 120.0
 # Images handed over before the answer to the oldest is read. The engine takes up as many (one it
 # runs, one ready, one being decoded), so neither side can wait for the other for ever.
 AHEAD = 2
+_KINDS: dict[int, type[BedsideError]] = {EXIT_BAD_INPUT: BadInput, EXIT_MISSING: MissingComponent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class Engine:
 
         Raises:
             GateFailed: it does not load, or does not fit its description.
+            MissingComponent: what runs it is not on this device.
         """
         request = {"op": "open", "backend": load.backend, "threads": load.threads,
                    "cam": load.cam, "classes": load.classes,
@@ -174,7 +183,7 @@ class Engine:
             if len(blob) != size:
                 raise EOFError
         if "fault" in reply:
-            kind = BadInput if reply["code"] == EXIT_BAD_INPUT else GateFailed
+            kind = _KINDS.get(reply["code"], GateFailed)
             raise kind(reply["fault"], where=name, remedy=reply["remedy"])
         return reply, blob
 

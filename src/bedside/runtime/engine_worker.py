@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import codec, registry
-from bedside.errors import BedsideError
+from bedside.errors import BedsideError, MissingComponent
 from bedside.runtime import features, preprocess
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.types import Preprocess
@@ -69,6 +69,10 @@ class Session:
             at += size
         table: dict[str, str] = registry.resolve("bedside.targets:BACKENDS")
         module = registry.lookup(table, request["backend"], "backend")
+        state = module.available()
+        if not state.works:
+            raise MissingComponent(f"a build for {request['backend']}: {state.detail}",
+                                   remedy=state.remedy)
         first = Path(self._folder.name) / Path(request["files"][0][0]).name
         self._runner = registry.resolve(module.RUNNER)(first, request["threads"])
         return {"cam": request["cam"]}, b""

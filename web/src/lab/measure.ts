@@ -11,6 +11,10 @@ import { fill, lab } from "../strings";
 import * as api from "./api";
 import type { Outbox } from "./outbox";
 
+/** Inputs that an accelerator is held against the processor with, and how far it may be off (half precision is). */
+const PROBES = 4;
+const TOLERANCE = 0.05;
+
 export interface Progress {
   step(text: string, share: number): void;
   cell(variant: string, accelerator: Accelerator, ms: number | null, reason: string | null): void;
@@ -43,6 +47,7 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
   const steps = cells.length * (1 + plan.rounds.length) + (plan.images ? cells.length : 0);
   let step = 0;
   const usable = new Set<string>();
+  const truth = new Map<number, number[]>();
 
   const shape = (i: number) => {
     const s = plan.variants[i]!.preprocess;
@@ -65,11 +70,14 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
   for (const [i, accelerator] of cells) {
     const { id } = plan.variants[i]!;
     to.step(fill(lab.probing, id, to.label(accelerator)), step++ / steps);
-    const reason = await probe(models[i]!, accelerator, timed(i)[0]!, shape(i), plan.variants[i]!.classes);
+    const found = await probe(models[i]!, accelerator, timed(i).slice(0, PROBES), shape(i), plan.variants[i]!.classes);
+    const reason = found.reason ?? differs(found.logits, accelerator, truth.get(i));
+    if (accelerator === "wasm") truth.set(i, found.logits);
+    const status = found.reason !== null ? "unsupported" : reason !== null ? "failed" : "ok";
     if (reason === null) usable.add(`${i}-${accelerator}`);
     else to.cell(id, accelerator, null, reason);
     const key = `cell-${i}-${accelerator}`;
-    if (!done.has(key)) await outbox.add(key, { status: reason === null ? "ok" : "unsupported", reason });
+    if (!done.has(key)) await outbox.add(key, { status, reason });
   }
 
   for (const [round, order] of plan.rounds.entries()) {
@@ -111,17 +119,32 @@ export async function measure(token: string, plan: api.Plan, outbox: Outbox, to:
   held.clear();
 }
 
-/** Null where the accelerator runs the whole model, else the reason. */
-async function probe(model: Uint8Array, accelerator: Accelerator, input: Float32Array, shape: number[], classes: number
-): Promise<string | null> {
+interface Probed { readonly reason: string | null; readonly logits: number[] }
+
+/** The logits of a few inputs, or why the accelerator does not run the whole model. */
+async function probe(model: Uint8Array, accelerator: Accelerator, inputs: Float32Array[], shape: number[], classes: number
+): Promise<Probed> {
   let engine: Engine | undefined;
   try {
     engine = await Engine.open(model, accelerator);
-    logitsOf(await engine.run(input, shape), classes);
-    return null;
+    const logits: number[] = [];
+    for (const one of inputs) logits.push(...logitsOf(await engine.run(one, shape), classes));
+    return { reason: null, logits };
   } catch (error) {
-    return (error instanceof Error ? error.message : String(error)).slice(0, 300);
+    return { reason: (error instanceof Error ? error.message : String(error)).slice(0, 300), logits: [] };
   } finally {
     engine?.close();
   }
+}
+
+/**
+ * Why an accelerator's logits are not the processor's, or null. Graphics drivers exist that take a
+ * whole INT8 graph and compute something else; its time would be that of another computation.
+ */
+export function differs(logits: number[], accelerator: string, truth: number[] | undefined): string | null {
+  if (accelerator === "wasm" || !truth || truth.length !== logits.length) return null;
+  const range = Math.max(...truth) - Math.min(...truth);
+  const rmse = Math.sqrt(logits.reduce((sum, z, i) => sum + (z - truth[i]!) ** 2, 0) / logits.length);
+  if (rmse <= TOLERANCE * range) return null;
+  return `computes something else than the processor (logits differ by ${(100 * rmse / range).toPrecision(2)}% of their range)`;
 }
