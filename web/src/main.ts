@@ -262,6 +262,7 @@ function showOutcome(model: Model, outcome: Outcome): void {
   const { bundle } = model;
   fillWith(result, ...resultView(bundle, outcome.answer));
   result.dataset["logits"] = JSON.stringify([...outcome.logits]);
+  result.dataset["predicted"] = String(outcome.answer.predicted);
   took.textContent = fill(strings.took, outcome.ms.toFixed(0), accelerator(outcome.accelerator));
   overlay.hidden = false;
   slider.hidden = outcome.cam === undefined;
