@@ -14,6 +14,7 @@ from bedside import (
     cli_app,
     cli_audit,
     cli_device,
+    cli_help,
     cli_import,
     cli_quant,
     cli_targets,
@@ -274,6 +275,7 @@ cli_targets.add(app)
 cli_import.register(app)
 cli_quant.add(app)
 cli_audit.register(app)
+cli_help.group(app)
 
 
 def main(argv: list[str] | None = None) -> None:

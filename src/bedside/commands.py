@@ -182,8 +182,13 @@ def list_known(what: str, json: bool) -> None:
     if json:
         _print_json({what: rows})
         return
-    columns = list(rows[0])
-    console.table("", columns, [[str(r[c]) for c in columns] for r in rows])
+    columns = [c for c in rows[0] if c != "options"]
+    said = {True: "yes", False: "no"}
+    console.table("", columns, [[said[r[c]] if isinstance(r[c], bool) else str(r[c])
+                                 for c in columns] for r in rows])
+    if what == "schemes":
+        console.table("Options, as int8+percentile or int8+equalized+io8",
+                      ["option", "of", "what it does"], _options())
 
 
 def _models() -> list[dict[str, Any]]:
@@ -199,6 +204,17 @@ def _schemes() -> list[dict[str, Any]]:
     return [{"name": s.name, "weights": s.weights, "activations": s.activations,
              "calibration": s.needs_calibration, "description": s.summary,
              "options": ", ".join(f"+{k}: {v}" for k, v in s.options.items())} for s in known]
+
+
+def _options() -> list[list[str]]:
+    """Each option once, with the schemes that take it."""
+    from bedside import schemes
+
+    takers: dict[tuple[str, str], list[str]] = {}
+    for name in schemes.SCHEMES:
+        for option, does in schemes.load(name)[1].options.items():
+            takers.setdefault((option, does), []).append(name)
+    return [[f"+{option}", ", ".join(names), does] for (option, does), names in takers.items()]
 
 
 def _targets() -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")
 ORCHESTRATORS = ("study", "search", "bench", "variants", "config", "plan", "examine",
                  "leakage")
-FRONT = ("console", "commands", "data_commands", "cli_audit", "import_commands", "cli_import",
-         "target_commands", "bench_commands", "cli_targets",
+FRONT = ("console", "commands", "data_commands", "cli_audit", "cli_help",
+         "import_commands", "cli_import", "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
          "app_commands", "cli_app", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
