@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import threading
 import time
 from functools import partial
@@ -16,12 +17,13 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from report_fixture import PAYLOADS
 
-from bedside import quantize, rundir
+from bedside import build, cli, quantize, rundir
 from bedside.deploy import app_files, web
+from bedside.evaluate import evaluate
 from bedside.runtime.bundle import signing
-from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.runtime.preprocess import to_tensor
-from bedside.types import Preprocess
+from bedside.runtime.bundle.reader import keys, open_bundle
+from bedside.runtime.device import Device
+from bedside.types import EvaluateConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -50,15 +52,26 @@ def browser(play):
 
 @pytest.fixture(scope="module")
 def made(tiny_run, tmp_path_factory):
-    """A signed bundle, its public key and the exported app."""
+    """A bundle that ``bedside bundle`` made, its public key and the app of ``bedside web``."""
     assert app_files.app_dir()
     folder = tmp_path_factory.mktemp("app")
-    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    run = folder / "run"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("measurements", "builds"))
+    quantize.quantize(run, "resnet34", "float32", None, None)
+    build.build(run, VARIANT, "cpu")
+    evaluate(run, [(VARIANT, "cpu")], EvaluateConfig(rounds=1, warmup=0, samples=1))
     private, public, _ = signing.keygen(folder / "keys")
     bundle = folder / "model.zip"
-    bundle.write_bytes(make_bundle(tiny_run, VARIANT, private))
-    web.export([bundle], folder / "site", [public])
+    _command("bundle", run, "--target", "cpu", "--variant", VARIANT, "--key", private, "--out",
+             bundle)
+    _command("web", bundle, "--trust", public, "--out", folder / "site")
     return folder
+
+
+def _command(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(a) for a in arguments])
+    assert ended.value.code == 0
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -133,16 +146,20 @@ def scans(tmp_path_factory):
 
 
 def test_first_visit_answers_as_python_and_the_second_works_offline(
-        browser, site, scans, tiny_run):
+        browser, site, scans, made):
     url, server = site
     context = browser.new_context()
     page, said, asked = _watched(context)
     page.goto(url)
     _ready(page)
-    model = LiteRTModel(rundir.variant_dir(tiny_run, VARIANT) / "model.tflite")
-    expected = [model.run(to_tensor(p, Preprocess(32, 32)))[LOGITS][0] for p in scans]
-    for path, logits in zip(scans, expected, strict=True):
-        np.testing.assert_allclose(_answer(page, path), logits, atol=1e-4)
+    opened = open_bundle(made / "model.zip", keys([made / "keys" / "bedside.pub"]))
+    assert opened.familiarity is not None
+    with Device(opened) as device:
+        answers = [a for a, _ in device.images((p.name, p.read_bytes()) for p in scans)]
+    expected = [a.logits for a in answers]
+    for path, answer in zip(scans, answers, strict=True):
+        np.testing.assert_allclose(_answer(page, path), answer.logits, atol=1e-4)
+        _says_what_python_says(page, opened, answer)
     assert page.evaluate("crossOriginIsolated"), "the service worker gives threads"
     _until(page, "document.querySelector('#offline').textContent.includes('offline')")
     server.shutdown()
@@ -159,6 +176,56 @@ def test_first_visit_answers_as_python_and_the_second_works_offline(
     assert _strange(said) == []
     assert [w for w in _strange(words) if "ERR_INTERNET" not in w and "ERR_FAILED" not in w] == []
     assert {u for u in asked if not u.startswith((url, "blob:" + url, "data:"))} == set()
+    context.close()
+
+
+def _says_what_python_says(page, opened, answer):
+    """Class, probabilities and warnings of the page against ``bedside predict``'s."""
+    classes = opened.manifest.task.classes
+    assert classes[int(page.get_attribute("#result", "data-predicted"))] == answer.predicted
+    shown = [float(t.rstrip("%")) for t in page.locator("#result .classes dd").all_inner_texts()]
+    assert shown == pytest.approx([100 * p for p in answer.probabilities.values()], abs=0.06)
+    odd = page.locator("#result .note").count()
+    assert odd == len(answer.warnings)
+    assert (page.locator("#result .note.bad").count() == 1) == (answer.familiar is False)
+
+
+def test_the_validation_images_get_the_class_that_python_gives(browser, site, made, tmp_path):
+    """The whole validation set of the run, from files; on BUSI: docs/proof/web-agreement.json."""
+    run = made / "run"
+    opened = open_bundle(made / "model.zip", keys([made / "keys" / "bedside.pub"]))
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    ids = [c.id for c in rundir.cases(run) if c.split == "val"]
+    assert len(ids) == 10
+    with rundir.pixel_store(run, opened.manifest.preprocess) as store:
+        for name in ids:
+            Image.fromarray(store.pixels(name)[..., 0]).save(tmp_path / f"{name}.png")
+    with Device(opened) as device:
+        for name in ids:
+            answer, raw = device.image((tmp_path / f"{name}.png").read_bytes(), name)
+            np.testing.assert_allclose(_answer(page, tmp_path / f"{name}.png"), raw.logits,
+                                       atol=1e-4)
+            _says_what_python_says(page, opened, answer)
+    context.close()
+
+
+def test_a_browser_without_relaxed_simd_still_answers(browser, site, scans, made):
+    """As Safari: there is another build of the engine for it, with one thread."""
+    context = browser.new_context()
+    context.add_init_script("const real = WebAssembly.validate;"
+                            "WebAssembly.validate = (b) => b.length === 40 ? false : real(b);")
+    page, _, asked = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    with Device(open_bundle(made / "model.zip", keys([made / "keys" / "bedside.pub"]))) as device:
+        wanted = device.image(scans[0].read_bytes(), "x")[0].logits
+    np.testing.assert_allclose(_answer(page, scans[0]), wanted, atol=1e-4)
+    assert any("litert_wasm_compat_internal.wasm" in u for u in asked)
+    assert not any("threaded" in u for u in asked)
+    assert "one thread" in page.inner_text("#runs-on")
     context.close()
 
 

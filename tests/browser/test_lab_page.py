@@ -164,7 +164,7 @@ def test_a_round_trip_with_the_connection_cut_loses_nothing(browser, run, home):
         context.set_offline(True)
         _until(page, f"{_text('#step')}.startsWith('Accuracy')")
         _until(page, "!document.querySelector('#waiting').hidden")
-        waiting = int(re.search(r"(\d+) results wait", page.inner_text("#waiting"))[1])
+        waiting = int(re.search(r"waiting on this device: (\d+)", page.inner_text("#waiting"))[1])
         assert waiting >= ROUNDS - 1, "rounds were measured without a connection"
         # Back, and at once the workbench itself goes and comes back with another code.
         context.set_offline(False)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_fixture import PAYLOADS, Names, make_run
 
+from bedside import rundir
+from bedside.deploy.lab_plan import make_plan
+from bedside.deploy.lab_session import Device, Lab
 from bedside.report.build import build_report
+from bedside.types import EvaluateConfig
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -83,6 +88,31 @@ def test_hostile_names_do_not_fire(browser, tmp_path):
         fired += said + asked
         page.close()
     assert fired == []
+
+
+def test_hostile_words_of_phones_do_not_fire(browser, tmp_path):
+    """40 payloads as names, browsers, systems and reasons of lab rows, all in one report."""
+    run = make_run(tmp_path / "run")
+    plan = replace(make_plan(run, share_images=False, only="efficientnet_lite0-float32"),
+                   config=EvaluateConfig(rounds=1, warmup=0, samples=1))
+    lab = Lab(plan)
+    payloads = [p for p in PAYLOADS if "\x00" not in p]
+    for number, payload in enumerate(payloads):
+        device = Device(f"{number} {payload}", payload, payload, True, 2, ("wasm", "webgpu"),
+                        payload)
+        _, token = lab.join(device, False)
+        for key, value in (("cell-0-wasm", {"status": "ok", "reason": None}),
+                           ("cell-0-webgpu", {"status": "unsupported", "reason": payload}),
+                           ("time-0-wasm-0", {"ms": [1.0 + number]})):
+            lab.put(lab.by_token(token), key, value)
+        lab.finish(lab.by_token(token))
+    rows = [m for m in rundir.measurements(run) if m.target.startswith("lab-")]
+    assert len(rows) == 2 * len(payloads)
+    page, said, asked = _open(browser, build_report(run), 1280)
+    assert said + asked == []
+    text = page.content()
+    assert all(m.target in text for m in rows)
+    page.close()
 
 
 def test_it_prints_with_every_detail_open(browser, report, tmp_path):

@@ -261,25 +261,6 @@ def test_a_device_that_differs_does_not_answer(bedside, file, keys, tmp_path):
             assert words in err
 
 
-def test_images_unlike_the_training_data_are_told_from_new_ones_like_it(cells, file, keys):
-    """Fresh images from the fixture's own generator against noise, stripes and flat pictures."""
-    bundle = open_bundle(file, {signing.read_public(keys[1])})
-    with Device(bundle) as device, rundir.pixel_store(cells, bundle.manifest.preprocess) as store:
-        def familiar(plane):
-            out = io.BytesIO()
-            Image.fromarray(plane).save(out, "PNG")
-            return device.image(out.getvalue(), "x")[0]
-
-        like = [familiar(store.pixels(c.id)[..., 0]) for c in rundir.cases(cells)
-                if c.split == "test"]
-        rng = np.random.default_rng(0)
-        stripes = (np.indices((32, 32))[1] % 2 * 255).astype(np.uint8)
-        noise = [rng.integers(0, 256, (32, 32), np.uint8) for _ in range(8)]
-        odd = [familiar(p) for p in (*noise, stripes, np.full((32, 32), 7, np.uint8))]
-    assert sum(bool(a.warnings) for a in odd) == len(odd)
-    assert sum(bool(a.warnings) for a in like) <= len(like) / 2
-
-
 def test_the_recommended_variant_is_taken(cells, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(cells, run)

@@ -62,6 +62,52 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
     return model_id
 
 
+def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[str, float]:
+    """The same after a short training on the run's training images; also the val accuracy."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from bedside import artefact, codec, registry, rundir
+    from bedside.models import MODELS, preprocess_of
+    from bedside.types import ModelSpec
+
+    model_id = write_untrained(run, config, seed)
+    task = rundir.task(run)
+    folder = rundir.model_dir(run, model_id)
+    module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes))
+    module.load_state_dict(load_file(folder / rundir.WEIGHTS))
+
+    def batch(store, cases):
+        images = torch.cat([torch.from_numpy(store.tensor(c.id)) for c in cases])
+        return images, torch.tensor([task.classes.index(c.label) for c in cases])
+
+    with rundir.pixel_store(run, preprocess_of(config)) as store:
+        parts = {s: batch(store, [c for c in rundir.cases(run) if c.split == s])
+                 for s in ("train", "val")}
+    optimizer = torch.optim.AdamW(module.parameters(), 3e-3)
+    order = torch.Generator().manual_seed(seed)
+    module.train()
+    images, labels = parts["train"]
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(labels), generator=order).split(20):
+            loss = torch.nn.functional.cross_entropy(module(images[chosen])["logits"],
+                                                     labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    module.eval()
+    with torch.no_grad():
+        found = module(parts["val"][0])["logits"].argmax(1)
+    accuracy = float((found == parts["val"][1]).float().mean())
+    with artefact.writing(folder, "train", f"trained{seed}") as scratch:
+        save_file({k: v.contiguous() for k, v in module.state_dict().items()},
+                  scratch / rundir.WEIGHTS)
+        artefact.write_text(scratch / rundir.HISTORY, "epoch,train_loss\n1,0.5\n")
+        artefact.write_text(scratch / rundir.SPEC, codec.to_json(ModelSpec(
+            model_id, config.name, preprocess_of(config), task, config)))
+    return model_id, accuracy
+
+
 def publish_mixture(run: Path, model: str, kept: tuple[str, ...]) -> None:
     """Publish a mixture as if ``bedside search`` had found it."""
     from bedside import artefact, codec, rundir

@@ -24,6 +24,7 @@ from bedside.errors import BedsideError
 
 MAX_BODY = 1 << 20
 MAX_SESSIONS = 200
+_SHOWN = {"wasm": "processor", "webgpu": "WebGPU", "webnn": "WebNN"}
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -203,8 +204,10 @@ def _workbench(lab: Lab, place: Place, code: str) -> str:
     source = (resources.files("bedside.deploy") / "workbench.html").read_text(encoding="utf-8")
     style = next(n for n in app_files.names() if n.endswith(".css"))
     qr = segno.make(join_url(place, code), error="m")
-    rows = [{"session": s, "done": len(s.chunks)} for s in lab.sessions()]
+    rows = [{"session": s, "done": len(s.chunks),
+             "runs_on": [_SHOWN[a] for a in s.device.accelerators]} for s in lab.sessions()]
     template = jinja2.Environment(autoescape=True).from_string(source)
     return template.render(style=style, qr=qr.svg_data_uri(scale=6, border=2),
                            url=join_url(place, code), place=place, rows=rows,
-                           images=len(lab.plan.cases), variants=lab.plan.variants)
+                           images=len(lab.plan.cases), held_back=lab.plan.held_back,
+                           variants=lab.plan.variants)
