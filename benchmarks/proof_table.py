@@ -71,6 +71,22 @@ def _leakage(f: Facts) -> tuple[str, str]:
             f"several ({f['image_px']} px, {f['epochs']} epochs, {f['folds']} folds)"), ""
 
 
+def _ood(f: Facts) -> tuple[str, str]:
+    def rate(k: Facts) -> str:
+        w = k["warned"]
+        return f"{w['count']} of {k['n']} [{w['low']:.0%}, {w['high']:.0%}]"
+
+    false = ", ".join(f"{rate(k)} {name}" for name, k in f["false_warnings"].items())
+    found = ", ".join(f"{name} {rate(k)}" for name, k in f["detection"].items())
+    return f"false warnings {false}; warned: {found}", ""
+
+
+def _agreement(f: Facts) -> tuple[str, str]:
+    parts = ", ".join(f"{name} {s['same_class']} of {s['images']}"
+                      for name, s in f["schemes"].items())
+    return f"same class: {parts}", f["goal"]
+
+
 READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "training-": _training,
     "folds": _folds,
@@ -98,6 +114,16 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "audit-growth": _growth,
     "leakage": _leakage,
     "bundle-flips": lambda f: (f"{f['refused']} of {f['flips']} refused", "all"),
+    "ood": _ood,
+    "web-agreement": _agreement,
+    "web-speed": lambda f: (
+        f"first result {f['first_result_s_median']} s (at most {f['first_result_s_max']}), engine "
+        f"{f['engine_ratio_median']} times the bare loop",
+        f"{f['goal_first_result_s']:g} s, {f['goal_engine_ratio']}"),
+    "install-size": lambda f: (f"{f['megabytes']} MB", f"{f['goal_megabytes']} MB"),
+    "device-speed": lambda f: (
+        f"cold start {f['cold_start_s_median']} s, steady state {f['steady_ratio_median']} times "
+        "bare", f"{f['goal_cold_start_s']} s, {f['goal_steady_ratio']}"),
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 
