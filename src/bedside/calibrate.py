@@ -53,6 +53,9 @@ def check(config: CalibrationConfig) -> None:
     if config.images < 1:
         raise BadInput("at least one image is needed", where="calibration.images",
                        remedy="Give 1 or more.")
+    if config.seed < 0:
+        raise BadInput(f"a seed of {config.seed}", where="calibration.seed",
+                       remedy="Give 0 or more.")
 
 
 def calibrate(run: Path, model: str, config: CalibrationConfig,

@@ -97,13 +97,14 @@ def evaluate(run_dir: Path, target: list[str] | None, only: str | None, images: 
 
     from bedside import rundir, study
 
-    config = study.load(run_dir)
+    kept = config = study.load(run_dir)
     if target:
         config = study.check(replace(config, targets=tuple(target)), run_dir)
     if images is not None:
         config = replace(config, evaluate=replace(config.evaluate, images=images))
     with study.locked(run_dir), Reporter() as progress:
-        study.through(run_dir, config, "evaluate", only, progress)
+        # For this once: the run's own targets and number of images stay in study.toml.
+        study.through(run_dir, config, "evaluate", only, progress, kept)
     wanted = {rundir.cell_name(v, t) for v, t in study.cells(run_dir, config, only)}
     if json:
         rows = [m for m in rundir.measurements(run_dir)

@@ -7,7 +7,8 @@ import io
 import logging
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
     with rundir.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(parity_ids(run)):
             expected = module(torch.from_numpy(image))[LOGITS].numpy()
-            worst = max(worst, float(np.abs(model.run(image)[LOGITS] - expected).max()))
+            # numpy's maximum keeps a NaN, which Python's max drops: it must fail the gate.
+            worst = float(np.maximum(worst, np.abs(model.run(image)[LOGITS] - expected).max()))
     if not worst <= PARITY_TOLERANCE:
         raise GateFailed(f"the converted model's logits differ from torch's by {worst:.2e}, more "
                          f"than {PARITY_TOLERANCE:.0e}", where=spec.id,
@@ -138,6 +140,46 @@ def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
 # ------------------------------------------------------------------ models trained elsewhere
 
 
+@dataclass(frozen=True, slots=True)
+class _External:
+    """A float ``.tflite`` that was found fit to enter, before the task is known."""
+
+    id: str
+    source: Path
+    classes: int
+    graph: Graph
+    preprocess: Preprocess
+
+
+def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> _External:
+    """Read a model trained elsewhere, before any work is done for it.
+
+    Args:
+        config: the file, its preprocessing and its last convolution.
+        taken: ids of the study's own networks, which name folders too.
+
+    Raises:
+        BadInput: not a float model, shapes or preprocessing that cannot work, no layer of the
+            name ``last_conv``, or a name that another model has.
+    """
+    source = Path(config.file)
+    model_id = _model_id(source.stem)
+    if model_id in taken:
+        raise BadInput(f"a network of the study is named {model_id!r} too",
+                       where=source, remedy="Rename the file.")
+    loaded = LiteRTModel(source)
+    graph = read_graph(source)
+    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
+                                              for t in graph.tensors):
+        raise BadInput("not a floating-point model", where=source,
+                       remedy="Give the model as it was before quantization.")
+    names = [graph.layer(o) for o in graph.convolutions()]
+    if config.last_conv and config.last_conv not in names:
+        raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",
+                       remedy=registry.did_you_mean(config.last_conv, names))
+    return _External(model_id, source, loaded.classes, graph, _preprocess_for(config, loaded))
+
+
 def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
     """Enter a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
 
@@ -145,32 +187,23 @@ def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> Model
     output the figures that need one say so.
 
     Raises:
-        BadInput: not a float model, or its shapes cannot work with the task.
+        BadInput: see :func:`check_float_model`; or its classes are not as many as the task's.
     """
-    source = Path(config.file)
-    loaded = LiteRTModel(source)
-    graph = read_graph(source)
-    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
-                                              for t in graph.tensors):
-        raise BadInput("not a floating-point model", where=source,
-                       remedy="Give the model as it was before quantization.")
-    if loaded.classes != len(task.classes):
-        raise BadInput(f"the model has {loaded.classes} classes and the task "
+    found = check_float_model(config)
+    source = found.source
+    if found.classes != len(task.classes):
+        raise BadInput(f"the model has {found.classes} classes and the task "
                        f"{len(task.classes)} ({', '.join(task.classes)})", where=source,
                        remedy="Choose the task's classes with --exclude, --merge or --class-names.")
-    spec = ModelSpec(_model_id(source.stem), source.stem, _preprocess_for(config, loaded), task,
-                     origin="external", parameters=_parameters(graph))
-    if config.last_conv and config.last_conv not in {graph.layer(o) for o in graph.convolutions()}:
-        names = [graph.layer(o) for o in graph.convolutions()]
-        raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",
-                       remedy=registry.did_you_mean(config.last_conv, names))
+    spec = ModelSpec(found.id, source.stem, found.preprocess, task,
+                     origin="external", parameters=_parameters(found.graph))
     folder = rundir.model_dir(run, spec.id)
     key = artefact.stage_key("import", artefact.sha256_file(source), spec)
     if not artefact.finished(folder, "convert", key):
         with artefact.writing(folder, "convert", key) as scratch:
             shutil.copyfile(source, scratch / rundir.FLOAT_MODEL)
             artefact.write_text(scratch / rundir.SPEC, codec.to_json(spec))
-            _write_conversion(scratch, config.last_conv, graph, None)
+            _write_conversion(scratch, config.last_conv, found.graph, None)
     return spec
 
 

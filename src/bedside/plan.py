@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside import artefact, rundir, schemes, study, targets
+from bedside.data.stage import PHANTOM, check_place
 from bedside.types import ModelConfig, Study, Target
 
 # Images a second at 224 pixels and width 1: training, and one inference.
@@ -36,8 +37,16 @@ class Step:
 
 
 def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
-    """The stages ``run`` would take, in order."""
-    config = study.check(config)
+    """The stages ``run`` would take, in order.
+
+    Raises:
+        BadInput: what ``run`` would refuse before it reads an image.
+    """
+    config = study.check(config, run)
+    if config.data.source != PHANTOM:
+        check_place(Path(config.data.source), run)
+    ids = study.refuse(run, config, only)
+    wanted = study.select(ids, config, only)
     ready = artefact.finished(rundir.data_dir(run), "data")
     counts = _counts(run, config, ready)
     images, train_images = sum(counts.values()), counts.get("train", 0)
@@ -47,16 +56,15 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
         steps.append(Step("train", model.id, artefact.finished(folder, "train"),
                           _train_seconds(model, config, train_images)))
         steps.append(Step("convert", model.id, artefact.finished(folder, "convert"), 15.0))
-    ids = study.model_ids(run, config)
     for model_id in ids:
         for scheme in config.schemes:
             variant = schemes.variant_id(model_id, scheme)
-            if only is None or any(v == variant for v, _ in study.cells(run, config, only)):
+            if only is None or any(v == variant for v, _ in wanted):
                 steps.append(Step("quantize", variant, artefact.finished(
                     rundir.variant_dir(run, variant), "quantize"), 5.0))
     evaluated = sum(counts.get(s, 0) for s in config.evaluate.splits)
     by_id = {m.id: m for m in config.models}
-    for variant, target in study.cells(run, config, only):
+    for variant, target in wanted:
         network = by_id.get(next((i for i in ids if variant.startswith(f"{i}-")), ""))
         steps.append(Step("evaluate", rundir.cell_name(variant, target), artefact.finished(
             rundir.measurement_dir(run, variant, target), "evaluate"),

@@ -38,6 +38,7 @@ AUDIT = "audit.json"
 SPEC = "model.json"
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
+TUNING = "tune.json"
 CONVERSION = "conversion.json"
 FLOAT_MODEL = "float.tflite"
 VARIANT = "variant.json"
@@ -204,6 +205,32 @@ class Conversion:
     last_conv: str | None
     operations: int
     largest_logit_difference: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting that ``--tune`` tried; ``val_auroc`` after a shortened training."""
+
+    learning_rate: float
+    weight_decay: float
+    augment: float
+    val_auroc: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tuning:
+    """``tune.json``: every trial in order, epochs of each, and which was chosen."""
+
+    epochs: int
+    trials: tuple[Trial, ...] = ()
+    chosen: int | None = None
+
+
+def tuning(run: Path, model: str) -> Tuning | None:
+    """What ``--tune`` tried for a trained model, or None where it was not asked for."""
+    path = model_dir(run, model) / TUNING
+    entry = artefact.read_manifest(path.parent).stages.get("train")
+    return codec.read_json(Tuning, path) if entry and TUNING in entry.files else None
 
 
 def model_spec(run: Path, model: str) -> ModelSpec:

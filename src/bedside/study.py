@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bedside import artefact, codec, rundir, schemes, targets
+from bedside import artefact, calibrate, codec, rundir, schemes, targets
 from bedside.errors import BadInput
 from bedside.models import MODELS
 from bedside.registry import did_you_mean
@@ -39,6 +40,9 @@ def check(study: Study, run: Path | None = None) -> Study:
             raise BadInput(f"an image size of {model.image_px}", where=f"models.{model.id}",
                            remedy="Give image_px from 32 to 1024.")
     _unique([m.id for m in models], "models")
+    if not 0 <= study.seed < 2**31:
+        raise BadInput(f"a seed of {study.seed}", where="seed",
+                       remedy="Give a whole number from 0 to 2147483647.")
     scheme_ids = [schemes.variant_id("", s)[1:] for s in study.schemes]
     for scheme in scheme_ids:
         schemes.load(scheme)
@@ -56,9 +60,13 @@ def check(study: Study, run: Path | None = None) -> Study:
     if min(study.evaluate.rounds, study.evaluate.samples) < 1 or study.evaluate.warmup < 0:
         raise BadInput("rounds and samples must be 1 or more", where="evaluate",
                        remedy="Correct it.")
+    if not study.evaluate.splits or "set_aside" in study.evaluate.splits:
+        raise BadInput("what is evaluated is of train, val and test", where="evaluate.splits",
+                       remedy='Give some of them, as ["val", "test"].')
     if (study.evaluate.images or 1) < 1 or study.evaluate.timeout_s <= 0:
         raise BadInput("images must be 1 or more and timeout_s above 0", where="evaluate",
                        remedy="Correct it.")
+    calibrate.check(study.calibration)
     _check_evidence(study)
     return replace(study, models=models, schemes=tuple(scheme_ids))
 
@@ -98,6 +106,7 @@ def locked(run: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    fresh = not run.is_dir() or not any(run.iterdir())
     with artefact.disk_errors(run):
         run.mkdir(parents=True, exist_ok=True)
         lock = FileLock(run / ".lock", timeout=0)
@@ -110,31 +119,64 @@ def locked(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        _leave_nothing(run)
+        if fresh:
+            _leave_nothing(run)
+        elif not rundir.study_file(run).is_file():
+            (run / ".lock").unlink(missing_ok=True)  # not a run: leave it as it was found
 
 
 def _leave_nothing(run: Path) -> None:
-    """Remove a run folder in which nothing was written."""
+    """Remove a run folder in which no file was written."""
     with contextlib.suppress(OSError):
-        if {p.name for p in run.iterdir()} <= {".lock"}:
-            (run / ".lock").unlink(missing_ok=True)
-            run.rmdir()
+        if all(p.is_dir() or p == run / ".lock" for p in run.rglob("*")):
+            shutil.rmtree(run)
 
 
 # ------------------------------------------------------------------ stages
 
 
-def prepare(run: Path, study: Study, progress: Progress | None = None) -> None:
-    """Write ``study.toml``, read and split the data, and bring in a model trained elsewhere."""
+def refuse(run: Path, study: Study, only: str | None = None) -> list[str]:
+    """Refuse what cannot work before an hour of decoding; returns the ids of all models.
+
+    Raises:
+        BadInput: a network's settings or weights, a model trained elsewhere, or an ``only``
+            that selects nothing.
+    """
+    for model in study.models:
+        if not artefact.finished(rundir.model_dir(run, model.id), "train"):
+            from bedside.train import check as check_training
+
+            check_training(study, model)
+    ids = [m.id for m in study.models]
+    if study.float_model is not None:
+        from bedside.convert import check_float_model
+
+        ids.append(check_float_model(study.float_model, ids).id)
+    if not select(ids, study, only):
+        raise BadInput(f"no cell matches {only!r}", where="--only",
+                       remedy="Give a glob over variants, as 'resnet34-*'.")
+    return ids
+
+
+def prepare(run: Path, study: Study, progress: Progress | None = None,
+            kept: Study | None = None) -> None:
+    """Read and split the data, bring in a model trained elsewhere, and write ``study.toml``.
+
+    Args:
+        run: the run folder.
+        study: the configuration.
+        progress: called with (stage, done, total[, detail]).
+        kept: what ``study.toml`` is to hold, where this once another configuration is used.
+    """
     from bedside.data.stage import prepare as prepare_data
 
     prepare_data(run, study, progress)
-    # After the data, so that a study that cannot work leaves no configuration behind.
-    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
     if study.float_model is not None:
         from bedside.convert import import_float_model
 
         import_float_model(run, study.float_model, rundir.task(run))
+    # Last, so that a study that cannot work leaves no configuration behind to go on from.
+    artefact.write_text(rundir.study_file(run), codec.to_toml(kept or study))
 
 
 def model_ids(run: Path, study: Study) -> list[str]:
@@ -188,7 +230,12 @@ def quantize(run: Path, study: Study, only: str | None = None,
 
 def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, str]]:
     """(variant, target) of every cell of the matrix that ``only`` selects."""
-    every = [(schemes.variant_id(m, s), t) for m in model_ids(run, study)
+    return select(model_ids(run, study), study, only)
+
+
+def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str, str]]:
+    """As :func:`cells`, of the models ``ids``, whether or not they are there yet."""
+    every = [(schemes.variant_id(m, s), t) for m in ids
              for s in study.schemes for t in study.targets]
     return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
 
@@ -249,11 +296,14 @@ STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence
 
 
 def through(run: Path, study: Study, last: str, only: str | None = None,
-            progress: Progress | None = None) -> None:
-    """Run the stages up to and including ``last``; finished ones are skipped."""
+            progress: Progress | None = None, kept: Study | None = None) -> None:
+    """Run the stages up to and including ``last``; finished ones are skipped.
+
+    ``kept``: see :func:`prepare`.
+    """
     wanted = STAGES[:STAGES.index(last) + 1]
     steps: dict[str, Callable[[], object]] = {
-        "data": lambda: _data(run, study, only, progress),
+        "data": lambda: _data(run, study, only, progress, kept),
         "train": lambda: train(run, study, progress),
         "convert": lambda: convert(run, study, progress),
         "quantize": lambda: quantize(run, study, only, progress),
@@ -267,11 +317,10 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         steps[stage]()
 
 
-def _data(run: Path, study: Study, only: str | None, progress: Progress | None) -> None:
-    prepare(run, study, progress)
-    if only is not None and not cells(run, study, only):
-        raise BadInput(f"no cell matches {only!r}", where="--only",
-                       remedy="Give a glob over variants, as 'resnet34-*'.")
+def _data(run: Path, study: Study, only: str | None, progress: Progress | None,
+          kept: Study | None) -> None:
+    refuse(run, study, only)
+    prepare(run, study, progress, kept)
     cache(run, study, progress)
 
 

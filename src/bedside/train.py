@@ -116,6 +116,18 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
     return True
 
 
+def check(study: Study, config: ModelConfig) -> None:
+    """Refuse a network that cannot be trained as asked, before any image is read.
+
+    Raises:
+        BadInput: a setting that cannot work, or weights that do not fit.
+        MissingComponent: the network's own weights are not installed.
+    """
+    recipe_of(study, config)
+    module: nn.Module = registry.lookup(MODELS, config.name, "model")(config, 2)
+    initial_weights(module, config)  # the classifier, which depends on the classes, is skipped
+
+
 def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
     """The recipe of one network: the study's, with the model's own settings. Raises BadInput."""
     own = {n: getattr(config, n) for n in ("epochs", "batch_size", "learning_rate")}
@@ -175,12 +187,16 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
     epochs = max(1, job.recipe.epochs // 3)
 
     def score(recipe: TrainConfig, number: int) -> float:
+        # A checkpoint of its own: a kill costs an epoch of the trial, not the trial.
+        place = scratch / f".trial-{number}"
+        place.mkdir(exist_ok=True)
         try:
             found = fit(replace(job, id=f"{job.id}, trial {number + 1} of {job.recipe.tune}",
-                                recipe=recipe), None, progress)
+                                recipe=recipe), place, progress).best
         except NotFinite:
-            return 0.0  # a setting that diverges is the worst, not the end of the search
-        return found.best[0] if found.best else 0.0
+            found = None  # a setting that diverges is the worst, not the end of the search
+        shutil.rmtree(place)
+        return found[0] if found else 0.0
     return replace(job, recipe=tune(job.recipe, epochs, job.seed, scratch, score))
 
 

@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
 
 from bedside import artefact, codec
+from bedside.rundir import TUNING, Trial, Tuning
 from bedside.types import TrainConfig
 
-TUNING = "tune.json"
 _SPREAD = 10.0
 _STRONGEST = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One setting that was tried; ``val_auroc`` after a shortened training."""
-
-    learning_rate: float
-    weight_decay: float
-    augment: float
-    val_auroc: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """``tune.json``: every trial in order, epochs of each, and which was chosen."""
-
-    epochs: int
-    trials: tuple[Trial, ...] = ()
-    chosen: int | None = None
 
 
 def tune(recipe: TrainConfig, epochs: int, seed: int, folder: Path,
          score: Callable[[TrainConfig, int], float]) -> TrainConfig:
     """Try ``recipe.tune`` settings and return the recipe with the best.
 
-    The first trial is the recipe itself, so tuning never ends below it on validation. Trials
-    are kept in ``folder/tune.json`` one by one; a run that was interrupted goes on after the
+    The first trial is the recipe itself, so no choice is worse than it in these short trainings.
+    Trials are kept in ``folder/tune.json`` one by one; a run that was interrupted goes on after the
     last and ends as if it had not been.
 
     Args:

@@ -215,6 +215,7 @@ def test_a_float_model_that_does_not_load(capsys, tmp_path, tiny_run, kind):
     message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"),
                        "--float-model", str(file))
     assert file.name in message
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_float_model_of_other_classes_is_refused(capsys, tmp_path, tiny_run):
@@ -225,6 +226,8 @@ def test_a_float_model_of_other_classes_is_refused(capsys, tmp_path, tiny_run):
                        str(model_dir(tiny_run, "resnet34") / FLOAT_MODEL))
     assert "2 classes" in message
     assert "3" in message
+    # What stays is a finished data stage, and no configuration to go on from.
+    assert not (tmp_path / "run" / "study.toml").exists()
 
 
 def test_weights_as_pickle_are_refused(capsys, tmp_path):
@@ -236,3 +239,48 @@ def test_weights_as_pickle_are_refused(capsys, tmp_path):
                        "resnet34", "--weights", str(file), "--epochs", "1")
     assert "safetensors" in message
     assert not (tmp_path / "hacked").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_float_model_named_as_a_network_of_the_study_is_refused(capsys, tmp_path):
+    data = _dataset(tmp_path / "d", 20)
+    (tmp_path / "resnet34.tflite").write_bytes(b"")
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--model",
+                       "resnet34", "--float-model", str(tmp_path / "resnet34.tflite"))
+    assert "'resnet34'" in message
+    assert "Rename" in message
+
+
+@pytest.mark.parametrize(("flags", "named"), [
+    (("DATA/none",), "none"), (("DATA", "--only", "zzz*"), "zzz"),
+    (("DATA", "--weights", "w.pth"), "w.pth"), (("DATA", "--out", "DATA/runs/x"), "inside"),
+    (("DATA", "--out", "DATA"), "inside")], ids=["missing", "only", "weights", "in", "is"])
+@pytest.mark.parametrize("dry", [True, False], ids=["dry", "run"])
+def test_what_run_refuses_at_once_a_dry_run_refuses_too(capsys, tmp_path, flags, named, dry):
+    data = _dataset(tmp_path / "d", 4)
+    before = sorted(tmp_path.rglob("*"))
+    given = [f.replace("DATA", str(data)) for f in flags]
+    if "--out" not in given:
+        given += ["--out", str(tmp_path / "run")]
+    message = _refused(capsys, "run", *given, "--model", "resnet34",
+                       *(["--dry-run"] if dry else []))
+    assert named in message
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("text", "named"), [
+    ("seed = -1", "seed"), ("[calibration]\nseed = -1", "calibration.seed"),
+    ("[calibration]\nestimator = 'percentil'", "percentile"),
+    ("[train]\nlearning_rate = 0.0", "learning_rate"),
+    ("[evaluate]\nsplits = []", "evaluate.splits"),
+    ("[evaluate]\nsplits = ['set_aside']", "evaluate.splits"),
+    ("[[models]]\nname = 'resnet34'\nwidth = 0.0", "width")])
+def test_a_study_that_cannot_work_is_refused_before_any_image_is_read(
+        capsys, tmp_path, text, named):
+    data = _dataset(tmp_path / "d", 4)
+    study = tmp_path / "s.toml"
+    models = "" if "models" in text else "[[models]]\nname = 'resnet34'\n"
+    study.write_text(f"{text}\n{models}" if text.startswith("seed") else f"{models}{text}\n")
+    message = _refused(capsys, "run", str(data), "-c", str(study), "--out", str(tmp_path / "run"))
+    assert named in message
+    assert not (tmp_path / "run").exists()

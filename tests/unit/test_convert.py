@@ -46,6 +46,22 @@ def test_a_conversion_that_differs_fails_the_gate(tiny_run, tmp_path, monkeypatc
     assert (rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL).read_bytes() == before
 
 
+def test_logits_that_are_no_numbers_fail_the_gate(tiny_run, tmp_path):
+    from bedside.runtime.graph import parse_graph
+
+    spec = rundir.model_spec(tiny_run, "resnet34")
+    folder = rundir.model_dir(tiny_run, "resnet34")
+    data = bytearray((folder / rundir.FLOAT_MODEL).read_bytes())
+    graph = parse_graph(data)
+    bias = graph.constant(graph.convolutions()[-1].inputs[2])
+    assert bias is not None
+    bias[:] = np.nan
+    file = tmp_path / "broken.tflite"
+    file.write_bytes(data)
+    with pytest.raises(GateFailed, match="nan"):
+        convert._parity(tiny_run, spec, convert.load_module(spec, folder / rundir.WEIGHTS), file)
+
+
 def test_files_of_a_real_network_are_half_and_a_third_at_most(tmp_path):
     run = tmp_path / "run"
     write_tiny_data(run, px=64)

@@ -17,6 +17,8 @@ COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_auroc", "lear
 PAPER_ACCURACY = 0.87
 PAPER_ITERATIONS = 320
 
+Column = np.ndarray[tuple[int], np.dtype[np.float64]]
+
 
 def compute(run: Path, model: str) -> FigureData:
     """Arrays: one a column of ``history.csv``, (epochs,) float64, NaN where the cell is empty.
@@ -32,7 +34,7 @@ def compute(run: Path, model: str) -> FigureData:
     if not epochs.size:
         raise NotAvailable(f"the training history of {model} is empty")
     auroc = columns["val_auroc"]
-    best = int(np.nanargmax(auroc)) if not np.isnan(auroc).all() else int(epochs.size - 1)
+    best = best_row(auroc, columns["val_loss"])
     return FigureData(
         {name: columns[name] for name in COLUMNS},
         {"model": model, "epochs": int(epochs.size), "best_epoch": int(epochs[best]),
@@ -43,7 +45,17 @@ def compute(run: Path, model: str) -> FigureData:
          "paper_accuracy": PAPER_ACCURACY, "paper_iterations": PAPER_ITERATIONS})
 
 
-def read_history(path: Path) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def best_row(auroc: Column, loss: Column) -> int:
+    """The row whose weights training kept: highest AUC, the lower loss where AUCs are equal.
+
+    An AUC that is undefined (validation lacks a class) counts as 0, so that the loss decides.
+    """
+    scores = zip(np.nan_to_num(auroc, nan=0.0).tolist(), (-loss).tolist(), strict=True)
+    ranked = [(area, fit if math.isfinite(fit) else -math.inf) for area, fit in scores]
+    return max(range(len(ranked)), key=ranked.__getitem__)
+
+
+def read_history(path: Path) -> dict[str, Column]:
     """The known columns of ``history.csv``; a missing column is all NaN.
 
     Raises:

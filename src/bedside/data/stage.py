@@ -121,11 +121,25 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         name, source = "manifest", Source("manifest", out.relative_to(run).as_posix())
     else:
         path = Path(config.source)
-        name = readers.detect(path)
+        name = check_place(path, run)
         source = Source(name, "")
     reader = registry.lookup(readers.READERS, name, "reader")
     listing: Listing = reader(path, config.class_names, **readers.options_of(name, config))
     return listing, source if source.root else Source(name, str(listing.root))
+
+
+def check_place(path: Path, run: Path) -> str:
+    """Which reader takes a data set, whose folder the run must not lie in.
+
+    Raises:
+        BadInput: nothing is there that bedside reads, or the run's own pictures would become
+            images of the data set.
+    """
+    name = readers.detect(path)
+    if name in ("folder", "dicom") and run.resolve().is_relative_to(path.resolve()):
+        raise BadInput("the run folder lies inside the data set, whose folders are its classes",
+                       where=run, remedy=f"Give an --out outside {path}.")
+    return name
 
 
 def _given_split(listing: Listing, split_file: str | None

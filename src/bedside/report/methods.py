@@ -49,13 +49,11 @@ def history(path: Path) -> tuple[dict[str, str], ...]:
     return tuple(csv.DictReader(io.StringIO(codec.read_text(path))))
 
 
-def _number(row: Mapping[str, str], *names: str) -> float | None:
-    for name in names:
-        try:
-            return float(row[name])
-        except (KeyError, ValueError, TypeError):
-            continue
-    return None
+def _number(row: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(row[name])
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple[str, Facts], ...]:
@@ -72,23 +70,39 @@ def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple
             network += f", width {c.width:g}"
         if c.cam_conv:
             network += ", with CAM convolution"
-        rate = c.learning_rate or t.learning_rate
+        tuned, chosen = _tuned(run, spec.id)
+        rate, decay, augment = chosen or (c.learning_rate or t.learning_rate, t.weight_decay,
+                                          t.augment)
         schedule = {"onecycle": "one-cycle", "cosine": "cosine"}[t.schedule]
         facts = [
             ("Network", network),
             ("Starting weights", _starting_weights(run, spec.id, c.weights)),
             ("Recipe", f"{_OPTIMIZERS[t.optimizer]}, learning rate {rate:g} ({schedule}), "
-                       f"weight decay {t.weight_decay:g}, batch {c.batch_size or t.batch_size}, "
-                       f"augmentation {t.augment:g}"
+                       f"weight decay {decay:g}, batch {c.batch_size or t.batch_size}, "
+                       f"augmentation {augment:g}"
                        + (", class weights" if t.class_weights else "")
                        + (f", label smoothing {t.label_smoothing:g}" if t.label_smoothing else "")
                        + (f", weight averaging {t.ema_decay:g}" if t.ema_decay else "")),
         ]
+        facts += tuned
         facts += _parity(run, spec.id)
         facts += _outcome(history(rundir.model_dir(run, spec.id) / rundir.HISTORY),
                           c.epochs or t.epochs)
         found.append((spec.id, tuple(facts)))
     return tuple(found)
+
+
+def _tuned(run: Path, model: str
+           ) -> tuple[list[tuple[str, str]], tuple[float, float, float] | None]:
+    """What ``--tune`` did, and the learning rate, weight decay and augmentation it chose."""
+    found = rundir.tuning(run, model)
+    if found is None or found.chosen is None:
+        return [], None
+    best = found.trials[found.chosen]
+    text = (f"{wording.plural(len(found.trials), 'trial')} of "
+            f"{wording.plural(found.epochs, 'epoch')}, chosen on validation AUC "
+            f"({best.val_auroc:.3f} in trial {found.chosen + 1})")
+    return [("Tuning", text)], (best.learning_rate, best.weight_decay, best.augment)
 
 
 def _starting_weights(run: Path, model: str, asked: str) -> str:
@@ -112,11 +126,12 @@ def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str,
     if not rows:
         return [("Epochs", f"{planned} planned, no history kept")]
     text = f"{len(rows)} of {planned}"
-    scored = [(auc, -i) for i, row in enumerate(rows)
-              if (auc := _number(row, "val_auc", "val_auroc", "auc", "auroc")) is not None]
+    # Training's own rule: of equal AUCs the epoch with the lower loss is kept.
+    scored = [(auc, -(_number(row, "val_loss") or 0.0), -i) for i, row in enumerate(rows)
+              if (auc := _number(row, "val_auroc")) is not None]
     if scored:
-        best, at = max(scored)
-        text += f"; best validation AUC {best:.3f} after epoch {1 - at}"
+        best, _, at = max(scored)
+        text += f"; best validation AUC {best:.3f} after epoch {1 - at}, whose weights are used"
     return [("Epochs", text)]
 
 
