@@ -164,8 +164,8 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
     """
     source = Path(config.file)
     model_id = _model_id(source.stem)
-    if model_id in taken:
-        raise BadInput(f"a network of the study is named {model_id!r} too",
+    if model_id.lower() in {rundir.ALL_MODELS, *(t.lower() for t in taken)}:
+        raise BadInput(f"the name {model_id!r} is taken in this study",
                        where=source, remedy="Rename the file.")
     loaded = LiteRTModel(source)
     graph = read_graph(source)

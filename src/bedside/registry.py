@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bedside.errors import BadInput, MissingComponent
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\Z")
+PLAIN_NAME = "letters, digits, _, . and -, at most 60, a letter or digit first"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name of the user's own can stand in a path: see :data:`PLAIN_NAME`."""
+    return _PLAIN.match(name) is not None
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

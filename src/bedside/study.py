@@ -13,8 +13,8 @@ from pathlib import Path
 from bedside import artefact, calibrate, codec, rundir, schemes, targets
 from bedside.errors import BadInput
 from bedside.models import MODELS
-from bedside.registry import did_you_mean
-from bedside.types import Study
+from bedside.registry import PLAIN_NAME, did_you_mean, is_plain_name
+from bedside.types import ModelConfig, Study
 
 Progress = Callable[..., None]
 
@@ -29,17 +29,7 @@ def check(study: Study, run: Path | None = None) -> Study:
         BadInput: unknown model, scheme, option or target, or a setting that cannot work.
     """
     models = tuple(replace(m, id=m.id or m.name) for m in study.models)
-    for model in models:
-        if model.name not in MODELS:
-            raise BadInput(f"unknown model {model.name!r}", where="models",
-                           remedy=did_you_mean(model.name, MODELS))
-        if model.channels not in (1, 3):
-            raise BadInput(f"{model.channels} channels", where=f"models.{model.id}",
-                           remedy="Give 1 (grey) or 3 (RGB).")
-        if not 32 <= model.image_px <= 1024:
-            raise BadInput(f"an image size of {model.image_px}", where=f"models.{model.id}",
-                           remedy="Give image_px from 32 to 1024.")
-    _unique([m.id for m in models], "models")
+    _check_models(models)
     if not 0 <= study.seed < 2**31:
         raise BadInput(f"a seed of {study.seed}", where="seed",
                        remedy="Give a whole number from 0 to 2147483647.")
@@ -69,6 +59,25 @@ def check(study: Study, run: Path | None = None) -> Study:
     calibrate.check(study.calibration)
     _check_evidence(study)
     return replace(study, models=models, schemes=tuple(scheme_ids))
+
+
+def _check_models(models: Sequence[ModelConfig]) -> None:
+    for model in models:
+        if model.name not in MODELS:
+            raise BadInput(f"unknown model {model.name!r}", where="models",
+                           remedy=did_you_mean(model.name, MODELS))
+        if model.channels not in (1, 3):
+            raise BadInput(f"{model.channels} channels", where=f"models.{model.id}",
+                           remedy="Give 1 (grey) or 3 (RGB).")
+        if not 32 <= model.image_px <= 1024:
+            raise BadInput(f"an image size of {model.image_px}", where=f"models.{model.id}",
+                           remedy="Give image_px from 32 to 1024.")
+        if not is_plain_name(model.id) or model.id.lower() == rundir.ALL_MODELS:
+            raise BadInput(f"a model cannot be named {model.id!r}", where="models.id",
+                           remedy=f"Its id names folders: {PLAIN_NAME}; not "
+                           f"{rundir.ALL_MODELS!r}.")
+    # Folders of some disks do not tell capital letters apart.
+    _unique([m.id.lower() for m in models], "models")
 
 
 def _check_evidence(study: Study) -> None:
@@ -106,9 +115,14 @@ def locked(run: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    fresh = not run.is_dir() or not any(run.iterdir())
     with artefact.disk_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
+        fresh = not run.is_dir() or not any(run.iterdir())
+        made = [p for p in run.absolute().parents if not p.exists()]
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # as below /proc
+            raise BadInput("the folder cannot be made", where=run,
+                           remedy="Choose another --out.") from error
         lock = FileLock(run / ".lock", timeout=0)
         try:
             lock.acquire()
@@ -120,16 +134,18 @@ def locked(run: Path) -> Iterator[None]:
     finally:
         lock.release()
         if fresh:
-            _leave_nothing(run)
+            _leave_nothing(run, made)
         elif not rundir.study_file(run).is_file():
             (run / ".lock").unlink(missing_ok=True)  # not a run: leave it as it was found
 
 
-def _leave_nothing(run: Path) -> None:
-    """Remove a run folder in which no file was written."""
+def _leave_nothing(run: Path, made: Sequence[Path]) -> None:
+    """Remove a run folder in which no file was written, and the folders ``made`` above it."""
     with contextlib.suppress(OSError):
         if all(p.is_dir() or p == run / ".lock" for p in run.rglob("*")):
             shutil.rmtree(run)
+            for folder in made:
+                folder.rmdir()
 
 
 # ------------------------------------------------------------------ stages

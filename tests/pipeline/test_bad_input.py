@@ -176,8 +176,9 @@ def test_skip_bad_sets_the_image_aside_and_lists_it(case, tmp_path):
 def test_an_output_folder_that_cannot_be_written(capsys, tmp_path):
     (tmp_path / "file").write_text("x")
     data = _dataset(tmp_path / "d")
-    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "file" / "run"))
-    assert "--out" in message
+    for out in (str(tmp_path / "file" / "run"), "/proc/bedside/run", str(tmp_path / ("n" * 300))):
+        message = _refused(capsys, "run", str(data), "--out", out)
+        assert "--out" in message
 
 
 def test_a_full_disk_is_one_message_and_the_old_results_stay(tmp_path):
@@ -247,7 +248,7 @@ def test_a_float_model_named_as_a_network_of_the_study_is_refused(capsys, tmp_pa
     (tmp_path / "resnet34.tflite").write_bytes(b"")
     message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--model",
                        "resnet34", "--float-model", str(tmp_path / "resnet34.tflite"))
-    assert "'resnet34'" in message
+    assert "'resnet34' is taken" in message
     assert "Rename" in message
 
 
@@ -268,12 +269,25 @@ def test_what_run_refuses_at_once_a_dry_run_refuses_too(capsys, tmp_path, flags,
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_target_whose_name_leads_out_of_the_run_is_refused(capsys, tmp_path):
+    data = _dataset(tmp_path / "d", 4)
+    profile = tmp_path / "run" / "targets" / "mine.toml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text('id = "../../evil"\nbackend = "cpu"\n')
+    message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--target",
+                       "../../evil")
+    assert "mine.toml" in message
+    assert "../../evil" in message
+
+
 @pytest.mark.parametrize(("text", "named"), [
     ("seed = -1", "seed"), ("[calibration]\nseed = -1", "calibration.seed"),
     ("[calibration]\nestimator = 'percentil'", "percentile"),
     ("[train]\nlearning_rate = 0.0", "learning_rate"),
     ("[evaluate]\nsplits = []", "evaluate.splits"),
     ("[evaluate]\nsplits = ['set_aside']", "evaluate.splits"),
+    *((f"[[models]]\nname = 'resnet34'\nid = '{name}'", "cannot be named")
+      for name in ("../../evil", "a/b", "/tmp/x", ".", "..", "a+b", "a@b", " ", "all", "-a")),
     ("[[models]]\nname = 'resnet34'\nwidth = 0.0", "width")])
 def test_a_study_that_cannot_work_is_refused_before_any_image_is_read(
         capsys, tmp_path, text, named):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -79,6 +81,14 @@ def test_tables(tmp_path: Path, text: str, message: str) -> None:
 def test_arrays(tmp_path: Path) -> None:
     bad = np.full((12, 28, 28), np.nan)
     refused(tmp_path / "run", npz(tmp_path / "x.npz", train_images=bad), "may hold NaN")
+
+
+def test_an_array_that_is_there_twice(tmp_path: Path) -> None:
+    source = npz(tmp_path / "x.npz")
+    with warnings.catch_warnings(), zipfile.ZipFile(source, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("train_labels.npy", archive.read("train_labels.npy"))
+    refused(tmp_path / "run", source, "'train_labels' is in the file twice")
 
 
 def test_bad_proportions(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ _DISK_FAULTS = {
     errno.EACCES: ("no permission to write", "Choose another --out or change the permissions."),
     errno.EPERM: ("no permission to write", "Choose another --out or change the permissions."),
     errno.EROFS: ("the disk is read-only", "Choose another --out."),
+    errno.EIO: ("the disk reports a fault", "Check the disk, or choose another --out."),
+    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter --out."),
+    errno.ELOOP: ("links that lead in a circle", "Choose another --out."),
     errno.ENOTDIR: ("a file stands where a folder is needed", "Choose another --out."),
     errno.EEXIST: ("a file stands where a folder is needed", "Choose another --out."),
 }

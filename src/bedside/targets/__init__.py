@@ -58,6 +58,9 @@ def _read(path: Path) -> Target:
     target = codec.read_toml(Target, path)
     if target.threads < 1:
         raise BadInput("threads must be 1 or more", where=path, remedy="Correct the profile.")
+    if not registry.is_plain_name(target.id):
+        raise BadInput(f"a target cannot be named {target.id!r}", where=path,
+                       remedy=f"Its id names folders: {registry.PLAIN_NAME}.")
     return target
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import zipfile
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class NpzImages:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._zip = _open(path)
-        self.arrays = {name: _header(self._zip, path, name) for name in _members(self._zip)}
+        self.arrays = {name: _header(self._zip, path, name) for name in _members(self._zip, path)}
         self._lock = threading.Lock()
         self._streams: dict[str, IO[bytes]] = {}
         self._blocks: OrderedDict[tuple[str, int], npt.NDArray[Any]] = OrderedDict()
@@ -228,8 +228,13 @@ def _open(path: Path) -> zipfile.ZipFile:
                        remedy="Check the file and its permissions.") from None
 
 
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    return [i.filename[:-4] for i in archive.infolist() if i.filename.endswith(".npy")]
+def _members(archive: zipfile.ZipFile, path: Path) -> list[str]:
+    names = [i.filename[:-4] for i in archive.infolist() if i.filename.endswith(".npy")]
+    twice = sorted(n for n, count in Counter(names).items() if count > 1)
+    if twice:
+        raise BadInput(f"the array {twice[0]!r} is in the file twice", where=path,
+                       remedy=_REWRITE)
+    return names
 
 
 def _item_bytes(array: _Array) -> int:
