@@ -95,7 +95,7 @@ def resolve(file: Path | None, flags: Flags, run: Path | None = None) -> Study:
         base = replace(base, targets=flags.target)
     if flags.seed is not None:
         base = replace(base, seed=flags.seed)
-    return study.check(base)
+    return study.check(base, run)
 
 
 def _base(file: Path | None, flags: Flags, run: Path | None) -> Study:

@@ -278,6 +278,10 @@ def test_a_target_whose_name_leads_out_of_the_run_is_refused(capsys, tmp_path):
                        "../../evil")
     assert "mine.toml" in message
     assert "../../evil" in message
+    profile.write_text('id = "mine"\nbackend = "cpu"\n')
+    cli._guarded(["run", str(data), "--out", str(tmp_path / "run"), "--target", "mine",
+                  "--dry-run"])
+    assert "float32@mine" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("text", "named"), [

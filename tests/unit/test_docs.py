@@ -56,3 +56,14 @@ def test_the_guide_names_nothing_that_is_not_there():
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
+
+
+def test_the_example_study_reads_and_shows_the_real_defaults(checkout):
+    from bedside import codec
+    from bedside.types import Study, TrainConfig
+
+    study = codec.read_toml(Study, checkout / "examples" / "study.toml")
+    assert study.train == TrainConfig()
+    text = (checkout / "examples" / "study.toml").read_text()
+    shown = re.findall(r"^(\w+) =", text.split("[train]")[1].split("\n[")[0], re.MULTILINE)
+    assert set(shown) >= {"optimizer", "schedule", "patience", "ema_decay", "tune", "augment"}

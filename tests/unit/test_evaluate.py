@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bedside import artefact, quantize, rundir
+from bedside import artefact, codec, quantize, rundir
 from bedside import evaluate as stage
 from bedside.build import build
 from bedside.errors import BadInput
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import EvaluateConfig
+from bedside.types import Build, EvaluateConfig
 
 CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-dynamic")
@@ -103,6 +103,22 @@ def test_a_finished_cell_is_left_alone_and_a_new_one_keeps_the_old(run, measured
     assert stage.evaluate(run, pairs, other) == [f"{VARIANTS[0]}@cpu"]
     kept = run / "measurements" / ".history" / f"{VARIANTS[0]}@cpu" / "0001"
     assert artefact.check(kept, "evaluate")
+
+
+def test_a_build_that_fails_now_does_not_erase_what_was_measured(run, measured, tmp_path):
+    del measured
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    name = f"{VARIANTS[1]}@cpu"
+    before = artefact.check(copy / "measurements" / name, "evaluate")
+    with artefact.writing(rundir.build_dir(copy, VARIANTS[1], "cpu"), "build", "anew") as scratch:
+        artefact.write_text(scratch / rundir.BUILD, codec.to_json(Build(
+            VARIANTS[1], "cpu", "none", {}, "none", status="failed", reason="the compiler died")))
+    assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == [name]
+    (row,) = [m for m in rundir.measurements(copy) if m.variant == VARIANTS[1]]
+    assert (row.status, row.reason) == ("failed", "the compiler died")
+    shelf = copy / "measurements" / ".history" / name
+    assert before in [artefact.check(p, "evaluate") for p in shelf.iterdir()]
 
 
 def test_a_changed_build_is_refused_before_it_is_loaded(run, tmp_path):
