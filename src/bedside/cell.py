@@ -121,6 +121,10 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
         images_total=total,
         agreement=found.agreement, agreement_float32=found.agreement_float32,
         facts=dict(made.facts))
+    if (artefact.finished(cell.folder, "evaluate")
+            and not artefact.finished(cell.folder, "predict", cell.key)):
+        # What has no predictions now (a build that fails) does not erase what had some.
+        artefact.keep_history(cell.folder)
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(measurement))
         artefact.write_text(scratch / rundir.LATENCY, _latency_csv(found.samples))

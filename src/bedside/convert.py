@@ -86,9 +86,11 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 
             sample = {"image": torch.zeros(shape)}
             program = litert_torch.signature(SIGNATURE, module, sample_kwargs=sample).convert()
-            program.export(str(path))
+            # Its own writer ends this process without a word where the disk is full.
+            content = program.model_content()
         finally:
             logging.disable(level)
+    path.write_bytes(content)
 
 
 def parity_ids(run: Path) -> list[str]:
