@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bedside import codec
@@ -67,9 +67,24 @@ def stage_key(*parts: Any) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The folder's manifest, or an empty one where no stage has finished."""
+    """The folder's manifest, or an empty one where no stage has finished.
+
+    Raises:
+        BadInput: a manifest that does not read, or names a file outside its folder.
+    """
     path = folder / MANIFEST
-    return codec.read_json(Manifest, path) if path.exists() else Manifest()
+    if not path.exists():
+        return Manifest()
+    try:
+        found = codec.read_json(Manifest, path)
+        for name in (n for stage in found.stages.values() for n in stage.files):
+            # A folder from elsewhere must not name files outside itself: publishing removes some.
+            if name.startswith("/") or ".." in PurePosixPath(name).parts:
+                raise BadInput(f"{name!r} lies outside the folder", where=path)
+    except BadInput as error:
+        raise BadInput(error.fault, where=error.where, remedy="Delete its folder and run again; "
+                       "what the folder held is made anew.") from None
+    return found
 
 
 def finished(folder: Path, stage: str, key: str | None = None) -> bool:

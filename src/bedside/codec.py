@@ -86,7 +86,8 @@ def _decode_scalar(cls: Any, data: Any, where: str) -> Any:
     if cls is Any:
         return data
     if cls is float and isinstance(data, int) and not isinstance(data, bool):
-        data = float(data)
+        # Beyond the largest float a whole number is infinite, and refused as such below.
+        data = float(data) if abs(data) < 2**1024 - 2**970 else math.inf
     if cls is type(None):
         if data is not None:
             raise _wrong_type("nothing", data, where)
@@ -223,7 +224,7 @@ def read_toml(cls: type[T], path: Path) -> T:
     """Read one dataclass from a TOML file. Raises BadInput with the file and the fault."""
     try:
         data = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise BadInput(f"not valid TOML ({error})", where=path,
                        remedy="Correct the line.") from error
     return _in_file(cls, data, path)

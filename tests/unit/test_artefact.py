@@ -7,7 +7,8 @@ import textwrap
 
 import pytest
 
-from bedside import artefact
+from bedside import artefact, codec
+from bedside.artefact import FileRecord, Manifest, StageRecord
 from bedside.errors import BadInput
 
 
@@ -162,6 +163,27 @@ def test_history_keeps_every_old_measurement(tmp_path):
     shelf = tmp_path / ".history" / "v@cpu"
     assert [(shelf / f"{i:04d}" / "a.txt").read_text() for i in (1, 2, 3)] == [
         "run 0", "run 1", "run 2"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../outside"])
+def test_a_manifest_that_names_files_outside_its_folder_is_refused(tmp_path, name):
+    """Publishing removes files that a stage no longer makes: never somebody else's."""
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(codec.to_json(
+        Manifest(stages={"s": StageRecord("k", {name: FileRecord("0" * 64, 1)})})))
+    with (pytest.raises(BadInput, match="outside the folder"),
+          artefact.writing(folder, "s", "other") as scratch):
+        (scratch / "a").write_text("1")
+    assert outside.exists()
+
+
+def test_a_manifest_that_does_not_read_says_what_to_do(tmp_path):
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(BadInput, match="Delete its folder"):
+        artefact.finished(tmp_path, "s")
 
 
 def test_equal_inputs_give_equal_keys():

@@ -62,6 +62,14 @@ def test_json_that_is_not_strict_is_refused(tmp_path, text):
         codec.read_json(Estimate, file)
 
 
+@pytest.mark.parametrize("text", ["seed = " + "1" * 5000, "a = " + "[" * 5000,
+                                  "[train]\nlearning_rate = 1" + "0" * 400])
+def test_numbers_and_nesting_beyond_every_limit_are_refused(tmp_path, text):
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(BadInput, match=r"s\.toml"):
+        codec.read_toml(Study, tmp_path / "s.toml")
+
+
 def test_missing_key_and_missing_file(tmp_path):
     with pytest.raises(BadInput, match="'label' is missing"):
         codec.decode(Case, {"id": "a", "file": "b"})
