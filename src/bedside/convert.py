@@ -161,8 +161,8 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
         taken: ids of the study's own networks, which name folders too.
 
     Raises:
-        BadInput: not a float model, shapes or preprocessing that cannot work, no layer of the
-            name ``last_conv``, or a name that another model has.
+        BadInput: not a float model, shapes or preprocessing that cannot work, probabilities in
+            place of logits, no layer of the name ``last_conv``, or a name that another model has.
     """
     source = Path(config.file)
     model_id = _model_id(source.stem)
@@ -175,6 +175,10 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
                                               for t in graph.tensors):
         raise BadInput("not a floating-point model", where=source,
                        remedy="Give the model as it was before quantization.")
+    last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
+    if last is not None and last.op in ("SOFTMAX", "LOGISTIC"):
+        raise BadInput(f"the model ends in {last.op}: it gives probabilities, and logits are "
+                       "needed", where=source, remedy="Export it without its last activation.")
     names = [graph.layer(o) for o in graph.convolutions()]
     if config.last_conv and config.last_conv not in names:
         raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",

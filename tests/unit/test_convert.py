@@ -142,6 +142,18 @@ def test_shapes_that_cannot_work_are_named(name, tmp_path):
     assert fault in caught.value.message
 
 
+def test_probabilities_are_no_logits(tmp_path):
+    """Their softmax, as a bundle would show it, would be wrong probabilities."""
+    import torch
+
+    file = _export(tmp_path / "net.tflite",
+                   lambda n, i: _features(n, i).mean((2, 3))[:, :2].softmax(1),
+                   image=torch.zeros(1, 16, 16, 1))
+    with pytest.raises(BadInput, match=r"net\.tflite: the model ends in SOFTMAX"):
+        convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
+                                   Task(("a", "b"), "b"))
+
+
 def test_any_names_of_input_and_output_will_do(tmp_path):
     import torch
 
