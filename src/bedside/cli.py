@@ -291,13 +291,15 @@ def _guarded(argv: list[str] | None) -> int:
         console.fault(error.message)
         return error.exit_code
     except KeyboardInterrupt:
-        console.fault("stopped; run the same command again to continue where it was.")
-        return EXIT_STOPPED
+        return commands.stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return commands.unexpected(error)
+    # Typer makes an exit code of Ctrl-C.
+    if result == EXIT_STOPPED:
+        return commands.stopped()
     return result if isinstance(result, int) else 0
 
 

@@ -257,6 +257,12 @@ def show(folder: Path, json: bool) -> None:
                     r["hashes"]] for r in rows], {2, 3})
 
 
+def stopped() -> int:
+    """Ctrl-C: say how to go on, and the exit code."""
+    console.fault("stopped; run the same command again to continue where it was.")
+    return EXIT_STOPPED
+
+
 def unexpected(error: Exception) -> int:
     """Exit code for what is not an expected failure: usage, the output disk, or a bug."""
     import typer
@@ -264,7 +270,7 @@ def unexpected(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, typer.Abort):
-        return EXIT_STOPPED
+        return stopped()
     if hasattr(error, "format_message"):
         # Typer's usage errors, whichever click they come from (its own or the package).
         if type(error).__name__ != "NoArgsIsHelpError":

@@ -89,3 +89,12 @@ def test_version_and_help_start_fast_without_torch():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                           check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.commands, "list_known", interrupted)
+    assert cli._guarded(["list", "models"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
