@@ -137,3 +137,13 @@ def test_predict_answers_as_the_study_did(three, capsys, tmp_path):
     answer = json.loads(capsys.readouterr().out)["answers"][0]
     row = list(predictions.ids).index(case.id)
     np.testing.assert_allclose(answer["logits"], predictions.logits[row], atol=1e-6)
+
+
+def test_another_target_for_once_leaves_the_configuration_as_it_was(three, capsys):
+    run = three / "run"
+    before = (run / "study.toml").read_bytes()
+    capsys.readouterr()
+    _bedside("evaluate", run, "--target", "cpu-1", "--only", "*-float32@cpu-1", "--json")
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(r["variant"], r["target"]) for r in rows] == [("resnet34-float32", "cpu-1")]
+    assert (run / "study.toml").read_bytes() == before

@@ -26,7 +26,7 @@ from report_fixture import (
 from bedside import artefact, codec, rundir
 from bedside.analyse.base import FigureData
 from bedside.errors import BadInput
-from bedside.report import changes, matrix, paper, results, tables, wording
+from bedside.report import changes, matrix, methods, paper, results, tables, wording
 from bedside.report.build import build_report
 from bedside.types import (
     Estimate,
@@ -297,6 +297,19 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
         one, other = (hashlib.sha256((r / "report" / name).read_bytes()).hexdigest()
                       for r in (run, tmp_path))
         assert one == other, name
+
+
+def test_the_recipe_that_tuning_chose_is_the_one_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    model = rundir.model_specs(run)[0].id
+    tuning = rundir.Tuning(2, (rundir.Trial(5e-4, 0.05, 1.5, 0.7),
+                               rundir.Trial(2e-3, 0.01, 0.25, 0.8)), 1)
+    with artefact.writing(rundir.model_dir(run, model), "train", "tuned") as scratch:
+        artefact.write_text(scratch / rundir.TUNING, codec.to_json(tuning))
+    facts = dict(dict(methods.training(run, rundir.study(run), rundir.model_specs(run)))[model])
+    assert facts["Tuning"] == "2 trials of 2 epochs, chosen on validation AUC (0.800 in trial 2)"
+    for shown in ("learning rate 0.002", "weight decay 0.01", "augmentation 0.25"):
+        assert shown in facts["Recipe"]
 
 
 def test_methods_say_what_was_done(run: Path) -> None:
