@@ -79,6 +79,7 @@ def _inputs(run: Path, model: str) -> dict[str, Any]:
                 for s in rundir.model_specs(run) if mine(s.id)}
     return {"data": _hashes(rundir.data_dir(run), "data"), "trained": trained,
             "searched": searched,
+            "recommended": _hashes(run, "recommend") if model == ALL_MODELS else {},
             "variants": variants, "measurements": cells}
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bedside import artefact, codec
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparison, Comparisons, Statistics
+from bedside.recommend_types import Recommendations
 from bedside.runtime.pixels import PixelStore
 from bedside.types import (
     Build,
@@ -52,6 +53,7 @@ LATENCY = "latency.csv"
 OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
+RECOMMENDATION = "recommendation.json"
 BASELINE = "float32"
 # What runs a variant on a phone of the device lab, as its measurements say.
 LAB_RUNTIME = "LiteRT.js"
@@ -352,6 +354,12 @@ def statistics(run: Path, model: str) -> Statistics:
     """Probabilities and subgroups of a model's cells."""
     artefact.record(evidence_dir(run, model), "evidence")
     return codec.read_json(Statistics, evidence_dir(run, model) / STATISTICS)
+
+
+def recommendations(run: Path) -> Recommendations:
+    """The choice for each target (stage ``recommend``)."""
+    artefact.record(run, "recommend")
+    return codec.read_json(Recommendations, run / RECOMMENDATION)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from bedside import artefact, calibrate, codec, rundir, schemes, targets
 from bedside.errors import BadInput
 from bedside.models import MODELS
+from bedside.recommend import check_budget
 from bedside.registry import PLAIN_NAME, did_you_mean, is_plain_name
 from bedside.types import ModelConfig, Study
 
@@ -58,6 +59,7 @@ def check(study: Study, run: Path | None = None) -> Study:
                        remedy="Correct it.")
     calibrate.check(study.calibration)
     _check_evidence(study)
+    check_budget(study.budget, _known_targets(study, run))
     return replace(study, models=models, schemes=tuple(scheme_ids))
 
 
@@ -78,6 +80,14 @@ def _check_models(models: Sequence[ModelConfig]) -> None:
                            f"{rundir.ALL_MODELS!r}.")
     # Folders of some disks do not tell capital letters apart.
     _unique([m.id.lower() for m in models], "models")
+
+
+def _known_targets(study: Study, run: Path | None) -> tuple[str, ...]:
+    """Targets that a budget may name: the study's, every profile, and phones of the lab."""
+    own = (run / "targets").glob("*.toml") if run is not None else ()
+    measured = (run / "measurements").glob("*@*") if run is not None else ()
+    return (*study.targets, *targets.profiles(), *(p.stem for p in own),
+            *(p.name.partition("@")[2] for p in measured))
 
 
 def _check_evidence(study: Study) -> None:
@@ -292,6 +302,13 @@ def evidence(run: Path, study: Study, progress: Progress | None = None) -> None:
     test_run(run, study.evidence, progress)
 
 
+def recommend(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Choose a variant for every target, or none."""
+    from bedside.recommend_stage import recommend as choose
+
+    choose(run, study, progress)
+
+
 def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Compute the numbers behind every figure."""
     from bedside.analysis import analyse as analyse_run
@@ -307,8 +324,8 @@ def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
     return build_report(run, progress)
 
 
-STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "analyse",
-          "report")
+STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "recommend",
+          "analyse", "report")
 
 
 def through(run: Path, study: Study, last: str, only: str | None = None,
@@ -326,6 +343,7 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         "build": lambda: build(run, study, only, progress),
         "evaluate": lambda: evaluate(run, study, only, progress),
         "evidence": lambda: evidence(run, study, progress),
+        "recommend": lambda: recommend(run, study, progress),
         "analyse": lambda: analyse(run, study, progress),
         "report": lambda: report(run, study, progress),
     }

@@ -216,6 +216,34 @@ class EvidenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one device allows: the median latency, the file, and the memory of a process."""
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What a recommended variant must keep, set before the run.
+
+    ``targets`` holds the limits of single targets, which win over the ones above them.
+    ``require`` says what the test images must answer: ``not worse`` lets a choice stand that
+    too few images can prove, with a warning; ``shown`` does not. ``slower`` and ``larger`` are
+    the fractions by which a build may be slower and larger than in an earlier run.
+    """
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    require: Literal["not worse", "shown"] = "not worse"
+    slower: float = 0.10
+    larger: float = 0.01
+    targets: dict[str, Limits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class FloatModelConfig:
     """A model trained elsewhere that enters after ``convert``."""
 
@@ -238,6 +266,7 @@ class Study:
     targets: tuple[str, ...] = ("cpu",)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
 
 
 # ------------------------------------------------------------------ models, variants, builds
@@ -264,7 +293,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A quantization scheme; ``options`` are what may follow its name after a ``+``."""
+    """A quantization scheme; ``options`` are what may follow its name after a ``+``.
+
+    ``steps`` counts the decisions beyond a plain conversion that someone must understand and
+    repeat; a recommendation prefers fewer.
+    """
 
     name: str
     weights: str
@@ -272,6 +305,7 @@ class Scheme:
     needs_calibration: bool
     summary: str
     options: dict[str, str] = field(default_factory=dict)
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bedside import artefact, calibrate, codec, quantize, rundir
+from bedside import artefact, calibrate, codec, metrics, quantize, rundir
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
@@ -163,11 +163,19 @@ def publish_measurements(run: Path, name: str) -> None:
                 variant.id, name, variant.scheme, "cpu", "ok",
                 evidence={"accuracy": "measured", "latency": "measured"},
                 compute_dtype="int8" if variant.scheme == "int8" else "float32",
-                size_bytes=variant.size_bytes,
+                size_bytes=variant.size_bytes, predictions=rundir.PREDICTIONS,
+                metrics=_metrics(cases, classes, logits),
                 latency_ms=Latency(float(np.median(ms)), float(np.percentile(ms, 95)), 30, 2),
                 machine={"processor": "a test's CPU"})))
         if variant.scheme in ("float32", "int8"):
             _publish_estimates(run, variant)
+
+
+def _metrics(cases: list[Case], classes: list[str], logits: Any) -> Any:
+    labels = np.array([classes.index(c.label) for c in cases])
+    splits = np.array([c.split for c in cases])
+    return {s: metrics.evaluate(labels[splits == s], logits[splits == s], 1)
+            for s in ("val", "test")}
 
 
 def _publish_estimates(run: Path, variant: Variant) -> None:
@@ -215,9 +223,14 @@ _SHARED: dict[str, Path] = {}
 def analysed_run(factory: Any) -> Path:
     """The small run with its analyses, made once a session; readers must not change it."""
     from bedside.analysis import analyse
+    from bedside.evidence import evidence
+    from bedside.recommend_stage import recommend
 
     if "run" not in _SHARED:
         run = make_run(factory.mktemp("analyse"))
+        study = rundir.study(run)
+        evidence(run, study.evidence)
+        recommend(run, study)
         analyse(run)
         _SHARED["run"] = run
     return _SHARED["run"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bedside import artefact, codec, rundir
+from bedside import artefact, codec, evidence, recommend_stage, rundir
 from bedside.types import (
     Case,
     DataConfig,
@@ -99,6 +99,8 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
             # Each scheme flips the class of one more test image than the one before.
             logits = logits.copy()
             logits[-1 - SCHEMES.index(scheme)] *= -1
+    evidence.evidence(run, study.evidence)
+    recommend_stage.recommend(run, study)
     return run
 
 

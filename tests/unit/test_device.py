@@ -292,6 +292,12 @@ def test_the_change_record_names_what_changed_and_tests_it(cells, file, keys, tm
     assert test["images"] == len(before.ids)
     assert test["lost"] == (right[0] & ~right[1]).sum()
     assert test["gained"] == (~right[0] & right[1]).sum()
+    assert test["right_after"] == right[1].sum()
+    assert test["answer"] in ("not shown", None)
+    assert test["sensitivity_difference"] == pytest.approx(
+        right[1][before.labels == 1].mean() - right[0][before.labels == 1].mean())
+    # No image differs: then McNemar's test does not exist, and says so.
+    assert (test["p_value"] is None) == (test["lost"] + test["gained"] == 0)
     with pytest.raises(BadInput, match="predictions are not in the run"):
         deploy.make(cells, "cpu", VARIANT, key=keys[0], against=previous,
                     against_run=_without(cells, tmp_path))

@@ -9,18 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "bedside"
 
-BASE = ("errors", "types", "evidence_types", "registry", "codec")
+BASE = ("errors", "types", "evidence_types", "recommend_types", "registry", "codec")
 STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate",
           "evidence", "analysis",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices")
-ORCHESTRATORS = ("study", "search", "bench", "variants", "config", "plan", "examine",
-                 "leakage")
+ORCHESTRATORS = ("study", "releases", "gate", "search", "bench", "variants", "config", "plan",
+                 "examine", "leakage")
 FRONT = ("console", "commands", "data_commands", "cli_audit", "cli_help",
          "import_commands", "cli_import", "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
-         "app_commands", "cli_app", "cli", "__main__")
+         "app_commands", "cli_app", "choice_commands", "cli_choice", "cli", "__main__")
 TORCH_ROOMS = ("train", "convert", "models")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",
@@ -49,7 +49,7 @@ def layer(name: str) -> int:
         return 2
     if _below(name, PLUGINS):
         return 3
-    if _below(name, (*STAGES, "data", *TRAIN_SIDE, *EVALUATE_SIDE)):
+    if _below(name, (*STAGES, "data", *TRAIN_SIDE, *EVALUATE_SIDE, *RECOMMEND_SIDE)):
         return 4
     if _below(name, ORCHESTRATORS):
         return 5
@@ -63,10 +63,14 @@ TRAIN_SIDE = ("augment", "tune", "checkpoint", "crossfit")
 EVALUATE_SIDE = ("cell",)
 
 
+# Files of the stage recommend beside its rule.
+RECOMMEND_SIDE = ("recommend_words", "recommend_stage")
+
+
 def _stage(name: str) -> str:
     first = name.split(".")[0]
-    return ("train" if first in TRAIN_SIDE else "evaluate" if first in EVALUATE_SIDE
-            else first)
+    return ("train" if first in TRAIN_SIDE else "evaluate" if first in EVALUATE_SIDE else
+            "recommend" if first in RECOMMEND_SIDE else first)
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:

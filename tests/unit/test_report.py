@@ -26,7 +26,17 @@ from report_fixture import (
 from bedside import artefact, codec, rundir
 from bedside.analyse.base import FigureData
 from bedside.errors import BadInput
-from bedside.report import changes, matrix, methods, paper, results, tables, wording
+from bedside.recommend_types import Confirmation
+from bedside.report import (
+    answer,
+    changes,
+    matrix,
+    methods,
+    paper,
+    results,
+    tables,
+    wording,
+)
 from bedside.report.build import build_report
 from bedside.types import (
     Estimate,
@@ -182,23 +192,25 @@ def test_a_latency_taken_on_a_busy_machine_is_marked(run: Path) -> None:
         "unsteady", "", ""]
 
 
-def test_the_first_choice_ignores_the_test_split(run: Path) -> None:
-    rows = rows_of(run)
-    before = tables.first_choice(rows, "cpu").row
-    assert before is not None and before["variant"] == "efficientnet_lite0-int8"
-    for row in rows:
-        if row is not before and row["metrics"]:
-            row["metrics"] = {n: {"value": 1.0, "low": 1.0, "high": 1.0, "n": 10}
-                              for n in row["metrics"]}
-    assert tables.first_choice(rows, "cpu").row is before
+def test_the_page_opens_with_the_recommendation(run: Path) -> None:
+    found = rundir.recommendations(run).recommendations
+    assert [(r.target, r.chosen) for r in found] == [("cpu", "efficientnet_lite0-int8")]
+    text = " ".join("".join(read(page(run)).words).split())
+    top = text[:text.index("The paper’s two headlines")]
+    assert "On cpu use efficientnet_lite0-int8 test set too small to tell" in top
+    for r in found:
+        assert r.rule in top and all(w in top for w in r.why)
+        for variant, reason in r.rejected.items():
+            assert f"{variant}{reason[:1].upper()}{reason[1:]}." in top
+    assert [r["variant"] for r in rows_of(run) if r["recommended"]] == ["efficientnet_lite0-int8"]
 
 
-def test_the_first_choice_is_none_with_a_reason_without_measured_latencies(run: Path) -> None:
-    rows = rows_of(run)
-    for row in rows:
-        row["evidence"]["latency"] = "estimated"
-    choice = tables.first_choice(rows, "cpu")
-    assert choice.row is None and "measured latency" in choice.reason
+def test_a_run_without_a_recommendation_says_how_to_get_one(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    build_report(tmp_path)
+    assert "bedside recommend RUN makes one" in page(tmp_path)
+    assert {r["recommended"] for r in rows_of(tmp_path)} == {None}
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:
@@ -340,8 +352,7 @@ def test_three_classes_are_reported_by_macro_means(tmp_path: Path) -> None:
     build_report(make_run(tmp_path, Names(classes=("benign", "malignant", "normal"))))
     html = page(tmp_path)
     assert "AUC (macro, one-vs-rest)" in html and "Sensitivity (macro)" in html
-    choice = tables.first_choice(rows_of(tmp_path), "cpu")
-    assert choice.row is not None
+    assert rundir.recommendations(tmp_path).recommendations[0].candidates[0].metric == "macro_auroc"
 
 
 # The page's own markup, whatever the names: a payload that adds to it has escaped.
@@ -384,8 +395,17 @@ def _context(name: str, base: Path) -> dict:
     pictures = [gallery.Picture(name, name, name, "data:image/png;base64,", (name + ".svg",)),
                 gallery.Picture("all", name, name)]
     found = build.context(base, study, specs, measured, rows, pictures)
+    known = rundir.recommendations(base).recommendations[0]
+    hostile = dataclasses.replace(
+        known, target=name, chosen=name + "int8", rejected={name: name}, why=(name,),
+        warnings=(name,), test=Confirmation("not shown", name))
+    none = dataclasses.replace(hostile, chosen=None)
+    notes = matrix.Notes()
+    notes.reasons += found["notes"]
     flow = tables.flow(cases, task, {"set_aside": [{"reason": name}], "notes": [name]})
-    return {**found, "task": name, "classes": task.classes, "flow": flow,
+    return {**found, "answers": [answer.answer(rows, r, notes) for r in (hostile, none)],
+            "rules": (name, name), "pareto": pictures[0], "task": name,
+            "classes": task.classes, "flow": flow,
             "merge": {name: name}, "exclude": (name,),
             "operations": [(name, name)], "versions": ((name, name),)}
 

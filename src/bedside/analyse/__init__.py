@@ -8,6 +8,7 @@ from __future__ import annotations
 
 # In the paper's order. Values are lazy "module:object" names.
 ANALYSES: dict[str, str] = {
+    "pareto": "bedside.analyse.pareto:compute",
     "samples": "bedside.analyse.samples:compute",
     "network": "bedside.analyse.network:compute",
     "history": "bedside.analyse.history:compute",
@@ -31,7 +32,8 @@ ANALYSES: dict[str, str] = {
 ALL_MODELS = "all"
 
 # Figures of the whole study; every other entry is made once for each model.
-STUDY_WIDE: frozenset[str] = frozenset({"samples", "latency", "processors", "server", "sizes"})
+STUDY_WIDE: frozenset[str] = frozenset({"pareto", "samples", "latency", "processors", "server",
+                                     "sizes"})
 
 # Counted up when the numbers of any figure change their meaning, so that old ones are remade.
 VERSION = 2

@@ -7,36 +7,26 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from bedside import codec, rundir
 from bedside.errors import BadInput
+from bedside.evidence_types import Comparison as Paired
+from bedside.metrics import compare
+from bedside.metrics.compare import Side
 from bedside.runtime.bundle.manifest import Change, Manifest, OperatingPoint
 from bedside.runtime.bundle.reader import Bundle
-from bedside.types import Build, Task
+from bedside.types import Build, EvidenceConfig
+from bedside.types import OperatingPoint as Point
 
 Comparison = dict[str, float | int | str | None]
 
 
-def mcnemar(lost: int, gained: int) -> float:
-    """Two-sided exact McNemar test: binomial with probability ½ (McNemar 1947)."""
-    changed = lost + gained
-    if changed == 0:
-        return 1.0
-    tail: int = sum(math.comb(changed, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, float(2 * tail / 2 ** changed))
-
-
-def decisions(logits: npt.NDArray[np.float32], task: Task, point: OperatingPoint
-              ) -> npt.NDArray[np.int64]:
-    """Answered class of each row of logits (n, K), as the device decides."""
-    if task.positive is None or point.threshold is None:
-        likeliest: npt.NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
-        return likeliest
-    odds = (logits[:, 1].astype(np.float64) - logits[:, 0]) / point.temperature
-    limit = math.log(point.threshold / (1 - point.threshold))
-    found: npt.NDArray[np.int64] = (odds >= limit).astype(np.int64)
-    return found
+def point(shipped: OperatingPoint) -> Point:
+    """A bundle's operating point as the log-odds at which the device decides."""
+    t = shipped.threshold
+    if t is None or not 0 < t < 1:
+        return Point(shipped.rule, 0, None if t is None else math.copysign(math.inf, t - 0.5))
+    return Point(shipped.rule, 0, math.log(t / (1 - t)) * shipped.temperature)
 
 
 def record(run: Path, manifest: Manifest, model_sha256: str, previous: Bundle,
@@ -76,18 +66,42 @@ def _compare(run: Path, manifest: Manifest, previous: Bundle, previous_run: Path
     before = rundir.predictions(previous_run, found[0].variant, found[0].target).of("test")
     after = rundir.predictions(run, manifest.model.variant, manifest.model.target).of("test")
     shared, i, j = np.intersect1d(before.ids, after.ids, return_indices=True)
+    same = before.labels[i] == after.labels[j]
+    shared, i, j = shared[same], i[same], j[same]
     if not len(shared):
         return None, "no test image is in both"
-    labels = after.labels[j]
-    right_before = decisions(before.logits[i], old.task, old.operating_point) == labels
-    right_after = decisions(after.logits[j], manifest.task, manifest.operating_point) == labels
-    lost = int((right_before & ~right_after).sum())
-    gained = int((~right_before & right_after).sum())
-    return {"test": "McNemar, exact, two-sided", "images": len(shared),
-            "only_before": len(before.ids) - len(shared),
-            "only_after": len(after.ids) - len(shared),
-            "right_before": int(right_before.sum()), "right_after": int(right_after.sum()),
-            "lost": lost, "gained": gained, "p_value": mcnemar(lost, gained)}, None
+    old_side, new_side = (
+        Side(shared, p.labels[k], p.logits[k].astype(np.float64), point(head.operating_point))
+        for p, k, head in ((before, i, old), (after, j, manifest)))
+    groups = {c.id: c.group or c.id for c in rundir.cases(run)}
+    positive = manifest.task.positive
+    one = compare.compare(
+        old_side, new_side, None if positive is None else manifest.task.classes.index(positive),
+        [groups.get(str(v), str(v)) for v in shared], _margins(run))
+    return _flat(compare.answers([one])[0], len(before.ids), len(after.ids)), None
+
+
+def _margins(run: Path) -> EvidenceConfig:
+    return rundir.study(run).evidence if rundir.study_file(run).is_file() else EvidenceConfig()
+
+
+def _flat(one: Paired, before: int, after: int) -> Comparison:
+    """The paired answer as the flat table of ``change.json``; what does not exist is null."""
+    flips, right = one.flips, one.tests["accuracy"]
+    facts: Comparison = {
+        "test": "paired, as in the evidence of the run: McNemar (exact) and DeLong",
+        "images": one.n, "only_before": before - one.n, "only_after": after - one.n,
+        "right_before": None if right.old is None else round(right.old * one.n),
+        "right_after": None if right.new is None else round(right.new * one.n),
+        "lost": None if flips is None else flips.lost,
+        "gained": None if flips is None else flips.gained,
+        "p_value": right.p_value, "answer": one.answer, "reason": one.reason or right.reason}
+    for name, test in one.tests.items():
+        facts |= {f"{name}_before": test.old, f"{name}_after": test.new,
+                  f"{name}_difference": test.difference.value,
+                  f"{name}_low": test.difference.low, f"{name}_high": test.difference.high,
+                  f"{name}_p_value": test.p_value}
+    return facts
 
 
 def _holds(run: Path, variant: str, target: str, sha256: str) -> bool:

@@ -1,10 +1,11 @@
-"""The first page: which variant, how big, how fast, and whether accuracy changed."""
+"""The top of the page: which variant for which device, why, and what the test images say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bedside.recommend_types import Recommendation
 from bedside.report import paper, tables, wording
 from bedside.report.changes import BASELINE
 from bedside.report.matrix import Cell, Notes, changed_cell, estimate
@@ -23,12 +24,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The variant to look at first on a target, or why there is none."""
+    """The variant recommended for a target, or none, with every reason in plain words."""
 
     target: str
     variant: str
+    badge: str
+    state: str
     tiles: tuple[Tile, ...] = ()
-    reason: str = ""
+    why: tuple[str, ...] = ()
+    verdict: str = ""
+    warnings: tuple[str, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +46,29 @@ class Claim:
     lines: tuple[tuple[str, str, str], ...]
 
 
-def answer(rows: Sequence[Row], target: str, notes: Notes) -> Answer:
-    """The first choice on a target in four numbers."""
-    choice = tables.first_choice(rows, target)
-    if choice.row is None:
-        return Answer(target, "", reason=choice.reason)
-    row = choice.row
-    return Answer(target, row["variant"], (
+# What the test images said, as a word beside the name and how it is coloured.
+BADGES = {"confirmed": ("confirmed by the test images", "good"),
+          "reference": ("the float32 model itself", "plain"),
+          "not shown": ("test set too small to tell", "look"),
+          "untested": ("not tested", "look")}
+
+
+def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
+    """A recommendation with the chosen variant's numbers."""
+    rejected = tuple((v, f"{wording.capital(text)}.") for v, text in found.rejected.items())
+    warnings = tuple(f"{wording.capital(w)}." for w in found.warnings)
+    row = next((r for r in rows if r["variant"] == found.chosen
+                and r["target"] == found.target), None)
+    if found.chosen is None or row is None or found.test is None:
+        badge = "vetoed by the test images" if found.cause == "vetoed" else "none"
+        return Answer(found.target, "", badge, "bad", why=found.why, warnings=warnings,
+                      rejected=rejected)
+    badge, state = BADGES[found.test.verdict]
+    return Answer(found.target, found.chosen, badge, state, (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
              "" if row["scheme"] == BASELINE else "images, against float32"),
-    ))
+    ), found.why, f"{wording.capital(found.test.text)}.", warnings, rejected)
 
 
 def _size(row: Row, rows: Sequence[Row]) -> Tile:

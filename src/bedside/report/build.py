@@ -10,6 +10,7 @@ from typing import Any
 import bedside
 from bedside import artefact, codec, rundir
 from bedside.errors import BadInput
+from bedside.recommend_types import Recommendation
 from bedside.report import (
     answer,
     changes,
@@ -66,6 +67,9 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     proofs = evidence_view.load(run, models)
     rows = [results.row(m, changed.get((m.variant, m.target)), evidence_view.brief(proofs, m))
             for m in measured]
+    chosen = {r.target: r.chosen for r in recommended(run)}
+    rows = [{**r, "recommended": chosen[r["target"]] == r["variant"]
+             if r["target"] in chosen else None} for r in rows]
     with artefact.writing(folder, STAGE, key) as scratch:
         pictures = gallery.draw(run, scratch, models, progress)
         artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
@@ -89,6 +93,8 @@ def report_key(run: Path) -> str:
             name = path.relative_to(run)
             if not any(p.startswith(".") for p in name.parts):
                 inputs[name.as_posix()] = artefact.sha256_file(path)
+    chosen = artefact.read_manifest(run).stages.get("recommend")
+    inputs["."] = chosen.key if chosen is not None else ""
     own = resources.files("bedside.report")
     code = {f"{folder}{f.name}": f.read_text(encoding="utf-8")
             for folder in ("", "figures/", "templates/")
@@ -129,14 +135,16 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
     home = "cpu" if "cpu" in targets else targets[0]
     networks = {s.id: s.name for s in specs}
     models = tuple(dict.fromkeys(m.model for m in measured))
+    choices = recommended(run)
     return {
         "version": bedside.__version__,
         "task": methods.task_line(task.classes, task.positive),
         "classes": task.classes,
         "models": models, "targets": targets, "home": home,
         "schemes": tuple(dict.fromkeys(m.scheme for m in measured)),
-        "answers": [answer.answer(rows, t, notes) for t in targets],
-        "rule": tables.RULE,
+        "answers": [answer.answer(rows, r, notes) for r in choices],
+        "rules": tuple(dict.fromkeys(r.rule for r in choices)),
+        "pareto": next((p for p in pictures if p.figure == "pareto"), None),
         "proofs": evidence_view.view(proofs, measured),
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
@@ -147,8 +155,8 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
                    and (m.compute_dtype or "").startswith("float32")],
         "evidence": sorted({e for m in measured for e in m.evidence.values()}),
         "missing": missing(study, specs, measured),
-        "galleries": [(m, [p for p in pictures if p.model == m])
-                      for m in dict.fromkeys(p.model for p in pictures)],
+        "galleries": [(m, [p for p in pictures if p.model == m and p.figure != "pareto"])
+                      for m in dict.fromkeys(p.model for p in pictures if p.figure != "pareto")],
         "flow": tables.flow(cases, task, audit(run)),
         "table_1": matrix.table_1(tables.demographics(cases, task), notes),
         "leak": leakage_view.view(run),
@@ -167,6 +175,13 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         # Last: every table above has by now given its reasons.
         "notes": notes.reasons,
     }
+
+
+def recommended(run: Path) -> tuple[Recommendation, ...]:
+    """The choice for each target, or nothing where the stage has not run."""
+    if not artefact.finished(run, "recommend"):
+        return ()
+    return rundir.recommendations(run).recommendations
 
 
 def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]

@@ -24,6 +24,7 @@ class Picture:
     caption: str
     src: str = ""
     files: tuple[str, ...] = ()
+    figure: str = ""
 
 
 def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
@@ -69,8 +70,9 @@ def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
     paths = render(data, out / "figures", figure, f"{figure}-{model}")
     title, text = TITLES.get(figure, figure), caption(data, figure)
     if paths is None:
-        return Picture(model, title, text)
-    return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths))
+        return Picture(model, title, text, figure=figure)
+    return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
+                   figure)
 
 
 def data_uri(svg: Path, png: Path) -> str:

@@ -221,51 +221,6 @@ def headlines(rows: Sequence[Row]) -> tuple[Headline, ...]:
     return tuple(found)
 
 
-# ------------------------------------------------------------------ a first choice
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The variant to look at first on a target, or the reason why there is none."""
-
-    target: str
-    row: Row | None
-    reason: str = ""
-
-
-AUC_BAND = 0.01
-LATENCY_BAND = 0.10
-RULE = (
-    f"Of the variants whose validation AUC is within {AUC_BAND} of the target's best, the "
-    f"smallest whose latency is within {LATENCY_BAND:.0%} of the fastest. Only measured "
-    "latencies count. Test images play no part."
-)
-
-
 def auc_name(row: Row) -> str:
     """Which AUC a task has: of the positive class, or the macro one-vs-rest mean."""
     return next((n for n in ("auroc", "macro_auroc") if n in row["metrics"]), "auroc")
-
-
-def _validation_auc(row: Row) -> float | None:
-    metrics = row["splits"].get("val", {}).get("metrics", {})
-    metric = metrics.get("auroc") or metrics.get("macro_auroc")
-    return float(metric["value"]) if metric else None
-
-
-def first_choice(rows: Sequence[Row], target: str) -> Choice:
-    """Apply :data:`RULE` on one target: validation and latency only, never the test split."""
-    able = []
-    for row in rows:
-        auc, ms = _validation_auc(row), measured_ms(row)
-        if row["target"] == target and auc is not None and ms is not None:
-            able.append((auc, ms, row))
-    if not able:
-        return Choice(target, None, "No variant has both a validation AUC and a measured latency "
-                                    "on this target")
-    best = max(auc for auc, _, _ in able)
-    good = [(ms, row) for auc, ms, row in able if auc >= best - AUC_BAND - 1e-12]
-    fastest = min(ms for ms, _ in good)
-    near = [(row["size_bytes"], ms, row["variant"], row) for ms, row in good
-            if ms <= fastest * (1 + LATENCY_BAND)]
-    return Choice(target, min(near, key=lambda item: item[:3])[3])

@@ -135,6 +135,11 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def capital(text: str) -> str:
+    """A sentence's beginning: the first letter large."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """``1 image``, ``2 images``."""
     return f"{count(n)} {one if n == 1 else many or one + 's'}"

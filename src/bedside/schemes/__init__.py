@@ -54,6 +54,12 @@ def load(scheme_id: str) -> tuple[ModuleType, Scheme, tuple[str, ...]]:
     return module, scheme, options
 
 
+def steps(scheme_id: str) -> int:
+    """Decisions beyond a plain conversion: the scheme's own, and one for each option."""
+    _, scheme, options = load(scheme_id)
+    return scheme.steps + len(options)
+
+
 def variant_id(model: str, scheme_id: str) -> str:
     """``<model>-<scheme>[+option…]``."""
     name, options = split_id(scheme_id)

@@ -37,6 +37,7 @@ SCHEME = Scheme(
     options={SEARCHED: "the layers that bedside search found stay in float32 instead",
              WIDE: "what is kept out of int8 runs with int16 activations instead of float32",
              **ESTIMATOR_OPTIONS, **WEIGHT_OPTIONS, **MODEL_OPTIONS},
+    steps=1,
 )
 
 _WIDE_CONFIG: dict[str, Any] = {

@@ -7,6 +7,7 @@ the :class:`bedside.analyse.base.FigureData` of the analysis of the same name.
 from __future__ import annotations
 
 FIGURES: dict[str, str] = {
+    "pareto": "bedside.report.figures.pareto:draw",
     "samples": "bedside.report.figures.samples:draw",
     "network": "bedside.report.figures.network:draw",
     "history": "bedside.report.figures.history:draw",
@@ -28,6 +29,7 @@ FIGURES: dict[str, str] = {
 
 # Short titles, in the order of ``FIGURES``, with the paper's number where it has one.
 TITLES: dict[str, str] = {
+    "pareto": "Accuracy against latency, and size",
     "samples": "Samples of each class (the paper's Figure 5)",
     "network": "The network (the paper's Figure 2)",
     "history": "Training history (the paper's Figure 6)",

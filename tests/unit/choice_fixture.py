@@ -1,0 +1,91 @@
+"""Runs with made-up log-odds, sizes and latencies, for tests of recommend, gate and diff."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bedside import artefact, codec, evidence, metrics, recommend_stage, rundir
+from bedside.types import (
+    BudgetConfig,
+    Case,
+    Latency,
+    Measurement,
+    ModelConfig,
+    ModelSpec,
+    Preprocess,
+    Study,
+    Task,
+    Variant,
+)
+
+TASK = Task(("benign", "malignant"), "malignant")
+MACHINE = {"processor": "a test's CPU", "system": "Linux"}
+
+
+@dataclass
+class Cell:
+    """One variant: log-odds of every image, milliseconds, bytes."""
+
+    odds: object
+    ms: float = 10.0
+    size: int = 1_000_000
+    how: str = "measured"
+    status: str = "ok"
+
+
+def sample(n, seed=0, noise=1.0):
+    """Labels and log-odds of ``n`` images, AUC about 0.98."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    return rng, labels, 3 * (labels - 0.5) + rng.normal(0, noise, n)
+
+
+def _stage(folder, name, files):
+    with artefact.writing(folder, name, "k") as scratch:
+        for file, text in files.items():
+            artefact.write_text(scratch / file, text)
+
+
+def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=True):
+    """A run of one network, its evidence and recommendation made by the real stages."""
+    labels, splits = np.asarray(labels, np.int64), np.asarray(splits)
+    names = [f"c{i:05d}" for i in (range(len(labels)) if ids is None else ids)]
+    cases = [Case(n, f"{n}.png", task.classes[v], group=n, split=s)
+             for n, v, s in zip(names, labels, splits, strict=True)]
+    study = Study(models=(ModelConfig("resnet34", id="net"),), budget=budget or BudgetConfig(),
+                  schemes=tuple(cells))
+    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
+    _stage(rundir.data_dir(run), "data", {rundir.CASES: rundir.cases_to_csv(cases),
+                                          rundir.TASK: codec.to_json(task)})
+    _stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
+        ModelSpec("net", "resnet34", Preprocess(), task, ModelConfig("resnet34", id="net")))})
+    for scheme, cell in cells.items():
+        _cell(run, task, scheme, cell, np.array(names), splits, labels)
+    if finish:
+        evidence.evidence(run, study.evidence)
+        recommend_stage.recommend(run, study)
+    return run
+
+
+def _cell(run, task, scheme, cell, names, splits, labels):
+    name = f"net-{scheme}"
+    _stage(rundir.variant_dir(run, name), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+        name, "net", scheme, "m.tflite", "0", cell.size, "float32", "float32", task,
+        Preprocess()))})
+    odds = np.asarray(cell.odds, np.float32)
+    logits = np.stack([-odds / 2, odds / 2], axis=1)
+    ok = cell.status == "ok"
+    found = {s: metrics.evaluate(labels[splits == s], logits[splits == s], 1)
+             for s in ("val", "test")}
+    with artefact.writing(rundir.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
+        artefact.write_text(out / rundir.MEASUREMENT, codec.to_json(Measurement(
+            name, "net", scheme, "cpu", cell.status, None if ok else "no kernel",
+            {"accuracy": "measured", "latency": cell.how} if ok else {}, size_bytes=cell.size,
+            latency_ms=Latency(cell.ms, cell.ms * 1.1, 15, 2) if ok else None,
+            predictions=rundir.PREDICTIONS if ok else None, metrics=found if ok else {},
+            machine=MACHINE)))
+        artefact.write_text(out / rundir.LATENCY, "round,sample,ms\n" + "".join(
+            f"{r},0,{cell.ms * (0.99 + 0.01 * r)}\n" for r in range(3)))
+        np.savez(out / rundir.PREDICTIONS, ids=names, split=splits, labels=labels, logits=logits)
