@@ -285,7 +285,7 @@ def test_budgets_that_make_no_sense_are_one_message(budget, fault):
         study.check(Study(models=(ModelConfig("resnet34"),), budget=budget))
     assert fault in caught.value.message
     with pytest.raises(BadInput):
-        check_budget(budget, ("cpu",))
+        check_budget(budget, ("cpu", "gpu"))
 
 
 @pytest.mark.parametrize(("text", "fault"), [
