@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from pathlib import Path
 
 from bedside import codec, console
@@ -57,6 +58,9 @@ def serve(sources: list[Path], *, host: str, port: int, token_file: Path | None,
                 f"self-test passed", soft_wrap=True, markup=False)
         console.stderr.print(f"serving on {scheme}://{shown}:{port} (Ctrl-C ends it). {NOTICE}",
                              soft_wrap=True, markup=False)
+        # uvicorn ends in order on SIGTERM and then raises it again, which would kill this process
+        # before its own children have ended.
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
         try:
             ready.run()
         except SystemExit:
@@ -64,6 +68,7 @@ def serve(sources: list[Path], *, host: str, port: int, token_file: Path | None,
                            remedy="Choose another --host or --port.") from None
         finally:
             line.close()
+            signal.signal(signal.SIGTERM, before)
     finally:
         for device in devices:
             device.close()

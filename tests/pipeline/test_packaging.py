@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
+from app_fixture import make_bundle
 from PIL import Image
 
 from bedside import quantize, rundir
@@ -64,6 +66,50 @@ def test_the_runtime_alone_answers_an_image(device, tiny_run, tmp_path):
     assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
     table = _run(device / "bedside", "predict", folder, tmp_path / "scan.png", cwd=tmp_path)
     assert answer["predicted"] in table.stdout
+
+
+def test_the_wheel_carries_the_app_built(wheel, device, tiny_run, tmp_path):
+    """And the runtime alone exports it, with LiteRT.js's four builds unpacked."""
+    app = {n.removeprefix("bedside/deploy/app/") for n in zipfile.ZipFile(wheel).namelist()
+           if n.startswith("bedside/deploy/app/")}
+    assert {"index.html", "lab.html", "sw.js", "manifest.webmanifest"} <= app
+    engines = {n for n in app if n.endswith(".wasm.gz")}
+    assert len(engines) == 4
+    assert any(n.startswith("assets/worker-") for n in app)
+    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
+    _run(device / "bedside", "web", tmp_path / "b.zip", "--out", tmp_path / "site", cwd=tmp_path)
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert {f"{p.name}.gz" for p in (tmp_path / "site" / "wasm").glob("*.wasm")} == {
+        Path(n).name for n in engines}
+
+
+def test_a_source_install_without_npm_says_what_to_run(tiny_run, tmp_path):
+    """The sources without the built app: ``web`` names the command; ``make app`` names npm."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "src", source / "src",
+                    ignore=shutil.ignore_patterns("__pycache__", "app"))
+    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
+    done = subprocess.run(
+        [sys.executable, "-m", "bedside.cli", "web", "b.zip", "--out", "site"], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(source / "src")}, capture_output=True, text=True,
+        check=False)
+    assert done.returncode == 3
+    assert "make app" in done.stderr
+    assert "Node.js 20 and npm" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "site").exists()
+    shutil.copy(ROOT / "Makefile", source)
+    shutil.copytree(ROOT / "web", source / "web", ignore=shutil.ignore_patterns("node_modules"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "find", "touch", "make"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    made = subprocess.run([tools / "make", "app"], cwd=source, env={"PATH": str(tools)},
+                          capture_output=True, text=True, check=False)
+    assert made.returncode != 0
+    assert "needs Node.js 20 or newer and npm" in made.stdout
 
 
 def test_the_runtime_has_no_torch_and_stays_small(device):

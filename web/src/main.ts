@@ -1,7 +1,7 @@
 /** The app. */
 import { type Bundle, openBundle } from "./bundle/bundle";
 import { type Accelerator, flavourFor, threadCount } from "./engine/engine";
-import { filesOf } from "./engine/kit";
+import { filesOf, kitOf } from "./engine/kit";
 import { Fault, inWords } from "./fault";
 import { decode } from "./image/decode";
 import { paintMap, paintPixels } from "./image/overlay";
@@ -300,6 +300,8 @@ async function start(): Promise<void> {
   fillWith(state, h("p", {}, strings.loading));
   void past.show().catch(() => {});
   workerReady = installWorker().catch(() => false);
+  // The engine comes while bundles are fetched and verified; not before a reload for isolation.
+  if (self.crossOriginIsolated || !self.isSecureContext) void kitOf(flavourFor("wasm")).catch(() => {});
   try {
     const config = JSON.parse(new TextDecoder().decode(await fetchFile("app.json"))) as Config;
     shown.trust = config.trust;
