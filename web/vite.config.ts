@@ -24,7 +24,8 @@ function finish(): Plugin {
       }
       writeFileSync(join(OUT, "licences", "litertjs.txt"), "@litertjs/core and @litertjs/wasm-utils: Apache-2.0, Google LLC\n");
       const assets = readdirSync(join(OUT, "assets")).map((n) => `assets/${n}`).sort();
-      const shell = ["./", "manifest.webmanifest", "icon.svg", "icon-192.png", ...assets];
+      const app = assets.filter((n) => !n.includes("/workbench-") && !n.includes("/lab-"));
+      const shell = ["./", "manifest.webmanifest", "icon.svg", "icon-192.png", ...app];
       const hash = createHash("sha256");
       for (const name of ["index.html", ...shell.slice(1)]) hash.update(readFileSync(join(OUT, name)));
       const worker = join(OUT, "sw.js");
@@ -43,7 +44,7 @@ export default defineConfig({
     target: "es2022",
     modulePreload: false,
     rollupOptions: {
-      input: { index: "index.html", lab: "lab.html", sw: "src/sw.ts" },
+      input: { index: "index.html", lab: "lab.html", workbench: "src/lab/workbench.ts", sw: "src/sw.ts" },
       output: {
         entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
       },

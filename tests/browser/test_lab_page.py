@@ -102,7 +102,13 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(home):
+def play():
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(play, home):
     """A Chromium that trusts one authority more: the lab's, as a person would install it."""
     authority = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").authority
     store = home / ".pki" / "nssdb"
@@ -111,11 +117,10 @@ def browser(home):
     for arguments in (["-N", "--empty-password"],
                       ["-A", "-t", "C,,", "-n", "lab", "-i", str(authority)]):
         subprocess.run(["certutil", "-d", database, *arguments], check=True)
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *GPU_ARGS],
-                                        env={**os.environ, "HOME": str(home)})
-        yield chromium
-        chromium.close()
+    chromium = play.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *GPU_ARGS],
+                                    env={**os.environ, "HOME": str(home)})
+    yield chromium
+    chromium.close()
 
 
 def _until(page, expression, seconds=120):
@@ -157,9 +162,14 @@ def test_a_round_trip_with_the_connection_cut_loses_nothing(browser, run, home):
         assert page.evaluate("isSecureContext && crossOriginIsolated && !!navigator.gpu"
                              " && !!navigator.mediaDevices")
         page.fill("#name", "Test phone")
+        bench = context.new_page()
+        bench.goto(f"http://127.0.0.1:{lab.port}/workbench")
+        assert "None yet" in bench.inner_text("#device-list")
         assert not page.is_checked("#consent"), "the holder's side of the consent is empty at first"
         page.check("#consent")
         page.click("#start")
+        _until(bench, f"{_text('#device-list')}.includes('Test phone')")
+        bench.close()
         # Cut while it measures: it goes on, and the results wait on the device.
         _until(page, f"{_text('#step')}.startsWith('Round 1')")
         context.set_offline(True)
@@ -243,19 +253,12 @@ def _logits_are_pythons(run, variant, row):
 
 
 
-def _without_reloading(route):
-    """The workbench's page loads itself again every five seconds, also in the middle of a test."""
-    answer = route.fetch()
-    route.fulfill(response=answer, body=answer.text().replace('http-equiv="refresh"', ""))
-
-
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_pages_of_the_lab_can_be_read_by_all(browser, run, home, width):
     """axe-core on the phone's page and the workbench's; the policy is lifted for axe alone."""
     lab = Workbench(run, home, "--share-images")
     context = browser.new_context(bypass_csp=True, viewport={"width": width, "height": 844})
     page = context.new_page()
-    page.route("**/workbench", _without_reloading)
     try:
         for url, there in ((lab.secure_url(), "#start"),
                            (f"http://127.0.0.1:{lab.port}/workbench", ".qr")):
@@ -288,41 +291,41 @@ def test_without_the_authority_the_browser_refuses_and_with_it_no_other_is_trust
         stranger.kill()
 
 
-def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(run, home, tmp_path):
+def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(
+        play, run, home, tmp_path):
     """By a .local name, so that the page is as insecure as on a phone."""
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     shutil.rmtree(copy / "measurements", ignore_errors=True)
     shutil.rmtree(copy / "lab", ignore_errors=True)
     lab = Workbench(copy, home, "--only", VARIANTS[0], address="bedside.local")
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path=CHROMIUM, env={**os.environ, "HOME": str(home)},
-            args=[*ARGS, "--host-resolver-rules=MAP bedside.local 127.0.0.1"])
-        page = chromium.new_page()
-        try:
-            page.goto(lab.url)
-            page.wait_for_selector("#certificate")
-            assert page.evaluate("isSecureContext") is False
-            fingerprint = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").fingerprint
-            assert fingerprint in page.inner_text("body")
-            with page.expect_download() as download:
-                page.click("#certificate")
-            assert download.value.suggested_filename == "bedside-lab.crt"
-            page.click("#secure")
-            page.wait_for_selector("#start")
-            assert page.url.startswith(f"https://bedside.local:{lab.port + 1}/")
-            assert page.evaluate("isSecureContext && crossOriginIsolated")
-            page.goto("about:blank")
-            page.goto(lab.url)
-            page.click("#plain")
-            page.fill("#name", "Plain phone")
-            page.click("#start")
-            _until(page, "document.querySelector('#done') || document.querySelector('#failed')")
-            assert page.locator("#failed").count() == 0, page.inner_text("body")
-        finally:
-            chromium.close()
-            lab.kill()
+    chromium = play.chromium.launch(
+        executable_path=CHROMIUM, env={**os.environ, "HOME": str(home)},
+        args=[*ARGS, "--host-resolver-rules=MAP bedside.local 127.0.0.1"])
+    page = chromium.new_page()
+    try:
+        page.goto(lab.url)
+        page.wait_for_selector("#certificate")
+        assert page.evaluate("isSecureContext") is False
+        fingerprint = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").fingerprint
+        assert fingerprint in page.inner_text("body")
+        with page.expect_download() as download:
+            page.click("#certificate")
+        assert download.value.suggested_filename == "bedside-lab.crt"
+        page.click("#secure")
+        page.wait_for_selector("#start")
+        assert page.url.startswith(f"https://bedside.local:{lab.port + 1}/")
+        assert page.evaluate("isSecureContext && crossOriginIsolated")
+        page.goto("about:blank")
+        page.goto(lab.url)
+        page.click("#plain")
+        page.fill("#name", "Plain phone")
+        page.click("#start")
+        _until(page, "document.querySelector('#done') || document.querySelector('#failed')")
+        assert page.locator("#failed").count() == 0, page.inner_text("body")
+    finally:
+        chromium.close()
+        lab.kill()
     (row,) = rundir.measurements(copy)
     assert row.target.endswith("-cpu-http")
     assert row.machine["context"] == "plain http, one thread"

@@ -203,11 +203,12 @@ def _workbench(lab: Lab, place: Place, code: str) -> str:
 
     source = (resources.files("bedside.deploy") / "workbench.html").read_text(encoding="utf-8")
     style = next(n for n in app_files.names() if n.endswith(".css"))
+    script = next((n for n in app_files.names() if n.startswith("assets/workbench-")), "")
     qr = segno.make(join_url(place, code), error="m")
     rows = [{"session": s, "done": len(s.chunks),
              "runs_on": [_SHOWN[a] for a in s.device.accelerators]} for s in lab.sessions()]
     template = jinja2.Environment(autoescape=True).from_string(source)
-    return template.render(style=style, qr=qr.svg_data_uri(scale=6, border=2),
+    return template.render(style=style, script=script, qr=qr.svg_data_uri(scale=6, border=2),
                            url=join_url(place, code), place=place, rows=rows,
                            images=len(lab.plan.cases), held_back=lab.plan.held_back,
                            variants=lab.plan.variants)
