@@ -9,11 +9,11 @@ import { kitOf } from "../engine/kit";
 import { normalise } from "../image/tensor";
 import { fill, lab } from "../strings";
 import * as api from "./api";
+import { differs } from "./differs";
 import type { Outbox } from "./outbox";
 
-/** Inputs that an accelerator is held against the processor with, and how far it may be off (half precision is). */
+/** Inputs that an accelerator is held against the processor with. */
 const PROBES = 4;
-const TOLERANCE = 0.05;
 
 export interface Progress {
   step(text: string, share: number): void;
@@ -135,16 +135,4 @@ async function probe(model: Uint8Array, accelerator: Accelerator, inputs: Float3
   } finally {
     engine?.close();
   }
-}
-
-/**
- * Why an accelerator's logits are not the processor's, or null. Graphics drivers exist that take a
- * whole INT8 graph and compute something else; its time would be that of another computation.
- */
-export function differs(logits: number[], accelerator: string, truth: number[] | undefined): string | null {
-  if (accelerator === "wasm" || !truth || truth.length !== logits.length) return null;
-  const range = Math.max(...truth) - Math.min(...truth);
-  const rmse = Math.sqrt(logits.reduce((sum, z, i) => sum + (z - truth[i]!) ** 2, 0) / logits.length);
-  if (rmse <= TOLERANCE * range) return null;
-  return `computes something else than the processor (logits differ by ${(100 * rmse / range).toPrecision(2)}% of their range)`;
 }
