@@ -42,6 +42,12 @@ def _mutants(f: Facts) -> tuple[str, str]:
                 "none without a reason; 2 s, 512 MB")
 
 
+def _statistics(f: Facts) -> tuple[str, str]:
+    found = ", ".join(f"{name} {s} s" for name, s in f["seconds"].items())
+    return (f"{f['test_images']} test images × {f['variants']} variants: {found}",
+            f"{f['goal_s']} s")
+
+
 def _recall(f: Facts) -> tuple[str, str]:
     kinds = ", ".join(f"{name} {k['found']}/{k['twins']}" for name, k in f["kinds"].items())
     wrong = sum(k["wrong_joins"] for k in f["kinds"].values())
@@ -111,6 +117,7 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
         f"{f['listed']} of {f['files']} listed, {f['seconds']} s, {f['parent_peak_mb']} MB and "
         f"{f['worker_peak_mb']} MB a worker", "bounded memory"),
     "duplicate-recall": _recall,
+    "statistics-speed": _statistics,
     "audit-growth": _growth,
     "leakage": _leakage,
     "bundle-flips": lambda f: (f"{f['refused']} of {f['flips']} refused", "all"),

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, registry, rundir
-from bedside.analyse import ALL_MODELS, ANALYSES, STUDY_WIDE, VERSION
+from bedside.analyse import (
+    ALL_MODELS,
+    ANALYSES,
+    READS_EVIDENCE,
+    READS_SETTINGS,
+    STUDY_WIDE,
+    VERSION,
+)
 from bedside.analyse.base import UNAVAILABLE, FigureData, NotAvailable
 
 STAGE = "analyse"
@@ -46,7 +53,10 @@ def jobs(run: Path, models: Sequence[str] | None = None) -> list[tuple[str, str]
 
 def _one(run: Path, figure: str, model: str) -> None:
     folder = rundir.analysis_dir(run, figure, model)
-    key = artefact.stage_key(STAGE, VERSION, figure, model, _inputs(run, model))
+    key = artefact.stage_key(STAGE, VERSION, figure, model, _inputs(run, model),
+                             *([_hashes(rundir.evidence_dir(run, model), "evidence")]
+                               if figure in READS_EVIDENCE else []),
+                             *([rundir.study(run).evidence] if figure in READS_SETTINGS else []))
     if artefact.finished(folder, STAGE, key):
         return
     compute: Callable[[Path, str], FigureData] = registry.lookup(ANALYSES, figure, "figure")

@@ -28,7 +28,7 @@ from bedside.types import (
 )
 
 STAGE = "evidence"
-VERSION = 1
+VERSION = 2
 ALL_MODELS = rundir.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -97,7 +97,7 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
             rundir.PREDICTIONS].sha256 if _recorded(run, m) else artefact.sha256_file(
                 rundir.measurement_dir(run, m.variant, m.target) / rundir.PREDICTIONS)
         for m in measured}
-    about = [[c.id, c.group, c.age, c.size_mm] for c in cases.values()]
+    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
     key = artefact.stage_key(STAGE, VERSION, model, hashes, about, task, config)
     if artefact.finished(folder, STAGE, key):
         return key
@@ -253,7 +253,8 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
         known = [cases[str(i)] for i in test.ids if str(i) in cases]
         if len(known) != len(test.ids):
             continue
-        columns, missing = subgroups.columns(known)
+        columns, missing = subgroups.columns(
+            known, {c.id: c.device for c in known if c.device is not None})
         labels01 = (test.labels == positive).astype(np.int64)
         for column, names in columns.items():
             rows, low = subgroups.describe(labels01, scores, called.astype(np.int64), column,
@@ -283,6 +284,7 @@ def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,
             into |= probability.at_threshold(
                 truth, probability.decide(logits, scores, positive, point) == positive)
     p, true = probability.expected(labels, warm if own.temperature else raw, positive)
+    plain, came = probability.expected(labels, raw, positive)
     return Probabilities(m.variant, m.target, "test", metrics, again, score(raw),
                          score(warm) if own.temperature is not None else {},
-                         probability.reliability(p, true))
+                         probability.reliability(p, true), probability.reliability(plain, came))

@@ -120,7 +120,8 @@ class Probabilities:
     """How good the probabilities of one cell are on one split.
 
     ``metrics`` are at the locked threshold, ``rechosen`` at the variant's own; ``brier`` and
-    ``ece`` without temperature, ``calibrated`` after it.
+    ``ece`` without temperature, ``calibrated`` after it; ``bins`` after it (without one as the
+    logits give them), ``raw_bins`` always without.
     """
 
     variant: str
@@ -131,6 +132,7 @@ class Probabilities:
     scores: dict[str, Estimate] = field(default_factory=dict)
     calibrated: dict[str, Estimate] = field(default_factory=dict)
     bins: tuple[ReliabilityBin, ...] = ()
+    raw_bins: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
             rundir.measurement_dir(run, variant, target), "evaluate"),
             _cell_seconds(network, config, targets.load(target, run), evaluated)))
     done = artefact.finished(rundir.report_dir(run), "report")
-    steps.append(Step("analyse, report", "", done, 15.0 * max(1, len(ids))))
+    steps.append(Step("analyse, report", "", done, sum(
+        15.0 + _inspect_seconds(by_id.get(i), config) for i in ids or [""])))
     return steps
 
 
@@ -101,6 +102,14 @@ def _train_seconds(model: ModelConfig, config: Study, images: int) -> float:
     epochs = model.epochs or config.train.epochs
     rate = _TRAIN_RATE.get(model.name, 5.0)
     return images * epochs / rate * _scale(model) * (1 + config.train.tune / 3)
+
+
+def _inspect_seconds(model: ModelConfig | None, config: Study) -> float:
+    """Inferences that figures make: maps of a hundred images, and worse images (robustness)."""
+    one = _INFERENCE_S.get(model.name, 0.05) * _scale(model) if model else 0.05
+    integer = sum(s.startswith("int8") for s in config.schemes)
+    worse = 16 * config.evidence.robustness_images * (1 + min(integer, 3)) if integer else 0
+    return (worse + 100 * len(config.schemes)) * one
 
 
 def _cell_seconds(model: ModelConfig | None, config: Study, target: Target, images: int) -> float:

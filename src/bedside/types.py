@@ -31,6 +31,7 @@ class Case:
     masks: tuple[str, ...] = ()
     age: float | None = None
     size_mm: float | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ class EvidenceConfig:
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
     one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
-    patients.
+    patients. ``robustness_images``: at most so many validation images are made worse to see
+    whether INT8 falls faster than float32; 0 switches that off.
     """
 
     sensitivity_margin: float = 0.02
@@ -213,6 +215,7 @@ class EvidenceConfig:
     required_sensitivity: float = 0.95
     resamples: int = 2000
     seed: int = 0
+    robustness_images: int = 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bedside import artefact, calibrate, codec, metrics, quantize, rundir
+from bedside import artefact, calibrate, codec, evidence, metrics, quantize, rundir
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
@@ -22,6 +22,7 @@ from bedside.search import calibration_study
 from bedside.types import (
     CalibrationConfig,
     Case,
+    EvidenceConfig,
     Latency,
     Measurement,
     ModelConfig,
@@ -205,6 +206,7 @@ def make_run(base: Path) -> Path:
     for name in ("tiny", "foreign"):
         publish_variants(run, name)
         publish_measurements(run, name)
+    evidence.evidence(run, EvidenceConfig())
     calibration_study.study(run, "tiny", calibration_study.Plan(
         ("minmax",), ("random",), (2, 4), seeds=1))
     return run

@@ -27,12 +27,13 @@ def stage(folder, name, files):
             artefact.write_text(scratch / file, text)
 
 
-def make(run, labels, splits, variants, groups=None, ages=None, ids=None):
+def make(run, labels, splits, variants, groups=None, ages=None, devices=None):
     """A run with one network and predictions given as {scheme: log-odds or (ids, log-odds)}."""
     labels = np.asarray(labels, np.int64)
     names = [f"c{i:05d}" for i in range(len(labels))]
     cases = [Case(n, f"{n}.png", TASK.classes[v], group=groups[i] if groups else f"g{i}",
-                  split=splits[i], age=ages[i] if ages else None)
+                  split=splits[i], age=ages[i] if ages else None,
+                  device=devices[i] if devices else None)
              for i, (n, v) in enumerate(zip(names, labels, strict=True))]
     artefact.write_text(rundir.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
     stage(rundir.data_dir(run), "data", {rundir.CASES: rundir.cases_to_csv(cases),

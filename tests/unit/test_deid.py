@@ -138,6 +138,23 @@ def _clean(text, **new):
     return list(csv.DictReader(io.StringIO(data.decode()))), counts
 
 
+def test_devices_become_pseudonyms_unless_their_names_may_stay():
+    text = ("file,label,patient,device\na.png,x,Jane Doe,GE LOGIQ E9\n"
+            "b.png,x,Jane Doe,Jane Doe's probe\nc.png,x,P,GE LOGIQ E9\nd.png,x,P,\n")
+
+    def devices(keep):
+        data, _ = tables.clean(text.encode(), "", lambda f: f, KEY, keep_device=keep)
+        return [r["device"] for r in csv.DictReader(io.StringIO(data.decode()))]
+
+    hidden = devices(False)
+    assert hidden[0] == hidden[2] == KEY.pseudonym("device", "GE LOGIQ E9")
+    assert hidden[1] != hidden[0] and hidden[3] == ""
+    assert "LOGIQ" not in "".join(hidden) and "Jane" not in "".join(hidden)
+    shown = devices(True)
+    assert shown[0] == shown[2] == "GE LOGIQ E9"
+    assert "Jane" not in shown[1]
+
+
 def test_a_table_keeps_its_columns_in_keyed_names():
     rows, counts = _clean(
         "file,label,patient,age,doctor,split\na.png,benign,Jane Doe,93,House,train\n"

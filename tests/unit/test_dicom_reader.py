@@ -88,9 +88,13 @@ def test_patients_are_pseudonyms(tmp_path):
               StudyInstanceUID="1.2.3" if not patient else f"1.9.{i}")
     write(root / "b/4.dcm", texture(4), PatientID="7", IssuerOfPatientID="elsewhere")
     write(root / "b/5.dcm", texture(5), PatientID="", StudyInstanceUID="1.2.3")
+    write(root / "b/6.dcm", texture(6), PatientID="9", Manufacturer="GE ",
+          ManufacturerModelName="LOGIQ  E9")
     found = dicom.read(publish(root))
+    # Where import let them stay, manufacturer and model tell devices apart.
+    assert [c.device for c in found.cases] == [None] * 6 + ["GE LOGIQ E9"]
     names = [c.patient for c in found.cases]
-    assert names[0] == names[1] and names[3] == names[5] and len(set(names)) == 4
+    assert names[0] == names[1] and names[3] == names[5] and len(set(names)) == 5
     assert all(n[1:] not in ("7", "8") and len(n) == 17 for n in names)
     assert "without a Patient ID: 2" in found.notes[0]
     # The same ID in another import is another name, and the key is needed to make it.

@@ -135,6 +135,21 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
     assert set(found.columns) == {"size", "device"}
 
 
+def test_devices_are_groups_and_the_worst_one_is_named(tmp_path):
+    rng, labels, odds = sample(800)
+    makers = ["old scanner" if i % 5 < 2 else "new scanner" for i in range(800)]
+    blurred = np.where(np.array([m == "old scanner" for m in makers]),
+                       0.2 * odds + rng.normal(0, 1, 800), odds)
+    make(tmp_path, labels, ["val"] * 200 + ["test"] * 600,
+         {"float32": blurred, "int8": blurred}, devices=makers)
+    evidence.evidence(tmp_path, CONFIG)
+    found = rundir.statistics(tmp_path, "net")
+    assert {g.group for g in found.subgroups if g.column == "device"} == set(makers)
+    worst = next(w for w in found.worst if w.column == "device" and w.metric == "auroc")
+    assert worst.group == "old scanner" and worst.apart
+    assert "device" not in found.columns
+
+
 def test_it_is_left_alone_until_something_changes(tmp_path):
     _, labels, odds = sample(100)
     make(tmp_path, labels, ["val"] * 50 + ["test"] * 50, {"float32": odds, "int8": odds})

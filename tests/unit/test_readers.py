@@ -122,6 +122,24 @@ def test_every_column(tmp_path: Path) -> None:
         assert (second.file, second.patient, second.age) == ("img/b/000.png", None, None)
 
 
+def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None:
+    from bedside import rundir
+    from bedside.types import Case
+
+    folder(tmp_path / "img", {"a": 2})
+    write_table(tmp_path, "file,label,device\nimg/a/000.png,x,GE LOGIQ E9\nimg/a/001.png,x,\n")
+    first, second = read(tmp_path).cases
+    assert (first.device, second.device) == ("GE LOGIQ E9", None)
+    cases = [Case("c0", "f", "x", device=first.device), Case("c1", "g", "x")]
+    path = tmp_path / "cases.csv"
+    path.write_text(rundir.cases_to_csv(cases))
+    assert rundir.read_cases(path) == tuple(cases)
+    # A run made before there was such a column still reads.
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    assert [c.device for c in rundir.read_cases(path)] == [None, None]
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("file\nimg/a/000.png\n", "line 1: the column 'label' is missing"),
     ("file;label\nimg/a/000.png;x\n", "Separate the columns by commas"),

@@ -293,7 +293,7 @@ def test_the_page_is_self_contained(run: Path) -> None:
         if name == "src":
             assert content.startswith("data:image/")
         if name == "href":
-            assert content.startswith(("#", "figures/"))
+            assert content.startswith(("#", "figures/", "flips.html"))
 
 
 def test_every_link_inside_the_page_leads_somewhere(run: Path) -> None:

@@ -19,6 +19,10 @@ ANALYSES: dict[str, str] = {
     "weights": "bedside.analyse.weights:compute",
     "point_clouds": "bedside.analyse.point_clouds:compute",
     "cam": "bedside.analyse.cam:compute",
+    "fidelity": "bedside.analyse.fidelity:compute",
+    "flips": "bedside.analyse.flips:compute",
+    "reliability": "bedside.analyse.reliability:compute",
+    "robustness": "bedside.analyse.robustness:compute",
     "clipping": "bedside.analyse.clipping:compute",
     "sensitivity": "bedside.analyse.sensitivity:compute",
     "calibration_study": "bedside.analyse.calibration_study:compute",
@@ -34,6 +38,12 @@ ALL_MODELS = "all"
 # Figures of the whole study; every other entry is made once for each model.
 STUDY_WIDE: frozenset[str] = frozenset({"pareto", "samples", "latency", "processors", "server",
                                      "sizes"})
+
+# Figures that are made anew when the paired tests change.
+READS_EVIDENCE: frozenset[str] = frozenset({"flips", "reliability"})
+
+# Figures that depend on the study's evidence settings besides.
+READS_SETTINGS: frozenset[str] = frozenset({"robustness"})
 
 # Counted up when the numbers of any figure change their meaning, so that old ones are remade.
 VERSION = 2

@@ -11,14 +11,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bedside import artefact, codec, rundir
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData, NotAvailable
-from bedside.schemes.layers import layers
-
-IMAGES = 8
+from bedside.analyse.noise import IMAGES, layer_sqnr
 
 
 def compute(run: Path, model: str) -> FigureData:
@@ -33,28 +29,13 @@ def compute(run: Path, model: str) -> FigureData:
         (k for k in found if k.startswith(inputs.INTEGER)), None)
     if label is None:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
-    base, other = (inputs.Runner(run, v) for v in (original, found[label]))
     cases = sorted((c for c in rundir.cases(run) if c.split == "val"), key=lambda c: c.id)
     if not cases:
         raise NotAvailable("the study has no validation image")
-    every = layers(base.graph)
-    theirs = {t.name: t.index for t in other.graph.tensors}
-    pairs = [(x, i, theirs[x.output]) for x in every
-             for i in [base.graph.operations[x.operation].outputs[0]] if x.output in theirs]
-    signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
-    with rundir.pixel_store(run, original.preprocess) as store:
-        for case in cases[:IMAGES]:
-            image = store.tensor(case.id)
-            real = base.tensors(image, [i for _, i, _ in pairs])
-            codes = other.tensors(image, [j for _, _, j in pairs])
-            for k, (a, b) in enumerate(zip(real, codes, strict=True)):
-                signal[k] += np.square(a, dtype=np.float64).sum()
-                noise[k] += np.square(a - b, dtype=np.float64).sum()
+    noise = layer_sqnr(run, original, found[label], [c.id for c in cases[:IMAGES]])
     damage = _searched(run, model)
-    rows = [{"layer": x.name, "op": x.op, "weights": x.weights,
-             "sqnr_db": (float(10 * np.log10(signal[k] / noise[k]))
-                         if signal[k] > 0 and noise[k] > 0 else None),
-             **damage.get(x.name, {})} for k, (x, _, _) in enumerate(pairs)]
+    rows = [{"layer": x.name, "op": x.op, "weights": x.weights, "sqnr_db": db,
+             **damage.get(x.name, {})} for x, db in noise]
     if not rows:
         raise NotAvailable("no layer of the quantized file has the name of the original's")
     return FigureData({}, {"model": model, "scheme": label, "images": min(IMAGES, len(cases)),

@@ -134,7 +134,7 @@ def _cases(kept: Kept, names: Sequence[str], part_of: Mapping[int, Split],
         cases.append(Case(
             kept.ids[i], case.file, kept.labels[i], case.patient, names[i],
             part_of.get(i, "set_aside"), seen.height_px, seen.width_px, seen.sha256, flags,
-            case.masks, case.age, case.size_mm))
+            case.masks, case.age, case.size_mm, case.device))
     return cases
 
 

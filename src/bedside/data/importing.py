@@ -18,7 +18,7 @@ from bedside.data.deid import batch, key
 from bedside.data.deid.ledger import Ledger
 from bedside.data.parallel import Progress
 from bedside.data.readers import MANIFEST_CSV, imported, npz
-from bedside.data.readers.manifest import MASK_SEPARATOR, read_table
+from bedside.data.readers.manifest import MASK_SEPARATOR, OPTIONAL, read_table
 from bedside.errors import BadInput
 from bedside.runtime.files import disk_errors
 from bedside.types import DeidConfig
@@ -91,7 +91,7 @@ def _run(root: Path, out: Path, private: Path, config: DeidConfig | None,
 
 def _named_in(table: Path) -> set[str]:
     """The files that a table names, and the table, relative to its folder."""
-    rows, _ = read_table(table, ("file", "label"), ("patient", "split", "mask", "age", "size_mm"))
+    rows, _ = read_table(table, ("file", "label"), OPTIONAL)
     found = {table.name}
     for _, row in rows:
         name = posixpath.normpath(row["file"])

@@ -183,7 +183,7 @@ def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split 
     digest = hashlib.sha256()
     for case, sha256, part in zip(listing.cases, hashes, given, strict=True):
         row = (case.file, case.label, case.patient, part, case.masks, case.age, case.size_mm,
-               sha256)
+               sha256, *((case.device,) if case.device else ()))
         digest.update(repr(row).encode())
     for entry in listing.set_aside:
         digest.update(repr((entry.file, entry.reason)).encode())

@@ -16,16 +16,21 @@ from bedside.report import (
     changes,
     crossing,
     evidence_view,
+    flips_page,
     gallery,
     leakage_view,
+    look_view,
     matrix,
     methods,
     page,
     paper,
     paper_ratios,
+    probability_view,
     results,
+    subgroup_view,
     tables,
 )
+from bedside.report.figures import TITLES
 from bedside.types import Measurement, ModelSpec, Study
 
 STAGE = "report"
@@ -64,7 +69,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
     changed = changes.changes(run, measured)
     models = tuple(dict.fromkeys(m.model for m in measured))
-    proofs = evidence_view.load(run, models)
+    proofs, flips = evidence_view.load(run, models), flips_page.load(run, models)
+    look = look_view.load(run, models)
     rows = [results.row(m, changed.get((m.variant, m.target)), evidence_view.brief(proofs, m))
             for m in measured]
     chosen = {r.target: r.chosen for r in recommended(run)}
@@ -73,11 +79,13 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     with artefact.writing(folder, STAGE, key) as scratch:
         pictures = gallery.draw(run, scratch, models, progress)
         artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
-            rows, None if proofs is None else evidence_view.document(proofs))))
+            rows, None if proofs is None else evidence_view.document(proofs) | look.facts)))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, rundir.task(run))
-        html = page.render(context(run, study, specs, measured, rows, pictures, proofs))
+        html = page.render(context(run, study, specs, measured, rows, pictures, proofs, flips,
+                                   look))
         artefact.write_text(scratch / INDEX, html)
+        flips_page.write(scratch, flips, study.data.source == "phantom")
     if progress is not None:
         total = len(pictures) + 1
         progress(STAGE, total, total)
@@ -127,7 +135,9 @@ def audit(run: Path) -> Mapping[str, Any]:
 def context(run: Path, study: Study, specs: Sequence[ModelSpec],
             measured: Sequence[Measurement], rows: Sequence[results.Row],
             pictures: Sequence[gallery.Picture],
-            proofs: evidence_view.Found | None = None) -> dict[str, Any]:
+            proofs: evidence_view.Found | None = None,
+            flips: flips_page.Flips | None = None,
+            look: look_view.Look | None = None) -> dict[str, Any]:
     """Everything the page's template prints."""
     cases, task, variants = rundir.cases(run), rundir.task(run), rundir.variants(run)
     notes = matrix.Notes()
@@ -145,7 +155,10 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "answers": [answer.answer(rows, r, notes) for r in choices],
         "rules": tuple(dict.fromkeys(r.rule for r in choices)),
         "pareto": next((p for p in pictures if p.figure == "pareto"), None),
-        "proofs": evidence_view.view(proofs, measured),
+        "proofs": evidence_view.view(proofs, measured), "flips": flips, "look": look,
+        "fidelity_title": TITLES["fidelity"],
+        "chances": None if proofs is None else probability_view.probabilities(proofs, measured),
+        "subgroups": None if proofs is None else subgroup_view.subgroups(proofs, measured),
         "claims": answer.claims(rows),
         "matrix": matrix.matrix(rows, notes),
         "crossing": crossing.crossing(rows, targets) if len(targets) > 1 else None,

@@ -1,8 +1,8 @@
-"""The paired answers, probabilities and subgroups as the report shows them: text, no markup."""
+"""The paired answers as the report shows them: words beside numbers, no markup."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ from bedside.evidence_types import (
     Comparison,
     Flips,
     PairedTest,
-    Probabilities,
     Statistics,
-    Worst,
 )
 from bedside.report import wording
 from bedside.report.wording import DASH
-from bedside.types import Estimate, EvidenceConfig, Measurement, OperatingPoint, OperatingPoints
+from bedside.types import Estimate, EvidenceConfig, Measurement, OperatingPoints
 
 ARROW = " → "
 HOLM_LEVEL = "2.5% one-sided"
@@ -169,8 +167,9 @@ def flips_text(flips: Flips | None, n: int) -> Entry:
     if flips.missed is None:
         return Entry(big, (f"{flips.lost} right before and wrong now",
                            f"{flips.gained} wrong before and right now"))
+    alarms = wording.plural(flips.alarms or 0, "new false alarm")
     return Entry(big, (f"{flips.missed} newly missed, {flips.found} newly found",
-                       f"{flips.alarms} new false alarms, {flips.cleared} cleared"))
+                       f"{alarms}, {flips.cleared} cleared"))
 
 
 # ------------------------------------------------------------------ the table of answers
@@ -258,164 +257,11 @@ def family(found: Found, split: str = "test") -> int:
     return max((c.family for c in found.comparisons if c.split == split), default=0)
 
 
-# ------------------------------------------------------------------ thresholds and probabilities
-
-
-def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:
-    if before is None or before.value is None:
-        return Entry(DASH, (before.reason,) if before is not None and before.reason else ())
-    small = [wording.interval(name, before)]
-    if after is not None and after.value is not None:
-        small.append(f"{after.value:.3f} [{wording.interval(name, after)}] with temperature")
-    return Entry(f"{before.value:.3f}", tuple(small))
-
-
-def _threshold(point: OperatingPoint | None) -> Entry:
-    if point is None or point.threshold is None:
-        return Entry(DASH, (point.reason or point.rule,) if point is not None else ())
-    return Entry(f"{point.threshold:.3f}", (point.reason,) if point.reason else ())
-
-
-def _both(name: str, p: Probabilities) -> Entry:
-    locked, own = p.metrics.get(name), p.rechosen.get(name)
-    if locked is None or locked.value is None:
-        return Entry(DASH, (locked.reason,) if locked is not None and locked.reason else ())
-    small = [f"{wording.interval(name, locked)}, n = {wording.count(locked.n)}"]
-    if own is not None and own.value is not None:
-        small.append(f"re-chosen: {wording.percent(own.value)} [{wording.interval(name, own)}]")
-    return Entry(wording.percent(locked.value), tuple(small))
-
-
-def _temperature(point: OperatingPoint | None) -> Entry:
-    if point is None or point.temperature is None:
-        return Entry(DASH, (point.temperature_reason or "",) if point is not None else ())
-    t = point.temperature
-    words = "about right" if 0.95 <= t <= 1.05 else "too sure" if t > 1 else "too timid"
-    return Entry(f"{t:.2f}", (f"probabilities were {words}",))
-
-
-def probabilities(found: Found, order: Sequence[Measurement]) -> Table | None:
-    """Thresholds, temperature, Brier score and calibration error of every cell, test images."""
-    groups: dict[str, list[Line]] = {}
-    binary = False
-    for m in order:
-        statistics, points = found.statistics.get(m.model), found.points.get(m.model)
-        if statistics is None or points is None:
-            continue
-        own = points.cells.get(rundir.cell_name(m.variant, m.target))
-        for p in statistics.probabilities:
-            if (p.variant, p.target) != (m.variant, m.target):
-                continue
-            entries = [_temperature(own), _score("brier", p.scores.get("brier"),
-                                                 p.calibrated.get("brier")),
-                       _score("ece", p.scores.get("ece"), p.calibrated.get("ece"))]
-            if points.positive is not None:
-                binary = True
-                entries = [_threshold(points.locked or own), _threshold(own),
-                           _both("sensitivity", p), _both("specificity", p), *entries]
-            groups.setdefault(m.model, []).append(Line(m.scheme, m.target, tuple(entries)))
-    if not groups:
-        return None
-    heads = [("Temperature", "from validation"), ("Brier score", "0 is best"),
-             ("Calibration error", "ECE, 0 is best")]
-    if binary:
-        heads = [("Threshold, locked", "float32’s"), ("Threshold, re-chosen", "this variant’s"),
-                 ("Sensitivity", "at the locked one"), ("Specificity", "at the locked one"),
-                 *heads]
-    return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))
-
-
-# ------------------------------------------------------------------ subgroups
-
-
-@dataclass(frozen=True, slots=True)
-class WorstLine:
-    """The group with the lowest value of a metric, in words and numbers."""
-
-    variant: str
-    target: str
-    column: str
-    metric: str
-    group: str
-    own: str
-    rest: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class Subgroups:
-    """Worst groups first; every group of every cell; columns that are not there, with why.
-
-    ``worst`` holds groups that stand apart and float32's; ``more`` those of the other variants.
-    """
-
-    worst: tuple[WorstLine, ...]
-    more: tuple[WorstLine, ...]
-    tables: tuple[tuple[str, Table], ...]
-    missing: tuple[tuple[str, str], ...]
-
-
-COLUMN_NAMES = {"age": "age", "size": "lesion size", "device": "device"}
-
-
-def subgroups(found: Found, order: Sequence[Measurement]) -> Subgroups | None:
-    """Subgroup metrics of the test images, or None where there are no statistics."""
-    known = [s for s in found.statistics.values() if s.probabilities]
-    if not known:
-        return None
-    place = {(m.variant, m.target): (i, m) for i, m in enumerate(order)}
-    worst = [w for s in known for w in s.worst if (w.variant, w.target) in place]
-    worst.sort(key=lambda w: (not w.apart, w.column, place[w.variant, w.target][0]))
-    missing = {c: why for s in known for c, why in s.columns.items()}
-    first = [w for w in worst if w.apart
-             or place[w.variant, w.target][1].scheme == rundir.BASELINE] or worst
-    return Subgroups(tuple(_worst(w) for w in first),
-                     tuple(_worst(w) for w in worst if w not in first),
-                     _group_tables(known, place),
-                     tuple((COLUMN_NAMES.get(c, c), why) for c, why in missing.items()))
-
-
-def _full(name: str, e: Estimate) -> str:
-    if e.value is None:
-        return f"{DASH} ({e.reason})"
-    return (f"{wording.metric_value(name, e.value)} [{wording.interval(name, e)}], "
-            f"n = {wording.count(e.n)}")
-
-
-def _worst(w: Worst) -> WorstLine:
-    verdict = ("lower than the rest: the intervals part" if w.apart else
-               "may be chance: the intervals overlap")
-    return WorstLine(w.variant, w.target, COLUMN_NAMES.get(w.column, w.column),
-                     wording.metric_title(w.metric), w.group, _full(w.metric, w.estimate),
-                     _full(w.metric, w.rest), verdict)
-
-
-def _group_tables(known: Iterable[Statistics], place: dict[tuple[str, str], tuple[int, Any]]
-                  ) -> tuple[tuple[str, Table], ...]:
-    columns: dict[str, dict[str, list[tuple[int, Line]]]] = {}
-    for row in (r for s in known for r in s.subgroups):
-        if (row.variant, row.target) not in place:
-            continue
-        rank, m = place[row.variant, row.target]
-        entries = [Entry(row.group, (wording.plural(row.n, "image"),))]
-        for name, e in row.metrics.items():
-            entries.append(Entry(DASH, (e.reason or "",)) if e.value is None else Entry(
-                wording.metric_value(name, e.value),
-                (f"{wording.interval(name, e)}, n = {wording.count(e.n)}",)))
-        columns.setdefault(row.column, {}).setdefault(m.model, []).append(
-            (rank, Line(m.scheme, m.target, tuple(entries))))
-    heads = (("Group", ""), *((wording.metric_title(n), "95% interval") for n in (
-        "sensitivity", "specificity", "auroc")))
-    return tuple((COLUMN_NAMES.get(c, c), Table(heads, tuple(
-        (model, tuple(line for _, line in sorted(lines, key=lambda x: x[0])))
-        for model, lines in by_model.items()))) for c, by_model in columns.items())
-
-
 # ------------------------------------------------------------------ all of it
 
 
 def view(found: Found | None, order: Sequence[Measurement]) -> dict[str, Any] | None:
-    """Everything ``evidence.html.j2`` prints, or None where the stage has not run."""
+    """What ``evidence.html.j2`` prints of the answers, or None where the stage has not run."""
     if found is None:
         return None
     config = found.config
@@ -427,5 +273,4 @@ def view(found: Found | None, order: Sequence[Measurement]) -> dict[str, Any] | 
         "family": family(found), "level": HOLM_LEVEL,
         "rule": rules[0] if rules else None,
         "test": answers(found, "test", order), "val": answers(found, "val", order),
-        "probabilities": probabilities(found, order), "subgroups": subgroups(found, order),
-    }
+            }

@@ -256,7 +256,8 @@ def _table(root: Path, name: str, folder: str, leaf: str, passed: dict[str, str]
     try:
         data = (root / name).read_bytes()
         text, counts = table_rows.clean(data, "" if here == "." else here, new_name, secret,
-                                    config.keep_columns)
+                                    config.keep_columns,
+                                    "retain-device" in config.options)
     except Quarantine as error:
         return replace(base, reason=error.reason), ""
     except OSError:

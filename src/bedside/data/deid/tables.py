@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import Quarantine
-from bedside.data.deid.text import known, may_stay
+from bedside.data.deid.text import Known, known, may_stay
 from bedside.data.readers.base import SPLITS
 
-COLUMNS = ("file", "label", "patient", "split", "mask", "age", "size_mm")
+COLUMNS = ("file", "label", "patient", "split", "mask", "age", "size_mm", "device")
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}$")
 _NUMBER = re.compile(r"^\d{1,4}(\.\d+)?$")
 _MAX_LABELS = 50
@@ -21,7 +21,7 @@ _MAX_AGE = 90
 
 
 def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: Key,
-          extra: Sequence[str] = ()) -> tuple[bytes, dict[str, int]]:
+          extra: Sequence[str] = (), keep_device: bool = False) -> tuple[bytes, dict[str, int]]:
     """Rewrite a table: ``file`` and ``mask`` by their new names, ``patient`` by pseudonym.
 
     Args:
@@ -30,6 +30,8 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
         new_name: a file's new path relative to the table's new folder, None where the file is
             not passed; its rows go.
         extra: further columns that the user lets stay; cells that may identify are emptied.
+        keep_device: let the names of devices stay where they do not identify a person; else
+            each becomes a pseudonym, so that images of one device can still be told apart.
 
     Returns:
         The table, and counts: rows and columns removed, cells replaced.
@@ -65,6 +67,7 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
                    "age": _age(row.get("age", "")),
                    "size_mm": row.get("size_mm", "") if _NUMBER.match(row.get("size_mm", ""))
                    else "", "label": row.get("label", ""),
+                   "device": _device(row.get("device", ""), names, key, keep_device),
                    "split": row.get("split", "") if row.get("split") in SPLITS else ""}
         cells = [special[c] if c in special else
                  row[c] if may_stay(row[c], names) and row[c][:1] not in "=+-@" else ""
@@ -79,6 +82,14 @@ def _check_labels(table: Sequence[dict[str, str]]) -> None:
     patients = {row.get("patient", "") for row in table} - {""}
     if len(labels) > _MAX_LABELS or labels & patients or not all(map(_LABEL.match, labels)):
         raise Quarantine("labels that may name patients", "table")
+
+
+def _device(text: str, names: Known, key: Key, keep: bool) -> str:
+    if not text:
+        return ""
+    if keep:
+        return text if may_stay(text, names) and text[:1] not in "=+-@" else ""
+    return key.pseudonym("device", text)
 
 
 def _age(text: str) -> str:

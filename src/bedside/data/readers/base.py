@@ -33,6 +33,7 @@ class RawCase:
     masks: tuple[str, ...] = ()
     age: float | None = None
     size_mm: float | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,8 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
             continue
         check_text(label, "the label", str(source / file))
         patient = patient_of(facts, key, file)
-        cases.extend(RawCase(n, label, patient) for n in chosen_names(file, facts.frames, frames))
+        cases.extend(RawCase(n, label, patient, device=facts.device)
+                     for n in chosen_names(file, facts.frames, frames))
     if not cases:
         raise BadInput("no DICOM picture with a label", where=source, remedy=_PLACES)
     return Listing(found.root, tuple(cases), tuple(aside), _notes(found, cases))
@@ -173,8 +174,8 @@ def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
              frames: Frames = "middle") -> list[list[RawCase]]:
     """The cases of each of a table's rows that name DICOM files.
 
-    A row may name a frame; else ``frames`` chooses. Rows without a patient get the file's. A
-    file whose header does not read stays a case, for the scan to judge.
+    A row may name a frame; else ``frames`` chooses. Rows without a patient or a device get
+    the file's. A file whose header does not read stays a case, for the scan to judge.
 
     Args:
         root: the table's folder, resolved.
@@ -202,6 +203,7 @@ def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
             return [case]
         patient = case.patient or patient_of(facts, key, stored)
         names = [case.file] if number is not None else chosen_names(stored, facts.frames, frames)
-        return [replace(case, file=n, patient=patient) for n in names]
+        return [replace(case, file=n, patient=patient, device=case.device or facts.device)
+                for n in names]
 
     return list(sandbox.pool().map(look, rows))

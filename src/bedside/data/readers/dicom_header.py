@@ -45,8 +45,9 @@ PALETTE = "PALETTE COLOR"
 FACTS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "PatientID", "IssuerOfPatientID",
           "Modality", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
           "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
-          "SequenceOfUltrasoundRegions")
+          "SequenceOfUltrasoundRegions", "Manufacturer", "ManufacturerModelName")
 _UID = re.compile(r"^[0-9.]{1,64}$")
+_DEVICE_LETTERS = 80
 _WORD = re.compile(r"^[A-Z0-9_ ]{1,16}$")
 
 
@@ -56,7 +57,8 @@ class DicomFacts:
 
     ``patient``, ``study`` and ``instance`` are keyed pseudonyms of Patient ID (with its issuer),
     Study and SOP Instance UID; None where the file has none. ``label`` is the value of the tag
-    that was asked for.
+    that was asked for. ``device`` is manufacturer and model, where de-identification let them
+    stay (``--keep-device``).
     """
 
     transfer_syntax: str
@@ -76,6 +78,7 @@ class DicomFacts:
     study: str | None = None
     instance: str | None = None
     label: str | None = None
+    device: str | None = None
 
 
 class NotAPicture(BadInput):
@@ -205,7 +208,14 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
         patient=_named(key, "patient", ds, "PatientID", "IssuerOfPatientID"),
         study=_named(key, "study", ds, "StudyInstanceUID"),
         instance=_named(key, "instance", ds, "SOPInstanceUID"),
-        label=_text(ds[label_tag].value) if label_tag is not None and label_tag in ds else None)
+        label=_text(ds[label_tag].value) if label_tag is not None and label_tag in ds else None,
+        device=_device(ds))
+
+
+def _device(ds: Any) -> str | None:
+    parts = [_text(ds.get(k)) for k in ("Manufacturer", "ManufacturerModelName")]
+    text = " ".join(" ".join(p for p in parts if p).split())[:_DEVICE_LETTERS]
+    return text if text and text.isprintable() else None
 
 
 def no_pixels(sop_class: str) -> BadInput:

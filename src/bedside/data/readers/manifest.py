@@ -1,4 +1,4 @@
-"""A CSV table of images: ``file,label[,patient][,split][,mask][,age][,size_mm]``."""
+"""A CSV table of images: ``file,label[,patient][,split][,mask][,age][,size_mm][,device]``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bedside.runtime.preprocess import SUFFIXES
 from bedside.types import Split
 
 REQUIRED = ("file", "label")
-OPTIONAL = ("patient", "split", "mask", "age", "size_mm")
+OPTIONAL = ("patient", "split", "mask", "age", "size_mm", "device")
 MASK_SEPARATOR = "|"
 
 _Row = tuple[str, dict[str, str]]
@@ -89,7 +89,7 @@ def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
     if not label:
         raise BadInput(f"{name!r} has no label", where=where,
                        remedy="Give its class or remove the line.")
-    for column in ("label", "patient"):
+    for column in ("label", "patient", "device"):
         check_text(row.get(column, ""), f"the {column}", where)
     masks = tuple(relative_name(m, where)
                   for m in row.get("mask", "").split(MASK_SEPARATOR) if m.strip())
@@ -99,7 +99,8 @@ def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
         file=name, label=label, patient=row.get("patient") or None,
         split=split_of(row.get("split", ""), where), masks=masks,
         age=_number(row.get("age", ""), "age", where, 0.0, 150.0),
-        size_mm=_number(row.get("size_mm", ""), "size_mm", where, 0.0, 1000.0))
+        size_mm=_number(row.get("size_mm", ""), "size_mm", where, 0.0, 1000.0),
+        device=row.get("device") or None)
 
 
 def split_of(text: str, where: str) -> Split | None:

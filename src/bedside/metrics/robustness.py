@@ -1,0 +1,117 @@
+"""Does one model lose more than another when images get worse: falls, paired on the same images.
+
+The fall of a model is its AUC (accuracy, where there is no positive class) on worse images less
+that on clean ones. Two models' falls are compared by a bootstrap over patients that draws both
+models, clean and worse, together; Holm adjusts all comparisons of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bedside.evidence_types import Answer, PairedTest
+from bedside.metrics.bootstrap import Resampled, clusters_of, resample
+from bedside.metrics.compare import ALPHA
+from bedside.metrics.inputs import Floats, Labels
+from bedside.metrics.paired import Bools, difference_test, holm
+from bedside.metrics.stats import auc_estimate
+from bedside.types import Estimate
+
+METHOD = "bootstrap over patients, both models together"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Values of every row of scores, and of its bootstrap resamples."""
+
+    metric: str
+    values: Floats
+    resamples: Resampled
+    pairs: int
+    n: int
+
+
+def draw(labels01: Labels, scores: Floats, right: Bools, groups: Sequence[str], metric: str,
+         resamples: int, seed: int) -> Drawn | str:
+    """Values and resamples of rows of scores on the same images, or why there are none.
+
+    Args:
+        labels01: (n,) of 0 and 1.
+        scores: (m, n) log-odds of class 1; a row a model and a kind of image.
+        right: (m, n) whether each decision is right.
+        groups: (n,) patient of each image.
+        metric: ``auroc`` or ``accuracy``.
+        resamples: how many.
+        seed: of the draw.
+    """
+    n = labels01.size
+    clusters = clusters_of(groups)
+    if clusters is None:
+        clusters = np.arange(n, dtype=np.int64)
+    positive = labels01 == 1
+    if not n:
+        return "no validation images"
+    if metric == "auroc":
+        pairs = min(len(np.unique(clusters[positive])), len(np.unique(clusters[~positive])))
+        if not pairs:
+            side = "negative" if positive.any() else "positive"
+            return f"validation holds no {side} image, and an AUC needs both classes"
+        values = np.asarray([auc_estimate(labels01, s).value for s in scores], np.float64)
+    else:
+        pairs, values = len(np.unique(clusters)), right.mean(axis=1)
+    return Drawn(metric, values, resample(labels01, scores, right, clusters, resamples, seed),
+                 pairs, n)
+
+
+def value(drawn: Drawn, row: int) -> Estimate:
+    """One row's value with the bootstrap's percentile interval."""
+    own = drawn.resamples.values[drawn.metric][:, row]
+    known, v = own[np.isfinite(own)], float(drawn.values[row])
+    if len(known) < 20:
+        return Estimate(v, 0.0, 1.0, drawn.n)
+    low, high = np.percentile(known, [2.5, 97.5])
+    return Estimate(v, min(float(low), v), max(float(high), v), drawn.n)
+
+
+def falls(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence[int]],
+          margin: float) -> PairedTest:
+    """The new model's mean fall less the old one's.
+
+    Args:
+        drawn: from :func:`draw`.
+        old: the clean row of the old model, and its rows of worse images.
+        new: the same of the new model, in the same order.
+        margin: the largest extra fall that does not matter.
+    """
+    def fall(rows: Floats, side: tuple[int, Sequence[int]]) -> Floats:
+        gone: Floats = rows[..., list(side[1])].mean(axis=-1) - rows[..., side[0]]
+        return gone
+
+    before, after = (float(fall(drawn.values, s)) for s in (old, new))
+    every = drawn.resamples.values[drawn.metric]
+    gaps = fall(every, new) - fall(every, old)
+    known = gaps[np.isfinite(gaps)]
+    variance = float(known.var(ddof=1)) if len(known) >= 20 else 0.0
+    return difference_test(drawn.metric, METHOD, before, after, variance, drawn.pairs, drawn.n,
+                           margin)
+
+
+def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
+    """``shown`` (no faster), ``worse`` (faster) or ``not shown``, each with Holm's p-value.
+
+    *Worse* needs a proved extra fall; *shown* excludes one of the margin or more.
+    """
+    shown = holm([1.0 if t.p_noninferior is None else t.p_noninferior for t in tests])
+    worse = holm([1.0 if t.p_worse is None else t.p_worse for t in tests])
+    found: list[tuple[Answer, float]] = []
+    for s, w in zip(shown, worse, strict=True):
+        if w <= ALPHA:
+            found.append(("worse", w))
+        else:
+            found.append(("shown", s) if s <= ALPHA else ("not shown", s))
+    return found
+
+
