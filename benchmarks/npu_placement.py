@@ -4,7 +4,7 @@
 
 The weights are random: placement depends on the graph alone. Every Hexagon profile must take all
 operations in one partition, every Ethos-U profile everything but QUANTIZE and DEQUANTIZE at the
-edges, and XNNPACK everything but reshapes in one partition.
+edges, and XNNPACK everything before the head's global average, for which it has no int8 kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained
 
 EDGE = {"QUANTIZE", "DEQUANTIZE"}
-NO_WORK = {"cpu": {"RESHAPE"}, "ethos-u": EDGE, "hexagon": set()}
+NO_WORK = {"cpu": {"RESHAPE", "AVERAGE_POOL_2D"}, "ethos-u": EDGE, "hexagon": set()}
 PX = 224
 
 
@@ -44,9 +44,11 @@ def row(network: str, file: Path, target: targets.Target) -> dict[str, object]:
     assert placed is not None, (network, target.id)
     off = [p for p in placed.placement if p.runs_on != placed.accelerator]
     working = [p for p in off if p.op not in NO_WORK[target.backend]]
+    # XNNPACK takes up again behind the global average.
+    most = 2 if target.backend == "cpu" else 1
     return {"network": network, "target": target.id, "operations": len(placed.placement),
             "off_accelerator": [f"{p.op} {p.name}" for p in off], "partitions": placed.partitions,
-            "whole": placed.accepted and not working and placed.partitions == 1}
+            "whole": placed.accepted and not working and placed.partitions <= most}
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def main() -> None:
             file = make(run, network)
             rows += [row(network, file, t) for t in wanted]
     finish({"what": "operations of the four INT8 networks at 224 px on the accelerator",
-            "goal": "all in one partition, edges aside",
+            "goal": "all in one partition, edges (and on XNNPACK the global average) aside",
             "whole": sum(bool(r["whole"]) for r in rows),
             "cells": len(rows), "rows": rows})
     if not all(r["whole"] for r in rows):

@@ -17,6 +17,7 @@ import numpy as np
 from bedside import artefact, codec, registry, rundir
 from bedside.errors import BadInput, GateFailed
 from bedside.models import MODELS
+from bedside.models.idle_relu import remove_idle_relus
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 from bedside.types import FloatModelConfig, ModelSpec, Preprocess, Task
@@ -90,7 +91,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
             content = program.model_content()
         finally:
             logging.disable(level)
-    path.write_bytes(content)
+    path.write_bytes(remove_idle_relus(content))
 
 
 def parity_ids(run: Path) -> list[str]:
