@@ -53,6 +53,7 @@ def run(config: Path | None, out: Path, only: str | None, dry_run: bool,
     with Reporter() as progress:
         page = study.run_study(out, resolved, only, progress)
     results(out)
+    recommended(out)
     console.stderr.print(f"report: {page}", soft_wrap=True, markup=False)
     _need_targets(resolved.targets, out)
 
@@ -124,6 +125,16 @@ def _need_targets(names: Sequence[str], run_dir: Path) -> None:
         if not state.works:
             raise MissingComponent(f"target {name!r} does not work here: {state.detail}",
                                    remedy=state.remedy)
+
+
+def recommended(run_dir: Path) -> None:
+    """One line a target: what to use, and what the test images say of it."""
+    from bedside import rundir
+
+    for r in rundir.recommendations(run_dir).recommendations:
+        said = " ".join(r.why) if r.chosen is None or r.test is None else f"{r.test.text}."
+        console.stdout.print(f"{r.target}: {f'use {r.chosen};' if r.chosen else 'none:'} {said}",
+                             soft_wrap=True, markup=False)
 
 
 def results(run_dir: Path, wanted: set[str] | None = None) -> None:

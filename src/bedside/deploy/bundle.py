@@ -61,8 +61,12 @@ def recommended(run: Path, target: str) -> str:
     rows = found.get("recommendations", []) if isinstance(found, dict) else []
     row = next((r for r in rows if isinstance(r, dict) and r.get("target") == target), None)
     if row is None or not isinstance(row.get("chosen"), str):
-        why = "no variant is recommended for" if row else "no recommendation for"
-        raise BadInput(f"{why} target {target!r}", where=path,
+        if row is None:
+            raise BadInput(f"no recommendation for target {target!r}", where=path,
+                           remedy="Name a variant with --variant.")
+        said = row.get("why")
+        why = f" ({str(said[0]).rstrip('.')})" if isinstance(said, list) and said else ""
+        raise BadInput(f"no variant is recommended for target {target!r}{why}", where=path,
                        remedy="Name a variant with --variant.")
     return str(row["chosen"])
 
