@@ -93,6 +93,22 @@ def _agreement(f: Facts) -> tuple[str, str]:
     return f"same class: {parts}", f["goal"]
 
 
+def _best_path(f: Facts) -> tuple[str, str]:
+    ratios = ", ".join(f"{r['network']} {r['theirs_over_ours']['value']:.2f} "
+                       f"[{r['theirs_over_ours']['low']:.2f}, {r['theirs_over_ours']['high']:.2f}]"
+                       for r in f["rows"])
+    gains = ", ".join(f"{r['network']} {r['float32_over_int8']['value']:.2f}" for r in f["rows"])
+    return (f"their time over ours: {ratios}; best FP32 over best INT8: {gains}",
+            f"{f['goal_ratio']} within the interval; {f['goal_int8']} for VGG16 and ResNet34")
+
+
+def _aarch64(f: Facts) -> tuple[str, str]:
+    said = ", ".join(f"{scheme}: {r['changed']} of {r['images']} classes differ, logits by at most "
+                     f"{r['largest_difference']:.2g}" for scheme, r in f["logits"].items())
+    return (f"{said}; predict BUNDLE: {f['predict']['classes_that_differ']} of "
+            f"{f['predict']['images']}"), f["goal"]
+
+
 READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "training-": _training,
     "folds": _folds,
@@ -131,6 +147,8 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "device-speed": lambda f: (
         f"cold start {f['cold_start_s_median']} s, steady state {f['steady_ratio_median']} times "
         "bare", f"{f['goal_cold_start_s']} s, {f['goal_steady_ratio']}"),
+    "best-path": _best_path,
+    "aarch64": _aarch64,
     "kills": lambda f: (f"{f['kills']} kills, identical", "identical"),
 }
 
