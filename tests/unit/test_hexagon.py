@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from bedside import codec, rundir, targets
+from bedside import calibrate, codec, quantize, rundir, targets
 from bedside.build import build
 from bedside.errors import BadInput, Unsupported
 from bedside.evaluate import evaluate
 from bedside.runtime.graph import read_graph
 from bedside.targets import child, compiled, hexagon, qnn_context, qualcomm
-from bedside.types import Build, EvaluateConfig, Latency, Target
+from bedside.types import Build, CalibrationConfig, EvaluateConfig, Latency, Target
 
 CHIP = "sm8650-hexagon"
 CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)
@@ -82,6 +82,20 @@ def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
     assert 0 < row.agreement.rmse < 0.1 * row.agreement.logit_range
     assert row.agreement.n == row.agreement_float32.n == 12
     assert row.agreement_float32.rmse > 0
+
+
+def test_wide_activations_are_tried_and_their_outcome_is_a_row(run):
+    """Qualcomm's compiler has no depthwise convolution of int16, which a grey stem becomes."""
+    folder = calibrate.calibrate(run, "resnet34", CalibrationConfig(images=8), None)
+    quantize.quantize(run, "resnet34", "int16x8", folder, calibrate.read_ranges(folder))
+    assert build(run, "resnet34-int16x8", CHIP)
+    made = _build(run, "int16x8")
+    assert (made.status, made.partitions) == ("unsupported", 3)
+    assert "2 of 64 operations stay off the NPU" in made.reason
+    assert "DEPTHWISE_CONV_2D 'conv1'" in made.reason
+    assert build(run, "resnet34-int16x8", "ethos-u85-1024")
+    arm = _build(run, "int16x8", "ethos-u85-1024")
+    assert (arm.status, arm.delegated_fraction, arm.compute_dtype) == ("ok", 1.0, "int16×int8")
 
 
 def test_a_chip_without_published_latencies_has_none_and_says_so(run):

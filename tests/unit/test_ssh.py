@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
+import os
 import shutil
 import sys
 import threading
@@ -277,6 +279,35 @@ def test_the_command_asks_nothing_and_forwards_nothing(here):
                    "ConnectTimeout=15"):
         assert any(option in p for p in parts), option
     assert parts[parts.index("--") + 1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("answers", "said"), [
+    ([b"\xff" * 40], "the connection to the board was lost"),
+    ([{"python": "3.9.2"}], "the board's Python is 3.9.2; 3.11 or newer"),
+    ([{"python": "3.12.1", "machine": "x86_64"}, {"missing": ["../secret"]}], "does not read"),
+    ([{"python": "3.12.1"}, {"missing": []}, {"results": {"outcome.json": "many"}}],
+     "does not read"),
+    ([{"python": "3.12.1"}, {"missing": []}, {"results": {"outcome.json": 2}}],
+     "the board's answer"),
+])
+def test_a_board_that_answers_nonsense_is_a_reason(run, here, tmp_path, monkeypatch, answers,
+                                                    said):
+    from bedside.targets.board_agent import HEAD
+
+    stream = b""
+    for answer in answers:
+        text = answer if isinstance(answer, bytes) else HEAD.pack(
+            len(json.dumps(answer)), 2) + json.dumps(answer).encode() + b"{]"
+        stream += text
+    (tmp_path / "frames").write_bytes(b"bedside-board x86_64\n" + stream)
+    fake = tmp_path / "ssh"
+    fake.write_text(f"#!/bin/sh\ncat {tmp_path}/frames\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    outcome = place(rundir.variant_dir(run, VARIANTS[0]) / "model.tflite",
+                    Target("board", "ssh", options=here.options()))
+    assert outcome.status == "failed"
+    assert said in outcome.reason
 
 
 def test_bench_runs_a_file_on_the_board(run, capsys):

@@ -201,7 +201,7 @@ class Connection:
         says that the whole board is emulated.
         """
         return self.board.emulated or _family(self.shell_machine) != _family(
-            str(self.facts["machine"]))
+            str(self.facts.get("machine", "")))
 
     def _greeting(self, agent: str) -> str:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -289,7 +289,10 @@ class Connection:
         """Copy the objects, (SHA-256, content), that the board does not have yet."""
         wanted = dict(objects)
         head, _ = self.ask({"op": "missing", "objects": list(wanted)})
-        for sha256 in head["missing"]:
+        missing = head.get("missing")
+        if not isinstance(missing, list) or not set(map(str, missing)) <= set(wanted):
+            raise Lost("the board's answer does not read")
+        for sha256 in missing:
             content = wanted[sha256]
             data = content if isinstance(content, bytes) else content.read_bytes()
             self.ask({"op": "put", "sha256": sha256}, [data], len(data))

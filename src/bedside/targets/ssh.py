@@ -112,10 +112,13 @@ def _run(link: Connection, module: str, document: str, objects: dict[str, Path],
          "environment": {"OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "0"},
          "timeout_s": timeout_s}, stream(), sum(size for _, size in sizes), on_progress)
     found, at = {}, 0
-    for name in results:
-        if name in head["results"]:
-            found[name] = blob[at:at + int(head["results"][name])]
-            at += int(head["results"][name])
+    try:
+        for name in results:
+            if name in head["results"]:
+                found[name] = blob[at:at + int(head["results"][name])]
+                at += int(head["results"][name])
+    except (KeyError, TypeError, ValueError):
+        raise Lost("the board's answer does not read") from None
     return head, found
 
 
