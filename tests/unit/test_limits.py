@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from bedside.bench import bench
+from bedside.errors import BadInput
 from bedside.runtime import limits
 from bedside.types import EvaluateConfig
 
 SIDE = 8
 
 
-def greedy(path, side):
+def greedy(path, side, image_px=SIDE):
     """A small ``.tflite`` that resizes its image to ``side`` pixels before it answers."""
     import ai_edge_litert.schema_py_generated as schema
     import flatbuffers
@@ -48,7 +49,7 @@ def greedy(path, side):
         graph.operators.append(made)
 
     graph.tensors, graph.operators = [], []
-    image = tensor("image", [1, SIDE, SIDE, 1])
+    image = tensor("image", [1, image_px, image_px, 1])
     size = tensor("size", [2], schema.TensorType.INT32, np.array([side, side], np.int32))
     large = tensor("large", [1, side, side, 1])
     axes = tensor("axes", [2], schema.TensorType.INT32, np.array([1, 2], np.int32))
@@ -84,6 +85,11 @@ def test_a_model_within_the_limit_runs_and_a_greedy_one_is_a_row(tmp_path, monke
     if status == "failed":
         assert row.reason
         assert str(tmp_path) not in row.reason
+
+
+def test_a_giant_input_is_refused_before_images_are_made_for_it(tmp_path):
+    with pytest.raises(BadInput, match="more than can be timed"):
+        bench(greedy(tmp_path / "giant.tflite", 8, image_px=100_000), ["cpu"], QUICK)
 
 
 def test_python_that_is_refused_memory_says_so(monkeypatch):
