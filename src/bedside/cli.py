@@ -13,6 +13,7 @@ from bedside import (
     __version__,
     cli_app,
     cli_audit,
+    cli_card,
     cli_choice,
     cli_device,
     cli_help,
@@ -277,6 +278,7 @@ cli_targets.add(app)
 cli_import.register(app)
 cli_quant.add(app)
 cli_audit.register(app)
+cli_card.register(app)
 cli_choice.register(app)
 cli_help.group(app)
 

@@ -123,6 +123,11 @@ def evidence_dir(run: Path, model: str) -> Path:
     return run / "evidence" / model
 
 
+def card_dir(run: Path, model: str) -> Path:
+    """Model card and evidence file of one model."""
+    return run / "card" / model
+
+
 def report_dir(run: Path) -> Path:
     """The report and its tables."""
     return run / "report"

@@ -319,6 +319,14 @@ def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
     analyse_run(run, model_ids(run, study), progress)
 
 
+def card(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Write the model card and evidence file of every model."""
+    from bedside.card.stage import card as write_cards
+
+    del study
+    write_cards(run, progress)
+
+
 def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
     """Write the report and its tables."""
     from bedside.report.build import build_report
@@ -328,7 +336,7 @@ def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
 
 
 STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "recommend",
-          "analyse", "report")
+          "analyse", "card", "report")
 
 
 def through(run: Path, study: Study, last: str, only: str | None = None,
@@ -348,6 +356,7 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         "evidence": lambda: evidence(run, study, progress),
         "recommend": lambda: recommend(run, study, progress),
         "analyse": lambda: analyse(run, study, progress),
+        "card": lambda: card(run, study, progress),
         "report": lambda: report(run, study, progress),
     }
     for stage in wanted:

@@ -11,17 +11,18 @@ ROOT = Path(__file__).resolve().parents[2] / "src" / "bedside"
 
 BASE = ("errors", "types", "evidence_types", "recommend_types", "registry", "codec")
 STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate",
-          "evidence", "analysis",
+          "evidence", "analysis", "finetune",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
-            "report.figures", "estimators", "choices")
+            "report.figures", "estimators", "choices", "card")
 ORCHESTRATORS = ("study", "releases", "gate", "search", "bench", "variants", "config", "plan",
                  "examine", "leakage")
 FRONT = ("console", "commands", "data_commands", "cli_audit", "cli_help",
          "import_commands", "cli_import", "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
-         "app_commands", "cli_app", "choice_commands", "cli_choice", "cli", "__main__")
-TORCH_ROOMS = ("train", "convert", "models")
+         "app_commands", "cli_app", "card_commands", "cli_card", "choice_commands",
+         "cli_choice", "cli", "__main__")
+TORCH_ROOMS = ("train", "convert", "models", "finetune")
 HEAVY = ("torch", "monai", "litert_torch", "litert_quantizer", "safetensors")
 ONE_FILE = ("litert_quantizer", "litert_torch", "optuna", "onnxruntime", "openvino", "nncf",
             "ethosu", "rapidocr")

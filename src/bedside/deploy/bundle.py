@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bedside import __version__, artefact, codec, rundir, targets
+from bedside.card import chai, human, markdown
+from bedside.card.collect import Card, collect
+from bedside.card.facts import Facts
 from bedside.deploy import change, familiar, reference
 from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
@@ -168,13 +171,14 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
     head = manifest.Manifest(
         manifest.SCHEMA, manifest.KIND, rundir.cell_name(chosen.variant.id, target), __version__,
         manifest.NOTICE, _model(chosen, target, names[0], cam), task, spec, point, {})
-    files["evidence.json"] = ("evidence", _evidence(chosen, point).encode())
-    files[CARD] = ("model-card", _card(chosen, point).encode())
     files["licence.txt"] = ("licence", _licence(licence))
     changed = (change.record(run, head, chosen.build.files[chosen.files[0][0]], against,
                              against_run)
                if against is not None else manifest.Change(reason="the first bundle"))
     files["change.json"] = ("change", codec.to_json(changed).encode())
+    card = _card(chosen, known, changed, key)
+    files["evidence.json"] = ("evidence", _evidence(chosen, point, card).encode())
+    files[CARD] = ("model-card", markdown.render(card).encode())
     data = writer.pack(head, files, key)
     own = frozenset({signing.public_of(key)}) if key is not None else frozenset()
     return data, open_bundle(data, own, where="the new bundle")
@@ -211,9 +215,12 @@ def _model(chosen: Cell, target: str, file: str, cam: bool) -> manifest.BundleMo
         chosen.build.compute_dtype, dict(chosen.measurement.evidence))
 
 
-def _evidence(chosen: Cell, point: manifest.OperatingPoint) -> str:
-    """What was measured of this build, and where the run has its statistics, those too."""
-    # The machine's description and file names of the run stay on the workbench.
+def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
+    """What was measured of this build, the run's statistics where it has them, and the card.
+
+    The card's XML lies here too: the format has one file for a model card.
+    """
+    # Of the machine the card tells the processor; file names of the run stay on the workbench.
     measured = replace(chosen.measurement, machine={}, predictions=None)
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
     folder = chosen.run / "evidence" / chosen.variant.model
@@ -221,7 +228,7 @@ def _evidence(chosen: Cell, point: manifest.OperatingPoint) -> str:
         if artefact.finished(folder, "evidence") and (folder / name).is_file():
             facts[name.removesuffix(".json")] = codec.parse_json(
                 codec.read_text(folder / name), str(folder / name))
-    return codec.to_json(facts)
+    return codec.to_json({**facts, "card": card, "model_card_xml": chai.render(card)})
 
 
 def _licence(path: Path | None) -> bytes:
@@ -231,22 +238,24 @@ def _licence(path: Path | None) -> bytes:
             b"or pass them on. bedside itself and this format are under Apache-2.0.\n")
 
 
-def _card(chosen: Cell, point: manifest.OperatingPoint) -> str:
-    """The run's model card where it has one, else what is known without asking anybody."""
-    for path in (chosen.run / "evidence" / chosen.variant.model / CARD,
-                 chosen.run / "evidence" / CARD):
-        if path.is_file():
-            return codec.read_text(path)
-    variant, measured = chosen.variant, chosen.measurement
-    rows = [f"| {name} | {e.value:.3f} [{e.low:.3f}, {e.high:.3f}] | {e.n} |"
-            for name, e in measured.metrics.get("test", {}).items()
-            if e.value is not None and e.low is not None and e.high is not None]
-    cases = rundir.cases(chosen.run)
-    counts = ", ".join(f"{sum(c.split == s for c in cases)} {s}" for s in ("train", "val", "test"))
-    return "\n".join([
-        f"# {variant.id} on {measured.target}", "", f"**{manifest.NOTICE}**", "",
-        f"Classes: {', '.join(variant.task.classes)}; positive: {variant.task.positive or 'none'}.",
-        f"Images: {counts}. Decision: {point.rule}.", "",
-        "Intended use: *not stated by who made this bundle.*",
-        "Out of scope: *not stated by who made this bundle.*", "",
-        "| metric on test images | value [95% interval] | n |", "|---|---|---|", *rows, ""])
+def _card(chosen: Cell, known: manifest.Familiarity | None, changed: manifest.Change,
+          key: Path | None) -> Card:
+    """The run's card for this build alone, with what is known now that it is a bundle."""
+    extra: dict[str, Any] = {
+        "bundle/change.json": codec.encode(changed),
+        "bundle/signature.json": {"signer": "none: anyone may have made this bundle"
+                                  if key is None else "Ed25519, key "
+                                  + signing.fingerprint(signing.public_of(key))}}
+    if known is not None:
+        extra["bundle/familiarity.json"] = {
+            "summary": {
+                "rule": "a remark, where the squared Mahalanobis distance of an image's features "
+                        "exceeds the limit or an image measure leaves the training images' range",
+                "limit": known.limit, "training images": known.training_images,
+                "validation images": known.validation_images,
+                "validation images beyond the limit": known.false_alarms,
+                "validation images outside a range": known.quality_alarms},
+            "watched": [*known.names, *known.quality]}
+    facts = Facts(chosen.run, chosen.variant.model, (chosen.variant,), (chosen.measurement,), extra,
+                  ids=False)
+    return collect(facts, human.read(chosen.run))

@@ -13,6 +13,7 @@ from bedside.errors import BadInput
 from bedside.recommend_types import Recommendation
 from bedside.report import (
     answer,
+    card_view,
     changes,
     crossing,
     evidence_view,
@@ -82,6 +83,7 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
             rows, None if proofs is None else evidence_view.document(proofs) | look.facts)))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, rundir.task(run))
+        card_view.copy(run, scratch, models)
         html = page.render(context(run, study, specs, measured, rows, pictures, proofs, flips,
                                    look))
         artefact.write_text(scratch / INDEX, html)
@@ -96,7 +98,7 @@ def report_key(run: Path) -> str:
     """Hash of everything the report shows: all manifests, the configuration, and this package."""
     inputs = {}
     for part in ("data", "models", "variants", "builds", "measurements", "evidence", "analysis",
-                 "leakage"):
+                 "leakage", "card"):
         for path in sorted((run / part).rglob(artefact.MANIFEST)):
             name = path.relative_to(run)
             if not any(p.startswith(".") for p in name.parts):
@@ -173,6 +175,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "flow": tables.flow(cases, task, audit(run)),
         "table_1": matrix.table_1(tables.demographics(cases, task), notes),
         "leak": leakage_view.view(run),
+        "cards": card_view.view(run, models),
         "phantom": study.data.source == "phantom",
         "merge": {k: ", ".join(v) for k, v in task.merge.items()},
         "exclude": task.exclude,

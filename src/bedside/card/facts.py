@@ -1,0 +1,109 @@
+"""What a card is about, and reading what the table's paths lead to."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bedside import artefact, codec, rundir
+from bedside.evidence_types import Comparison, Comparisons, Statistics
+from bedside.types import Case, Measurement, ModelSpec, OperatingPoints, Study, Task, Variant
+
+BUNDLE = "bundle/"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A model of a run with its variants and cells; or the one cell that goes into a bundle.
+
+    ``extra`` are the documents of the bundle that is being made, by name (``bundle/…``).
+    ``ids``: whether cases may be listed; they stay on the workbench, so a bundle only counts.
+    """
+
+    run: Path
+    model: str
+    variants: tuple[Variant, ...]
+    cells: tuple[Measurement, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    ids: bool = True
+
+    @cached_property
+    def study(self) -> Study:
+        """The run's configuration."""
+        given = rundir.study_file(self.run).is_file()
+        return rundir.study(self.run) if given else Study()
+
+    @cached_property
+    def task(self) -> Task:
+        """The run's task."""
+        return rundir.task(self.run)
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The network."""
+        return rundir.model_spec(self.run, self.model)
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case."""
+        return rundir.cases(self.run)
+
+    @cached_property
+    def points(self) -> OperatingPoints | None:
+        """Thresholds and temperatures, where the stage ``evidence`` has finished."""
+        found: OperatingPoints | None = self._published(OperatingPoints, self.model,
+                                                        rundir.OPERATING_POINT)
+        return found
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Probabilities and subgroups; empty where the stage has not finished."""
+        return self._published(Statistics, self.model, rundir.STATISTICS) or Statistics()
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """This card's cells against float32 on test images, after Holm's adjustment."""
+        found = self._published(Comparisons, rundir.ALL_MODELS, rundir.COMPARISONS)
+        mine = {(m.variant, m.target) for m in self.cells}
+        return () if found is None else tuple(
+            c for c in found.comparisons if c.split == "test" and (c.variant, c.target) in mine)
+
+    def _published(self, cls: type[Any], model: str, name: str) -> Any:
+        folder = rundir.evidence_dir(self.run, model)
+        if not artefact.finished(folder, "evidence"):
+            return None
+        return codec.read_json(cls, folder / name)
+
+    def measured(self) -> list[Measurement]:
+        """Cells that ran and kept their predictions."""
+        return [m for m in self.cells if rundir.usable(m)]
+
+    def document(self, name: str) -> Any:
+        """A file of the run (or of the bundle) as plain data, or None where it is not there."""
+        if name.startswith(BUNDLE):
+            return self.extra.get(name)
+        path = self.run / name.format(model=self.model)
+        if not path.is_file():
+            return None
+        text = codec.read_text(path)
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        return codec.parse_json(text, str(path))
+
+
+def walk(document: Any, path: str) -> Any:
+    """The value that ``a.b.c`` leads to (``|`` stands for a dot in a key), or None."""
+    for key in path.split(".") if path else ():
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(key.replace("|", "."))
+    return document
+
+
+def empty(value: Any) -> bool:
+    """Whether there is nothing to tell. A number 0 or a ``false`` is a value."""
+    return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)
