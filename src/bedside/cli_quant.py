@@ -61,11 +61,13 @@ def search(
         min=2, help="At most so many validation images.")] = None,
     evaluations: Annotated[int, typer.Option(
         min=1, help="Evaluations after the sensitivity of each layer.")] = 40,
+    qat: Annotated[bool, typer.Option(
+        "--qat", help="Fine-tune INT8 where it misses the budget by itself.")] = False,
     json: Json = False,
 ) -> None:
     """Find which layers must stay out of INT8 for an accuracy budget to hold."""
     from bedside import quant_commands
 
-    quant_commands.search(run, model, scheme, json, {
+    quant_commands.search(run, model, scheme, qat, json, {
         "auroc_loss": max_auroc_loss, "sensitivity_loss": max_sensitivity_loss,
         "flips": max_flips, "goal": goal, "images": images, "evaluations": evaluations})

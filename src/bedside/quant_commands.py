@@ -69,10 +69,13 @@ def _table(json: bool, name: str, columns: list[str], rows: list[list[str]]) -> 
     console.table("", columns, rows)
 
 
-def search(run: Path, model: list[str] | None, scheme: str, json: bool, flags: Mapping[str, Any]
-           ) -> None:
-    """``bedside search``: the search, then the mixture evaluated like any other variant."""
-    from bedside.search import budget
+def search(run: Path, model: list[str] | None, scheme: str, qat: bool, json: bool,
+           flags: Mapping[str, Any]) -> None:
+    """``bedside search``: the search, then the mixture evaluated like any other variant.
+
+    With ``qat`` also INT8 fine-tuned, of the models whose plain INT8 misses the budget.
+    """
+    from bedside.search import budget, tuned
 
     config = study.load(run)
     wanted = budget.Budget(**flags)
@@ -86,15 +89,34 @@ def search(run: Path, model: list[str] | None, scheme: str, json: bool, flags: M
             budget.with_scheme(run, scheme)
             config = study.load(run)
             study.through(run, config, "evaluate", f"*-{scheme}", progress)
+        missed = [f.model for f in found if not wanted.holds(f.int8, f.float32)]
+        better, whole = tuned.scheme_of(scheme), []
+        if qat and missed:
+            schemes.load(better)
+            whole = [tuned.fine_tune(run, name, better, config.calibration, wanted, progress)
+                     for name in missed]
+            budget.with_scheme(run, better)
+            config = study.load(run)
+            for t in whole:
+                study.through(run, config, "evaluate", t.variant, progress)
     if json:
-        print(codec.to_json({"schema": 1, "searches": found}), end="")
+        print(codec.to_json({"schema": 1, "searches": found, "finetuned": whole}), end="")
         return
     rows = [[f.model, what, f"{s.size_bytes / 1e6:.2f}", f"{s.auroc:.4f}", f"{s.sensitivity:.3f}",
              f"{s.flips}/{s.images}"] for f in found
-            for what, s in (("float32", f.float32), ("int8", f.int8), ("mixture", f.score))]
+            for what, s in (("float32", f.float32), ("int8", f.int8), ("mixture", f.score),
+                            *((t.variant.removeprefix(f"{t.model}-"), t.score) for t in whole
+                              if t.model == f.model))]
     console.table("", ["model", "what", "MB", "AUC", "sensitivity", "flips"], rows, {2, 3, 4, 5})
     for f in found:
         kept = ", ".join(f.kept) or "none"
         console.stdout.print(f"{f.model}: {len(f.kept)} of {f.layers} layers stay out of INT8 "
                              f"({kept}); {f.evaluations} evaluations, validation images only",
                              soft_wrap=True, markup=False)
+    for t in whole:
+        met = "meets" if t.within else "still misses"
+        console.stdout.print(f"{t.model}: INT8 fine-tuned on training images {met} the budget "
+                             f"({t.variant}, made from {t.parent})", soft_wrap=True, markup=False)
+    if missed and not qat:
+        console.stdout.print(f"INT8 of every layer misses the budget for {', '.join(missed)}: "
+                             "--qat fine-tunes it", soft_wrap=True, markup=False)

@@ -39,6 +39,13 @@ def make(run: Path, model: str, scheme_id: str, config: CalibrationConfig,
         recipe = stage.recipe(run, model, scheme_id,
                               rundir.model_dir(run, source) / rundir.FLOAT_MODEL)
         source = improve.correct_biases(run, source, child, recipe, ranges, ids, progress)
+    if "qat" in options:
+        from bedside.finetune.stage import finetune
+
+        recipe = stage.recipe(run, model, scheme_id,
+                              rundir.model_dir(run, source) / rundir.FLOAT_MODEL)
+        source = finetune(run, source, "+".join([model, scheme.name, *options]), recipe, ranges,
+                          progress=progress)
     return stage.quantize(run, model, scheme_id, folder, ranges, source)
 
 

@@ -126,13 +126,20 @@ class Graph:
 
     def activation(self, operation: Operation) -> str:
         """The activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
+        options = self.options(operation)
+        if options is None:
+            return "NONE"
+        return _ACTIVATIONS.get(int(options.FusedActivationFunction()), "NONE")
+
+    def options(self, operation: Operation) -> Any:
+        """The stored options of a layer, pooling, sum or concatenation (strides …), else None."""
         table = self._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
         kind = _FUSED.get(operation.op)
         if table is None or kind is None:
-            return "NONE"
+            return None
         options = kind()
         options.Init(table.Bytes, table.Pos)
-        return _ACTIVATIONS.get(int(options.FusedActivationFunction()), "NONE")
+        return options
 
     def consumers(self, tensor: int) -> tuple[Operation, ...]:
         """The operations that read a tensor."""

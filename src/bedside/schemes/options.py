@@ -20,10 +20,15 @@ WEIGHT_OPTIONS: dict[str, str] = {k: v for k, (_, v) in _WEIGHT_ALGORITHMS.items
 MODEL_OPTIONS: dict[str, str] = {
     "equalized": "weights of neighbouring layers are equalized first (Nagel et al. 2019)",
     "biascorrected": "biases make up for the mean error of each channel (Nagel et al. 2019)",
+    "qat": "weights are fine-tuned with INT8's rounding in the loop (Jacob et al. 2018)",
 }
 
 MIN_MAX = "min_max_uniform_quantize"
-EXCLUSIVE: tuple[tuple[str, ...], ...] = (tuple(ESTIMATOR_OPTIONS), tuple(WEIGHT_OPTIONS))
+EXCLUSIVE: tuple[tuple[str, ...], ...] = (tuple(ESTIMATOR_OPTIONS), tuple(WEIGHT_OPTIONS),
+                                         # Training sets the biases, for weights scaled by their
+                                         # largest.
+                                         ("qat", "biascorrected"),
+                                         *(("qat", o) for o in WEIGHT_OPTIONS))
 
 
 def algorithm(options: frozenset[str]) -> str:
