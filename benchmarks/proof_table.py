@@ -28,6 +28,17 @@ def _folds(f: Facts) -> tuple[str, str]:
             f"{f['labels_flipped_by_int8']}"), f"AUC {f['float32']['goal_auroc']}"
 
 
+def _busi_evidence(f: Facts) -> tuple[str, str]:
+    told = []
+    for name, network in f["networks"].items():
+        e = network["all images that did not calibrate"]
+        lost, share = e["auroc_lost"], e["share_flipped"]
+        told.append(f"{name} ({network['chosen'].removeprefix(name + '-')}): AUC lost "
+                    f"{lost['value']:.4f} [{lost['low']:.4f}, {lost['high']:.4f}], flipped "
+                    f"{e['labels_flipped']} of {e['n']} [{share['low']:.3f}, {share['high']:.3f}]")
+    return "; ".join(told), f"AUC {f['goal_auroc_lost']}, {100 * f['goal_share_flipped']:.0f}%"
+
+
 def _demo(f: Facts) -> tuple[str, str]:
     return (f"{f['minutes']} min, {f['peak_memory_bytes'] / 1e9:.2f} GB, {len(f['rows'])} variants",
             f"{f['goal_minutes']} min, {f['goal_memory_bytes'] / 1e9:.0f} GB")
@@ -111,6 +122,7 @@ def _aarch64(f: Facts) -> tuple[str, str]:
 
 READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "training-": _training,
+    "busi-evidence": _busi_evidence,
     "folds": _folds,
     "demo": _demo,
     "phantom-rate": lambda f: (f"{f['images_per_s']} images/s", f"{f['goal_images_per_s']}"),
