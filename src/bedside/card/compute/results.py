@@ -1,0 +1,99 @@
+"""Values about what was measured: metrics, paired answers, failures, latency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bedside import artefact, codec, rundir
+from bedside.card import decisions
+from bedside.card.facts import Facts, cell_of
+
+
+def flips(facts: Facts) -> Any:
+    """Changed decisions at the locked threshold, both ways."""
+    return {cell_of(c): {"changed": codec.encode(c.flips.changed), "lost": c.flips.lost,
+                       "gained": c.flips.gained, "cancers or positives missed now": c.flips.missed,
+                       "against": c.against}
+            for c in facts.comparisons if c.flips is not None}
+
+
+def metrics(facts: Facts) -> Any:
+    """Every metric of the test images with its interval; at the locked threshold where there is."""
+    locked = {cell_of(p): p for p in facts.statistics.probabilities if p.split == "test"}
+    found = {}
+    for m in facts.measured():
+        values: dict[str, Any] = codec.encode(m.metrics.get("test", {}))
+        at = locked.get(cell_of(m))
+        if at is not None:
+            values |= codec.encode(at.metrics) | codec.encode(at.scores)
+        found[cell_of(m)] = values or {"value": None, "reason": "no test image"}
+    return found
+
+
+def answers(facts: Facts) -> Any:
+    """Shown, not shown or worse, for every cell."""
+    return {cell_of(c): {"answer": c.answer, "n": c.n, "against": c.against, "p_shown": c.p_shown,
+                       "p_worse": c.p_worse, "comparisons in the family": c.family,
+                       **({"reason": c.reason} if c.reason else {}),
+                       **({"notes": list(c.notes)} if c.notes else {})}
+            for c in facts.comparisons}
+
+
+def _mine(facts: Facts, rows: Any) -> list[Any]:
+    cells = {(m.variant, m.target) for m in facts.cells}
+    return [r for r in rows if (r.variant, r.target) in cells]
+
+
+def subgroups(facts: Facts) -> Any:
+    """Metrics of every group of every column."""
+    return [{"cell": cell_of(g), "column": g.column, "group": g.group, "n": g.n,
+             "metrics": codec.encode(g.metrics)} for g in _mine(facts, facts.statistics.subgroups)]
+
+
+def worst_groups(facts: Facts) -> Any:
+    """The group with the lowest value of each metric."""
+    return [{"cell": cell_of(w), "column": w.column, "metric": w.metric, "group": w.group,
+             "estimate": codec.encode(w.estimate), "rest": codec.encode(w.rest),
+             "intervals part": w.apart} for w in _mine(facts, facts.statistics.worst)]
+
+
+def robustness(facts: Facts) -> Any:
+    """Whatever the analysis of robustness published."""
+    folder = rundir.analysis_dir(facts.run, "robustness", facts.model)
+    path = next((p for p in sorted(folder.glob("*.json")) if p.name != artefact.MANIFEST), None)
+    return None if path is None else codec.parse_json(codec.read_text(path), str(path))
+
+
+def failures(facts: Facts) -> Any:
+    """Missed positives and false alarms of each cell by case id, farthest from the threshold first.
+
+    A case's id is a hash of its pixels, so the list names nobody.
+    """
+    if not facts.ids:
+        return {name: {"missed": sum(r.missed for r in rows),
+                       "false alarms": sum(not r.missed for r in rows),
+                       "cases": "listed by id in the run's own card, which stays where it is"}
+                for name, rows in decisions.failures(facts).items()}
+    return {name: {"missed": [r.listed() for r in rows if r.missed],
+                   "false alarms": [r.listed() for r in rows if not r.missed]}
+            for name, rows in decisions.failures(facts).items()}
+
+
+def saliency(facts: Facts) -> Any:
+    """Class activation maps of the failures."""
+    return decisions.saliency(facts) if facts.ids else None
+
+
+def latency(facts: Facts) -> Any:
+    """Latency, memory and delegation of every cell, with how each came about."""
+    return {cell_of(m): {
+        "status": m.status, **({"reason": m.reason} if m.reason else {}),
+        "latency_ms": codec.encode(m.latency_ms), "peak_memory_bytes": m.peak_memory_bytes,
+        "delegated_fraction": m.delegated_fraction, "evidence": dict(m.evidence),
+        "computes in": m.compute_dtype,
+        **({"note": m.latency_note} if m.latency_note else {})} for m in facts.cells}
+
+
+def scores(facts: Facts) -> Any:
+    """Mean and spread of the positive log-odds over the test images: what drift is seen against."""
+    return decisions.score_summary(facts)
