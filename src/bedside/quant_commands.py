@@ -90,7 +90,8 @@ def search(run: Path, model: list[str] | None, scheme: str, qat: bool, json: boo
             config = study.load(run)
             study.through(run, config, "evaluate", f"*-{scheme}", progress)
         missed = [f.model for f in found if not wanted.holds(f.int8, f.float32)]
-        better, whole = tuned.scheme_of(scheme), []
+        better = tuned.scheme_of(scheme)
+        whole: list[tuned.Tuned] = []
         if qat and missed:
             schemes.load(better)
             whole = [tuned.fine_tune(run, name, better, config.calibration, wanted, progress)
