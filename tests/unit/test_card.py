@@ -23,7 +23,7 @@ from bedside.card.table import LIST, listed, table
 from bedside.deploy import serving
 from bedside.errors import BadInput
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.types import Latency, Measurement, ModelConfig, Study
+from bedside.types import Build, Latency, Measurement, ModelConfig, Study
 
 MODEL = "resnet34"
 CARD = resources.files("bedside.card")
@@ -48,6 +48,9 @@ def run(tiny_quantized, tmp_path_factory):
     for variant in rundir.variants(run):
         if variant.scheme in ("float32", "int8"):
             _measure(run, variant)
+            with artefact.writing(rundir.build_dir(run, variant.id, "cpu"), "build", "k") as out:
+                artefact.write_text(out / rundir.BUILD, codec.to_json(Build(
+                    variant.id, "cpu", "tflite", {"model.tflite": variant.sha256}, "bedside")))
     evidence.evidence(run, rundir.study(run).evidence)
     assert stage.card(run) == [MODEL]
     return run
@@ -148,6 +151,7 @@ def test_values_are_those_of_the_run(run):
         "float.tflite"]["sha256"]
     assert names[f"{MODEL}-int8"] == artefact.sha256_file(
         rundir.variant_dir(run, f"{MODEL}-int8") / "model.tflite")
+    assert names[f"builds/{MODEL}-int8@cpu/model.tflite"] == names[f"{MODEL}-int8"]
     assert found.value("quantization", "Calibration images")[f"{MODEL}-int8"]["images"] == 8
     assert found.value("latency", "Device") == {"cpu": {"processor": "a chip", "cores": "2"}}
     assert found.value("architecture", "Multiply-accumulates an image") > 10_000

@@ -142,7 +142,7 @@ def hashes(facts: Facts) -> Any:
     found |= {f"models/{facts.model}/{n}": e.sha256 for s in stages for n, e in s.files.items()}
     mine = {cell_of(m) for m in facts.cells}
     for build in rundir.builds(facts.run):
-        name = rundir.cellcell_of(build.variant, build.target)
+        name = cell_of(build)
         if name in mine:
             found |= {f"builds/{name}/{n}": sha for n, sha in build.files.items()}
     return found
