@@ -53,10 +53,8 @@ def _ledger(facts: Facts) -> list[dict[str, str]]:
 
 
 def devices(facts: Facts) -> Any:
-    """Makes and models that import counted before it removed them."""
-    root = _root(facts)
-    path = None if root is None else root / "devices.json"
-    return codec.parse_json(codec.read_text(path), str(path)) if path and path.is_file() else None
+    """Images by make and model of the device."""
+    return dict(Counter(c.device for c in facts.cases if c.device).most_common())
 
 
 def imported(facts: Facts) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedside import artefact, codec, rundir
+from bedside import codec, rundir
+from bedside.analyse.base import FACTS, UNAVAILABLE
 from bedside.card import decisions
 from bedside.card.facts import Facts, cell_of
 
@@ -58,10 +59,13 @@ def worst_groups(facts: Facts) -> Any:
 
 
 def robustness(facts: Facts) -> Any:
-    """Whatever the analysis of robustness published."""
-    folder = rundir.analysis_dir(facts.run, "robustness", facts.model)
-    path = next((p for p in sorted(folder.glob("*.json")) if p.name != artefact.MANIFEST), None)
-    return None if path is None else codec.parse_json(codec.read_text(path), str(path))
+    """What the analysis of robustness published, or why it could not be made."""
+    path = rundir.analysis_dir(facts.run, "robustness", facts.model) / FACTS
+    if not path.is_file():
+        return None
+    found = codec.parse_json(codec.read_text(path), str(path))
+    why = found.get(UNAVAILABLE)
+    return {"value": None, "reason": why} if why else found
 
 
 def failures(facts: Facts) -> Any:
