@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_fixture import PAYLOADS, Names, make_run
@@ -64,6 +65,34 @@ def test_the_page_opens_offline_without_a_word_and_fits(browser, report, width):
     assert overflow <= 0, f"the page is {overflow} px wider than the window"
     broken = page.evaluate("[...document.images].filter(i => i.naturalWidth === 0).length")
     assert broken == 0
+    page.close()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_page_of_flips_opens_offline_and_fits(browser, report, width, tmp_path):
+    from bedside.analyse.base import FigureData
+    from bedside.report import flips_page
+
+    image = np.tile(np.arange(80, dtype=np.uint8), (60, 1))
+    row = {"id": "c0123456789abcde", "split": "test", "label": "malignant", "kind": "missed",
+           "variant": "efficientnet_lite0-int8+percentile+weights_mse", "target": "sm8650-hexagon",
+           "also": ["efficientnet_lite0-int8+percentile+weights_mse@cpu-4threads"],
+           "called": ["malignant", "benign"], "score": [0.51, 0.49], "margin": [0.01, -0.01],
+           "picture": 0}
+    data = FigureData(dict.fromkeys(("images", "before", "after"), image[None]), {
+        "model": "efficientnet_lite0", "threshold": 0.5, "maps_reason": None})
+    flips_page.write(tmp_path, flips_page.Flips(((data, row),) * 120, (), 4000), True)
+    for name in ("flips.html", "flips-2.html"):
+        page, said, asked = _open(browser, tmp_path / name, width)
+        assert said == []
+        assert asked == []
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, f"{name} is {overflow} px wider than the window"
+        assert page.locator("article img").count() in (300, 60)
+        page.close()
+    page, said, asked = _open(browser, report.with_name("flips.html"), width)
+    assert said == []
+    assert "not computed yet" in page.inner_text("header")
     page.close()
 
 

@@ -140,6 +140,23 @@ def test_long_lists_go_over_several_pages(run, tmp_path):
     assert (tmp_path / "flips.csv").read_text().count("\n") == 251
 
 
+@pytest.mark.parametrize("payload", ["<script>alert(1)</script>", "\"><img src=x onerror=y>",
+                                     "{{ 7*7 }}", "=1+1"])
+def test_hostile_names_add_no_markup_and_no_formula(run, tmp_path, payload):
+    data, row = flips_page.load(run, ["tiny"]).rows[0]
+    facts = data.facts | {"model": payload, "maps_reason": payload}
+    bad = row | {"label": payload, "called": [payload, payload], "also": [payload],
+                 "variant": payload, "target": payload}
+    page = flips_page.Flips(((FigureData(data.arrays, facts), bad),), ((payload, payload),), 9)
+    flips_page.write(tmp_path, page, False)
+    html = (tmp_path / "flips.html").read_text(encoding="utf-8")
+    assert "<script" not in html and "onerror=y>" not in html.replace("onerror=y&gt;", "")
+    assert "49" not in html.split("<h2>")[1].split("<img")[0]
+    for cell in next(list(r) for k, r in enumerate(csv.reader(io.StringIO(
+            (tmp_path / "flips.csv").read_text()))) if k == 1):
+        assert not cell.startswith("=")
+
+
 @pytest.mark.parametrize(("truth", "before", "after", "positive", "kind"), [
     (1, 1, 0, 1, "missed"), (1, 0, 1, 1, "found"), (0, 0, 1, 1, "alarm"), (0, 1, 0, 1, "cleared"),
     (2, 2, 0, None, "lost"), (2, 0, 2, None, "gained"), (2, 0, 1, None, "other"),
