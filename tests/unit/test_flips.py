@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 import numpy as np
@@ -226,3 +227,18 @@ def test_flips_and_reliability_follow_the_evidence(run, tmp_path):
     for figure in ("flips", "reliability"):
         assert "have not been computed" in data(copy, figure).unavailable
     assert data(copy, "fidelity").unavailable is None
+
+
+def test_the_report_says_where_variants_look_and_how_they_fall(run):
+    html = (run / "report" / "index.html").read_text(encoding="utf-8")
+    said = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    evidence_of = json.loads((run / "report" / "results.json").read_text())["evidence"]
+    ssim = data(run, "fidelity").facts["maps"]["int8"]["ssim"]["value"]
+    assert "Does it look at the same thing?" in said and f"{ssim:.3f}" in said
+    assert "No maps of foreign: foreign has no output" in said
+    assert evidence_of["fidelity"]["tiny"]["maps"]["int8"]["ssim"]["value"] == ssim
+    assert evidence_of["fidelity"]["foreign"]["maps"] is None
+    for test in evidence_of["robustness"]["tiny"]["tests"]:
+        assert {"shown": "no faster", "not shown": "cannot tell",
+                "worse": "faster"}[test["answer"]] in said
+    assert "Worse images: does full integer fall faster?" in said
