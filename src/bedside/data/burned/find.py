@@ -1,4 +1,4 @@
-"""Find text in a picture: by OCR on the whole image, by colour, by flat strokes."""
+"""Find text in a picture: by OCR on the whole image, by colour, by rows of flat strokes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned import ink, ocr
+from bedside.data.burned import ink, ocr, strokes
 from bedside.data.burned.ink import Floats, Mask
 
 _SQUARE = ndimage.generate_binary_structure(2, 2)
@@ -16,11 +16,14 @@ _SEED = 0.15
 _LEVELS = (0.6, 0.3)
 _TALLEST_PX, _FULL = 60, 0.6
 # A line is text where the detector is sure and there is ink of one colour or something to read,
-# or where it is half sure and the reader is.
+# or where it is half sure and the reader is, or where letter-like marks stand in a row.
 _SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
+# A row of marks of which this share is already ink was seen.
+_COVERED = 0.5
 _RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.008
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
+UNSEEN = "a row of letter-like marks that the reader did not see"
 
 Box = tuple[int, int, int, int]
 _SMALL_PX = 1400
@@ -55,9 +58,11 @@ def likelihood(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Floats:
     return found
 
 
-def lines_in(probable: Floats) -> bool:
-    """Whether a map of probabilities holds what is surely a line."""
-    return any(sure >= _SURE for _, sure in boxes_of(probable))
+def lines_in(probable: Floats, place: Mask) -> bool:
+    """Whether a map of probabilities holds what is surely a line, a part of it in ``place``."""
+    return any(sure >= _SURE and (place[b[0]:b[2], b[1]:b[3]]
+                                  & (probable[b[0]:b[2], b[1]:b[3]] > _LEVELS[0])).any()
+               for b, sure in boxes_of(probable))
 
 
 def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
@@ -80,13 +85,22 @@ def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
             if height > _TALLEST_PX or height < 3 or width < 1.2 * height or full < _FULL:
                 continue
             # The detector marks the middle of a line only.
-            up, side = max(6, height), max(14, 3 * height)
-            box = (max(0, rows.start - up), max(0, columns.start - side),
-                   min(probable.shape[0], rows.stop + up),
-                   min(probable.shape[1], columns.stop + side))
+            box = _grown((rows.start, columns.start, rows.stop, columns.stop), probable.shape)
             found.append((box, float(mean[number])))
             taken[box[0]:box[2], box[1]:box[3]] = True
     return found
+
+
+def _inside(inner: Box, outer: Box) -> bool:
+    return (inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2]
+            and inner[3] <= outer[3])
+
+
+def _grown(box: Box, shape: tuple[int, ...]) -> Box:
+    height = box[2] - box[0]
+    up, side = max(6, height), max(14, 3 * height)
+    return (max(0, box[0] - up), max(0, box[1] - side), min(shape[0], box[2] + up),
+            min(shape[1], box[3] + side))
 
 
 def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
@@ -107,45 +121,100 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     values = np.asarray(picture, np.float32)
     if values.ndim == 2:
         values = values[..., None]
-    core, pure, exact = np.zeros((3, *values.shape[:2]), bool)
+    ink_of = _Ink(values)
     lines = []
     doubt = ""
-    coloured = ink.stray_colour(values)
     boxes = boxes_of(probable)
+    rows = strokes.rows(values)
     read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
         place = np.s_[box[0]:box[2], box[1]:box[3]]
         near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
-        found, sure_ink, flat = ink.line_mask(values[place], near, coloured[place])
+        inside = [row for row in rows if _inside(row.box, box)]
+        best = max(inside, key=lambda row: int(row.mask.sum()), default=None)
+        found = ink_of.line(box, near, best)
         readable = score if sum(c.isalnum() for c in text) >= 2 else 0.0
-        seen = sure >= _SURE and (flat >= _FLAT or readable >= _HALF)
+        seen = bool(inside) or (sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
         if not seen and not (sure >= _HALF and readable >= _READABLE):
             if sure < _VERY_SURE and not (sure >= _HALF and readable >= _HALF):
                 continue
             doubt = UNREADABLE
-        lines.append(Line(box, sure, flat, readable))
-        core[place] |= found
-        if flat == ink.CERTAIN:
-            exact[place] |= found
-            pure[place] |= found
-        else:
-            pure[place] |= ndimage.binary_dilation(sure_ink, _SQUARE)
+        lines.append(Line(box, sure, found.flat, readable))
+        ink_of.add(found)
+    seen_boxes = [line.box for line in lines]
+    for row in rows:
+        if ink_of.covers(row):
+            continue
+        if not any(_inside(row.box, box) for box in seen_boxes):
+            # The reader saw nothing here: what it is, a person says.
+            doubt = doubt or UNSEEN
+        box = _grown(row.box, values.shape[:2])
+        near = np.zeros(values.shape[:2], bool)
+        near[row.box[0]:row.box[2], row.box[1]:row.box[3]] = True
+        found = ink_of.line(box, near[box[0]:box[2], box[1]:box[3]], row)
+        lines.append(Line(row.box, 0.0, found.flat))
+        ink_of.add(found)
     tissue = _textured(values)
-    mask = _with_rim(core, exact, tissue & ~pure, [line.box for line in lines])
-    rest = tissue & ~pure
+    rest = tissue & ~ink_of.pure
+    mask = _with_rim(ink_of.core, ink_of.strong, rest, [line.box for line in lines])
     if (mask & rest).sum() > _MOST_SHARE * max(1, int(rest.sum())):
         doubt = doubt or TOO_MUCH
     return Found(tuple(lines), mask, doubt)
 
 
-def _with_rim(core: Mask, exact: Mask, rest: Mask, boxes: list[Box]) -> Mask:
+@dataclass(frozen=True, slots=True)
+class _LineInk:
+    """What :func:`ink.line_mask` says of one box."""
+
+    box: Box
+    found: Mask
+    strong: Mask
+    pure: Mask
+    flat: float
+
+
+class _Ink:
+    """The ink of a picture, line by line: ``core`` is ink or mixed with it, ``strong`` what
+    smoothing spreads from, ``pure`` what is no tissue for certain; each (H, W)."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self.core, self.strong, self.pure = np.zeros((3, *values.shape[:2]), bool)
+        self._coloured = ink.stray_colour(values)
+
+    def line(self, box: Box, near: Mask, row: strokes.Row | None) -> _LineInk:
+        """The ink of one line whose letters stand ``near``, (h, w) of the box."""
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        return _LineInk(box, *ink.line_mask(self.values[place], near, self._coloured[place],
+                                            None if row is None else row.colour))
+
+    def add(self, line: _LineInk) -> None:
+        """Take a line in."""
+        place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        self.core[place] |= line.found
+        if line.flat == ink.CERTAIN:
+            # Where ink is told from tissue for certain no rim is needed.
+            self.pure[place] |= line.found
+        else:
+            self.strong[place] |= line.strong
+            self.pure[place] |= ndimage.binary_dilation(line.pure, _SQUARE)
+
+    def covers(self, row: strokes.Row) -> bool:
+        """Whether a row is ink already; what is missing of it then is."""
+        place = np.s_[row.box[0]:row.box[2], row.box[1]:row.box[3]]
+        known = (self.core[place] & row.mask).sum() >= _COVERED * row.mask.sum()
+        if known:
+            self.core[place] |= row.mask
+        return bool(known)
+
+
+def _with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
     """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
     allowed = _RIM_SHARE * max(1, int(rest.sum()))
     inside = np.zeros(core.shape, bool)
     for y0, x0, y1, x1 in boxes:
         inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
-    # Where ink is told from tissue for certain no rim is needed.
-    mask: Mask = core | ndimage.binary_dilation(core & ~exact, _SQUARE)
+    mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     for _ in range(_WIDEST_RIM):
         wider = ndimage.binary_dilation(mask, _SQUARE) & inside
         if (wider & rest).sum() > allowed:

@@ -22,6 +22,11 @@ _FLAT = 6.0
 _DRAWN = 0.05
 _TOLERANCE = 4.0
 _FAINT = 0.08
+_EXACT = 0.5
+_MIXED, _MANY = 0.1, 0.1
+_HALF = 0.5
+_BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
+_UNTOLD = 25
 CERTAIN = 1.0
 _CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
@@ -82,35 +87,115 @@ def stray_colour(values: Floats) -> Mask:
     return found
 
 
-def line_mask(box: Floats, likely: Mask, coloured: Mask) -> tuple[Mask, Mask, float]:
-    """The ink of one line, the pixels of it that are surely ink, and how much its colour stands
-    out.
+def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = None
+              ) -> tuple[Mask, Mask, Mask, float]:
+    """The ink of one line, the pixels of it that smoothing spreads from, those that are surely
+    ink, and how much its colour stands out.
 
     Args:
         box: (h, w, C) float32.
         likely: (h, w), where the detector sees text.
         coloured: (h, w), see :func:`stray_colour`.
+        hint: (C,) the colour of a row of flat letters in the box, where there is one.
     """
     if (coloured & likely).sum() >= 0.04 * likely.sum():
-        return coloured, coloured, CERTAIN
+        return coloured, coloured, coloured, CERTAIN
     flat = against(box, likely)
     if flat is not None:
-        return flat, flat, CERTAIN
-    colour, strength = ink_colour(box, likely)
+        return flat, flat, flat, CERTAIN
+    colour, strength = _stroke_colour(box, likely)
+    if hint is not None:
+        colour = hint
+        strength = max(_MANY, float((np.abs(box - hint).max(axis=2) <= _EXACT)[likely].mean()))
     if colour is None:
-        return likely, np.zeros(likely.shape, bool), 0.0
-    pure = _without_specks(np.abs(box - colour).max(axis=2) <= _TOLERANCE)
+        return likely, likely, np.zeros(likely.shape, bool), 0.0
+    tolerance = _EXACT if _one_value(box, colour) else _TOLERANCE
+    pure = _without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
+    zone = _zone(pure, likely)
+    pure &= zone
+    many = strength >= _MANY and pure.sum() >= _MANY * likely.sum()
+    if tolerance == _EXACT and many and not _smoothed(box, pure, colour):
+        # Every pixel of ink has the ink's own colour, its smallest dots too.
+        drawn: Mask = (np.abs(box - colour).max(axis=2) <= _EXACT) & zone
+        return drawn, drawn, drawn, CERTAIN
+    if many:
+        found = ink_mask(box, likely, colour, tolerance) & zone
+        strong = found & (_share(box, _beneath(box, pure), colour) >= _HALF) | pure
+        return found, strong, pure, strength
     if strength >= _FAINT:
-        return ink_mask(box, likely, colour), pure, strength
+        found = ink_mask(box, likely, colour, tolerance) & zone
+        return found, found, pure, strength
     # Thin strokes, hardly a pixel of which is pure: what lies between them goes as well.
-    found = ink_mask(box, likely, colour, reach=0.15, thin_from=0.35)
+    found = ink_mask(box, likely, colour, tolerance, reach=0.15, thin_from=0.35,
+                     thin_line=True)
     found |= ndimage.binary_closing(found, _SQUARE, iterations=2)
-    return found, pure, strength
+    found &= zone
+    return found, found, pure, strength
+
+
+def _stroke_colour(box: Floats, likely: Mask) -> tuple[Floats | None, float]:
+    """:func:`ink_colour`, but never that of something wider than a stroke, as a cyst or a shadow
+    of one level beneath the line."""
+    left = likely
+    for _ in range(_TRIES):
+        colour, strength = ink_colour(box, left)
+        if colour is None:
+            break
+        alike = np.abs(box - colour).max(axis=2) <= _TOLERANCE
+        broad = ndimage.binary_opening(alike, np.ones((_BROAD_PX, _BROAD_PX)))
+        if (broad & left).sum() < _BROAD * (alike & left).sum():
+            return colour, strength * float(left.sum() / likely.sum())
+        left = left & ~alike
+    return None, 0.0
+
+
+def _one_value(box: Floats, colour: Floats) -> bool:
+    """Whether the ink is of exactly one value, and not of a few neighbouring ones as after JPEG."""
+    gap = np.abs(box - colour).max(axis=2)
+    sides = ((gap > _EXACT) & (gap <= _TOLERANCE)).sum() / (2 * _TOLERANCE)
+    return bool((gap <= _EXACT).sum() >= max(20, 3 * sides))
+
+
+def _zone(pure: Mask, likely: Mask) -> Mask:
+    """Where the line stands: what the detector marks and the patches of ink in and beside it."""
+    labels, count = ndimage.label(pure, _SQUARE)
+    rows = np.flatnonzero(likely.any(axis=1))
+    zone = likely.copy()
+    if not count or not len(rows):
+        return zone
+    tall = rows[-1] - rows[0] + 1
+    boxes = [(y, x) for y, x in ndimage.find_objects(labels) if y.stop - y.start >= 0.3 * tall]
+    grown = True
+    while grown:
+        ys, xs = (np.flatnonzero(zone.any(axis=a)) for a in (1, 0))
+        top, low, left, right = ys[0], ys[-1] + 1, xs[0], xs[-1] + 1
+        grown = False
+        for y, x in list(boxes):
+            if (x.stop > left - tall and x.start < right + tall and y.stop > top + 0.2 * tall
+                    and y.start < low - 0.2 * tall):
+                zone[y, x] = True
+                boxes.remove((y, x))
+                grown = True
+    ys, xs = (np.flatnonzero(zone.any(axis=a)) for a in (1, 0))
+    zone[max(0, ys[0] - 3):ys[-1] + 4, max(0, xs[0] - tall // 2):xs[-1] + 1 + tall // 2] = True
+    return zone
+
+
+def _smoothed(box: Floats, pure: Mask, colour: Floats) -> bool:
+    """Whether the pixels beside the ink are mixed with it, by the mean over all of them."""
+    if not pure.any():
+        return True
+    beneath = _beneath(box, pure)
+    way = colour - beneath
+    rings = [ndimage.binary_dilation(pure, _SQUARE, iterations=n) for n in (1, 2, 3)]
+    share = [float(((box - beneath) * way)[r].sum() / max(1.0, float((way[r] ** 2).sum())))
+             for r in (rings[0] & ~pure, rings[2] & ~rings[1])]
+    return share[0] - share[1] > _MIXED
 
 
 def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLERANCE,
              reach: float = 0.2,
-             thin_from: float = 0.45) -> Mask:
+             thin_from: float = 0.45, thin_line: bool = False) -> Mask:
     """Pixels of a line that are ink, or mixed with it.
 
     Args:
@@ -120,17 +205,26 @@ def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLE
         tolerance: levels within which a pixel has the ink's own colour.
         reach: the share of ink from which a pixel beside such a one is mixed with it.
         thin_from: the share from which a pixel of the line is, whatever is beside it.
+        thin_line: hardly a pixel has the ink's own colour: nothing is taken for tissue that
+            may be ink.
     """
     # Letters at the ends of a line lie beyond what the detector marks.
     core = _without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
     beneath = _beneath(box, core)
     share = _share(box, beneath, colour)
+    gap = np.abs(colour - beneath).max(axis=2)
     grown = ndimage.binary_dilation(core, _SQUARE, iterations=2)
     mixed = (share >= reach) & grown
     # Thin strokes have no pixel of full colour: what is nearly as strong counts too.
     thin = (share >= thin_from) & (share <= 1.3) & likely & (
-        np.abs(colour - beneath).max(axis=2) >= 30)
-    found: Mask = core | mixed | thin
+        gap >= _UNTOLD)
+    # Where the tissue beneath is nearly of the ink's colour the two cannot be told apart.
+    told: Mask = core | mixed | thin
+    untold = likely & (gap < _UNTOLD)
+    if not thin_line:
+        untold &= np.abs(box - colour).max(axis=2) < _UNTOLD
+        untold &= ndimage.binary_dilation(told, _SQUARE, iterations=4)
+    found: Mask = told | untold
     return found
 
 

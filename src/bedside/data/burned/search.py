@@ -25,6 +25,7 @@ TOO_MUCH = "text over too much of the image"
 _SAME = 6
 _STATIC = 0.5
 _MOST = 0.05
+_NEAR_PX = 20
 _PREVIEW_PX = 1024
 
 Grey = npt.NDArray[np.uint8]
@@ -67,7 +68,8 @@ def clean(stored: Stored) -> PixelOutcome:
             filled.append(fill(frame, mask))
         frames = np.stack(filled)
     picture = preview(view.shown(stored, lines[0][0] if lines else 0), [b for _, b in lines])
-    doubt = doubt or _doubt(inner, frames, hits, most)
+    frames, rest = _without_rest(inner, frames, hits, most)
+    doubt = doubt or rest
     if doubt:
         return PixelOutcome("uncertain", doubt, frames, picture)
     if np.array_equal(frames, stored.frames):
@@ -131,19 +133,44 @@ def _mask_of(picture: Grey, hits: list[_Hit]) -> Mask:
     return mask
 
 
-def _doubt(stored: Stored, frames: npt.NDArray[Any], hits: list[_Hit], most: float) -> str:
-    if most > _MOST:
-        return TOO_MUCH
-    if not hits:
-        return ""
+def _without_rest(stored: Stored, frames: npt.NDArray[Any], hits: list[_Hit], most: float
+                  ) -> tuple[npt.NDArray[Any], str]:
+    """Look again where text was taken out, and take out what one line had hidden in another.
+
+    Returns:
+        the frames, and a doubt, empty where there is none.
+    """
+    if most > _MOST or not hits:
+        return frames, TOO_MUCH if most > _MOST else ""
+    limits = view.bounds(stored.frames)
+    for index in sorted({0, len(frames) // 2, len(frames) - 1}):
+        before = _mask_of(view.shown(stored, index), hits)
+        left = _rest(stored, frames, index, limits, before)
+        if not left.any():
+            continue
+        if len(frames) > 1:
+            return frames, STILL_THERE
+        frames = fill(frames[0], left)[None]
+        if _rest(stored, frames, index, limits, before | left).any():
+            return frames, STILL_THERE
+        if (before | left).mean() > _MOST:
+            return frames, TOO_MUCH
+    return frames, ""
+
+
+def _rest(stored: Stored, frames: npt.NDArray[Any], index: int, limits: tuple[float, float],
+          gone: Mask) -> Mask:
+    """Ink of text that stands, after the search, where text was taken out."""
     after = Stored(frames, stored.photometric, stored.bits_stored, palette=stored.palette)
-    looked = sorted({0, len(frames) // 2, len(frames) - 1})
-    for index in looked:
-        probable = ocr.probability(view.shown(after, index, view.bounds(stored.frames)))
-        gone = ndimage.binary_dilation(_mask_of(view.shown(stored, index), hits), iterations=3)
-        if find.lines_in(np.where(gone, probable, 0)):
-            return STILL_THERE
-    return ""
+    picture = view.shown(after, index, limits)
+    probable = ocr.probability(picture)
+    around = ndimage.binary_dilation(gone, iterations=3)
+    if not find.lines_in(probable, around):
+        return np.zeros(gone.shape, bool)
+    near = ndimage.binary_dilation(around, iterations=_NEAR_PX)
+    found = find.find_in(picture, np.where(near, probable, 0).astype(np.float32)).ink
+    # Where nothing can be told to be ink, what the detector is sure of is.
+    return found if found.any() else around & (probable > 0.3)
 
 
 def preview(picture: Grey, boxes: list[Any]) -> bytes:
