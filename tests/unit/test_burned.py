@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from texted import make
 
-from bedside.data.burned import find, search
+from bedside.data.burned import find, ocr, search, strokes
 from bedside.data.burned.fill import fill
 from bedside.data.deid import step
 from bedside.data.deid.key import Key
@@ -53,6 +53,58 @@ def test_known_ink_goes_and_the_tissue_stays(seed):
             assert (ink & ~mask).sum() <= 0.01 * ink.sum(), case.about
         other = case.tissue & ~case.touched
         assert (changed & other).sum() <= 0.01 * other.sum()
+
+
+def told(case):
+    """What a detector would say that saw every string, and nothing else."""
+    probable = np.zeros(case.tissue.shape, np.float32)
+    for ink in case.inks:
+        rows, columns = (np.flatnonzero(ink.any(axis=a)) for a in (1, 0))
+        edge = max(1, int(0.22 * (rows[-1] - rows[0] + 1)))
+        probable[rows[0] + edge:rows[-1] + 1 - edge,
+                 columns[0] + edge:columns[-1] + 1 - edge] = 0.95
+    return probable
+
+
+@pytest.mark.parametrize("seed", range(400_000, 400_016))
+def test_ink_is_told_from_tissue_pixel_by_pixel(seed, monkeypatch):
+    # Without the engine: its part is tested above, and it takes most of the time.
+    monkeypatch.setattr(ocr, "read", lambda lines: [("ABC", 0.95)] * len(lines))
+    case = make(seed)
+    found = find.find_in(case.image, told(case))
+    other = case.tissue & ~case.touched
+    for ink in case.inks:
+        assert (ink & ~found.ink).sum() <= 0.01 * ink.sum(), case.about
+    if not found.doubt:
+        assert (found.ink & other).sum() <= 0.01 * other.sum(), case.about
+
+
+def test_letters_that_the_reader_does_not_see_wait_for_a_person(tissue, monkeypatch):
+    monkeypatch.setattr(ocr, "probability", lambda picture, scale=1.0: np.zeros(
+        picture.shape[:2], np.float32))
+    picture, ink = write(tissue, "DOE^JANE 1961")
+    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", find.UNSEEN)
+    assert (outcome.frames[0][ink] == 255).mean() < 0.02, "the proposal is clean"
+    assert search.clean(Stored(tissue[None], "MONOCHROME2", 8)).status == "clean"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tissue_has_no_rows_of_letters(seed):
+    picture = generate(PhantomConfig(images=8, height_px=240, width_px=320), 11, seed).image
+    assert strokes.rows(picture[..., None].astype(np.float32)) == []
+
+
+def test_no_colour_of_something_wider_than_a_stroke(monkeypatch):
+    monkeypatch.setattr(ocr, "read", lambda lines: [("ABC", 0.95)] * len(lines))
+    picture = generate(PhantomConfig(images=4, height_px=320, width_px=420), 3, 2).image.copy()
+    picture[60:110, 60:300] = 1
+    picture, ink = write(picture, "02:36", at=(100, 95), value=129)
+    probable = np.zeros(picture.shape, np.float32)
+    rows, columns = (np.flatnonzero(ink.any(axis=a)) for a in (1, 0))
+    probable[rows[0] + 4:rows[-1] - 4, columns[0] + 4:columns[-1] - 4] = 0.95
+    found = find.find_in(picture, probable).ink
+    assert not (ink & ~found).any()
 
 
 def test_an_image_without_text_stays_as_it_is(tissue):
@@ -165,6 +217,19 @@ def test_pictures_with_text_wait_unless_asked_to_be_cleaned(tissue, tmp_path):
     out = np.asarray(Image.open(io.BytesIO(found.data)))
     assert found.status == "ok"
     assert (out[ink] == 255).mean() < 0.02
+
+
+def test_a_palette_that_begins_late_is_seen_as_it_is_shown(tissue, tmp_path):
+    picture, ink = write(tissue, "DOE^JANE 1961")
+    table = np.arange(0, 65536, 257, dtype=np.uint16)
+    elements = {}
+    for colour in ("Red", "Green", "Blue"):
+        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 1000, 16]
+        elements[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
+    stored = (picture.astype(np.uint16) + 1000)[None]
+    found, out = cleaned(dicom(stored, "PALETTE COLOR", **elements), tmp_path)
+    assert found.status == "ok", found.reason
+    assert (out.pixel_array[ink] == 1255).mean() < 0.02
 
 
 def test_a_film_that_is_too_long_waits():

@@ -20,6 +20,7 @@ _TALLEST_PX, _FULL = 60, 0.6
 _SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
 # A row of marks of which this share is already ink was seen.
 _COVERED = 0.5
+_TIMES, _LEGIBLE = 4, 0.6
 _RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.008
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
@@ -128,18 +129,18 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     rows = strokes.rows(values)
     read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
-        place = np.s_[box[0]:box[2], box[1]:box[3]]
-        near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
         inside = [row for row in rows if _inside(row.box, box)]
         best = max(inside, key=lambda row: int(row.mask.sum()), default=None)
-        found = ink_of.line(box, near, best)
-        readable = score if sum(c.isalnum() for c in text) >= 2 else 0.0
+        found = _whole_line(ink_of, probable, box, best)
+        signs = sum(c.isalnum() for c in text)
+        readable = score if signs >= 2 else 0.0
         seen = bool(inside) or (sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
         if not seen and not (sure >= _HALF and readable >= _READABLE):
-            if sure < _VERY_SURE and not (sure >= _HALF and readable >= _HALF):
+            if sure < _VERY_SURE and not (sure >= _HALF and readable >= _HALF) and not (
+                    sure >= _LEVELS[1] and signs >= 3 and score >= _LEGIBLE):
                 continue
             doubt = UNREADABLE
-        lines.append(Line(box, sure, found.flat, readable))
+        lines.append(Line(found.box, sure, found.flat, readable))
         ink_of.add(found)
     seen_boxes = [line.box for line in lines]
     for row in rows:
@@ -208,6 +209,27 @@ class _Ink:
         return bool(known)
 
 
+def _whole_line(ink_of: _Ink, probable: Floats, box: Box, row: strokes.Row | None) -> _LineInk:
+    """The ink of a line, whose box grows as long as there is ink near its ends: the detector
+    does not mark faint letters at the ends of a line."""
+    width = probable.shape[1]
+    for _ in range(_TIMES):
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
+        line = ink_of.line(box, near, row)
+        tall = (box[2] - box[0]) // 2
+        columns = np.flatnonzero(line.found.any(axis=0))
+        if not len(columns) or line.flat == ink.CERTAIN or line.flat < _FLAT:
+            return line
+        left = box[1] > 0 and columns[0] < tall
+        right = box[3] < width and columns[-1] >= box[3] - box[1] - tall
+        if not left and not right:
+            return line
+        box = (box[0], max(0, box[1] - 4 * tall) if left else box[1], box[2],
+               min(width, box[3] + 4 * tall) if right else box[3])
+    return line
+
+
 def _with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
     """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
     allowed = _RIM_SHARE * max(1, int(rest.sum()))
@@ -215,6 +237,8 @@ def _with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
     for y0, x0, y1, x1 in boxes:
         inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
+    # Between two strokes that nearly touch no pixel has a side without ink.
+    mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
     for _ in range(_WIDEST_RIM):
         wider = ndimage.binary_dilation(mask, _SQUARE) & inside
         if (wider & rest).sum() > allowed:

@@ -27,6 +27,7 @@ _MIXED, _MANY = 0.1, 0.1
 _HALF = 0.5
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
+_HAIRLINE = 0.2
 CERTAIN = 1.0
 _CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
@@ -216,7 +217,11 @@ def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLE
     grown = ndimage.binary_dilation(core, _SQUARE, iterations=2)
     mixed = (share >= reach) & grown
     # Thin strokes have no pixel of full colour: what is nearly as strong counts too.
-    thin = (share >= thin_from) & (share <= 1.3) & likely & (
+    around = np.abs(box - beneath).max(axis=2)[~grown]
+    spread = 1.4826 * float(np.median(around)) if len(around) else 0.0
+    # On quiet tissue fainter hairlines can be told than amid speckle.
+    least = np.clip(0.1 + 3 * spread / np.maximum(gap, 1.0), _HAIRLINE, thin_from)
+    thin = (share >= least) & (share <= 1.3) & likely & (
         gap >= _UNTOLD)
     # Where the tissue beneath is nearly of the ink's colour the two cannot be told apart.
     told: Mask = core | mixed | thin

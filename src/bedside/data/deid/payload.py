@@ -125,8 +125,10 @@ def stored(dataset: Dataset, frames: npt.NDArray[Any], known: Known) -> Stored:
     if photometric == "PALETTE COLOR":
         for colour in ("Red", "Green", "Blue"):
             raw = dataset.get(f"{colour}PaletteColorLookupTableData") or b""
-            bits = dataset.get(f"{colour}PaletteColorLookupTableDescriptor", [0, 0, 16])[2]
-            palette.append(np.frombuffer(raw, "<u2" if bits == 16 else "u1"))
+            _, first, bits = dataset.get(f"{colour}PaletteColorLookupTableDescriptor", [0, 0, 16])
+            table = np.frombuffer(raw, "<u2" if bits == 16 else "u1")
+            # Values below the first one mapped are shown as it (PS3.3 C.7.6.3.1.5).
+            palette.append(np.concatenate([table[:1].repeat(max(0, int(first))), table]))
     view = frames.view()
     view.flags.writeable = False
     return Stored(view, photometric, _number(dataset, "BitsStored", 8),
