@@ -13,8 +13,11 @@ from deid_fixture import CT, KEY, MARK, OPEN, US, dirty_png
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from bedside.data import review
 from bedside.data.burned import ocr, search
 from bedside.data.deid import PixelOutcome, deidentify, file, step
+from bedside.data.deid.ledger import Entry
+from bedside.data.readers.dicom_file import header
 from bedside.errors import MissingComponent
 from bedside.types import DeidConfig
 
@@ -31,6 +34,39 @@ def test_codes_and_marks_are_written_and_the_input_is_not_trusted(tmp_path):
     assert out.LongitudinalTemporalInformationModified == "MODIFIED"
     assert "BurnedInAnnotation" not in out
     assert MARK.encode() not in found.data
+
+
+def test_what_a_person_let_pass_is_marked_as_checked(tmp_path):
+    source = pydicom.dcmread(US)
+    source.save_as(tmp_path / "a.dcm")
+    found = file(tmp_path / "a.dcm", KEY, DeidConfig(("modified-dates",)), None)
+    assert found.status == "quarantined"
+    (tmp_path / "candidate.dcm").write_bytes(found.data)
+    entry = Entry("e1", "dicom", "quarantined", file="candidate.dcm")
+    work = review.Review(tmp_path, tmp_path, "deid", (entry,), {})
+    out = pydicom.dcmread(io.BytesIO(review.passed(work, entry, review.Decision("accept", ""))))
+    assert out.BurnedInAnnotation == "NO"
+    assert out.PatientIdentityRemoved == "YES"
+    assert [c.CodeValue for c in out.DeidentificationMethodCodeSequence] == [
+        "113100", "113101", "113107"]
+    assert out.DeidentificationMethod[-1] == "pixels reviewed by a person"
+
+
+def test_an_id_means_one_patient_with_its_issuer_only(tmp_path):
+    patients = []
+    for number, issuer in enumerate(("", "hospital one", "hospital two", "hospital one")):
+        source = pydicom.dcmread(US)
+        source.PatientID, source.IssuerOfPatientID = "4711", issuer
+        path = tmp_path / f"{number}.dcm"
+        source.save_as(path)
+        found = file(path, KEY, OPEN)
+        patients.append(found.patient)
+        # The reader gives the same name under the same key.
+        assert header(path, KEY.secret).patient == found.patient
+        assert b"hospital" not in found.data
+    assert patients[0] == KEY.patient("4711")
+    assert patients[1] == patients[3] == KEY.patient("4711^^^hospital one")
+    assert len(set(patients)) == 3
 
 
 def test_comments_in_compressed_frames_go(tmp_path):

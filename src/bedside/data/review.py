@@ -261,14 +261,13 @@ def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
         grey = Image.open(io.BytesIO(data)).mode not in ("RGB", "RGBA", "P")
         plane = pixels[..., 0] if grey else pixels
         return png(fill(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
-    from bedside.data.deid import dicom, payload
+    from bedside.data.deid import dicom, marks, payload
 
     dataset = dicom.read(data)
     frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
     mask = mask_of(choice.boxes, frames.shape[1], frames.shape[2])
     payload.put(dataset, np.stack([fill(f, mask) for f in frames]))
-    # A person has looked at it.
-    dataset.BurnedInAnnotation = "NO"
+    marks.mark_reviewed(dataset)
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()

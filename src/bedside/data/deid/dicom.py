@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bedside import __version__
-from bedside.data.deid import headers, payload
+from bedside.data.deid import headers, marks, payload
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import (
     NOT_CHECKED,
@@ -121,7 +121,7 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
             clean.add_new(tag, "LO" if tag == headers.PATIENT_ID else "PN", value)
     found = _pixels(source, clean, transfer, names, clean_pixels)
     checked = found.status != "uncertain"
-    headers.mark(clean, profile, checked)
+    marks.mark(clean, profile, checked)
     written = _write(clean, sop_class, transfer, key)
     _check_nothing_left(written, names, profile.shift_dates)
     passed = checked or (accept_unchecked and found.reason == NOT_CHECKED)

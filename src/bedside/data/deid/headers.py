@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bedside import __version__
 from bedside.data.deid import dates
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import Counts, Quarantine
-from bedside.data.deid.profile import CLEAN_PIXELS, EDITION, MODIFIED_DATES, Profile
+from bedside.data.deid.profile import CLEAN_PIXELS, MODIFIED_DATES, Profile
 from bedside.data.deid.text import Known, known, may_stay
+from bedside.data.readers.keyed import patient_identity
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -102,7 +102,8 @@ def names_of(dataset: Dataset) -> Known:
 
 
 def identity_of(dataset: Dataset) -> str:
-    """What tells this patient from others: the id, else name and birth date, else the study."""
+    """What tells this patient from others: the id with its issuer, else name and birth date,
+    else the study."""
     def text(keyword: str) -> str:
         try:
             return str(dataset.get(keyword) or "").strip()
@@ -110,7 +111,7 @@ def identity_of(dataset: Dataset) -> str:
             return ""
 
     if text("PatientID"):
-        return text("PatientID")
+        return patient_identity(text("PatientID"), text("IssuerOfPatientID"))
     if text("PatientName").strip("^ "):
         return f"{text('PatientName')} {text('PatientBirthDate')}".strip()
     return text("StudyInstanceUID") or text("SOPInstanceUID")
@@ -268,25 +269,5 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
     return out
 
 
-def mark(dataset: Dataset, profile: Profile, pixels_clean: bool) -> None:
-    """Write what was done: (0012,0062) to (0012,0064), (0028,0301), (0028,0303)."""
-    from pydicom.dataset import Dataset
-
-    codes = [c for c in profile.codes if pixels_clean or c[0] != "113101"]
-    items = []
-    for code, meaning in codes:
-        item = Dataset()
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", meaning
-        items.append(item)
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = [f"bedside {__version__}", f"PS3.15 Annex E {EDITION}",
-                                      "private elements and manufacturer removed"]
-    dataset.DeidentificationMethodCodeSequence = items
-    dataset.LongitudinalTemporalInformationModified = (
-        "MODIFIED" if profile.shift_dates else "REMOVED")
-    if pixels_clean:
-        dataset.BurnedInAnnotation = "NO"
-
-
-__all__ = ["CLEAN_PIXELS", "MODIFIED_DATES", "Context", "clean", "identity_of", "mark",
+__all__ = ["CLEAN_PIXELS", "MODIFIED_DATES", "Context", "clean", "identity_of",
            "names_of", "values_of"]

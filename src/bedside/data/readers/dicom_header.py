@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from bedside import codec
 from bedside.data.readers.dicom_regions import Region, regions_of
-from bedside.data.readers.keyed import Key
+from bedside.data.readers.keyed import Key, patient_identity
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.runtime.preprocess import MAX_PIXELS
@@ -205,7 +205,7 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
         frames=frames, samples=samples, bits_allocated=allocated, bits_stored=stored,
         high_bit=_whole(ds, "HighBit", 0, allocated - 1, stored - 1),
         signed=_whole(ds, "PixelRepresentation", 0, 1, 0) == 1, regions=regions_of(ds),
-        patient=_named(key, "patient", ds, "PatientID", "IssuerOfPatientID"),
+        patient=_patient(key, ds),
         study=_named(key, "study", ds, "StudyInstanceUID"),
         instance=_named(key, "instance", ds, "SOPInstanceUID"),
         label=_text(ds[label_tag].value) if label_tag is not None and label_tag in ds else None,
@@ -249,13 +249,16 @@ def _text(value: Any) -> str | None:
     return text or None
 
 
-def _named(key: bytes, kind: str, ds: Any, *keywords: str) -> str | None:
-    first, *rest = (_text(ds.get(k)) or "" for k in keywords)
-    if not first:
-        return None
-    # An id alone gives the name that de-identification gives it under the same key.
-    text = "\0".join((first, *rest)) if any(rest) else first
-    return Key(key).pseudonym(kind, text)
+def _patient(key: bytes, ds: Any) -> str | None:
+    """The name that de-identification gives this patient under the same key."""
+    identity = patient_identity(_text(ds.get("PatientID")) or "",
+                                _text(ds.get("IssuerOfPatientID")) or "")
+    return Key(key).patient(identity) if identity else None
+
+
+def _named(key: bytes, kind: str, ds: Any, keyword: str) -> str | None:
+    text = _text(ds.get(keyword)) or ""
+    return Key(key).pseudonym(kind, text) if text else None
 
 
 # ------------------------------------------------------------------ what a worker is asked

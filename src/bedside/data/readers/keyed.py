@@ -15,6 +15,13 @@ from dataclasses import dataclass, field
 MAX_SHIFT_DAYS = 3650
 
 
+def patient_identity(patient_id: str, issuer: str = "") -> str:
+    """A patient among those of all issuers, written as HL7 does (CX: ``id^^^authority``); an id
+    without an issuer stands for itself."""
+    patient_id, issuer = patient_id.strip(), issuer.strip()
+    return f"{patient_id}^^^{issuer}" if patient_id and issuer else patient_id
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """Keyed names (HMAC-SHA256, RFC 2104); each kind of name has a space of its own."""
