@@ -167,6 +167,7 @@ def deid(src: Path, out: Path, private: Path, key: Path | None, json: bool,
          flags: Mapping[str, Any]) -> None:
     """``bedside deid``."""
     from bedside.data.deid import deidentify
+    from bedside.import_commands import warn_of_folders
     from bedside.types import DeidConfig
 
     chosen = {"modified-dates": flags["keep_dates"], "retain-device": flags["keep_device"]}
@@ -178,6 +179,7 @@ def deid(src: Path, out: Path, private: Path, key: Path | None, json: bool,
         (*usual.keep_names, *(flags["keep_name"] or ())), tuple(flags["keep_column"] or ()))
     with Reporter() as progress:
         ledger = deidentify(src, out, private, config, progress, key_file=key)
+    warn_of_folders(private)
     if json:
         _print_json({"schema": 1, "passed": ledger.passed, "quarantined": ledger.reasons})
         return

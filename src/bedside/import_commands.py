@@ -27,6 +27,7 @@ def import_(src: Path, out: Path, private: Path | None, key: Path | None,
     with Reporter() as progress:
         ledger = import_dataset(src, out, place, config, progress, key_file=key,
                                 class_names=names)
+    warn_of_folders(place)
     if json:
         print(codec.to_json({"schema": 1, "passed": ledger.passed,
                              "quarantined": ledger.reasons}), end="")
@@ -37,6 +38,20 @@ def import_(src: Path, out: Path, private: Path | None, key: Path | None,
         console.stderr.print(f"look at what was set apart: bedside review {place}",
                              soft_wrap=True, markup=False)
     console.stderr.print(f"go on: bedside run {out}", soft_wrap=True, markup=False)
+
+
+def warn_of_folders(private: Path) -> None:
+    """Say that folder names are ids now: they may name patients, and they may be the classes."""
+    from bedside.data.deid import ledger
+
+    listed = private / ledger.FOLDERS
+    count = ledger.folders_renamed(listed.read_text("utf-8", "surrogateescape")
+                                   ) if listed.is_file() else 0
+    if count:
+        console.stderr.print(
+            f"WARNING: {count} folder name{'s' if count > 1 else ''} became ids, class names too "
+            f"({listed} says which). To keep a name that says nothing of a patient, run again "
+            "with --keep-name NAME and another --out.", soft_wrap=True, markup=False)
 
 
 def review(folder: Path, out: Path | None, port: int, apply: bool, no_browser: bool) -> None:

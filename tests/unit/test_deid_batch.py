@@ -15,6 +15,7 @@ from PIL import Image
 from bedside.data.deid import batch, deidentify
 from bedside.data.deid.key import open_key
 from bedside.errors import BadInput
+from bedside.import_commands import warn_of_folders
 from bedside.types import DeidConfig
 
 
@@ -65,6 +66,24 @@ def test_a_folder_comes_out_clean_and_whole(folder):
         assert mode(path) == (0o700 if path.is_dir() else 0o600)
     rows = list(csv.DictReader((folder / "private" / "names.csv").open()))
     assert {r["original"] for r in rows} >= {f"{MARK}_J/MRN5551234_a.dcm", "broken.dcm"}
+
+
+def test_folder_names_that_became_ids_are_told(folder, capfd):
+    run(folder)
+    listed = list(csv.DictReader((folder / "private" / "folders.csv").open()))
+    assert f"{MARK}_J" in {r["original"] for r in listed}
+    assert all(r["folder"].startswith("d") for r in listed)
+    assert not (folder / "out" / "folders.csv").exists()
+    warn_of_folders(folder / "private")
+    said = capfd.readouterr().err
+    assert "became ids" in said
+    assert "--keep-name" in said
+    assert MARK not in said
+    places = tuple(p.name for p in (folder / "src").rglob("*") if p.is_dir())
+    names = DeidConfig(pixels="unchecked", keep_names=places)
+    deidentify(folder / "src", folder / "kept", folder / "other", names, workers=1)
+    warn_of_folders(folder / "other")
+    assert capfd.readouterr().err == ""
 
 
 def KEY_OF(folder):  # noqa: N802

@@ -81,13 +81,16 @@ def alpha_of(text: str, rng: random.Random) -> tuple[Any, str, bool]:
             return alpha, name, smooth
 
 
-def background(rng: random.Random, busi: list[Path]) -> tuple[Any, Any, bool]:
+SIZES = ((480, 640), (420, 560), (600, 800))
+
+
+def background(rng: random.Random, busi: list[Path], sizes: Any = SIZES) -> tuple[Any, Any, bool]:
     """A clean image, where its tissue lies and whether it is real, often in a frame."""
     real = bool(busi) and rng.random() < 0.5
     if real:
         picture = np.asarray(Image.open(rng.choice(busi)).convert("L"))
     else:
-        height, width = rng.choice([(480, 640), (420, 560), (600, 800)])
+        height, width = rng.choice(sizes)
         picture = generate(PhantomConfig(images=64, height_px=height, width_px=width),
                            rng.randint(0, 1000), rng.randrange(64)).image
     tissue = np.ones(picture.shape, bool)
@@ -99,10 +102,11 @@ def background(rng: random.Random, busi: list[Path]) -> tuple[Any, Any, bool]:
     return picture, tissue, real
 
 
-def make(seed: int, busi: list[Path] = (), strings: int | None = None) -> Texted:  # type: ignore[assignment]
+def make(seed: int, busi: list[Path] = (), strings: int | None = None,  # type: ignore[assignment]
+         sizes: Any = SIZES) -> Texted:
     """One image with one to three strings; contrast is that of the ink to the mean beneath."""
     rng = random.Random(seed)
-    clean, tissue, real = background(rng, busi)
+    clean, tissue, real = background(rng, busi, sizes)
     colour = rng.random() < 0.4
     if colour:
         clean = np.repeat(clean[..., None], 3, axis=2)

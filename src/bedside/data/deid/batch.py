@@ -89,6 +89,9 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         result = Ledger(tuple(sorted(found, key=lambda e: e.id)))
         key.write_private(private / ledger.NAMES, ledger.names_csv(result).encode(
             "utf-8", "surrogateescape"))
+        key.write_private(private / ledger.FOLDERS, ledger.folders_csv(
+            names.renamed((f[0] for f in files), secret, config.keep_names)).encode(
+                "utf-8", "surrogateescape"))
         _note_place(private, out, stage, result, secret, config)
         artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(result))
     _clear(journal)

@@ -1,4 +1,5 @@
-"""What became of every file: ``ledger.csv`` for everyone, ``names.csv`` for the key's holder."""
+"""What became of every file: ``ledger.csv`` for everyone, ``names.csv`` and ``folders.csv`` for
+the key's holder."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 
 from bedside.data.deid.outcome import Kind, Verdict
 
-LEDGER, NAMES = "ledger.csv", "names.csv"
+LEDGER, NAMES, FOLDERS = "ledger.csv", "names.csv", "folders.csv"
 ACTIONS = ("removed", "emptied", "replaced", "cleaned", "uids", "shifted", "kept",
            "rows_removed", "columns_removed")
 _COLUMNS = ("id", "kind", "status", "reason", "file", "patient", "before", "after", *ACTIONS)
@@ -88,3 +89,18 @@ def names_csv(ledger: Ledger) -> str:
         cells = [getattr(e, c) for c in _PRIVATE]
         writer.writerow(["'" + c if c.startswith(_RISKY) else c for c in cells])
     return out.getvalue()
+
+
+def folders_csv(renamed: dict[str, str]) -> str:
+    """``folders.csv``, which folder became which id: for --private only."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("folder", "original"))
+    for new, original in sorted(renamed.items()):
+        writer.writerow([new, "'" + original if original.startswith(_RISKY) else original])
+    return out.getvalue()
+
+
+def folders_renamed(text: str) -> int:
+    """How many folders :func:`folders_csv` lists."""
+    return sum(1 for _ in csv.DictReader(io.StringIO(text)))

@@ -21,6 +21,14 @@ def folders(path: PurePosixPath, key: Key, keep: Iterable[str]) -> str:
                     for part in path.parent.parts)
 
 
+def renamed(files: Iterable[str], key: Key, keep: Iterable[str]) -> dict[str, str]:
+    """Keyed id to name of every folder whose name does not stay."""
+    kept = {word.casefold() for word in keep}
+    return {"d" + key.name("folder", part): part
+            for name in files for part in PurePosixPath(name).parent.parts
+            if part.casefold() not in kept}
+
+
 def stems(files: Iterable[str], key: Key) -> dict[str, str]:
     """A keyed id for each file, without its suffix; ``X_mask.png`` follows ``X.png``.
 
