@@ -24,7 +24,7 @@ _TOLERANCE = 4.0
 _FAINT = 0.08
 _EXACT = 0.5
 _MIXED, _MANY = 0.1, 0.1
-_HALF = 0.5
+_SPREADS = 0.15
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
 _HAIRLINE = 0.2
@@ -121,7 +121,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
         return drawn, drawn, drawn, CERTAIN
     if many:
         found = ink_mask(box, likely, colour, tolerance) & zone
-        strong = found & (_share(box, _beneath(box, pure), colour) >= _HALF) | pure
+        strong = found & (_share(box, _beneath(box, pure), colour) >= _SPREADS) | pure
         return found, strong, pure, strength
     if strength >= _FAINT:
         found = ink_mask(box, likely, colour, tolerance) & zone
