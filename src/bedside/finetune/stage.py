@@ -246,7 +246,11 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                 schedule.step()
                 total += float(loss.detach()) * len(rows)
             child = written(data, weights.values())
-            found = jury.judge(int8_file(child, rules, ranges), epoch, total / len(order))
+            try:
+                found = jury.judge(int8_file(child, rules, ranges), epoch, total / len(order))
+            except BadInput:
+                raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
+                               where=model, remedy="Leave the option +qat out.") from None
             history.append(found)
             if found.rank(jury.parent) < chosen.rank(jury.parent):
                 best, chosen = child, found
