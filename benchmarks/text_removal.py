@@ -25,8 +25,8 @@ from bedside.data.burned import find as _find
 
 LEFT, OTHER = 0.01, 0.01
 FIND = _find.find
-# Thresholds were fitted on seeds from 100,000 to 500,040; these are others.
-FIRST_SEED = 700_000
+# Thresholds were fitted on seeds from 100,000 to 700,080; these are others.
+FIRST_SEED = 800_000
 
 
 def one(seed: int, busi: list[Path]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def one(seed: int, busi: list[Path]) -> dict[str, Any]:
     look = functools.lru_cache(maxsize=4)(lambda data, shape, enlarge: FIND(
         np.frombuffer(data, np.uint8).reshape(shape), enlarge))
     find.find = lambda picture, enlarge=True: look(picture.tobytes(), picture.shape, enlarge)
-    case = make(seed, busi, strings=2 + seed % 2)
+    case = make(seed, busi)
     kind = "RGB" if case.image.ndim == 3 else "MONOCHROME2"
     # What is in the picture before: some of BUSI's hold text of their own.
     before = search.clean(Stored(case.clean[None], kind, 8))
@@ -102,7 +102,9 @@ def report(rows: list[dict[str, Any]]) -> None:
     passed = [(row, s) for row, s in strings if row["status"] != "uncertain"]
     left = [s for _, s in passed if s["left"] > LEFT]
     over = [r for r in rows if r["status"] != "uncertain" and r["other"] > OTHER]
-    clean_held = sum(r["clean"] == "uncertain" for r in rows)
+    # BUSI's own images often bear text: only the synthetic ones are clean for certain.
+    synthetic, real = ([r for r in rows if r["real"] is kind] for kind in (False, True))
+    clean_held = sum(r["clean"] == "uncertain" for r in synthetic)
     held = sum(r["status"] == "uncertain" for r in rows)
     bands = Counter((s["contrast"] // 40 * 40, s["left"] <= LEFT) for _, s in strings)
     facts = {
@@ -122,7 +124,9 @@ def report(rows: list[dict[str, Any]]) -> None:
         "other tissue pixels changed, mean": round(float(np.mean([r["other"] for r in rows])), 5),
         "other tissue pixels changed, worst passed image": round(
             max((r["other"] for r in rows if r["status"] != "uncertain"), default=0), 5),
-        "quarantined of clean images": [clean_held, len(rows)],
+        "quarantined of clean images (synthetic)": [clean_held, len(synthetic)],
+        "quarantined of BUSI's images as they are, text of their own included": [
+            sum(r["clean"] == "uncertain" for r in real), len(real)],
         "quarantined of texted images": [held, len(rows)],
         "reasons": dict(Counter(r["reason"] for r in rows if r["status"] == "uncertain")),
         "by contrast, all strings": {
@@ -133,7 +137,7 @@ def report(rows: list[dict[str, Any]]) -> None:
     for row, s in passed:
         if s["left"] > LEFT:
             print(f"seed {row['seed']}: {s}", file=sys.stderr)
-    if left or over or clean_held > 0.05 * len(rows) or held > 0.20 * len(rows):
+    if left or over or clean_held > 0.05 * len(synthetic) or held > 0.20 * len(rows):
         sys.exit("a goal is missed")
 
 

@@ -21,7 +21,7 @@ _SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
 # A row of marks of which this share is already ink was seen.
 _COVERED = 0.5
 _TIMES, _LEGIBLE = 4, 0.6
-_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.008
+_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.0085
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
 UNSEEN = "a row of letter-like marks that the reader did not see"
@@ -136,7 +136,7 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
         readable = score if signs >= 2 else 0.0
         seen = bool(inside) or (sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
         if not seen and not (sure >= _HALF and readable >= _READABLE):
-            if sure < _VERY_SURE and not (sure >= _HALF and readable >= _HALF) and not (
+            if sure < _VERY_SURE and not (sure >= _HALF and readable >= _LEGIBLE) and not (
                     sure >= _LEVELS[1] and signs >= 3 and score >= _LEGIBLE):
                 continue
             doubt = UNREADABLE
