@@ -170,7 +170,7 @@ def test_first_visit_answers_as_python_and_the_second_works_offline(
     _ready(again)
     np.testing.assert_allclose(_answer(again, scans[0]), expected[0], atol=1e-4)
     # The history came along.
-    assert again.locator(".history li").count() == len(scans) + 1
+    _until(again, f"document.querySelectorAll('.history li').length === {len(scans) + 1}")
     again.click("#forget")
     _until(again, "document.querySelectorAll('.history img').length === 0")
     assert _strange(said) == []
@@ -267,10 +267,10 @@ def test_one_flipped_bit_is_refused(browser, site, made, tmp_path, where):
 
 
 def test_an_unknown_signer_and_an_unsigned_bundle_are_refused(
-        browser, site, tiny_run, tmp_path):
+        browser, site, made, tmp_path):
     private, _, name = signing.keygen(tmp_path / "other")
-    (tmp_path / "stranger.zip").write_bytes(make_bundle(tiny_run, VARIANT, private))
-    (tmp_path / "unsigned.zip").write_bytes(make_bundle(tiny_run, VARIANT))
+    (tmp_path / "stranger.zip").write_bytes(make_bundle(made / "run", VARIANT, private))
+    (tmp_path / "unsigned.zip").write_bytes(make_bundle(made / "run", VARIANT))
     context = browser.new_context()
     page, _, _ = _watched(context)
     page.goto(site[0])
@@ -281,8 +281,8 @@ def test_an_unknown_signer_and_an_unsigned_bundle_are_refused(
     context.close()
 
 
-def test_a_build_that_fails_its_self_test_gives_no_answer(browser, tiny_run, tmp_path, scans):
-    data = make_bundle(tiny_run, VARIANT, shift=0.1)
+def test_a_build_that_fails_its_self_test_gives_no_answer(browser, made, tmp_path, scans):
+    data = make_bundle(made / "run", VARIANT, shift=0.1)
     (tmp_path / "strict.zip").write_bytes(data)
     web.export([tmp_path / "strict.zip"], tmp_path / "site")
     from fastapi import FastAPI
@@ -347,7 +347,7 @@ def test_the_keyboard_alone_is_enough(browser, site):
     context.close()
 
 
-def test_forty_hostile_names_do_not_fire(browser, tiny_run, tmp_path, scans):
+def test_forty_hostile_names_do_not_fire(browser, made, tmp_path, scans):
     """As class names, model names and file names, four to a bundle."""
     payloads = [p for p in PAYLOADS if "\x00" not in p]
     assert len(PAYLOADS) == 40
@@ -355,7 +355,7 @@ def test_forty_hostile_names_do_not_fire(browser, tiny_run, tmp_path, scans):
         four = [f"{p} {n}" for n, p in enumerate(payloads[i:i + 4])]
         four += ["x"] * (4 - len(four))
         (tmp_path / f"{i}.zip").write_bytes(
-            make_bundle(tiny_run, VARIANT, classes=four[:2], name=four[2]))
+            make_bundle(made / "run", VARIANT, classes=four[:2], name=four[2]))
     bundles = sorted(tmp_path.glob("*.zip"))
     web.export(bundles, tmp_path / "site")
     server = http.server.ThreadingHTTPServer(

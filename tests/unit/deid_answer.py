@@ -60,6 +60,8 @@ class Made:
 
     name: str
     patient: str
+    # Whose id it is: the same number of another issuer is another person.
+    identity: str = ""
     expected: list[Expected] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
 
@@ -186,6 +188,7 @@ def make(source: Path, patient: str, person: str, index: int, target: Path, shif
         if keyword in dataset:
             made.expected.append(Expected((int(pydicom.tag.Tag(keyword)),), "kept",
                                           dataset[keyword].value))
+    made.identity = f"{patient} of {dataset.get('IssuerOfPatientID', '')}"
     _nested(dataset, maker, made, patient, person)
     _private(dataset, maker, made)
     dataset.Manufacturer, dataset.ManufacturerModelName = maker.word(), maker.word()

@@ -71,7 +71,7 @@ def _holds(e: Expected, dataset: Dataset, made: Made, score: Score) -> bool:
     if e.path == (0x00100010,):
         return not empty and made.patient not in str(value)
     if e.path == (0x00100020,) or e.what == "pseudonym":
-        return not empty and value != e.value and _same(score.patients, made.patient, str(value))
+        return not empty and value != e.value and _same(score.patients, made.identity, str(value))
     if e.what == "gone":
         return empty
     if e.what == "empty":
@@ -87,7 +87,7 @@ def _holds(e: Expected, dataset: Dataset, made: Made, score: Score) -> bool:
         if empty or str(value)[8:] != str(e.value)[8:]:
             return False
         days = (_day(str(e.value)) - _day(str(value))).days
-        return days > 0 and score.shifts.setdefault(made.patient, days) == days
+        return days > 0 and score.shifts.setdefault(made.identity, days) == days
     return value != e.value
 
 

@@ -301,7 +301,8 @@ def test_a_board_that_answers_nonsense_is_a_reason(run, here, tmp_path, monkeypa
         stream += text
     (tmp_path / "frames").write_bytes(b"bedside-board x86_64\n" + stream)
     fake = tmp_path / "ssh"
-    fake.write_text(f"#!/bin/sh\ncat {tmp_path}/frames\n")
+    # It reads to the end: a pipe that breaks at the other side is another reason.
+    fake.write_text(f"#!/bin/sh\ncat {tmp_path}/frames\nexec cat >/dev/null\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     outcome = place(rundir.variant_dir(run, VARIANTS[0]) / "model.tflite",

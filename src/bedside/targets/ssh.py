@@ -153,10 +153,13 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
             emulated = link.emulated
         if "outcome.json" not in found:
             raise Lost(_end(head, limit))
-        outcome = codec.decode(Outcome, codec.parse_json(
-            found["outcome.json"].decode("utf-8", "replace"), "the board's answer"))
     except Lost as error:
         raise BadInput(str(error)) from None
+    try:
+        outcome = codec.decode(Outcome, codec.parse_json(
+            found["outcome.json"].decode("utf-8", "replace"), "the board's answer"))
+    except BadInput:
+        raise BadInput("the board's answer does not read") from None
     if outcome.placed is None:
         raise BadInput(outcome.reason or "the board cannot load the file")
     return outcome, emulated
