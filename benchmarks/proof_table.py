@@ -148,6 +148,15 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "statistics-speed": _statistics,
     "audit-growth": _growth,
     "leakage": _leakage,
+    "text-removal": lambda f: (
+        f"{f['passed with more than 1% of the ink left']} of {f['passed strings']} passed strings "
+        "keep more than 1% of their ink; "
+        f"{f['passed images with more than 1% of other tissue pixels changed']} passed images with "
+        "more than 1% of other tissue changed; quarantined "
+        f"{f['quarantined of clean images (synthetic)'][0]} of "
+        f"{f['quarantined of clean images (synthetic)'][1]} clean and "
+        f"{f['quarantined of texted images'][0]} of {f['quarantined of texted images'][1]} texted",
+        "0; 0; 5%; 20%"),
     "bundle-flips": lambda f: (f"{f['refused']} of {f['flips']} refused", "all"),
     "ood": _ood,
     "web-agreement": _agreement,
