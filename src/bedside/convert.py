@@ -22,6 +22,8 @@ from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 from bedside.types import FloatModelConfig, ModelSpec, Preprocess, Task
 
+# Raised when the same weights give another file: 2 takes idle ReLUs out.
+_VERSION = 2
 PARITY_TOLERANCE = 1e-4
 PARITY_IMAGES = 16
 
@@ -41,7 +43,7 @@ def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
     """
     folder = rundir.model_dir(run, model)
     trained = artefact.check(folder, "train")
-    key = artefact.stage_key("convert", trained.key, trained.files[rundir.WEIGHTS].sha256)
+    key = artefact.stage_key("convert", _VERSION, trained.key, trained.files[rundir.WEIGHTS].sha256)
     if artefact.finished(folder, "convert", key):
         return False
     spec = rundir.model_spec(run, model)
