@@ -28,8 +28,9 @@ from device_bundle import bundle, images
 
 from bedside import codec, quantize, rundir
 from bedside.build import build
+from bedside.build_types import Build
 from bedside.evaluate import evaluate
-from bedside.types import Build, EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from board_fixture import board

@@ -34,11 +34,12 @@ from scipy import stats
 
 from bedside import artefact, calibrate, codec, quantize, registry, rundir, targets
 from bedside.build import build
+from bedside.build_types import Build
 from bedside.convert import convert
 from bedside.models import MODELS
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
-from bedside.types import Build, CalibrationConfig, ModelConfig
+from bedside.study_types import CalibrationConfig, ModelConfig
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained

@@ -20,12 +20,13 @@ import numpy as np
 from common import RUNS, finish, positional
 
 from bedside import artefact, calibrate, codec, rundir, variants
+from bedside.build_types import Variant
 from bedside.estimators import ESTIMATORS
 from bedside.metrics import stats
 from bedside.metrics.inputs import log_odds
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.search.judge import Judge
-from bedside.types import CalibrationConfig, Variant
+from bedside.study_types import CalibrationConfig
 
 NETWORKS = ("efficientnet_lite0", "resnet34", "googlenet", "vgg16")
 CONFIG = CalibrationConfig(images=100)

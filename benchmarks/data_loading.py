@@ -24,7 +24,7 @@ from bedside import artefact, codec, registry
 from bedside.augment import Batches, ultrasound
 from bedside.models import MODELS, preprocess_of
 from bedside.runtime.pixels import PixelStore
-from bedside.types import ModelConfig, TrainConfig
+from bedside.study_types import ModelConfig, TrainConfig
 
 
 def make_store(folder: Path, images: int, config: ModelConfig) -> PixelStore:

@@ -34,7 +34,7 @@ def originals(scratch: Path, wanted: int) -> tuple[Path, list[str], str]:
         root, name = BUSI, "BUSI"
     else:
         from bedside.data.phantom import write_dataset
-        from bedside.types import PhantomConfig
+        from bedside.study_types import PhantomConfig
 
         root, name = write_dataset(PhantomConfig(images=wanted), 0, scratch / "phantom"), "phantom"
     listing = lookup(readers.READERS, readers.detect(root), "reader")(root, ())

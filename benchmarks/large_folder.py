@@ -26,7 +26,7 @@ import json, sys
 from pathlib import Path
 from bedside import rundir
 from bedside.data.stage import prepare
-from bedside.types import DataConfig, Study
+from bedside.study_types import DataConfig, Study
 run = Path(sys.argv[2])
 prepare(run, Study(data=DataConfig(source=sys.argv[1])))
 audit = json.loads((rundir.data_dir(run) / rundir.AUDIT).read_text())

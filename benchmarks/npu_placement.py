@@ -18,8 +18,8 @@ from common import ROOT, finish
 from bedside import calibrate, quantize, rundir, targets
 from bedside.convert import convert
 from bedside.models import MODELS
+from bedside.study_types import CalibrationConfig, ModelConfig
 from bedside.targets import child
-from bedside.types import CalibrationConfig, ModelConfig
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained

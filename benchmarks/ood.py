@@ -28,7 +28,7 @@ from bedside.errors import BedsideError
 from bedside.metrics import stats
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 COUNT = 100
 

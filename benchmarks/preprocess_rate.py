@@ -16,7 +16,8 @@ from common import BUSI, finish, positional
 from bedside import rundir
 from bedside.data.cache import build_cache
 from bedside.data.stage import prepare
-from bedside.types import DataConfig, PhantomConfig, Preprocess, Study
+from bedside.study_types import DataConfig, PhantomConfig, Study
+from bedside.types import Preprocess
 
 GOAL = 150
 

@@ -21,7 +21,8 @@ from common import RUNS, need_busi, save
 from bedside import metrics, rundir, study
 from bedside.console import Reporter
 from bedside.data.split import folds
-from bedside.types import DataConfig, EvaluateConfig, ModelConfig, Study, TrainConfig
+from bedside.study_check import check as check_study
+from bedside.study_types import DataConfig, EvaluateConfig, ModelConfig, Study, TrainConfig
 
 K = 5
 SEED = 0
@@ -34,7 +35,7 @@ def _data(split_file: str | None = None) -> DataConfig:
 
 
 def _study(data: DataConfig) -> Study:
-    return study.check(Study(
+    return check_study(Study(
         data=data, models=(ModelConfig(NETWORK, image_px=224, epochs=15),),
         schemes=("float32", "int8"), seed=SEED, train=TrainConfig(threads=1),
         evaluate=EvaluateConfig(splits=("test",), rounds=1, warmup=2, samples=5)))

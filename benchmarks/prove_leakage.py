@@ -13,7 +13,8 @@ from common import RUNS, need_busi, save
 from bedside import codec, study
 from bedside.console import Reporter
 from bedside.leakage import leakage
-from bedside.types import DataConfig, ModelConfig, Study
+from bedside.study_check import check as check_study
+from bedside.study_types import DataConfig, ModelConfig, Study
 
 MODEL = ModelConfig("efficientnet_lite0", image_px=64, epochs=8)
 FOLDS = 3
@@ -21,7 +22,7 @@ FOLDS = 3
 
 def main() -> None:
     """Train both arms, and save the comparison."""
-    config = study.check(Study(data=DataConfig(
+    config = check_study(Study(data=DataConfig(
         source=str(need_busi()), merge={"other": ("benign", "normal")}), models=(MODEL,)))
     run = RUNS / "leakage"
     with study.locked(run), Reporter() as progress:

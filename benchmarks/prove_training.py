@@ -18,7 +18,8 @@ from common import PROOF, RUNS, need_busi, save
 from bedside import artefact, rundir, study
 from bedside.console import Reporter
 from bedside.models import default_config
-from bedside.types import DataConfig, ModelConfig, Study, TrainConfig
+from bedside.study_check import check as check_study
+from bedside.study_types import DataConfig, ModelConfig, Study, TrainConfig
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
@@ -35,7 +36,7 @@ def main(name: str, threads: int = 2) -> None:
     """Train ``name`` and save its figures."""
     busi = need_busi()
     settings = SETTINGS.get(name) or default_config(name)
-    config = study.check(Study(
+    config = check_study(Study(
         data=DataConfig(source=str(busi), merge={"other": ("benign", "normal")},
                         split_file=str(busi / "official_split.csv"), regroup=True),
         models=(replace(settings, id=name),), train=TrainConfig(threads=threads)))

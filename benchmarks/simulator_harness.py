@@ -22,8 +22,8 @@ from bedside.build import build
 from bedside.convert import convert
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
+from bedside.study_types import CalibrationConfig, ModelConfig
 from bedside.targets import hexagon, qnn_context
-from bedside.types import CalibrationConfig, ModelConfig
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained

@@ -17,17 +17,10 @@ import numpy as np
 from common import finish, positional
 
 from bedside import artefact, codec, evidence, rundir
-from bedside.types import (
-    Case,
-    EvidenceConfig,
-    Measurement,
-    ModelConfig,
-    ModelSpec,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.build_types import Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
+from bedside.study_types import EvidenceConfig, ModelConfig, Study
+from bedside.types import Case, Preprocess, Task
 
 GOAL_S = 30
 TASK = Task(("benign", "malignant"), "malignant")
@@ -54,7 +47,7 @@ def make(run: Path, images: int, variants: int, a_patient: int) -> None:
              for k, (i, v, g, s) in enumerate(zip(
                  ids.tolist(), labels.tolist(), patients.tolist(), splits.tolist(), strict=True))]
     artefact.write_text(rundir.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
-    publish(rundir.data_dir(run), "data", {rundir.CASES: rundir.cases_to_csv(cases),
+    publish(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
                                            rundir.TASK: codec.to_json(TASK)})
     publish(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
         ModelSpec("net", "net", Preprocess(), TASK, ModelConfig("net")))})

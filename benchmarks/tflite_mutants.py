@@ -19,8 +19,8 @@ from common import ROOT, finish, positional
 
 from bedside import calibrate, quantize, rundir, targets
 from bedside.convert import convert
+from bedside.study_types import CalibrationConfig, ModelConfig
 from bedside.targets import child
-from bedside.types import CalibrationConfig, ModelConfig
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from test_lint import mutants

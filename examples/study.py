@@ -6,7 +6,7 @@ from pathlib import Path
 from bedside.console import Reporter
 from bedside.models import default_config
 from bedside.study import run_study
-from bedside.types import DataConfig, Study
+from bedside.study_types import DataConfig, Study
 
 data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/busi").resolve()
 study = Study(

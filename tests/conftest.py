@@ -27,7 +27,7 @@ def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def tiny_quantized(tiny_run: Path) -> Path:
     """The tiny run with the variants float32, float16, dynamic and int8."""
     from bedside import calibrate, quantize
-    from bedside.types import CalibrationConfig
+    from bedside.study_types import CalibrationConfig
 
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=8), None)
     for scheme in ("float32", "float16", "dynamic"):
@@ -48,7 +48,7 @@ def busi() -> Path:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A converted ResNet34 of an eighth of the width in a run with 40 tiny images."""
     from bedside.convert import convert
-    from bedside.types import ModelConfig
+    from bedside.study_types import ModelConfig
 
     run = tmp_path_factory.mktemp("tiny") / "run"
     write_tiny_data(run)

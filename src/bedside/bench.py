@@ -17,18 +17,13 @@ import numpy as np
 
 from bedside import artefact, codec, rundir, targets
 from bedside.build import build
+from bedside.build_types import Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
 from bedside.errors import BadInput
 from bedside.evaluate import evaluate
 from bedside.runtime.graph import Graph, ops_by_dtype, read_graph
-from bedside.types import (
-    Case,
-    EvaluateConfig,
-    Measurement,
-    ModelSpec,
-    Preprocess,
-    Task,
-    Variant,
-)
+from bedside.study_types import EvaluateConfig
+from bedside.types import Case, Preprocess, Task
 
 IMAGES = 8
 # What a file may ask this process for: random images and the names of classes are made here.
@@ -114,7 +109,7 @@ def _run_around(run: Path, file: Path, graph: Graph, preprocess: Preprocess, cla
     cases = [Case(f"random{i}", "", task.classes[i % classes], group=f"g{i}", split="val")
              for i in range(IMAGES)]
     with artefact.writing(rundir.data_dir(run), "data", "bench") as scratch:
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / rundir.TASK, codec.to_json(task))
     with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "bench") as scratch:
         rng.integers(0, 256, (IMAGES, preprocess.height_px, preprocess.width_px,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec, console, targets
+from bedside.build_types import Measurement
 from bedside.console import Reporter
 from bedside.errors import MissingComponent
-from bedside.types import Measurement
 
 
 def bench(file: Path, names: Sequence[str], run: Path | None, rounds: int, json: bool) -> None:

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from bedside import artefact, codec, rundir, targets
+from bedside.build_types import Build, Target, Variant
 from bedside.targets import child
 from bedside.targets.base import Availability, Order
-from bedside.types import Build, Target, Variant
 
 
 def build(run: Path, variant_id: str, target_id: str) -> bool:

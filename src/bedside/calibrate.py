@@ -21,7 +21,7 @@ from bedside.estimators import ESTIMATORS, Observer
 from bedside.registry import did_you_mean
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 RANGES = "ranges.json"
 FACTS = "calibration.json"

@@ -15,20 +15,11 @@ from types import ModuleType
 import numpy as np
 
 from bedside import artefact, codec, metrics, rundir, targets
+from bedside.build_types import Agreement, Build, Latency, Measurement, Target, Variant
+from bedside.predictions import read_predictions
 from bedside.runtime.machine import machine
-from bedside.types import (
-    Agreement,
-    Build,
-    Case,
-    Estimate,
-    EvaluateConfig,
-    Evidence,
-    Latency,
-    Measurement,
-    Status,
-    Target,
-    Variant,
-)
+from bedside.study_types import EvaluateConfig
+from bedside.types import Case, Estimate, Evidence, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +91,7 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
     predicted = ok and "accuracy" in made.measures
     scores: dict[str, dict[str, Estimate]] = {}
     if predicted:
-        predictions = rundir.read_predictions(cell.folder / rundir.PREDICTIONS)
+        predictions = read_predictions(cell.folder / rundir.PREDICTIONS)
         for split in config.splits:
             part = predictions.of(split)
             scores[split] = metrics.evaluate(part.labels, part.logits, index)

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bedside.models.weights import weights_bytes
-from bedside.types import TrainConfig
+from bedside.study_types import TrainConfig
 
 CHECKPOINT = ".checkpoint.safetensors"  # a dot: never published
 _FACTS = "state"

@@ -19,6 +19,7 @@ from bedside.errors import (
     MissingComponent,
 )
 from bedside.registry import did_you_mean
+from bedside.study_check import check as check_study
 
 LISTS = ("models", "schemes", "targets", "metrics")
 
@@ -100,7 +101,7 @@ def evaluate(run_dir: Path, target: list[str] | None, only: str | None, images: 
 
     kept = config = study.load(run_dir)
     if target:
-        config = study.check(replace(config, targets=tuple(target)), run_dir)
+        config = check_study(replace(config, targets=tuple(target)), run_dir)
     if images is not None:
         config = replace(config, evaluate=replace(config.evaluate, images=images))
     with study.locked(run_dir), Reporter() as progress:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bedside import codec, rundir, study
+from bedside import codec, rundir
 from bedside.errors import BadInput
 from bedside.models import default_config, paper_preset
 from bedside.registry import did_you_mean
-from bedside.types import (
+from bedside.study_check import check as check_study
+from bedside.study_types import (
     DataConfig,
     EvaluateConfig,
     FloatModelConfig,
@@ -95,7 +96,7 @@ def resolve(file: Path | None, flags: Flags, run: Path | None = None) -> Study:
         base = replace(base, targets=flags.target)
     if flags.seed is not None:
         base = replace(base, seed=flags.seed)
-    return study.check(base, run)
+    return check_study(base, run)
 
 
 def _base(file: Path | None, flags: Flags, run: Path | None) -> Study:

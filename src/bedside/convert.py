@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from bedside import artefact, codec, registry, rundir
+from bedside.build_types import ModelSpec
 from bedside.errors import BadInput, GateFailed
 from bedside.models import MODELS
 from bedside.models.idle_relu import remove_idle_relus
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
-from bedside.types import FloatModelConfig, ModelSpec, Preprocess, Task
+from bedside.study_types import FloatModelConfig
+from bedside.types import Preprocess, Task
 
 # Raised when the same weights give another file: 2 takes idle ReLUs out.
 _VERSION = 2

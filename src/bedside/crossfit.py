@@ -18,8 +18,9 @@ from bedside.checkpoint import best_file, predict
 from bedside.errors import BadInput
 from bedside.models import MODELS, preprocess_of
 from bedside.models.weights import initial_weights
+from bedside.study_types import ModelConfig, Study
 from bedside.train import Job, Progress, exact, fit, recipe_of
-from bedside.types import Case, ModelConfig, Study
+from bedside.types import Case
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,7 +10,8 @@ from bedside import codec, commands, console, examine, rundir
 from bedside import config as configuration
 from bedside.console import Reporter
 from bedside.errors import BadInput, GateFailed
-from bedside.types import Study
+from bedside.study_check import check as check_study
+from bedside.study_types import Study
 
 
 def audit(source: Path, out: Path, json: bool, flags: Mapping[str, Any]) -> None:
@@ -95,7 +96,7 @@ def leakage(run: Path, model: str | None, image_px: int | None, epochs: int | No
     chosen = config.models[0] if model is None else default_config(model)
     changes = {"image_px": image_px, "epochs": epochs}
     chosen = replace(chosen, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
-    config = study.check(replace(config, models=(chosen,)), run)
+    config = check_study(replace(config, models=(chosen,)), run)
     with study.locked(run), Reporter() as progress:
         found = comparison.leakage(run, study.load(run), config.models[0], folds, progress)
     if json:

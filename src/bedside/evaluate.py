@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside import artefact, codec, rundir, targets
+from bedside.build_types import Agreement, Build, Measurement, Variant
 from bedside.cell import Cell, Found, publish
 from bedside.errors import BadInput
 from bedside.metrics.agreement import agree
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
+from bedside.study_types import EvaluateConfig
 from bedside.targets.sample import stratified
-from bedside.types import Agreement, Build, Case, EvaluateConfig, Measurement, Variant
+from bedside.types import Case
 
 Progress = Callable[[str, int, int], None]
 

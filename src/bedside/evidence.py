@@ -13,19 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from bedside import artefact, codec, rundir
-from bedside.evidence_types import Comparison, Comparisons, Probabilities, Statistics
+from bedside.build_types import Measurement
+from bedside.evidence_types import (
+    Comparison,
+    Comparisons,
+    OperatingPoint,
+    OperatingPoints,
+    Probabilities,
+    Statistics,
+)
 from bedside.metrics import bootstrap, compare, probability, subgroups
 from bedside.metrics.compare import Side
 from bedside.metrics.inputs import Floats, Labels, log_odds
-from bedside.types import (
-    Case,
-    Estimate,
-    EvidenceConfig,
-    Measurement,
-    OperatingPoint,
-    OperatingPoints,
-    Task,
-)
+from bedside.predictions import Predictions
+from bedside.study_types import EvidenceConfig
+from bedside.types import Case, Estimate, Task
 
 STAGE = "evidence"
 VERSION = 2
@@ -40,7 +42,7 @@ class Cell:
     """A measured cell with its predictions."""
 
     measurement: Measurement
-    predictions: rundir.Predictions
+    predictions: Predictions
 
     @property
     def name(self) -> str:

@@ -170,3 +170,40 @@ class Statistics:
     subgroups: tuple[Subgroup, ...] = ()
     worst: tuple[Worst, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """When an image is called positive, chosen on validation images.
+
+    An image is positive where its log-odds (positive logit minus the other) are at least
+    ``threshold_log_odds``. ``threshold`` is the same as a softmax probability, and
+    ``threshold_calibrated`` as a probability after dividing the logits by ``temperature``.
+    ``rule`` is how it was chosen; ``reason`` says why it is not the rule that was asked for.
+    Without a positive class the largest logit decides and the thresholds are null.
+    """
+
+    rule: str
+    n: int
+    threshold_log_odds: float | None = None
+    threshold: float | None = None
+    temperature: float | None = None
+    threshold_calibrated: float | None = None
+    reason: str | None = None
+    temperature_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """``operating_point.json`` of a model.
+
+    ``locked`` is the reference's (float32), which every variant is tested with; ``cells`` are
+    each cell's own, chosen again.
+    """
+
+    schema: int
+    model: str
+    positive: str | None
+    reference: str | None = None
+    locked: OperatingPoint | None = None
+    cells: dict[str, OperatingPoint] = field(default_factory=dict)

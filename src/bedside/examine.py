@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir, study
+from bedside.case_table import read_cases
 from bedside.errors import GateFailed
-from bedside.types import Study
+from bedside.study_types import Study
 
 Progress = Callable[..., None]
 
@@ -102,7 +103,7 @@ def facts(folder: Path) -> dict[str, Any]:
     from bedside.data.audit import Audit, shared
 
     audit = codec.read_json(Audit, folder / rundir.AUDIT)
-    groups, patients = shared(rundir.read_cases(folder / rundir.CASES))
+    groups, patients = shared(read_cases(folder / rundir.CASES))
     return {"schema": 1, "read": audit.read, "used": audit.used, "set_aside": len(audit.set_aside),
             "groups": audit.groups, "largest_group": audit.largest_group,
             "shared_groups": groups, "shared_patients": patients,

@@ -14,7 +14,7 @@ from bedside.recommend import FAILING, broken_limits, limits_of
 from bedside.recommend_stage import stage_key
 from bedside.recommend_types import Recommendation
 from bedside.recommend_words import mb, ms, needed_text
-from bedside.types import Study
+from bedside.study_types import Study
 
 Result = Literal["pass", "warning", "fail"]
 

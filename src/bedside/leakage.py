@@ -21,7 +21,8 @@ import numpy.typing as npt
 from bedside import artefact, codec, metrics, rundir, study
 from bedside.data import split
 from bedside.errors import BadInput
-from bedside.types import Case, Estimate, ModelConfig, Study
+from bedside.study_types import ModelConfig, Study
+from bedside.types import Case, Estimate
 
 Progress = Callable[..., None]
 Floats = npt.NDArray[np.float32]

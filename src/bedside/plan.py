@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside import artefact, rundir, schemes, study, targets
+from bedside.build_types import Target
 from bedside.data.stage import PHANTOM, check_place
-from bedside.types import ModelConfig, Study, Target
+from bedside.study_check import check as check_study
+from bedside.study_types import ModelConfig, Study
 
 # Images a second at 224 pixels and width 1: training, and one inference.
 _TRAIN_RATE = {"vgg16": 1.3, "resnet34": 6.5, "googlenet": 8.8, "efficientnet_lite0": 11.0}
@@ -42,7 +44,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
     Raises:
         BadInput: what ``run`` would refuse before it reads an image.
     """
-    config = study.check(config, run)
+    config = check_study(config, run)
     if config.data.source != PHANTOM:
         check_place(Path(config.data.source), run)
     ids = study.refuse(run, config, only)

@@ -10,7 +10,7 @@ from bedside import codec, console, schemes, study
 from bedside.console import Reporter
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
-from bedside.types import Study
+from bedside.study_types import Study
 
 
 def _models(run: Path, config: Study, wanted: list[str] | None) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir, schemes
+from bedside.build_types import Variant
 from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import quantizer
 from bedside.schemes.biases import hold_biases
-from bedside.types import Variant
 
 Progress = Callable[[str, int, int], None]
 

@@ -30,7 +30,7 @@ from bedside.recommend_words import (
     why,
 )
 from bedside.registry import did_you_mean
-from bedside.types import BudgetConfig, EvidenceConfig, Limits
+from bedside.study_types import BudgetConfig, EvidenceConfig, Limits
 
 FAILING: tuple[Cause, ...] = ("budget", "worse", "vetoed", "not shown")
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from bedside import artefact, codec, rundir, schemes
 from bedside.analyse.latency import read_latency
+from bedside.build_types import Measurement
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparison
 from bedside.recommend import choose
 from bedside.recommend_types import Candidate, Recommendation, Recommendations, Speed
-from bedside.types import Estimate, Measurement, Study
+from bedside.study_types import Study
+from bedside.types import Estimate
 
 STAGE = "recommend"
 VERSION = 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bedside.evidence_types import Needed
 from bedside.recommend_types import Candidate, Speed
-from bedside.types import BudgetConfig, Limits
+from bedside.study_types import BudgetConfig, Limits
 
 # Medians of one file on one idle machine differ by a few percent from run to run.
 SAME_SPEED = 0.05

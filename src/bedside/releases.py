@@ -8,20 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, evidence, rundir
+from bedside.build_types import Measurement
 from bedside.errors import BadInput
-from bedside.evidence_types import Comparison
+from bedside.evidence_types import Comparison, OperatingPoint
 from bedside.metrics import compare
 from bedside.recommend_stage import speed
 from bedside.recommend_types import Speed
 from bedside.recommend_words import same_speed
-from bedside.types import (
-    Case,
-    Estimate,
-    EvidenceConfig,
-    Measurement,
-    OperatingPoint,
-    Task,
-)
+from bedside.study_types import EvidenceConfig
+from bedside.types import Case, Estimate, Task
 
 SPLIT = "test"
 SETS = ("train", "val", "test")

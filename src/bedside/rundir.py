@@ -6,32 +6,20 @@ The paths are part of the contract (``docs/run-folder.md``). Writing goes throug
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from bedside import artefact, codec
+from bedside.build_types import Build, Measurement, ModelSpec, Variant
+from bedside.case_table import read_cases
 from bedside.errors import BadInput
-from bedside.evidence_types import Comparison, Comparisons, Statistics
+from bedside.evidence_types import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.predictions import Predictions, read_predictions
 from bedside.recommend_types import Recommendations
 from bedside.runtime.pixels import PixelStore
-from bedside.types import (
-    Build,
-    Case,
-    Measurement,
-    ModelSpec,
-    OperatingPoints,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.study_types import Study
+from bedside.types import Case, Preprocess, Task
 
 CASES = "cases.csv"
 TASK = "task.json"
@@ -134,50 +122,6 @@ def report_dir(run: Path) -> Path:
 
 
 # ------------------------------------------------------------------ cases
-
-
-_TUPLES = frozenset({"flags", "masks"})
-_INTS = frozenset({"height_px", "width_px"})
-_FLOATS = frozenset({"age", "size_mm"})
-_SEPARATOR = "|"
-
-
-def cases_to_csv(cases: Iterable[Case]) -> str:
-    """Cases as CSV text, one row a case, columns as the fields of :class:`Case`."""
-    names = [f.name for f in dataclasses.fields(Case)]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    for case in cases:
-        row = [getattr(case, n) for n in names]
-        writer.writerow([_SEPARATOR.join(v) if isinstance(v, tuple) else "" if v is None else v
-                         for v in row])
-    return buffer.getvalue()
-
-
-def _case(row: dict[str, str], where: str) -> Case:
-    values: dict[str, Any] = {}
-    try:
-        for name, text in row.items():
-            if name in _TUPLES:
-                values[name] = tuple(text.split(_SEPARATOR)) if text else ()
-            elif name in _INTS:
-                values[name] = int(text)
-            elif name in _FLOATS:
-                values[name] = float(text) if text else None
-            else:
-                values[name] = (text or None) if name in ("patient", "device") else text
-    except (ValueError, AttributeError) as error:
-        raise BadInput(f"a row does not read ({error})", where=where,
-                       remedy="Delete the data folder and run again.") from None
-    decoded: Case = codec.decode(Case, values, where)
-    return decoded
-
-
-def read_cases(path: Path) -> tuple[Case, ...]:
-    """Cases from ``cases.csv``. Raises BadInput where a row does not read."""
-    reader = csv.DictReader(io.StringIO(codec.read_text(path)))
-    return tuple(_case(row, f"{path}: line {i}") for i, row in enumerate(reader, 2))
 
 
 def cases(run: Path) -> tuple[Case, ...]:
@@ -365,32 +309,6 @@ def recommendations(run: Path) -> Recommendations:
     """The choice for each target (stage ``recommend``)."""
     artefact.record(run, "recommend")
     return codec.read_json(Recommendations, run / RECOMMENDATION)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Predictions:
-    """The contents of ``predictions.npz``: ids, split, labels (n,) and logits (n, K) float32."""
-
-    ids: npt.NDArray[np.str_]
-    split: npt.NDArray[np.str_]
-    labels: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float32]
-
-    def of(self, split: str) -> Predictions:
-        """The rows of one split."""
-        rows = self.split == split
-        return Predictions(self.ids[rows], self.split[rows], self.labels[rows], self.logits[rows])
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read ``predictions.npz`` (no pickle). Raises BadInput where it does not read."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return Predictions(data["ids"], data["split"], data["labels"].astype(np.int64),
-                               data["logits"].astype(np.float32))
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"predictions do not read ({type(error).__name__})", where=path,
-                       remedy="Delete the measurement and run again.") from error
 
 
 def predictions(run: Path, variant: str, target: str) -> Predictions:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec, console, registry, targets
+from bedside.build_types import Placement, Target
 from bedside.errors import BadInput, MissingComponent
 from bedside.targets import child
 from bedside.targets.base import Availability, Placed
 from bedside.targets.child import Outcome
-from bedside.types import Placement, Target
 
 
 def available(backend: str) -> Availability:

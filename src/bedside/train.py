@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from bedside import artefact, codec, registry, rundir
 from bedside.augment import Batches, ultrasound
+from bedside.build_types import ModelSpec
 from bedside.checkpoint import (
     CHECKPOINT,
     State,
@@ -37,7 +38,8 @@ from bedside.models import MODELS, preprocess_of
 from bedside.models.head import folded_parameters
 from bedside.models.weights import initial_weights
 from bedside.runtime.pixels import PixelStore
-from bedside.types import ModelConfig, ModelSpec, Study, Task, TrainConfig
+from bedside.study_types import ModelConfig, Study, TrainConfig
+from bedside.types import Task
 
 TIMINGS = "timings.csv"
 _COLUMNS = "epoch,train_loss,val_loss,val_accuracy,val_auroc,learning_rate"

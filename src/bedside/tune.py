@@ -10,7 +10,7 @@ import optuna
 
 from bedside import artefact, codec
 from bedside.rundir import TUNING, Trial, Tuning
-from bedside.types import TrainConfig
+from bedside.study_types import TrainConfig
 
 _SPREAD = 10.0
 _STRONGEST = 2.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from bedside import calibrate, improve, rundir, schemes
 from bedside import quantize as stage
 from bedside.schemes import options as shared
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 Progress = Callable[[str, int, int], None]
 

@@ -23,7 +23,7 @@ from bedside.evaluate import evaluate
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import keys, open_bundle
 from bedside.runtime.device import Device
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"

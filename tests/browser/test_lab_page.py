@@ -20,10 +20,11 @@ from playwright.sync_api import Error, sync_playwright
 
 from bedside import artefact, codec, rundir
 from bedside.analyse import latency, processors
+from bedside.build_types import Variant
 from bedside.deploy import lab_ca
 from bedside.deploy.lab_session import BATCH
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.types import EvaluateConfig, ModelConfig, Study, Variant
+from bedside.study_types import EvaluateConfig, ModelConfig, Study
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"

@@ -16,7 +16,7 @@ from bedside import rundir
 from bedside.deploy.lab_plan import make_plan
 from bedside.deploy.lab_session import Device, Lab
 from bedside.report.build import build_report
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

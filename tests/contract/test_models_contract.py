@@ -8,7 +8,7 @@ import torch
 from bedside import registry
 from bedside.models import MODELS
 from bedside.runtime.graph import read_graph
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 # Operations that split a delegate's graph, or that NPU compilers leave on the host.
 UNWANTED = {"MEAN", "PADV2", "TRANSPOSE", "BROADCAST_TO", "GATHER_ND", "SELECT_V2"}

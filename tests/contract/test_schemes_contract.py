@@ -7,9 +7,10 @@ import pytest
 from tiny import publish_mixture
 
 from bedside import codec, rundir, schemes, variants
+from bedside.build_types import Scheme, Variant
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import CalibrationConfig, Scheme, Variant
+from bedside.study_types import CalibrationConfig
 
 EVERY = [name if option is None else f"{name}+{option}" for name in schemes.SCHEMES
          for option in (None, *schemes.load(name)[1].options)]

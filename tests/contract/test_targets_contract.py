@@ -9,10 +9,12 @@ import pytest
 
 from bedside import codec, quantize, registry, rundir, targets
 from bedside.build import build
+from bedside.build_types import Build
 from bedside.errors import BadInput
 from bedside.evaluate import evaluate
+from bedside.study_types import EvaluateConfig
 from bedside.targets import child
-from bedside.types import Build, EvaluateConfig, Evidence
+from bedside.types import Evidence
 
 
 @pytest.mark.parametrize("name", sorted(targets.BACKENDS))

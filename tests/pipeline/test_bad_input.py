@@ -16,6 +16,7 @@ from PIL import Image
 
 from bedside import cli
 from bedside.rundir import FLOAT_MODEL, model_dir
+from bedside.study_check import check as check_study
 
 
 def _picture(path: Path, seed: int, kind: str = "L") -> None:
@@ -160,13 +161,13 @@ def test_bad_data_is_one_message_and_nothing_is_left(case, capsys, tmp_path):
 @pytest.mark.parametrize("case", [truncated, zero_bytes, all_black, too_large],
                          ids=lambda c: c.__name__)
 def test_skip_bad_sets_the_image_aside_and_lists_it(case, tmp_path):
-    from bedside import codec, study
+    from bedside import codec
     from bedside.data.stage import prepare
     from bedside.models import default_config
-    from bedside.types import DataConfig, Study
+    from bedside.study_types import DataConfig, Study
 
     source, named = case(tmp_path)
-    config = study.check(Study(data=DataConfig(source=str(source), skip_bad=True),
+    config = check_study(Study(data=DataConfig(source=str(source), skip_bad=True),
                                models=(default_config("resnet34"),)))
     prepare(tmp_path / "run", config)
     audit = codec.parse_json((tmp_path / "run" / "data" / "audit.json").read_text(), "audit")

@@ -15,23 +15,14 @@ import numpy as np
 from PIL import Image
 
 from bedside import artefact, calibrate, codec, evidence, metrics, quantize, rundir
+from bedside.build_types import Latency, Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
 from bedside.search import calibration_study
-from bedside.types import (
-    CalibrationConfig,
-    Case,
-    EvidenceConfig,
-    Latency,
-    Measurement,
-    ModelConfig,
-    ModelSpec,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.study_types import CalibrationConfig, EvidenceConfig, ModelConfig, Study
+from bedside.types import Case, Preprocess, Task
 
 PX = 32
 SCHEMES = ("float32", "float16", "dynamic", "int8")
@@ -96,7 +87,7 @@ def publish_data(run: Path, root: Path, cases: list[Case], preprocess: Preproces
     """The folders of the data and cache stages."""
     artefact.write_text(rundir.study_file(run), codec.to_toml(Study()))
     with artefact.writing(rundir.data_dir(run), "data", "k") as scratch:
-        (scratch / rundir.CASES).write_text(rundir.cases_to_csv(cases))
+        (scratch / rundir.CASES).write_text(cases_to_csv(cases))
         (scratch / rundir.TASK).write_text(codec.to_json(task))
         (scratch / "source.json").write_text(codec.to_json({"root": str(root)}))
     with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "k") as scratch:

@@ -30,11 +30,11 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
     ``shift`` falsifies their logits.
     """
     from bedside import codec, rundir
+    from bedside.build_types import Variant
     from bedside.runtime.bundle import manifest as m
     from bedside.runtime.bundle import writer
     from bedside.runtime.litert import LOGITS, LiteRTModel
     from bedside.runtime.preprocess import decode, normalise, resize
-    from bedside.types import Variant
 
     folder = rundir.variant_dir(run, variant)
     found = codec.read_json(Variant, folder / rundir.VARIANT)

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bedside import artefact, codec, evidence, metrics, recommend_stage, rundir
-from bedside.types import (
-    BudgetConfig,
-    Case,
-    Latency,
-    Measurement,
-    ModelConfig,
-    ModelSpec,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.build_types import Latency, Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
+from bedside.study_types import BudgetConfig, ModelConfig, Study
+from bedside.types import Case, Preprocess, Task
 
 TASK = Task(("benign", "malignant"), "malignant")
 MACHINE = {"processor": "a test's CPU", "system": "Linux"}
@@ -57,7 +49,7 @@ def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=Tr
     study = Study(models=(ModelConfig("resnet34", id="net"),), budget=budget or BudgetConfig(),
                   schemes=tuple(cells))
     artefact.write_text(rundir.study_file(run), codec.to_toml(study))
-    _stage(rundir.data_dir(run), "data", {rundir.CASES: rundir.cases_to_csv(cases),
+    _stage(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
                                           rundir.TASK: codec.to_json(task)})
     _stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
         ModelSpec("net", "resnet34", Preprocess(), task, ModelConfig("resnet34", id="net")))})

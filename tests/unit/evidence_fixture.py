@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bedside import artefact, codec, rundir
-from bedside.types import (
-    Case,
-    EvidenceConfig,
-    Measurement,
-    ModelConfig,
-    ModelSpec,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.build_types import Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
+from bedside.study_types import EvidenceConfig, ModelConfig, Study
+from bedside.types import Case, Preprocess, Task
 
 TASK = Task(("benign", "malignant"), "malignant")
 CONFIG = EvidenceConfig()
@@ -36,7 +29,7 @@ def make(run, labels, splits, variants, groups=None, ages=None, devices=None):
                   device=devices[i] if devices else None)
              for i, (n, v) in enumerate(zip(names, labels, strict=True))]
     artefact.write_text(rundir.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
-    stage(rundir.data_dir(run), "data", {rundir.CASES: rundir.cases_to_csv(cases),
+    stage(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
                                          rundir.TASK: codec.to_json(TASK)})
     stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
         ModelSpec("net", "net", Preprocess(), TASK, ModelConfig("net")))})

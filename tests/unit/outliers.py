@@ -23,8 +23,10 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     from torch import nn
 
     from bedside import artefact, codec, rundir
+    from bedside.build_types import ModelSpec
     from bedside.convert import _export
-    from bedside.types import ModelConfig, ModelSpec, Preprocess, Study
+    from bedside.study_types import ModelConfig, Study
+    from bedside.types import Preprocess
 
     class Outlier(nn.Module):
         def __init__(self) -> None:

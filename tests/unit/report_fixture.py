@@ -9,19 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bedside import artefact, codec, evidence, recommend_stage, rundir
-from bedside.types import (
-    Case,
-    DataConfig,
-    Estimate,
-    Latency,
-    Measurement,
-    ModelConfig,
-    ModelSpec,
-    Preprocess,
-    Study,
-    Task,
-    Variant,
-)
+from bedside.build_types import Latency, Measurement, ModelSpec, Variant
+from bedside.case_table import cases_to_csv
+from bedside.study_types import DataConfig, ModelConfig, Study
+from bedside.types import Case, Estimate, Preprocess, Task
 
 SCHEMES = ("float32", "float16", "dynamic", "int8")
 SIZES = {"float32": 1.0, "float16": 0.5, "dynamic": 0.27, "int8": 0.26}
@@ -79,7 +70,7 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
     audit = {"read": len(cases) + 1,
              "set_aside": [{"file": "secret-broken.png", "reason": names.reason}]}
     _stage(rundir.data_dir(run), "data", {
-        rundir.CASES: rundir.cases_to_csv(cases), rundir.TASK: codec.to_json(task),
+        rundir.CASES: cases_to_csv(cases), rundir.TASK: codec.to_json(task),
         rundir.AUDIT: json.dumps(audit)})
     inside = [c for c in cases if c.split in ("val", "test")]
     rng = np.random.default_rng(0)

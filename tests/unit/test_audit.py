@@ -17,7 +17,8 @@ from bedside.data.scan import Scanned
 from bedside.data.shortcut import shortcuts
 from bedside.data.stage import prepare
 from bedside.errors import BadInput
-from bedside.types import Case, DataConfig, Study
+from bedside.study_types import DataConfig, Study
+from bedside.types import Case
 
 
 def run(*arguments: object) -> int:

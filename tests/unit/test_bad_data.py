@@ -16,7 +16,7 @@ from data_fixture import folder, npz, save, texture
 from bedside import artefact, rundir
 from bedside.data.stage import prepare
 from bedside.errors import BadInput, GateFailed
-from bedside.types import DataConfig, Study
+from bedside.study_types import DataConfig, Study
 
 
 def study(source: Path, **options: object) -> Study:

@@ -11,7 +11,7 @@ from bedside import rundir
 from bedside.bench import bench
 from bedside.cli import main
 from bedside.errors import BadInput
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 QUICK = EvaluateConfig(splits=("val",), rounds=2, warmup=0, samples=3)
 

@@ -10,7 +10,7 @@ from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
 from bedside.schemes.biases import hold_biases
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 MODEL = "resnet34"
 

@@ -17,7 +17,7 @@ from bedside.deploy import bundle as deploy
 from bedside.evaluate import evaluate
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 bedside = test_device.bedside
 CELLS = (("resnet34-float32", "onnxruntime"), ("resnet34-float32", "openvino"),

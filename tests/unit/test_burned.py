@@ -21,7 +21,8 @@ from bedside.data.deid import step
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
-from bedside.types import DeidConfig, PhantomConfig
+from bedside.study_types import PhantomConfig
+from bedside.types import DeidConfig
 
 KEY = Key(bytes(range(32)))
 STRINGS = 8

@@ -15,7 +15,7 @@ from bedside.data.group import group
 from bedside.data.readers import folder
 from bedside.data.stage import prepare
 from bedside.errors import GateFailed
-from bedside.types import DataConfig, Study
+from bedside.study_types import DataConfig, Study
 
 BREASTMNIST = {"other": ("benign", "normal")}
 

@@ -13,7 +13,8 @@ from bedside.data.cache import build_cache
 from bedside.data.stage import prepare
 from bedside.errors import BadInput
 from bedside.runtime.preprocess import to_tensor
-from bedside.types import DataConfig, Preprocess, Study
+from bedside.study_types import DataConfig, Study
+from bedside.types import Preprocess
 
 SPEC = Preprocess(16, 24)
 

@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedside import artefact, codec, evidence, rundir
+from bedside.build_types import Build, Latency, Measurement
 from bedside.card import chai, compute, human, markdown, stage
 from bedside.card.collect import collect, facts_of
 from bedside.card.table import LIST, listed, table
 from bedside.deploy import serving
 from bedside.errors import BadInput
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.types import Build, Latency, Measurement, ModelConfig, Study
+from bedside.study_types import ModelConfig, Study
 
 MODEL = "resnet34"
 CARD = resources.files("bedside.card")

@@ -10,7 +10,7 @@ import pytest
 from bedside import calibrate, registry, rundir
 from bedside.choices import CHOICES, Pool
 from bedside.errors import BadInput
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 RNG = np.random.default_rng(3)
 IDS = tuple(f"c{i:03d}" for i in range(60))

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedside import codec
+from bedside.build_types import Measurement
 from bedside.errors import BadInput
-from bedside.types import Case, Estimate, Measurement, Study, TrainConfig
+from bedside.study_types import Study, TrainConfig
+from bedside.types import Case, Estimate
 
 
 def test_study_survives_toml_and_json(tmp_path):

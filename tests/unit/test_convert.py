@@ -10,7 +10,8 @@ from tiny import write_tiny_data, write_untrained
 
 from bedside import calibrate, convert, quantize, rundir
 from bedside.errors import BadInput, GateFailed
-from bedside.types import CalibrationConfig, FloatModelConfig, ModelConfig, Task
+from bedside.study_types import CalibrationConfig, FloatModelConfig, ModelConfig
+from bedside.types import Task
 
 
 def test_the_converted_logits_are_torchs(tiny_run):

@@ -23,7 +23,7 @@ from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.preprocess import to_tensor
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 VARIANT = "resnet34-dynamic"
 

@@ -21,7 +21,7 @@ from bedside.data.readers.dicom_file import header, read_file
 from bedside.data.readers.load import pixels_of
 from bedside.data.stage import prepare
 from bedside.errors import BadInput
-from bedside.types import DataConfig, Study
+from bedside.study_types import DataConfig, Study
 
 
 def cine(path: Path, frames: int = 3, seed: int = 5, **elements: object) -> Path:

@@ -60,7 +60,7 @@ def test_links_between_pages_lead_somewhere(page):
 
 def test_the_example_study_reads_and_shows_the_real_defaults(checkout):
     from bedside import codec
-    from bedside.types import Study, TrainConfig
+    from bedside.study_types import Study, TrainConfig
 
     study = codec.read_toml(Study, checkout / "examples" / "study.toml")
     assert study.train == TrainConfig()

@@ -10,12 +10,13 @@ import pytest
 
 from bedside import quantize, rundir, targets
 from bedside.build import build
+from bedside.build_types import Roofline, Target
 from bedside.errors import BadInput, Unsupported
 from bedside.evaluate import evaluate
 from bedside.models import MODELS, default_config
 from bedside.runtime.graph import read_graph
+from bedside.study_types import EvaluateConfig
 from bedside.targets import estimate, networks, roofline
-from bedside.types import EvaluateConfig, Roofline, Target
 
 ESTIMATED = [t for t in targets.profiles().values() if t.backend == "estimate"]
 FLAT = Roofline("cpu", {"float32": 10.0, "int8": 40.0}, 10.0, 5.0, 0, "", 0.5,

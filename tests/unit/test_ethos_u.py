@@ -9,11 +9,12 @@ import pytest
 
 from bedside import codec, rundir, targets
 from bedside.build import build
+from bedside.build_types import Build, Target
 from bedside.errors import BadInput
 from bedside.evaluate import evaluate
 from bedside.runtime.litert import LiteRTModel, reference_model
+from bedside.study_types import EvaluateConfig
 from bedside.targets import ethos_u
-from bedside.types import Build, EvaluateConfig, Target
 
 TARGET = "ethos-u55-128"
 

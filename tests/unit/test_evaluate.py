@@ -13,10 +13,11 @@ import pytest
 from bedside import artefact, codec, quantize, rundir
 from bedside import evaluate as stage
 from bedside.build import build
+from bedside.build_types import Build
 from bedside.errors import BadInput
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import Build, EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-dynamic")
@@ -203,7 +204,7 @@ def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path
     """Another training under the same name must not be shown with the old one's numbers."""
     del measured
     from bedside import codec
-    from bedside.types import Variant
+    from bedside.build_types import Variant
 
     copy = tmp_path / "run"
     shutil.copytree(run, copy)

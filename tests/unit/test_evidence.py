@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from evidence_fixture import CONFIG, make, sample
 
-from bedside import codec, evidence, rundir, study
+from bedside import codec, evidence, rundir
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparisons, Statistics
-from bedside.types import EvidenceConfig, ModelConfig, Study
+from bedside.study_check import check as check_study
+from bedside.study_types import EvidenceConfig, ModelConfig, Study
 
 
 def answers(run, split="test"):
@@ -170,5 +171,5 @@ def test_it_is_left_alone_until_something_changes(tmp_path):
 ])
 def test_margins_that_make_no_sense_are_refused(change, fault):
     with pytest.raises(BadInput) as caught:
-        study.check(Study(models=(ModelConfig("resnet34"),), evidence=EvidenceConfig(**change)))
+        check_study(Study(models=(ModelConfig("resnet34"),), evidence=EvidenceConfig(**change)))
     assert fault in caught.value.message

@@ -13,7 +13,7 @@ from bedside.runtime.bundle.manifest import OperatingPoint
 from bedside.runtime.engine import Engine, Load
 from bedside.runtime.judge import judge
 from bedside.runtime.variant import read_variant
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 PX, IMAGES = 32, 600
 # Of 150 new images like the training data at most 12 (8%) may be warned about, and of each other

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bedside import codec, quantize, rundir, schemes, variants
+from bedside.build_types import ModelSpec, Variant
 from bedside.errors import BadInput
 from bedside.finetune import replay, stage
 from bedside.runtime.graph import parse_graph, read_graph
@@ -19,7 +20,8 @@ from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.search import tuned
 from bedside.search.budget import Budget
 from bedside.search.judge import Judge
-from bedside.types import CalibrationConfig, ModelSpec, Preprocess, Variant
+from bedside.study_types import CalibrationConfig
+from bedside.types import Preprocess
 
 CONFIG = CalibrationConfig(images=30)
 BUDGET = Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)

@@ -17,10 +17,11 @@ from bedside import artefact, evidence, rundir
 from bedside.analyse import flips
 from bedside.analyse.base import FigureData
 from bedside.analysis import analyse
+from bedside.predictions import read_predictions
 from bedside.report import flips_page
 from bedside.report.build import build_report
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import EvidenceConfig
+from bedside.study_types import EvidenceConfig
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def run(tmp_path_factory):
     shutil.copytree(analysed_run(tmp_path_factory), folder)
     for model in ("tiny", "foreign"):
         cell = rundir.measurement_dir(folder, f"{model}-int8", "cpu")
-        old = rundir.read_predictions(cell / rundir.PREDICTIONS)
+        old = read_predictions(cell / rundir.PREDICTIONS)
         text = (cell / rundir.MEASUREMENT).read_text()
         limit = rundir.operating_points(folder, model).locked.threshold_log_odds
         plain = rundir.predictions(folder, f"{model}-float32", "cpu").logits

@@ -10,7 +10,8 @@ import pytest
 from choice_fixture import Cell, make, sample
 
 from bedside import cli, recommend_stage, rundir
-from bedside.types import BudgetConfig, Limits, Task
+from bedside.study_types import BudgetConfig, Limits
+from bedside.types import Task
 
 VAL, TEST = 200, 600
 N = VAL + TEST

@@ -9,11 +9,12 @@ import pytest
 
 from bedside import codec, rundir
 from bedside.build import build
+from bedside.build_types import Agreement, Build
 from bedside.evaluate import evaluate
 from bedside.metrics.agreement import agree
 from bedside.report import results, tables
+from bedside.study_types import EvaluateConfig
 from bedside.targets import gpu, vulkan
-from bedside.types import Agreement, Build, EvaluateConfig
 
 CONFIG = EvaluateConfig(rounds=3, warmup=1, samples=5)
 

@@ -9,11 +9,12 @@ import pytest
 
 from bedside import calibrate, codec, quantize, rundir, targets
 from bedside.build import build
+from bedside.build_types import Build, Latency, Target
 from bedside.errors import BadInput, Unsupported
 from bedside.evaluate import evaluate
 from bedside.runtime.graph import read_graph
+from bedside.study_types import CalibrationConfig, EvaluateConfig
 from bedside.targets import child, compiled, hexagon, qnn_context, qualcomm
-from bedside.types import Build, CalibrationConfig, EvaluateConfig, Latency, Target
 
 CHIP = "sm8650-hexagon"
 CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)

@@ -13,8 +13,8 @@ from bedside import calibrate, convert, quantize, rundir, targets
 from bedside.models.idle_relu import remove_idle_relus
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
+from bedside.study_types import CalibrationConfig, ModelConfig
 from bedside.targets import child
-from bedside.types import CalibrationConfig, ModelConfig
 
 
 class Twice(nn.Module):

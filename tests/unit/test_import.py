@@ -22,7 +22,7 @@ from bedside.data.readers import folder as folder_reader
 from bedside.data.readers import manifest
 from bedside.data.review_server import Server
 from bedside.errors import BadInput
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 NAME = "KOWALSKI^MARIA"
 

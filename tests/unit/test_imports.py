@@ -9,14 +9,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "bedside"
 
-BASE = ("errors", "types", "evidence_types", "recommend_types", "registry", "codec")
+BASE = ("errors", "types", "study_types", "build_types", "evidence_types", "recommend_types",
+        "registry", "codec")
 STAGES = ("train", "convert", "calibrate", "improve", "quantize", "build", "evaluate",
           "evidence", "analysis", "finetune",
           "recommend", "report", "deploy")
 PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices", "card")
-ORCHESTRATORS = ("study", "releases", "gate", "search", "bench", "variants", "config", "plan",
-                 "examine", "leakage")
+ORCHESTRATORS = ("study", "study_check", "releases", "gate", "search", "bench", "variants",
+                 "config", "plan", "examine", "leakage")
 FRONT = ("console", "commands", "data_commands", "cli_audit", "cli_help",
          "import_commands", "cli_import", "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
@@ -46,7 +47,7 @@ def layer(name: str) -> int:
         return 0
     if _below(name, ("runtime",)):
         return 1
-    if _below(name, ("artefact", "rundir")):
+    if _below(name, ("artefact", "rundir", "case_table", "predictions")):
         return 2
     if _below(name, PLUGINS):
         return 3

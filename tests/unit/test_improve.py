@@ -7,11 +7,12 @@ import outliers
 import pytest
 
 from bedside import calibrate, codec, improve, rundir, variants
+from bedside.build_types import ModelSpec, Variant
 from bedside.errors import BadInput
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.schemes import equalize as equalization
 from bedside.schemes import int8
-from bedside.types import CalibrationConfig, ModelSpec, Variant
+from bedside.study_types import CalibrationConfig
 
 CONFIG = CalibrationConfig(images=30)
 

@@ -16,12 +16,13 @@ from app_fixture import serving
 from fastapi.testclient import TestClient
 
 from bedside import artefact, codec, quantize, rundir
+from bedside.case_table import cases_to_csv
 from bedside.deploy import lab_ca
 from bedside.deploy.lab_plan import make_plan
 from bedside.deploy.lab_server import Place, lab_app
 from bedside.deploy.lab_session import Device, Lab, Refused, target_id
 from bedside.errors import BadInput
-from bedside.types import EvaluateConfig, Study
+from bedside.study_types import EvaluateConfig, Study
 
 CODE = "the-code-of-this-lab"
 PHONE = Device("Pixel 8", "Chrome 156", "Android 14", True, 8, ("wasm", "webgpu"), "arm")
@@ -38,7 +39,7 @@ def run(tiny_run, tmp_path):
         if folder.name != "resnet34-float32":
             shutil.rmtree(folder)
     study = Study(evaluate=EvaluateConfig(rounds=2, warmup=1, samples=3))
-    from bedside.types import ModelConfig
+    from bedside.study_types import ModelConfig
 
     study = replace(study, models=(ModelConfig("resnet34", image_px=32, width=0.125),))
     artefact.write_text(rundir.study_file(copy), codec.to_toml(study))
@@ -85,7 +86,7 @@ def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
     def flag(which):
         (run / "data" / "manifest.json").unlink()
         with artefact.writing(rundir.data_dir(run), "data", "flagged") as scratch:
-            artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(
+            artefact.write_text(scratch / rundir.CASES, cases_to_csv(
                 [replace(c, flags=("calipers", "text") if c.id in which else ("calipers",))
                  for c in cases]))
             artefact.write_text(scratch / rundir.TASK, task)

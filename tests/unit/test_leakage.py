@@ -16,7 +16,9 @@ from bedside.crossfit import out_of_fold
 from bedside.data import split
 from bedside.errors import BadInput
 from bedside.report import leakage_view
-from bedside.types import Case, DataConfig, ModelConfig, Study, TrainConfig
+from bedside.study_check import check as check_study
+from bedside.study_types import DataConfig, ModelConfig, Study, TrainConfig
+from bedside.types import Case
 
 # One run for all, made and used in order.
 pytestmark = pytest.mark.xdist_group("leakage")
@@ -88,7 +90,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for twin in range(2 if i < 5 else 1):
                 Image.fromarray((picture * (1 - 0.2 * twin)).astype(np.uint8)).save(
                     root / "set" / label / f"{i}-{twin}.png")
-    config = study.check(Study(data=DataConfig(source=str(root / "set")), models=(MODEL,),
+    config = check_study(Study(data=DataConfig(source=str(root / "set")), models=(MODEL,),
                                train=TrainConfig(threads=1)))
     examine.split(root / "run", config)
     return root / "run"
@@ -194,6 +196,6 @@ def test_nothing_can_leak_where_no_images_belong_together(run: Path, tmp_path: P
         for i in range(6):
             Image.fromarray(rng.integers(0, 255, (40, 40), dtype=np.uint8)).save(
                 root / label / f"{i}.png")
-    config = study.check(Study(data=DataConfig(source=str(root)), models=(MODEL,)))
+    config = check_study(Study(data=DataConfig(source=str(root)), models=(MODEL,)))
     with pytest.raises(BadInput, match="no two images share a group"):
         leakage.leakage(tmp_path / "run", config, config.models[0], 3)

@@ -11,7 +11,7 @@ import pytest
 from bedside.bench import bench
 from bedside.errors import BadInput
 from bedside.runtime import limits
-from bedside.types import EvaluateConfig
+from bedside.study_types import EvaluateConfig
 
 SIDE = 8
 

@@ -12,7 +12,7 @@ from bedside.errors import BadInput
 from bedside.models import MODELS, default_config, paper_preset
 from bedside.models.head import folded_parameters, max_pool, same_padding
 from bedside.models.weights import default_weights, initial_weights, load_weights, weights_bytes
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 RGB = {"channels": 3}
 

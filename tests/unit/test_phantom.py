@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bedside.data import phantom, speckle
 from bedside.errors import BadInput
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 EASY = PhantomConfig(images=120, difficulty=0.0)
 MM_PX = phantom.grid_of(EASY).mm_per_px

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bedside.plan import plan
-from bedside.types import EvaluateConfig, ModelConfig, PhantomConfig, Study
+from bedside.study_types import EvaluateConfig, ModelConfig, PhantomConfig, Study
 
 
 def _seconds(run, config):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_curve
 
 from bedside.metrics import probability
-from bedside.types import EvidenceConfig
+from bedside.study_types import EvidenceConfig
 
 YOUDEN = EvidenceConfig()
 

@@ -10,12 +10,12 @@ from report_fixture import make_run
 from bedside import artefact, codec, rundir
 from bedside.analyse import processors, server
 from bedside.analyse.base import NotAvailable
+from bedside.build_types import Latency, Measurement
 from bedside.report import paper_ratios
 from bedside.report.build import build_report
 from bedside.report.crossing import crossing
 from bedside.report.figures import processors as drawn
 from bedside.report.figures import server as drawn_server
-from bedside.types import Latency, Measurement
 
 MODEL = "efficientnet_lite0"
 

@@ -9,7 +9,7 @@ from bedside import artefact, calibrate, quantize, rundir, schemes
 from bedside.errors import BadInput
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 MODEL = "resnet34"
 

@@ -13,6 +13,7 @@ from data_fixture import folder, npz, save, texture
 from PIL import Image
 
 from bedside import registry
+from bedside.case_table import cases_to_csv, read_cases
 from bedside.data import readers
 from bedside.data.readers.base import Listing, relative_name
 from bedside.data.readers.load import pixels_of
@@ -123,7 +124,6 @@ def test_every_column(tmp_path: Path) -> None:
 
 
 def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None:
-    from bedside import rundir
     from bedside.types import Case
 
     folder(tmp_path / "img", {"a": 2})
@@ -132,12 +132,12 @@ def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None
     assert (first.device, second.device) == ("GE LOGIQ E9", None)
     cases = [Case("c0", "f", "x", device=first.device), Case("c1", "g", "x")]
     path = tmp_path / "cases.csv"
-    path.write_text(rundir.cases_to_csv(cases))
-    assert rundir.read_cases(path) == tuple(cases)
+    path.write_text(cases_to_csv(cases))
+    assert read_cases(path) == tuple(cases)
     # A run made before there was such a column still reads.
     lines = path.read_text().splitlines()
     path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
-    assert [c.device for c in rundir.read_cases(path)] == [None, None]
+    assert [c.device for c in read_cases(path)] == [None, None]
 
 
 @pytest.mark.parametrize(("text", "message"), [

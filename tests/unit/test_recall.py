@@ -13,7 +13,7 @@ from bedside.data import scan
 from bedside.data.group import Groups, group
 from bedside.data.phantom import write_dataset
 from bedside.data.readers import folder, manifest
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "busi"
 N = 40

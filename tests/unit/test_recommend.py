@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside import codec, schemes, study
+from bedside import codec, schemes
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparison, Needed
 from bedside.recommend import broken_limits, check_budget, choose, limits_of, rank
 from bedside.recommend_types import Candidate, Recommendation, Recommendations, Speed
 from bedside.recommend_words import measured, same_speed
-from bedside.types import BudgetConfig, Estimate, EvidenceConfig, Limits, ModelConfig, Study
+from bedside.study_check import check as check_study
+from bedside.study_types import BudgetConfig, EvidenceConfig, Limits, ModelConfig, Study
+from bedside.types import Estimate
 
 EVIDENCE = EvidenceConfig()
 FREE = BudgetConfig()
@@ -282,7 +284,7 @@ def test_same_speed_is_by_range_or_within_a_few_percent():
 ])
 def test_budgets_that_make_no_sense_are_one_message(budget, fault):
     with pytest.raises(BadInput) as caught:
-        study.check(Study(models=(ModelConfig("resnet34"),), budget=budget))
+        check_study(Study(models=(ModelConfig("resnet34"),), budget=budget))
     assert fault in caught.value.message
     with pytest.raises(BadInput):
         check_budget(budget, ("cpu", "gpu"))

@@ -26,6 +26,7 @@ from report_fixture import (
 from bedside import artefact, codec, rundir
 from bedside.analyse.base import FigureData
 from bedside.errors import BadInput
+from bedside.predictions import Predictions
 from bedside.recommend_types import Confirmation
 from bedside.report import (
     answer,
@@ -38,12 +39,8 @@ from bedside.report import (
     wording,
 )
 from bedside.report.build import build_report
-from bedside.types import (
-    Estimate,
-    ModelConfig,
-    Study,
-    Task,
-)
+from bedside.study_types import ModelConfig, Study
+from bedside.types import Estimate, Task
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +153,8 @@ def test_changes_count_what_was_flipped(run: Path) -> None:
 
 def test_changes_match_images_by_id() -> None:
     def some(ids: Iterable[str], logits: list[list[float]], labels: list[int]
-             ) -> rundir.Predictions:
-        return rundir.Predictions(np.array(list(ids)), np.array(["test"] * len(labels)),
+             ) -> Predictions:
+        return Predictions(np.array(list(ids)), np.array(["test"] * len(labels)),
                                   np.array(labels), np.array(logits, np.float32))
 
     old = some("abcd", [[1, 0], [0, 1], [1, 0], [0, 1]], [0, 0, 1, 1])

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from bedside import rundir, study
+from bedside import rundir
 from bedside.analyse import robustness as figure
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.corrupt import _KINDS, corrupt, table
 from bedside.errors import BadInput
 from bedside.metrics import robustness
-from bedside.types import Case, EvidenceConfig, ModelConfig, Study, Task
+from bedside.study_check import check as check_study
+from bedside.study_types import EvidenceConfig, ModelConfig, Study
+from bedside.types import Case, Task
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(20, 200, (160, 200, 1)).astype(np.uint8)
@@ -178,7 +180,7 @@ def test_it_can_be_switched_off_and_bad_numbers_are_refused(run, monkeypatch):
     with pytest.raises(NotAvailable, match="switched off"):
         figure.compute(run, "tiny")
     with pytest.raises(BadInput, match="robustness_images"):
-        study.check(Study(models=(ModelConfig("resnet34"),),
+        check_study(Study(models=(ModelConfig("resnet34"),),
                           evidence=EvidenceConfig(robustness_images=-1)))
 
 

@@ -10,11 +10,13 @@ import outliers
 import pytest
 
 from bedside import artefact, codec, rundir, variants
+from bedside.build_types import Variant
+from bedside.case_table import cases_to_csv
 from bedside.errors import BadInput
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
 from bedside.search import budget, calibration_study
-from bedside.types import CalibrationConfig, Variant
+from bedside.study_types import CalibrationConfig
 
 CONFIG = CalibrationConfig(images=30)
 BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
@@ -106,7 +108,7 @@ def test_validation_without_a_class_is_refused(run, tmp_path):
     cases = [replace(c, split="train") if c.split == "val" and c.label == "malignant" else c
              for c in rundir.cases(other)]
     with artefact.writing(rundir.data_dir(other), "data", "changed") as scratch:
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / rundir.TASK, codec.to_json(rundir.task(run)))
     with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
         budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)

@@ -11,14 +11,15 @@ from tiny import write_tiny_data, write_trained
 
 from bedside import calibrate, codec, quantize, rundir
 from bedside.build import build
+from bedside.build_types import Build
 from bedside.convert import convert
 from bedside.evaluate import evaluate
 from bedside.runtime.litert import LiteRTModel
+from bedside.study_types import CalibrationConfig, EvaluateConfig, ModelConfig
 from bedside.targets import child, load
 from bedside.targets.onnx_cpu import OnnxModel
 from bedside.targets.openvino_cpu import OpenVinoModel
 from bedside.targets.tflite_onnx import _WRITERS, write_onnx
-from bedside.types import Build, CalibrationConfig, EvaluateConfig, ModelConfig
 
 TARGETS = ("openvino", "onnxruntime")
 
@@ -132,9 +133,9 @@ def test_a_quantized_file_is_refused_before_it_is_loaded(run, target):
 
 
 def test_calibration_uses_training_images_alone(run):
+    from bedside.build_types import Variant
     from bedside.targets.base import Order
     from bedside.targets.source import calibration_images
-    from bedside.types import Variant
 
     folder = rundir.variant_dir(run, "resnet34-int8")
     variant = codec.read_json(Variant, folder / rundir.VARIANT)
@@ -156,8 +157,9 @@ def test_every_network_becomes_onnx_with_the_same_outputs(name, tmp_path):
     from bedside import registry
     from bedside.convert import _export
     from bedside.models import MODELS
+    from bedside.study_types import ModelConfig
     from bedside.targets.onnx_cpu import OnnxModel
-    from bedside.types import ModelConfig, Preprocess
+    from bedside.types import Preprocess
 
     torch.manual_seed(0)
     config = ModelConfig(name, image_px=64, width=0.25, weights="random")

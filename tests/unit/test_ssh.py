@@ -20,13 +20,14 @@ from board_fixture import board, free_port
 from bedside import codec, rundir, targets
 from bedside.bench import bench
 from bedside.build import build
+from bedside.build_types import Build, Target
 from bedside.cli import main
 from bedside.errors import BadInput
 from bedside.evaluate import evaluate
+from bedside.study_types import EvaluateConfig
 from bedside.targets import ssh
 from bedside.targets.board_link import command, settings
 from bedside.targets.child import place
-from bedside.types import Build, EvaluateConfig, Target
 
 QUICK = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-int8")

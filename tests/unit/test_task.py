@@ -6,7 +6,7 @@ import pytest
 
 from bedside.data.task import check_counts, resolve
 from bedside.errors import BadInput
-from bedside.types import DataConfig
+from bedside.study_types import DataConfig
 
 BUSI = ("benign", "malignant", "normal")
 

@@ -14,12 +14,15 @@ import torch
 
 from bedside import artefact, codec, rundir
 from bedside.augment import Batches, ultrasound
+from bedside.build_types import ModelSpec
+from bedside.case_table import cases_to_csv
 from bedside.checkpoint import State, average, begin, load_checkpoint, save_checkpoint
 from bedside.errors import BadInput
 from bedside.models import preprocess_of
 from bedside.runtime.pixels import PixelStore
+from bedside.study_types import ModelConfig, Study, TrainConfig
 from bedside.train import train
-from bedside.types import Case, ModelConfig, ModelSpec, Study, Task, TrainConfig
+from bedside.types import Case, Task
 
 PX = 32
 NET = ModelConfig("resnet34", image_px=PX, width=0.125, epochs=3, batch_size=8,
@@ -42,7 +45,7 @@ def make_run(run: Path, classes=("benign", "malignant"), drop=(), count=48) -> P
         planes.append(np.clip(plane, 1, 255).astype(np.uint8).tobytes())
         cases.append(Case(f"c{i:03d}", f"{i}.png", classes[label], split=split))
     with artefact.writing(rundir.data_dir(run), "data", "test") as scratch:
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / rundir.TASK, codec.to_json(
             Task(classes, classes[-1] if len(classes) == 2 else None)))
     preprocess = preprocess_of(NET)
@@ -113,7 +116,7 @@ import sys
 from pathlib import Path
 from bedside import codec
 from bedside.train import train
-from bedside.types import Study
+from bedside.study_types import Study
 study = codec.read_toml(Study, Path(sys.argv[2]))
 train(Path(sys.argv[1]), study, study.models[0],
       lambda stage, done, total, text="": print(done, flush=True))

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bedside.data.phantom import generate
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 FONTS = ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
          "DejaVuSerif-Italic", "DejaVuSans-Oblique", "STIXGeneral", "STIXGeneralBol", "cmr10",

@@ -10,6 +10,7 @@ def write_tiny_data(run: Path, px: int = 32, count: int = 40, seed: int = 0) -> 
     import numpy as np
 
     from bedside import artefact, codec, rundir
+    from bedside.case_table import cases_to_csv
     from bedside.types import Case, Preprocess, Task
 
     rng = np.random.default_rng(seed)
@@ -26,7 +27,7 @@ def write_tiny_data(run: Path, px: int = 32, count: int = 40, seed: int = 0) -> 
         cases.append(Case(f"c{i:04d}", f"{label}/{i}.png", label, None, f"g{i}", split, px, px,
                           f"{i:064x}"))
     with artefact.writing(rundir.data_dir(run), "data", "tiny") as scratch:
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / rundir.TASK, codec.to_json(task))
     preprocess = Preprocess(height_px=px, width_px=px)
     with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "tiny") as scratch:
@@ -41,8 +42,8 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
     from safetensors.torch import save_file
 
     from bedside import artefact, codec, registry, rundir
+    from bedside.build_types import ModelSpec
     from bedside.models import MODELS, preprocess_of
-    from bedside.types import ModelSpec
 
     torch.manual_seed(seed)
     model_id = config.id or config.name
@@ -68,8 +69,8 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
     from safetensors.torch import load_file, save_file
 
     from bedside import artefact, codec, registry, rundir
+    from bedside.build_types import ModelSpec
     from bedside.models import MODELS, preprocess_of
-    from bedside.types import ModelSpec
 
     model_id = write_untrained(run, config, seed)
     task = rundir.task(run)

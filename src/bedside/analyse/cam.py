@@ -14,9 +14,10 @@ from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.first_conv import shrink
 from bedside.analyse.inputs import Real
+from bedside.build_types import Variant
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
-from bedside.types import Case, Variant
+from bedside.types import Case
 
 CASES = 6
 IMAGE_PX = 128

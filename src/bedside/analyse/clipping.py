@@ -16,6 +16,7 @@ from bedside import rundir
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.estimators.histogram import Histogram
+from bedside.predictions import Predictions
 from bedside.runtime.graph import Graph
 from bedside.schemes.layers import layers
 
@@ -71,12 +72,12 @@ def _limits(graph: Graph) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _bias(predictions: dict[str, rundir.Predictions], label: str, task: Any) -> dict[str, Any]:
+def _bias(predictions: dict[str, Predictions], label: str, task: Any) -> dict[str, Any]:
     if label not in predictions:
         return {}
     place = task.classes.index(task.positive) if task.positive else len(task.classes) - 1
 
-    def margins(rows: rundir.Predictions) -> Any:
+    def margins(rows: Predictions) -> Any:
         others = np.delete(rows.logits, place, axis=1).max(axis=1)
         return rows.logits[:, place].astype(np.float64) - others
 

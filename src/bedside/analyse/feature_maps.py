@@ -14,8 +14,8 @@ from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.first_conv import shrink
 from bedside.analyse.inputs import Real, Runner
+from bedside.build_types import Variant
 from bedside.runtime.graph import Operation
-from bedside.types import Variant
 
 CHANNELS = 8
 MARKED = 2

@@ -21,12 +21,13 @@ from bedside.analyse.first_conv import shrink
 from bedside.analyse.inputs import Real
 from bedside.analyse.noise import IMAGES as SQNR_IMAGES
 from bedside.analyse.noise import layer_sqnr
+from bedside.build_types import Variant
 from bedside.metrics import maps
 from bedside.metrics.paired import paired_proportion
 from bedside.metrics.stats import proportion
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
-from bedside.types import Case, Variant
+from bedside.types import Case
 
 IMAGES = 100
 WORST = 4

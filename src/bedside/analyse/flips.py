@@ -20,10 +20,12 @@ from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.cam import upsample
 from bedside.analyse.first_conv import shrink
+from bedside.build_types import Measurement, Variant
+from bedside.evidence_types import OperatingPoint, OperatingPoints
 from bedside.metrics.compare import scores_of
 from bedside.metrics.probability import decide, probabilities
 from bedside.runtime.litert import CAM, LiteRTModel
-from bedside.types import Measurement, OperatingPoint, OperatingPoints, Task, Variant
+from bedside.types import Task
 
 # More than these are listed without pictures.
 PICTURES = 400

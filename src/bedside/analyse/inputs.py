@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from bedside import rundir
 from bedside.analyse.base import NotAvailable
+from bedside.build_types import Measurement, Variant
+from bedside.predictions import Predictions
 from bedside.runtime.graph import (
     Graph,
     Operation,
@@ -19,7 +21,6 @@ from bedside.runtime.graph import (
     read_graph,
 )
 from bedside.runtime.litert import LiteRTModel
-from bedside.types import Measurement, Variant
 
 ORIGINAL = "float32"
 INTEGER = "int8"
@@ -197,7 +198,7 @@ class Runner:
 
 
 def predictions_by_scheme(run: Path, model: str, split: str = "test"
-                          ) -> dict[str, rundir.Predictions]:
+                          ) -> dict[str, Predictions]:
     """Predictions on this machine's CPU by scheme label, rows of one split in one order.
 
     Raises:
@@ -217,10 +218,10 @@ def predictions_by_scheme(run: Path, model: str, split: str = "test"
             if set(p.ids.tolist()) >= set(base.ids.tolist())}
 
 
-def _in_order(rows: rundir.Predictions, ids: npt.NDArray[np.str_]) -> rundir.Predictions:
+def _in_order(rows: Predictions, ids: npt.NDArray[np.str_]) -> Predictions:
     place = {v: i for i, v in enumerate(rows.ids.tolist())}
     order = np.asarray([place[v] for v in ids.tolist()], dtype=np.int64)
-    return rundir.Predictions(rows.ids[order], rows.split[order], rows.labels[order],
+    return Predictions(rows.ids[order], rows.split[order], rows.labels[order],
                               rows.logits[order])
 
 

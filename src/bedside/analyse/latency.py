@@ -13,8 +13,8 @@ import numpy.typing as npt
 from bedside import codec, rundir
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData, NotAvailable
+from bedside.build_types import Measurement
 from bedside.errors import BadInput
-from bedside.types import Measurement
 
 RESAMPLES = 2000
 # Section 8.3: VGG16 on the Snapdragon 865, the original on its CPU being 1.

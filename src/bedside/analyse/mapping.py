@@ -15,8 +15,8 @@ import numpy.typing as npt
 from bedside import rundir
 from bedside.analyse import inputs, pictures
 from bedside.analyse.base import FigureData, NotAvailable
+from bedside.build_types import Variant
 from bedside.runtime.graph import Graph, Tensor
-from bedside.types import Variant
 
 IMAGES = 8
 BINS = 120

@@ -9,8 +9,8 @@ import numpy as np
 
 from bedside import rundir
 from bedside.analyse import inputs
+from bedside.build_types import Variant
 from bedside.schemes.layers import Layer, layers
-from bedside.types import Variant
 
 IMAGES = 8
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from bedside import rundir, targets
 from bedside.analyse.base import FigureData, NotAvailable
+from bedside.build_types import Measurement, Target
 from bedside.errors import BedsideError
-from bedside.types import Measurement, Target
 
 HERE = "this machine"
 UNITS = {"cpu": "CPU", "openvino": "CPU", "onnxruntime": "CPU", "ssh": "CPU", "gpu": "GPU",

@@ -16,13 +16,15 @@ from bedside import codec, rundir
 from bedside.analyse import inputs
 from bedside.analyse.base import FigureData, NotAvailable
 from bedside.analyse.corrupt import Corruption, corrupt, table
+from bedside.build_types import Variant
+from bedside.evidence_types import OperatingPoint
 from bedside.metrics import robustness
 from bedside.metrics.inputs import Floats, log_odds
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import proportion
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise
-from bedside.types import Case, OperatingPoint, Task, Variant
+from bedside.types import Case, Task
 
 VARIANTS = 3
 RESAMPLES = 1000

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from bedside import artefact, rundir
+from bedside.build_types import Measurement
 from bedside.card.facts import Facts
+from bedside.evidence_types import OperatingPoint
 from bedside.metrics.inputs import log_odds
 from bedside.metrics.probability import decide
 from bedside.runtime.litert import CAM, LiteRTModel
-from bedside.types import Measurement, OperatingPoint
 
 # Maps are listed for at most so many failures of a cell; the rest are counted.
 MAPS = 100

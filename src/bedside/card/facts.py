@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir
-from bedside.evidence_types import Comparison, Comparisons, Statistics
-from bedside.types import Case, Measurement, ModelSpec, OperatingPoints, Study, Task, Variant
+from bedside.build_types import Measurement, ModelSpec, Variant
+from bedside.evidence_types import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.study_types import Study
+from bedside.types import Case, Task
 
 BUNDLE = "bundle/"
 

@@ -14,7 +14,8 @@ from bedside.data.outliers import Outlier, outliers
 from bedside.data.readers.base import RawCase
 from bedside.data.scan import Scanned
 from bedside.data.shortcut import shortcuts
-from bedside.types import Case, SetAside, Split, Study, Task
+from bedside.study_types import Study
+from bedside.types import Case, SetAside, Split, Task
 
 NO_SPLIT = "no part in the given split"
 CONFLICT = "one picture under several classes"

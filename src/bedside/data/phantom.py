@@ -31,7 +31,7 @@ from bedside import artefact
 from bedside.data.anatomy import Findings, add_lesion, breast, place_lesion
 from bedside.data.speckle import Grid, amplitude, complex_envelope, log_compress
 from bedside.errors import BadInput
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 STAGE = "phantom"
 MANIFEST_CSV = "manifest.csv"

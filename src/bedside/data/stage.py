@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bedside import artefact, codec, registry, rundir
+from bedside.case_table import cases_to_csv
 from bedside.data import decisions, divide, readers, scan, split, task
 from bedside.data.group import group
 from bedside.data.parallel import Progress
@@ -18,7 +19,8 @@ from bedside.data.readers.manifest import read_table, split_of
 from bedside.data.scan import Thumbs
 from bedside.data.source import SOURCE, Source
 from bedside.errors import BadInput
-from bedside.types import SetAside, Split, Study
+from bedside.study_types import Study
+from bedside.types import SetAside, Split
 
 STAGE = "data"
 PHANTOM = "phantom"
@@ -87,7 +89,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
         cases, report = divide.divide(kept, study, chosen, aside, [*listing.notes, *notes], gate)
         for note in report.notes:
             _say(progress, "data", note)
-        artefact.write_text(scratch / rundir.CASES, rundir.cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / rundir.TASK, codec.to_json(chosen))
         artefact.write_text(scratch / rundir.AUDIT, codec.to_json(report))
         artefact.write_text(scratch / SOURCE, codec.to_json(source))

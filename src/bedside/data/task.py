@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from bedside.data.readers.base import check_text
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
-from bedside.types import DataConfig, Task
+from bedside.study_types import DataConfig
+from bedside.types import Task
 
 DEFAULT_POSITIVE = "malignant"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside import __version__, artefact, codec, rundir, targets
+from bedside.build_types import Build, Measurement, Target, Variant
 from bedside.card import chai, human, markdown
 from bedside.card.collect import Card, collect
 from bedside.card.facts import Facts
@@ -16,7 +17,6 @@ from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
 from bedside.runtime.bundle.reader import Bundle, open_bundle
 from bedside.runtime.engine import Engine, Load
-from bedside.types import Build, Measurement, Target, Variant
 
 Files = dict[str, tuple[manifest.Role, bytes]]
 # Backends whose builds no device opens as a bundle, why, and what serves instead.

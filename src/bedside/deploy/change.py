@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from bedside import codec, rundir
+from bedside.build_types import Build
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparison as Paired
+from bedside.evidence_types import OperatingPoint as Point
 from bedside.metrics import compare
 from bedside.metrics.compare import Side
 from bedside.runtime.bundle.manifest import Change, Manifest, OperatingPoint
 from bedside.runtime.bundle.reader import Bundle
-from bedside.types import Build, EvidenceConfig
-from bedside.types import OperatingPoint as Point
+from bedside.study_types import EvidenceConfig
 
 Comparison = dict[str, float | int | str | None]
 

@@ -11,8 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from bedside import artefact, rundir
+from bedside.build_types import Variant
 from bedside.errors import BadInput
-from bedside.types import Case, EvaluateConfig, Variant
+from bedside.study_types import EvaluateConfig
+from bedside.types import Case
 
 Accelerator = Literal["wasm", "webgpu", "webnn"]
 _TEXT = "text"  # the audit's flag of a case

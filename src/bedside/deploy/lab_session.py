@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from bedside import artefact, codec, metrics, rundir
+from bedside.build_types import Latency, Measurement
 from bedside.deploy.lab_plan import ACCELERATORS, Plan
 from bedside.errors import BadInput
-from bedside.types import Estimate, Evidence, Latency, Measurement
+from bedside.types import Estimate, Evidence
 
 SESSIONS = "lab"
 RECORD = "session.json"

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bedside.evidence_types import Comparison, Flips, Needed, PairedTest
+from bedside.evidence_types import Comparison, Flips, Needed, OperatingPoint, PairedTest
 from bedside.metrics import paired, paired_macro
 from bedside.metrics.bootstrap import Resampled, clustered, clusters_of, resample
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import Z, proportion
-from bedside.types import EvidenceConfig, OperatingPoint
+from bedside.study_types import EvidenceConfig
 
 ALPHA = 0.025
 

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 
-from bedside.evidence_types import ReliabilityBin
+from bedside.evidence_types import OperatingPoint, ReliabilityBin
 from bedside.metrics.bootstrap import draw, mean_interval
 from bedside.metrics.inputs import Floats, Labels
 from bedside.metrics.stats import proportion
-from bedside.types import Estimate, EvidenceConfig, OperatingPoint
+from bedside.study_types import EvidenceConfig
+from bedside.types import Estimate
 
 BINS = 10
 RESAMPLES = 500

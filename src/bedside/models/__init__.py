@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
-from bedside.types import ModelConfig, Preprocess
+from bedside.study_types import ModelConfig
+from bedside.types import Preprocess
 
 MODELS: dict[str, str] = {
     "vgg16": "bedside.models.vgg16:build",

@@ -20,7 +20,7 @@ from bedside.models.head import (
     max_pool,
     scaled,
 )
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 # name: 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool projection (Szegedy et al., Table 1)
 _INCEPTIONS = {

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bedside.errors import BadInput
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 LARGEST_PX = 2048
 

@@ -14,7 +14,7 @@ from bedside.models.head import (
     max_pool,
     scaled,
 )
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bedside.models.head import Checkpoint, Head, Network, check_config, initialise, scaled
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from bedside.errors import BadInput, MissingComponent
 from bedside.models.head import Checkpoint, Network, grey_stem
 from bedside.runtime.files import sha256_file
-from bedside.types import ModelConfig
+from bedside.study_types import ModelConfig
 
 EFFICIENTNET_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import bedside
 from bedside import artefact, codec, rundir
+from bedside.case_table import read_cases
 from bedside.report import audit_view as view
 from bedside.report import page
 from bedside.types import Case, Task
@@ -44,7 +45,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
         return folder / INDEX
     found = codec.parse_json(codec.read_text(data / rundir.AUDIT), str(data / rundir.AUDIT))
     task = codec.read_json(Task, data / rundir.TASK)
-    shows = context(found if isinstance(found, dict) else {}, rundir.read_cases(
+    shows = context(found if isinstance(found, dict) else {}, read_cases(
         data / rundir.CASES), task)
     pictures = thumbnails(view.shown(shows))
     shows = _with_pictures(shows, pictures)

@@ -9,6 +9,7 @@ from typing import Any
 
 import bedside
 from bedside import artefact, codec, rundir
+from bedside.build_types import Measurement, ModelSpec
 from bedside.errors import BadInput
 from bedside.recommend_types import Recommendation
 from bedside.report import (
@@ -32,7 +33,7 @@ from bedside.report import (
     tables,
 )
 from bedside.report.figures import TITLES
-from bedside.types import Measurement, ModelSpec, Study
+from bedside.study_types import Study
 
 STAGE = "report"
 INDEX = "index.html"

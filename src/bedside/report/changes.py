@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bedside import rundir
-from bedside.types import Measurement
+from bedside.build_types import Measurement
+from bedside.predictions import Predictions
 
 BASELINE = rundir.BASELINE
 
@@ -41,7 +42,7 @@ def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
                            measurement.target, home)
 
 
-def compare(old: rundir.Predictions, new: rundir.Predictions, against: str) -> Change:
+def compare(old: Predictions, new: Predictions, against: str) -> Change:
     """Count the images whose class (largest logit) differs, matched by case id."""
     position = {str(case_id): i for i, case_id in enumerate(old.ids)}
     rows = np.array([i for i, c in enumerate(new.ids) if str(c) in position], dtype=np.int64)
@@ -61,7 +62,7 @@ def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
             ) -> dict[Cell, Change]:
     """Changes of every usable cell that is not its own baseline, by (variant, target)."""
     found: dict[Cell, Change] = {}
-    loaded: dict[Cell, rundir.Predictions] = {}
+    loaded: dict[Cell, Predictions] = {}
     for m in measurements:
         base = baseline(m, measurements)
         if base is None or base == m or not usable(m) or not usable(base):

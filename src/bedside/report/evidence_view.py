@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from bedside import artefact, codec, rundir
+from bedside.build_types import Measurement
 from bedside.evidence_types import (
     Comparison,
     Flips,
+    OperatingPoints,
     PairedTest,
     Statistics,
 )
 from bedside.report import wording
 from bedside.report.wording import DASH
-from bedside.types import Estimate, EvidenceConfig, Measurement, OperatingPoints
+from bedside.study_types import EvidenceConfig
+from bedside.types import Estimate
 
 ARROW = " → "
 HOLM_LEVEL = "2.5% one-sided"

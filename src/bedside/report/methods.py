@@ -10,8 +10,9 @@ from pathlib import Path
 
 import bedside
 from bedside import artefact, codec, rundir
+from bedside.build_types import Measurement, ModelSpec, Variant
 from bedside.report import wording
-from bedside.types import Measurement, ModelSpec, Study, Variant
+from bedside.study_types import Study
 
 Facts = tuple[tuple[str, str], ...]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bedside import rundir
-from bedside.evidence_types import Probabilities
+from bedside.build_types import Measurement
+from bedside.evidence_types import OperatingPoint, Probabilities
 from bedside.report import wording
 from bedside.report.evidence_view import Entry, Found, Line, Table
 from bedside.report.wording import DASH
-from bedside.types import Estimate, Measurement, OperatingPoint
+from bedside.types import Estimate
 
 
 def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bedside import codec, rundir
+from bedside.build_types import Measurement
 from bedside.report.changes import Change
-from bedside.types import Estimate, Measurement, Task
+from bedside.types import Estimate, Task
 
 SCHEMA = 1
 SPLIT = "test"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bedside import rundir
+from bedside.build_types import Measurement
 from bedside.evidence_types import Statistics, Worst
 from bedside.report import wording
 from bedside.report.evidence_view import Entry, Found, Line, Table
 from bedside.report.wording import DASH
-from bedside.types import Estimate, Measurement
+from bedside.types import Estimate
 
 
 @dataclass(frozen=True, slots=True)

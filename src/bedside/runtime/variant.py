@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 from bedside import codec
+from bedside.build_types import Variant
 from bedside.errors import BadInput
-from bedside.types import Variant
 
 VARIANT = "variant.json"
 

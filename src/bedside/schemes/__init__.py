@@ -11,10 +11,10 @@ from __future__ import annotations
 from types import ModuleType
 
 from bedside import registry
+from bedside.build_types import Scheme
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.schemes.options import EXCLUSIVE
-from bedside.types import Scheme
 
 SCHEMES: dict[str, str] = {
     "float32": "bedside.schemes.float32",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedside.build_types import Scheme
 from bedside.schemes.quantizer import INT8_WEIGHTS
-from bedside.types import Scheme
 
 SCHEME = Scheme(
     name="dynamic", weights="int8", activations="float32", needs_calibration=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedside.build_types import Scheme
 from bedside.schemes.options import (
     ESTIMATOR_OPTIONS,
     MODEL_OPTIONS,
@@ -14,7 +15,6 @@ from bedside.schemes.options import (
     static_rules,
 )
 from bedside.schemes.quantizer import INT8_WEIGHTS, INT16_ACTIVATIONS, KEEP_FLOAT_IO
-from bedside.types import Scheme
 
 SCHEME = Scheme(
     name="int16x8", weights="int8", activations="int16", needs_calibration=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedside.build_types import Scheme
 from bedside.schemes.options import (
     ESTIMATOR_OPTIONS,
     MODEL_OPTIONS,
@@ -11,7 +12,6 @@ from bedside.schemes.options import (
     static_rules,
 )
 from bedside.schemes.quantizer import INT8_ACTIVATIONS, INT8_WEIGHTS, KEEP_FLOAT_IO
-from bedside.types import Scheme
 
 SCHEME = Scheme(
     name="int8", weights="int8", activations="int8", needs_calibration=True,

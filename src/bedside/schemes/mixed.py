@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bedside.build_types import Scheme
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.runtime.graph import Graph
@@ -25,7 +26,6 @@ from bedside.schemes.quantizer import (
     INT16_ACTIVATIONS,
     KEEP_FLOAT_IO,
 )
-from bedside.types import Scheme
 
 SEARCHED = "searched"
 WIDE = "wide"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bedside.build_types import Scheme
 from bedside.schemes.options import WEIGHT_OPTIONS, algorithm
 from bedside.schemes.quantizer import INT8_WEIGHTS
-from bedside.types import Scheme
 
 SCHEME = Scheme(
     name="weight_int8", weights="int8", activations="float32", needs_calibration=False,

@@ -26,7 +26,7 @@ from bedside.schemes import mixed, quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.schemes.layers import Layer, layers
 from bedside.search.judge import Judge, Score
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 LAYERS = "layers.csv"
 EVALUATIONS = "evaluations.csv"

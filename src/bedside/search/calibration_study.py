@@ -29,7 +29,7 @@ from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.search.judge import Judge, Logits
-from bedside.types import CalibrationConfig
+from bedside.study_types import CalibrationConfig
 
 STAGE = "calibration study"
 CELLS = "cells.csv"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside import codec, rundir, schemes, variants
+from bedside.build_types import Variant
 from bedside.schemes import mixed
 from bedside.search.budget import Budget
 from bedside.search.judge import Judge, Score
-from bedside.types import CalibrationConfig, Variant
+from bedside.study_types import CalibrationConfig
 
 QAT = "qat"
 

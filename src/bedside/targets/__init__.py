@@ -30,9 +30,9 @@ from pathlib import Path
 from types import ModuleType
 
 from bedside import codec, registry
+from bedside.build_types import Target
 from bedside.errors import BadInput
 from bedside.targets.base import Availability, Order, Placed
-from bedside.types import Target
 
 __all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "profiles"]
 

@@ -23,11 +23,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bedside.build_types import Target
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.runtime.launch import OnProgress
 from bedside.targets.board_agent import HEAD
-from bedside.types import Target
 
 CONNECT_S = 15.0
 # Silence of so many seconds, and as often, ends a connection.

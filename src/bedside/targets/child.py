@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from bedside import codec, targets
+from bedside.build_types import Build, Target, Variant
 from bedside.errors import BedsideError, MissingComponent, Unsupported
 from bedside.runtime import launch
 from bedside.runtime.files import write_text
 from bedside.runtime.limits import limit_memory, out_of_memory
 from bedside.targets.base import Order, Placed
-from bedside.types import Build, Status, Target, Variant
+from bedside.types import Status
 
 BUILD_TIMEOUT_S = 1800.0
 

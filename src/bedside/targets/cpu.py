@@ -9,10 +9,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bedside.build_types import Build, Placement, Target
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.targets.base import Availability, Order, Placed, fraction
-from bedside.types import Build, Evidence, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}

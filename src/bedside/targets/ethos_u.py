@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bedside import codec
+from bedside.build_types import Build, Latency, Placement, Target
 from bedside.errors import BadInput, MissingComponent
 from bedside.registry import did_you_mean
 from bedside.runtime.files import sha256_file
@@ -27,7 +28,7 @@ from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.compiled import kept, take
 from bedside.targets.cpu import compute_dtype
-from bedside.types import Build, Evidence, Latency, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.runtime.litert:reference_model"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "emulated", "latency": "estimated"}

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bedside.build_types import Agreement, Build, Placement, Target
 from bedside.errors import BadInput, MissingComponent, Unsupported
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel, quiet_stderr
@@ -23,7 +24,7 @@ from bedside.targets import vulkan
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.cpu import compute_dtype
-from bedside.types import Agreement, Build, Evidence, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.targets.gpu:GpuModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bedside import codec, targets
+from bedside.build_types import Build, Latency, Placement, Target
 from bedside.errors import BadInput, MissingComponent, Unsupported
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import Graph, operation_format
@@ -22,7 +23,7 @@ from bedside.targets import estimate, ort, qnn_context, qualcomm, roofline
 from bedside.targets.base import Availability, Order, Placed, fraction
 from bedside.targets.checks import check_file
 from bedside.targets.compiled import kept, take
-from bedside.types import Build, Evidence, Latency, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.targets.qnn_context:Simulator"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside import registry
+from bedside.build_types import Build, Placement, Target
 from bedside.runtime.files import sha256_file
 from bedside.runtime.litert import LOGITS
 from bedside.runtime.machine import cpu_flags
@@ -19,7 +20,7 @@ from bedside.targets import ort, source
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.source import Image
 from bedside.targets.tflite_onnx import write_onnx
-from bedside.types import Build, Evidence, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.targets.onnx_cpu:OnnxModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

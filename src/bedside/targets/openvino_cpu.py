@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bedside.build_types import Build, Placement, Target
 from bedside.errors import BadInput
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
@@ -26,7 +27,7 @@ from bedside.runtime.litert import LOGITS, quiet_stderr
 from bedside.targets import source
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.source import Image
-from bedside.types import Build, Evidence, Placement, Target
+from bedside.types import Evidence
 
 RUNNER = "bedside.targets.openvino_cpu:OpenVinoModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

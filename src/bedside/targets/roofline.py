@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from bedside.build_types import Roofline
 from bedside.errors import BadInput, Unsupported
 from bedside.runtime.graph import CONVOLUTIONS, Graph, macs, operation_format
-from bedside.types import Roofline
 
 # Bytes a number takes in memory.
 WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1,

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bedside import codec
+from bedside.build_types import Build, Target
 from bedside.errors import BadInput, BedsideError
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
@@ -31,7 +32,7 @@ from bedside.targets import cpu
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.board_link import Connection, Lost, Settings, settings
 from bedside.targets.child import Outcome, Task
-from bedside.types import Build, Evidence, Target
+from bedside.types import Evidence
 
 RUNNER = cpu.RUNNER
 REFERENCE = cpu.RUNNER

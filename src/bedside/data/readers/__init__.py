@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bedside.data.readers.dicom_walk import holds_dicom
 from bedside.errors import BadInput
-from bedside.types import DataConfig
+from bedside.study_types import DataConfig
 
 MANIFEST_CSV = "manifest.csv"
 
