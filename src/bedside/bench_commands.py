@@ -21,7 +21,9 @@ def bench(file: Path, names: Sequence[str], run: Path | None, rounds: int, json:
         MissingComponent: a target does not work here (after the others are printed).
     """
     from bedside import bench as stage
+    from bedside.target_commands import check_run
 
+    check_run(run)
     with Reporter() as progress:
         rows = stage.bench(file, names, replace(stage.ROUNDS, rounds=rounds), progress, run)
     if json:

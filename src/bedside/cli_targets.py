@@ -36,12 +36,15 @@ def doctor(
     target: Annotated[list[str] | None, typer.Option(
         help="Only this target or backend, and exit 3 where it does not work; repeat for more.",
     )] = None,
+    run: Annotated[Path | None, typer.Option(
+        help="A run folder, for device profiles of your own (RUN/targets): its boards are asked.",
+    )] = None,
     json: Json = False,
 ) -> None:
     """Say which targets work on this machine, what is missing and how to install it."""
     from bedside import target_commands
 
-    target_commands.doctor(target or [], json)
+    target_commands.doctor(target or [], run, json)
 
 
 def bench(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ def available(backend: str) -> Availability:
     return state
 
 
+def check_run(run: Path | None) -> None:
+    """Raises BadInput where the run folder that was given is not there."""
+    if run is not None and not run.is_dir():
+        raise BadInput("no such run folder", where=run, remedy="Check --run.")
+
+
 # ------------------------------------------------------------------ lint
 
 
@@ -35,6 +41,7 @@ def lint(file: Path, names: Sequence[str], run: Path | None, every: bool, json: 
     """
     if not file.is_file():
         raise BadInput("no such file", where=file, remedy="Check the path.")
+    check_run(run)
     chosen = [targets.load(name, run) for name in dict.fromkeys(names)]
     found = [(t, _look(file, t)) for t in chosen]
     if all(o.status == "failed" for _, o in found):
@@ -112,32 +119,57 @@ def _headline(target: Target, placed: Placed) -> str:
 # ------------------------------------------------------------------ doctor
 
 
-def doctor(names: Sequence[str], json: bool) -> None:
-    """``bedside doctor``: one row a backend.
+def doctor(names: Sequence[str], run: Path | None, json: bool) -> None:
+    """``bedside doctor``: one row a backend, and one a board that is asked.
+
+    Asked are boards that are named, and without names all of ``run``.
 
     Raises:
-        BadInput: a name is neither a target nor a backend.
+        BadInput: a name is neither a target nor a backend, or a named board's options cannot be.
         MissingComponent: one that was asked for does not work here (after the table).
     """
-    known = targets.profiles()
-    wanted = {}
+    check_run(run)
+    known = targets.profiles(run)
     for name in names:
         if name not in known and name not in targets.BACKENDS:
-            raise BadInput(f"unknown target {name!r}",
-                           remedy=registry.did_you_mean(name, [*known, *targets.BACKENDS]))
-        wanted[known[name].backend if name in known else name] = name
-    states = {b: available(b) for b in targets.BACKENDS if not wanted or b in wanted}
+            raise BadInput(f"unknown target {name!r}", remedy=_remedy(name, known, run))
+    wanted = {name: known[name].backend if name in known else name for name in names}
+    states = {b: available(b) for b in targets.BACKENDS if not wanted or b in wanted.values()}
     ids = {b: sorted(t.id for t in known.values() if t.backend == b) for b in states}
+    boards = {t.id: _check(t, named=bool(names)) for t in known.values()
+              if (t.id in wanted or not wanted) and t.backend in states
+              and states[t.backend].works and hasattr(targets.backend(t), "check")}
     if json:
         print(codec.to_json({"schema": 1, "backends": [
             {"backend": b, "works": s.works, "detail": s.detail, "remedy": s.remedy,
-             "version": s.version or None, "targets": ids[b]} for b, s in states.items()]}),
-            end="")
+             "version": s.version or None, "targets": ids[b]} for b, s in states.items()],
+            "boards": [
+            {"target": t, "backend": known[t].backend, "works": s.works, "detail": s.detail,
+             "remedy": s.remedy} for t, s in boards.items()]}), end="")
     else:
+        rows = [(b, s, ", ".join(i for i in ids[b] if i not in boards)) for b, s in states.items()]
+        rows += [(known[t].backend, s, t) for t, s in boards.items()]
         console.table("", ["backend", "works", "what is here", "what to do", "targets"], [
-            [b, "yes" if s.works else "no", s.detail, s.remedy or "", ", ".join(ids[b])]
-            for b, s in states.items()])
-    for backend, name in wanted.items():
-        if not states[backend].works:
-            raise MissingComponent(f"target {name!r} does not work here: "
-                                   f"{states[backend].detail}", remedy=states[backend].remedy)
+            [b, "yes" if s.works else "no", s.detail, s.remedy or "", shown]
+            for b, s, shown in rows])
+    for name, backend in wanted.items():
+        state = boards.get(name, states[backend])
+        if not state.works:
+            raise MissingComponent(f"target {name!r} does not work here: {state.detail}",
+                                   remedy=state.remedy)
+
+
+def _remedy(name: str, known: Mapping[str, Target], run: Path | None) -> str:
+    meant = registry.did_you_mean(name, [*known, *targets.BACKENDS])
+    return meant if run else f"{meant} A profile of your own: give --run RUN."
+
+
+def _check(target: Target, *, named: bool) -> Availability:
+    """Ask a device that is elsewhere."""
+    try:
+        state: Availability = targets.backend(target).check(target)
+    except BadInput as error:
+        if named:
+            raise
+        return Availability(False, error.fault, error.remedy)
+    return state

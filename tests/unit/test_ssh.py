@@ -323,6 +323,41 @@ def test_bench_runs_a_file_on_the_board(run, capsys):
     assert "operations on xnnpack" in capsys.readouterr().out
 
 
+def _doctor(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", *map(str, arguments)])
+    said = capsys.readouterr()
+    return ended.value.code, said.out, said.err
+
+
+def test_doctor_asks_the_boards_of_a_run(run, here, tmp_path, capsys):
+    copy = _fresh(run, tmp_path)
+    here.profile(copy, python=sys.executable)
+    here.profile(copy, "away", port=str(free_port()))
+    here.profile(copy, "bare", python=_cases(here)["bare python"][0]["python"])
+    code, out, err = _doctor(capsys, "--run", copy, "--json")
+    assert code == 0, err
+    rows = {b["target"]: b for b in json.loads(out)["boards"]}
+    assert set(rows) == {"board", "away", "bare"}
+    assert rows["board"]["works"]
+    assert rows["board"]["detail"].startswith("the board answers: Python 3.")
+    assert "LiteRT 2." in rows["board"]["detail"]
+    assert "refused the connection" in rows["away"]["detail"]
+    assert "ai-edge-litert==" in rows["bare"]["detail"]
+    assert _doctor(capsys, "--run", copy, "--target", "board")[0] == 0
+    code, out, err = _doctor(capsys, "--run", copy, "--target", "away", "--target", "cpu")
+    assert code == 3
+    assert "'away' does not work here: the board refused the connection" in err
+    assert "cpu" in out
+    code, _, err = _doctor(capsys, "--target", "board")
+    assert code == 2
+    assert "--run RUN" in err
+    here.profile(copy, "away", key="/nowhere/key")
+    assert _doctor(capsys, "--run", copy, "--json")[0] == 0
+    assert _doctor(capsys, "--run", copy, "--target", "away")[0] == 2
+    assert _doctor(capsys, "--run", tmp_path / "nowhere")[0] == 2
+
+
 def test_the_copied_runtime_is_a_closed_set_and_the_same_bytes():
     from test_imports import MODULES, _own, imports
 

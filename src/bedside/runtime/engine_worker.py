@@ -25,6 +25,7 @@ import numpy.typing as npt
 from bedside import codec, registry
 from bedside.errors import BedsideError, MissingComponent
 from bedside.runtime import features, preprocess
+from bedside.runtime.limits import limit_memory
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.types import Preprocess
 
@@ -173,7 +174,10 @@ def _answer(rest: Rest) -> Reply:
 
 
 def main() -> None:
-    """Serve on the standard streams; what native code prints goes nowhere."""
+    """Serve on the standard streams, within the memory that a child may take; what native code
+    prints goes nowhere.
+    """
+    limit_memory()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, out)

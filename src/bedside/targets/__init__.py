@@ -18,6 +18,7 @@ offer more:
 - ``BUILD_TIMEOUT_S``;
 - ``REFERENCE``: the lazy name of a runner of the variant's own file, to compare logits with,
   and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
+- ``check(target) -> Availability``: asks a device that is elsewhere (``bedside doctor``);
 - ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
   somewhere else than in a process on this machine;
 - ``TRIES_AGAIN``: a failed build or cell is made anew at the next run (a board was off).

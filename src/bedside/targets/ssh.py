@@ -40,10 +40,15 @@ EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
 # A board that was off is asked again at the next run.
 TRIES_AGAIN = True
 BUILD_TIMEOUT_S = 900.0
+CHECK_TIMEOUT_S = 300.0
 MODEL = cpu.MODEL
 # (rounds, warm-up, samples) of a latency that only shows that the build runs.
 EMULATED_SAMPLING = (1, 1, 3)
 NEEDED = ("ai-edge-litert", "numpy", "Pillow", "tomli-w")
+# What a board must be able to import, and the version that it tells.
+_FOUND = ("import ai_edge_litert.interpreter, numpy, PIL, tomli_w\n"
+          "from importlib.metadata import version\n"
+          "open('found.txt', 'w').write(version('ai-edge-litert'))")
 _MODULES = ("__init__", "types", "errors", "codec", "registry", "targets/__init__",
             "targets/base", "targets/child", "targets/cpu")
 
@@ -54,7 +59,37 @@ def available() -> Availability:
         return Availability(False, "the program ssh is not installed",
                             "Install it: apt-get install openssh-client.")
     return Availability(True, "the system's ssh; boards are described in RUN/targets/*.toml "
-                              "(docs/targets.md)", version="ssh 1")
+                              "(docs/targets.md), and bedside doctor --run RUN asks each of them",
+                        version="ssh 1")
+
+
+def check(target: Target) -> Availability:
+    """Ask the board itself: reachable, a Python that is new enough, LiteRT and numpy there.
+
+    Wheels that the profile names are copied first, as a measurement would.
+
+    Raises:
+        BadInput: the profile's options cannot be.
+    """
+    board = settings(target)
+    try:
+        with Connection(board, CHECK_TIMEOUT_S) as link:
+            facts, emulated = dict(link.facts), link.emulated
+            packages = _packages(board)
+            link.send(packages)
+            head, blob = link.ask(
+                {"op": "run", "python": board.python, "arguments": ["-c", _FOUND], "objects": {},
+                 "files": [], "packages": [sha256 for sha256, _ in packages],
+                 "results": ["found.txt"], "environment": {}, "timeout_s": CHECK_TIMEOUT_S / 2})
+        if not blob:
+            raise Lost(_end(head, CHECK_TIMEOUT_S / 2))
+    except Lost as error:
+        return Availability(False, str(error), "Mend that, or the target's [options] "
+                            "(docs/targets.md, 'A board through ssh').")
+    version = " ".join(blob.decode(errors="replace").split())[:40]
+    where = f"Python {facts.get('python')} on {facts.get('machine')}"
+    return Availability(True, f"the board answers: {where}{', emulated' if emulated else ''}, "
+                              f"LiteRT {version}")
 
 
 # ------------------------------------------------------------------ what is copied
