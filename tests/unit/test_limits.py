@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bedside.bench import bench
-from bedside.errors import BadInput
+from bedside.errors import BadInput, GateFailed
 from bedside.runtime import limits
+from bedside.runtime.engine import Engine, Load
 from bedside.study_types import EvaluateConfig
+from bedside.types import Preprocess
 
 SIDE = 8
 
@@ -109,3 +112,17 @@ def test_the_limit_follows_the_machine(monkeypatch):
     assert limits.limit_bytes() == pytest.approx(0.75 * psutil.virtual_memory().total, rel=0.01)
     monkeypatch.setenv(limits.VARIABLE, "nonsense")
     assert limits.limit_bytes() == pytest.approx(0.75 * psutil.virtual_memory().total, rel=0.01)
+
+
+def test_the_engine_of_predict_and_serve_has_the_limit_too(tmp_path, monkeypatch):
+    monkeypatch.setenv(limits.VARIABLE, "700")
+    small, large = (greedy(tmp_path / f"{side}.tflite", side).read_bytes() for side in
+                    (64, 30_000))
+    spec = Preprocess(height_px=SIDE, width_px=SIDE)
+    with Engine() as engine:
+        engine.open(Load((("model.tflite", small),), spec, 2, cam=False))
+        raised = int(Path(f"/proc/{engine.pid}/oom_score_adj").read_text())
+        assert (raised, len(engine.resized(bytes(range(SIDE * SIDE)), "x").logits)) == (1000, 2)
+        with pytest.raises(GateFailed):
+            engine.open(Load((("model.tflite", large),), spec, 2, cam=False))
+            engine.resized(bytes(range(SIDE * SIDE)), "x")
