@@ -23,34 +23,26 @@ from bedside import (
     commands,
     console,
 )
+from bedside.cli_options import (
+    ClassNames,
+    Decisions,
+    Exclude,
+    Json,
+    Merge,
+    Only,
+    Positive,
+    Regroup,
+    Run,
+    Seed,
+    SkipBad,
+    SplitFile,
+)
 from bedside.errors import EXIT_STOPPED, BedsideError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help="From labelled medical images to a quantized CNN shown to be safe and fast on the "
          "device that will run it. Research software, not a medical device.")
-
-Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Only = Annotated[str | None, typer.Option(
-    help="Glob over variants, targets or cells, as 'resnet34-*' or '*-int8@cpu'.")]
-
-Decisions = Annotated[Path | None, typer.Option(
-    help="What was decided after an audit (default: audit_decisions.toml in the run folder).")]
-Exclude = Annotated[list[str] | None, typer.Option(help="Leave a class out.")]
-Merge = Annotated[list[str] | None, typer.Option(help="Merge classes, as other=benign,normal.")]
-Positive = Annotated[str | None, typer.Option(
-    help="The positive class of a binary task (default: malignant where it exists).")]
-SplitFile = Annotated[Path | None, typer.Option(help="A CSV with columns file,split.")]
-ClassNames = Annotated[str | None, typer.Option(
-    help="Names for the labels 0, 1, … of an .npz, as A,B.")]
-Regroup = Annotated[bool, typer.Option(
-    "--regroup", help="Move groups that a given split tears apart into one part.")]
-SkipBad = Annotated[bool, typer.Option(
-    "--skip-bad", help="Set unreadable images aside (they are listed).")]
-Seed = Annotated[int | None, typer.Option(
-    min=0, max=2**31 - 1, help="Seed of split and training.")]
-
 
 def _version(value: bool) -> None:
     if value:
@@ -145,60 +137,6 @@ def deid(
         "keep_dates": keep_dates, "keep_device": keep_device, "keep_name": keep_name,
         "keep_column": keep_column, "deid_pixels": deid_pixels,
         "accept_unchecked_pixels": accept_unchecked_pixels})
-
-
-Dataset = Annotated[Path, typer.Argument(
-    help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")]
-
-
-@app.command()
-def audit(
-    source: Annotated[Path, typer.Argument(
-        help="A run folder, or a data set as for 'run'.", metavar="DIR")],
-    out: Annotated[Path, typer.Option(
-        help="Where a data set's audit goes; a run's goes into the run.")] = Path("runs/audit"),
-    exclude: Exclude = None,
-    merge: Merge = None,
-    positive: Positive = None,
-    split_file: SplitFile = None,
-    class_names: ClassNames = None,
-    regroup: Regroup = False,
-    skip_bad: SkipBad = False,
-    decisions: Decisions = None,
-    seed: Seed = None,
-    json: Json = False,
-) -> None:
-    """Look for twins, leakage, marks, outliers and shortcuts before anything is trained."""
-    from bedside import data_commands
-
-    data_commands.audit(source, out, json, {
-        "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
-        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad,
-        "decisions": decisions, "seed": seed})
-
-
-@app.command()
-def split(
-    source: Dataset,
-    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/study"),
-    exclude: Exclude = None,
-    merge: Merge = None,
-    positive: Positive = None,
-    split_file: SplitFile = None,
-    class_names: ClassNames = None,
-    regroup: Regroup = False,
-    skip_bad: SkipBad = False,
-    decisions: Decisions = None,
-    seed: Seed = None,
-    json: Json = False,
-) -> None:
-    """Read, group and split a data set, and stop; 'run --out' goes on from there."""
-    from bedside import data_commands
-
-    data_commands.split(source, out, json, {
-        "exclude": exclude, "merge": merge, "positive": positive, "split_file": split_file,
-        "class_names": class_names, "regroup": regroup, "skip_bad": skip_bad,
-        "decisions": decisions, "seed": seed})
 
 
 @app.command()

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bedside.cli_options import Run
+
 
 def register(app: typer.Typer) -> None:
     """Add ``web`` and ``lab``."""
@@ -25,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def lab(
-        run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+        run: Run,
         port: Annotated[int, typer.Option(help="Port for http; https takes the next.")] = 8320,
         address: Annotated[str | None, typer.Option(
             help="This machine's address in the network (default: found out).")] = None,

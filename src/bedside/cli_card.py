@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
+
+from bedside.cli_options import Json, Run
 
 
 def register(app: typer.Typer) -> None:
@@ -14,9 +13,8 @@ def register(app: typer.Typer) -> None:
 
 
 def card(
-    run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
-    json: Annotated[bool, typer.Option(
-        "--json", help="Print one JSON document on stdout.")] = False,
+    run: Run,
+    json: Json = False,
 ) -> None:
     """Write model card and evidence file; says what awaits a person."""
     from bedside import card_commands

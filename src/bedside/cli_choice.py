@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+from bedside.cli_options import Json, Run
 
 
 def register(app: typer.Typer) -> None:

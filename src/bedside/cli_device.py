@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+from bedside.cli_options import Json, Run
+
 Trust = Annotated[list[Path] | None, typer.Option(
     help="A public key that may sign (bedside.pub), besides those of the store; repeatable.")]
 Store = Annotated[Path | None, typer.Option(
@@ -24,7 +25,7 @@ def keygen(out: Annotated[Path, typer.Option(help="The folder for the two keys."
 
 
 def bundle(
-    run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    run: Run,
     target: Annotated[str, typer.Option(help="The target it is for.")],
     out: Annotated[Path, typer.Option(help="The bundle's file.")],
     variant: Annotated[str | None, typer.Option(

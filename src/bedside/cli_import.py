@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bedside.cli_options import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -34,8 +36,7 @@ def import_(
     class_names: Annotated[str | None, typer.Option(
         help="Names for the labels 0, 1, … of an .npz, as A,B.")] = None,
     key: Annotated[Path | None, typer.Option(help="A key file of your own.")] = None,
-    json: Annotated[bool, typer.Option(
-        "--json", help="Print one JSON document on stdout.")] = False,
+    json: Json = False,
 ) -> None:
     """Read and de-identify a data set, pixels included; nothing else brings DICOM in."""
     from bedside import import_commands

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+from bedside.cli_options import Json, Run
+
 Model = Annotated[list[str] | None, typer.Option(
     help="A model of the run; repeat for more (default: all).")]
 

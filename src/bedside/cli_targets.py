@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+from bedside.cli_options import Json
 
 
 def add(app: typer.Typer) -> None:

@@ -49,7 +49,7 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
     from bedside.deploy import bundle as deploy
     from bedside.runtime.bundle import signing
     from bedside.runtime.bundle.reader import keys, open_bundle
-    from bedside.runtime.bundle.writer import write_file
+    from bedside.runtime.files import write_bytes
 
     if against_run is not None and against is None:
         raise BadInput("without --against", where="--against-run",
@@ -61,7 +61,7 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
     with Reporter() as progress:
         data, made = deploy.make(run, target, variant, key=key, against=previous,
                                  against_run=against_run, licence=licence, progress=progress)
-    write_file(out, data)
+    write_bytes(out, data)
     _say(made, json, {"file": str(out)})
 
 
@@ -196,13 +196,13 @@ def _answers(asked: _Variant | _Bundle, images: list[Path], cam: Path | None) ->
         answer = judge(str(path), raw.logits, raw.features, raw.quality, asked.task,
                        asked.point, asked.known)
         if cam is not None:
-            from bedside.runtime.bundle.writer import write_file
+            from bedside.runtime.files import write_bytes
             from bedside.runtime.overlay import draw
 
             # A number, not the image's name: names of files may be names of people.
             target = cam / f"{number:04d}-{answer.predicted}.png"
             index = asked.task.classes.index(answer.predicted)
-            write_file(target, draw(_pixels(path, data, asked.channels), raw, index))
+            write_bytes(target, draw(_pixels(path, data, asked.channels), raw, index))
             answer = replace(answer, overlay=str(target))
         yield answer
 

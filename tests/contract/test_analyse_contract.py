@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
+from analyse_fixture import analysed_run
 from PIL import Image
 
 from bedside import artefact, registry, rundir
@@ -24,21 +22,9 @@ CELLS = [(f, ALL_MODELS if f in STUDY_WIDE else m)
          for f in ANALYSES for m in (("tiny",) if f in STUDY_WIDE else ("tiny", "foreign"))]
 
 
-def _fixture() -> ModuleType:
-    if "analyse_fixture" not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "analyse_fixture.py"
-        spec = importlib.util.spec_from_file_location("analyse_fixture", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["analyse_fixture"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["analyse_fixture"]
-
-
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found: Path = _fixture().analysed_run(tmp_path_factory)
-    return found
+    return analysed_run(tmp_path_factory)
 
 
 def test_tables_name_the_same_figures() -> None:

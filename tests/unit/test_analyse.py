@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from analyse_fixture import analysed_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,21 +20,9 @@ from bedside.errors import BadInput
 from bedside.runtime.graph import read_graph
 
 
-def _fixture() -> ModuleType:
-    if "analyse_fixture" not in sys.modules:
-        path = Path(__file__).with_name("analyse_fixture.py")
-        spec = importlib.util.spec_from_file_location("analyse_fixture", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["analyse_fixture"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["analyse_fixture"]
-
-
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found: Path = _fixture().analysed_run(tmp_path_factory)
-    return found
+    return analysed_run(tmp_path_factory)
 
 
 def facts(run: Path, figure: str, model: str = "tiny") -> dict:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from analyse_fixture import analysed_run
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,21 +21,9 @@ from bedside.report.figures import FIGURES, cam, network, style
 from bedside.report.figures.render import caption, render
 
 
-def _fixture() -> ModuleType:
-    if "analyse_fixture" not in sys.modules:
-        path = Path(__file__).with_name("analyse_fixture.py")
-        spec = importlib.util.spec_from_file_location("analyse_fixture", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["analyse_fixture"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["analyse_fixture"]
-
-
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found: Path = _fixture().analysed_run(tmp_path_factory)
-    return found
+    return analysed_run(tmp_path_factory)
 
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:

@@ -18,7 +18,7 @@ PLUGINS = ("models", "schemes", "targets", "metrics", "analyse", "data.readers",
             "report.figures", "estimators", "choices", "card")
 ORCHESTRATORS = ("study", "study_check", "releases", "gate", "search", "bench", "variants",
                  "config", "plan", "examine", "leakage")
-FRONT = ("console", "commands", "data_commands", "cli_audit", "cli_help",
+FRONT = ("console", "commands", "data_commands", "cli_options", "cli_audit", "cli_help",
          "import_commands", "cli_import", "target_commands", "bench_commands", "cli_targets",
          "quant_commands", "cli_quant", "device_commands", "serve_commands", "cli_device",
          "app_commands", "cli_app", "card_commands", "cli_card", "choice_commands",

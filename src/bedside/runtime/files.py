@@ -20,16 +20,23 @@ def sha256_file(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old text or the new, never half."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """As :func:`write_text`; ``mode`` is the new file's, before the umask."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with scratch.open("w", encoding="utf-8", newline="") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
+            scratch.unlink(missing_ok=True)  # left by a process of the same number that was killed
+            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
             scratch.replace(path)
-        except OSError:
+        except BaseException:
             scratch.unlink(missing_ok=True)
             raise
 

@@ -16,8 +16,7 @@ from bedside import codec
 from bedside.errors import BadInput
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import Bundle, open_bundle, read_bytes
-from bedside.runtime.bundle.writer import write_file
-from bedside.runtime.files import write_text
+from bedside.runtime.files import write_bytes, write_text
 
 ACTIVE = "active"
 
@@ -86,10 +85,10 @@ def keep(store: Path, bundle: Bundle, data: bytes, trust: tuple[Path, ...] = ())
 
     The file is whole before ``active.json`` names it, so a kill leaves the one before active.
     """
-    write_file(store / "bundles" / f"{bundle.id}.zip", data)
+    write_bytes(store / "bundles" / f"{bundle.id}.zip", data)
     for path in trust:
         public = signing.read_public(path)
-        write_file(store / "trust" / f"{signing.fingerprint(public)}.pub", path.read_bytes())
+        write_bytes(store / "trust" / f"{signing.fingerprint(public)}.pub", path.read_bytes())
     activate(store, bundle.id)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from bedside.data.readers.keyed import MAX_SHIFT_DAYS as MAX_SHIFT_DAYS
 from bedside.data.readers.keyed import Key as Key
 from bedside.errors import BadInput
-from bedside.runtime.files import disk_errors
+from bedside.runtime.files import disk_errors, write_bytes
 
 FILE = "deid.key"
 _BYTES = 32
@@ -36,19 +35,7 @@ def private_dir(folder: Path) -> None:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read (mode 0600), whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with disk_errors(path):
-        try:
-            scratch.unlink(missing_ok=True)
-            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            scratch.replace(path)
-        except OSError:
-            scratch.unlink(missing_ok=True)
-            raise
+    write_bytes(path, data, 0o600)
 
 
 def open_key(private: Path, path: Path | None = None) -> Key:

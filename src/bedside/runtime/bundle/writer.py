@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from bedside import codec
 from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.manifest import BundleFile, Manifest, Role
 from bedside.runtime.bundle.reader import DIGEST, MANIFEST, SEAL
-from bedside.runtime.files import disk_errors
 
 
 def pack(manifest: Manifest, files: Mapping[str, tuple[Role, bytes]],
@@ -32,19 +30,3 @@ def pack(manifest: Manifest, files: Mapping[str, tuple[Role, bytes]],
         entries.append((SEAL, signing.sign(key, text)))
     entries += [(n, d) for n, (_, d) in sorted(files.items())]
     return canonical_zip.build(entries)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file or none: a reader sees the old one or the new one."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with scratch.open("wb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            scratch.replace(path)
-        except BaseException:
-            scratch.unlink(missing_ok=True)
-            raise

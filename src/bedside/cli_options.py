@@ -1,0 +1,30 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Only = Annotated[str | None, typer.Option(
+    help="Glob over variants, targets or cells, as 'resnet34-*' or '*-int8@cpu'.")]
+Decisions = Annotated[Path | None, typer.Option(
+    help="What was decided after an audit (default: audit_decisions.toml in the run folder).")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Leave a class out.")]
+Merge = Annotated[list[str] | None, typer.Option(help="Merge classes, as other=benign,normal.")]
+Positive = Annotated[str | None, typer.Option(
+    help="The positive class of a binary task (default: malignant where it exists).")]
+SplitFile = Annotated[Path | None, typer.Option(help="A CSV with columns file,split.")]
+ClassNames = Annotated[str | None, typer.Option(
+    help="Names for the labels 0, 1, … of an .npz, as A,B.")]
+Regroup = Annotated[bool, typer.Option(
+    "--regroup", help="Move groups that a given split tears apart into one part.")]
+SkipBad = Annotated[bool, typer.Option(
+    "--skip-bad", help="Set unreadable images aside (they are listed).")]
+Seed = Annotated[int | None, typer.Option(
+    min=0, max=2**31 - 1, help="Seed of split and training.")]
+Dataset = Annotated[Path, typer.Argument(
+    help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")]
