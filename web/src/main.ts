@@ -254,7 +254,12 @@ async function answerPixels(pixels: Pixels, name: string, record: boolean): Prom
   }
   if (shown.pixels !== pixels || shown.model !== model) return;
   showOutcome(model, outcome);
-  if (record) await past.add(await entry(model.bundle, outcome, name)).catch(complain);
+  if (record) {
+    // On a phone the answer lies below the picture.
+    const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    document.getElementById("verdict")!.scrollIntoView({ block: "nearest", behavior: smooth ? "smooth" : "auto" });
+    await past.add(await entry(model.bundle, outcome, name)).catch(complain);
+  }
 }
 
 function showOutcome(model: Model, outcome: Outcome): void {
@@ -285,9 +290,11 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
     small.toBlob((b) => (b ? resolve(b) : reject(new Fault("storage", "thumbnail"))), "image/jpeg", 0.8));
   const { classes, positive } = bundle.manifest.task;
   const { predicted, probabilities, threshold } = outcome.answer;
+  // The figure that the threshold is about, where there is one.
+  const told = positive !== null && threshold !== null ? 1 : predicted;
   return {
     when: Date.now(), name, model: bundle.manifest.name, predicted: classes[predicted]!,
-    positive: positive ?? "", probability: probabilities[predicted]!, threshold, thumbnail,
+    of: classes[told]!, probability: probabilities[told]!, threshold, thumbnail,
   };
 }
 

@@ -7,7 +7,8 @@ export interface Entry {
   name: string;
   model: string;
   predicted: string;
-  positive: string;
+  /** The class that `probability` is of; entries of earlier versions lack it: the answer's. */
+  of?: string;
   probability: number;
   threshold: number | null;
   thumbnail: Blob;

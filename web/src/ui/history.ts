@@ -42,7 +42,7 @@ export class HistoryView {
       h("div", {}, h("strong", {}, entry.predicted),
         h("div", { class: "soft" }, fill(strings.historyRow, entry.name, entry.model)),
         h("div", { class: "soft" }, when)),
-      h("span", {}, percent(entry.probability)));
+      h("span", {}, fill(strings.historyProbability, entry.of ?? entry.predicted, percent(entry.probability))));
   }
 
   private async clear(): Promise<void> {

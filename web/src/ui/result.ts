@@ -9,22 +9,28 @@ const QUALITY: Record<string, string> = {
   saturated: strings.qualitySaturated, black: strings.qualityBlack, sharpness: strings.qualitySharpness,
 };
 
+/** Probabilities this close to the threshold are called close. */
+const NEAR = 0.1;
+
 export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const { classes, positive } = bundle.manifest.task;
   const predicted = classes[answer.predicted]!;
   const shown: Node[] = [];
   if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
-  for (const name of answer.quality) {
-    shown.push(h("p", { class: "note" }, fill(strings.quality, QUALITY[name] ?? name)));
+  if (answer.quality.length) {
+    const faults = new Intl.ListFormat(document.documentElement.lang).format(answer.quality.map((n) => QUALITY[n] ?? n));
+    shown.push(h("p", { class: "note", "data-faults": answer.quality.join(" ") }, fill(strings.quality, faults)));
   }
   const binary = positive !== null && answer.threshold !== null;
-  const tone = binary ? (answer.predicted === 1 ? "alert" : "calm") : "";
+  const near = binary && Math.abs(answer.probabilities[1]! - answer.threshold!) < NEAR;
+  // Nothing close to the threshold looks reassuring.
+  const tone = !binary ? "" : answer.predicted === 1 ? "alert" : near ? "near" : "calm";
   const why = binary
-    ? fill(answer.predicted === 1 ? strings.above : strings.below, percent(answer.threshold!), predicted)
+    ? fill(answer.predicted === 1 ? strings.above : strings.below, positive, percent(answer.probabilities[1]!), percent(answer.threshold!), predicted)
     : strings.highest;
   shown.push(h("div", { class: `verdict ${tone}`, id: "verdict" },
     h("strong", {}, fill(binary ? strings.resultLikely : strings.resultMulti, predicted)),
-    h("p", {}, why)));
+    h("p", {}, why), ...(near ? [h("p", {}, strings.near)] : [])));
   if (binary) shown.push(gauge(positive, answer.probabilities[1]!, answer.threshold!));
   shown.push(h("dl", { class: "classes" }, ...classes.flatMap((name, i) => [
     h("dt", {}, fill(strings.probabilityOf, name)), h("dd", {}, percent(answer.probabilities[i]!)),
