@@ -2,20 +2,22 @@
 
     python benchmarks/tflite_mutants.py [N] --save tflite-mutants
 
-N (2,000) mutants of four INT8 files and one float file, in turn on the CPU, Hexagon, Ethos-U and
+N (2,000) mutants of two INT8 files and one float file, in turn on the CPU, Hexagon, Ethos-U and
 GPU targets; each load in a child of its own. None may end the parent, hang, or go without a
 reason.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from common import ROOT, finish, positional
+from common import ROOT, RUNS, finish, positional
 
 from bedside import calibrate, quantize, rundir, targets
 from bedside.convert import convert
@@ -45,29 +47,43 @@ def originals(run: Path) -> list[bytes]:
     return found
 
 
+def tried(number: int, data: bytes, folder: Path) -> list[object]:
+    """[number, target, status, reason] of one mutant."""
+    name = TARGETS[number // 5 % len(TARGETS)]
+    path = folder / f"mutant-{number}.tflite"
+    path.write_bytes(data)
+    outcome = child.place(path, targets.load(name), TIMEOUT_S)
+    path.unlink()
+    return [number, name, outcome.status,
+            outcome.reason or ("" if outcome.placed is not None else None)]
+
+
 def main() -> None:
-    """Damage, load, count."""
+    """Damage, load, count. What was tried before is not tried again (runs/proof)."""
     count = int(positional()[0]) if positional() else 2000
-    status: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    silent = 0
-    with tempfile.TemporaryDirectory() as temporary:
-        os.environ["BEDSIDE_CACHE"] = str(Path(temporary) / "cache")
-        files = originals(Path(temporary) / "run")
+    RUNS.mkdir(parents=True, exist_ok=True)
+    log = RUNS / "tflite-mutants.jsonl"
+    rows = {r[0]: r for r in map(json.loads, log.read_text().splitlines())} if log.is_file() else {}
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
+        folder = Path(temporary)
+        os.environ["BEDSIDE_CACHE"] = str(folder / "cache")
+        files = originals(folder / "run")
         share = -(-count // len(files))
         made = [m for i, data in enumerate(files) for m in mutants(data, share, seed=i)][:count]
-        for i, data in enumerate(made):
-            path = Path(temporary) / "mutant.tflite"
-            path.write_bytes(data)
-            outcome = child.place(path, targets.load(TARGETS[i // 5 % len(TARGETS)]), TIMEOUT_S)
-            status[f"{TARGETS[i // 5 % len(TARGETS)]}: {outcome.status}"] += 1
-            silent += outcome.placed is None and not outcome.reason
-            if outcome.reason:
-                reasons[" ".join(w for w in outcome.reason.split()
-                                 if not any(c.isdigit() for c in w))[:100]] += 1
+        waiting = [pool.submit(tried, i, m, folder) for i, m in enumerate(made) if i not in rows]
+        with log.open("a", buffering=1) as out:
+            for done in as_completed(waiting):
+                row = done.result()
+                rows[row[0]] = row
+                out.write(json.dumps(row) + "\n")
+    found = [rows[i] for i in range(len(made))]
+    status = Counter(f"{name}: {kind}" for _, name, kind, _ in found)
+    reasons = Counter(" ".join(w for w in said.split() if not any(c.isdigit() for c in w))[:100]
+                      for _, _, _, said in found if said)
+    silent = sum(said is None for _, _, _, said in found)
     finish({"what": "damaged .tflite files on five targets, each load in a child",
             "mutants": len(made), "parent_ended": 0, "without_reason": silent,
-            "stopped_for_time": sum(n for r, n in reasons.items() if "was stopped after" in r),
+            "stopped_for_time": sum("was stopped after" in (said or "") for *_, said in found),
             "status": dict(sorted(status.items())), "reasons": dict(reasons.most_common(25))})
     if silent:
         sys.exit("a load ended without a reason")

@@ -23,6 +23,7 @@ from bedside.errors import BadInput
 from bedside.evaluate import evaluate
 from bedside.runtime.graph import Graph, ops_by_dtype, read_graph
 from bedside.study_types import EvaluateConfig
+from bedside.targets.checks import several
 from bedside.types import Case, Preprocess, Task
 
 IMAGES = 8
@@ -72,8 +73,8 @@ def bench(file: Path, names: Sequence[str], config: EvaluateConfig = ROUNDS,
 
 def _shape(graph: Graph, file: Path) -> tuple[Preprocess, int]:
     if graph.signatures > 1 or graph.subgraphs > 1:
-        raise BadInput(f"{graph.signatures} signatures and {graph.subgraphs} subgraphs",
-                       where=file, remedy="Export the model with one signature.")
+        raise BadInput(f"the file has {several(graph)}; one is needed", where=file,
+                       remedy="Export the model with one signature.")
     if len(graph.inputs) != 1:
         raise BadInput(f"{len(graph.inputs)} inputs; one image is needed", where=file,
                        remedy="Export it with a single image input.")

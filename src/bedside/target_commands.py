@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from bedside.errors import BadInput, MissingComponent
 from bedside.targets import child
 from bedside.targets.base import Availability, Placed
 from bedside.targets.child import Outcome
+
+# Operations that share a reason are one row of a table from so many on.
+MANY = 6
 
 
 def available(backend: str) -> Availability:
@@ -45,8 +49,8 @@ def lint(file: Path, names: Sequence[str], run: Path | None, every: bool, json: 
     chosen = [targets.load(name, run) for name in dict.fromkeys(names)]
     found = [(t, _look(file, t)) for t in chosen]
     if all(o.status == "failed" for _, o in found):
-        raise BadInput((found[0][1].reason or "does not load").rstrip("."), where=file,
-                       remedy="Give a whole .tflite file.")
+        raise BadInput(found[0][1].reason or "does not load. Give a whole .tflite file.",
+                       where=file)
     if json:
         print(codec.to_json({"schema": 1, "file": file.name,
                              "targets": [_document(t, o) for t, o in found]}), end="")
@@ -98,11 +102,31 @@ def _print(target: Target, outcome: Outcome, every: bool) -> None:
     rows = [p for p in placed.placement if every or p.runs_on != placed.accelerator]
     if rows:
         console.table("", ["#", "operation", "layer", "runs on", "why not there", "remedy"],
-                      [_row(p) for p in rows], {0})
+                      [_row(p) for p in rows] if every else _together(rows), {0})
 
 
 def _row(p: Placement) -> list[str]:
     return [str(p.index), p.op, p.name, p.runs_on, p.reason or "", p.remedy or ""]
+
+
+def _together(rows: Sequence[Placement]) -> list[list[str]]:
+    """One row a reason, where many operations share it: kinds counted, the first layers named."""
+    shared: dict[tuple[str, ...], list[Placement]] = {}
+    for p in rows:
+        shared.setdefault((p.runs_on, p.reason or "", p.remedy or ""), []).append(p)
+    found = []
+    for why, group in shared.items():
+        if len(group) < MANY:
+            found += [_row(p) for p in group]
+            continue
+        kinds = Counter(p.op for p in group)
+        names = list(dict.fromkeys(p.name for p in group))
+        layers = ", ".join(names[:3])
+        if len(names) > 3:
+            layers += f" and {len(names) - 3} more (--all lists each)"
+        found.append([f"{group[0].index}…{group[-1].index}",
+                      ", ".join(f"{n} × {op}" for op, n in kinds.most_common()), layers, *why])
+    return found
 
 
 def _headline(target: Target, placed: Placed) -> str:

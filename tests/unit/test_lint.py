@@ -182,3 +182,25 @@ def test_several_signatures_and_open_shapes_are_said_plainly(files, tmp_path):
             assert outcome.status == "unsupported", (name, outcome)
             assert text in outcome.reason
     shutil.rmtree(tmp_path)
+
+
+def test_a_file_that_was_cut_in_its_weights_is_bad_input_for_every_target(files, tmp_path, capsys):
+    """The tables are whole then: a target that reads no weights would take it."""
+    bad = tmp_path / "half.tflite"
+    whole = files["int8"].read_bytes()
+    bad.write_bytes(whole[:len(whole) // 2])
+    for command in (["lint"], ["bench", "--rounds", "1"]):
+        for target in ("sd865-npu", "cpu", "openvino"):
+            assert _guarded([*command, str(bad), "--target", target]) == 2
+            said = capsys.readouterr().err
+            assert "cut short" in said
+            assert "Give a" in said
+
+
+def test_operations_that_share_a_reason_are_one_row_and_all_with_the_flag(files, capsys):
+    arguments = ["lint", str(files["float32"]), "--target", "ethos-u85-256"]
+    assert _guarded(arguments) == 0
+    short = capsys.readouterr().out
+    assert "0…60" in short
+    assert _guarded([*arguments, "--all"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > len(short.splitlines()) + 40

@@ -240,6 +240,7 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
         tensors = tuple(_tensor(i, main.Tensors(i), model) for i in range(main.TensorsLength()))
         operations = tuple(_operation(i, main.Operators(i), model)
                            for i in range(main.OperatorsLength()))
+        _check_buffers(model, len(data), where)
         inputs = tuple(int(v) for v in main.InputsAsNumpy())
         outputs = tuple(int(v) for v in main.OutputsAsNumpy())
         count = model.SignatureDefsLength()
@@ -250,10 +251,19 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
                         else {tensors[i].name: i for i in outputs})
     except (struct.error, IndexError, TypeError, AttributeError, ValueError, UnicodeDecodeError,
             MemoryError, OverflowError) as error:
-        raise BadInput(f"damaged LiteRT model ({type(error).__name__})", where=where,
-                       remedy=_REMEDY) from None
+        raise BadInput(f"damaged or cut short LiteRT model ({type(error).__name__})",
+                       where=where, remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
                  model.SubgraphsLength(), model, data)
+
+
+def _check_buffers(model: Any, size: int, where: str) -> None:
+    """Weights may stand behind the flatbuffer, where a file that was cut short lacks them."""
+    for i in range(model.BuffersLength()):
+        raw = model.Buffers(i)
+        if raw.Offset() > 1 and raw.Offset() + raw.Size() > size:
+            raise BadInput("cut short: the model's weights lie past the end of the file",
+                           where=where, remedy=_REMEDY)
 
 
 def custom_options(graph: Graph, operation: Operation) -> bytes:

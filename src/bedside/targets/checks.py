@@ -8,6 +8,13 @@ from bedside.errors import Unsupported
 from bedside.runtime.graph import Graph, read_graph
 
 
+def several(graph: Graph) -> str:
+    """What there is too much of: signatures, or subgraphs (loops and branches)."""
+    if graph.signatures > 1:
+        return f"{graph.signatures} signatures"
+    return f"{graph.subgraphs} subgraphs (loops, branches)"
+
+
 def check_file(file: Path) -> Graph:
     """Read a ``.tflite`` and refuse what no ahead-of-time compiler takes.
 
@@ -17,8 +24,7 @@ def check_file(file: Path) -> Graph:
     """
     graph = read_graph(file)
     if graph.signatures > 1 or graph.subgraphs > 1:
-        raise Unsupported(f"the file has {graph.signatures} signatures and {graph.subgraphs} "
-                          "subgraphs; one of each is needed",
+        raise Unsupported(f"the file has {several(graph)}; one is needed",
                           remedy="Export the one signature that is to run.")
     if len(graph.inputs) != 1:
         raise Unsupported(f"the file has {len(graph.inputs)} inputs; one image is needed",

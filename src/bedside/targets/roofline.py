@@ -130,8 +130,7 @@ def arithmetic(work: Work, roofline: Roofline) -> str:
         return found
     if work.op in CONVOLUTIONS:
         formats = ", ".join(sorted(roofline.runs_as))
-        raise Unsupported(f"this {roofline.unit.upper()} has no arithmetic for {work.kind} "
-                          f"(first met at {work.op} {work.name})",
+        raise Unsupported(f"this {roofline.unit.upper()} has no arithmetic for {work.kind}",
                           remedy=f"It computes files in {formats}.")
     return work.kind
 

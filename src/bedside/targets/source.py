@@ -24,7 +24,7 @@ def float_model(order: Order, runtime: str) -> Path:
     """The float ``.tflite`` that a build starts from.
 
     Raises:
-        Unsupported: another scheme than float32 or plain int8.
+        Unsupported: another scheme than float32 or plain int8, or a model that is not float.
     """
     scheme = "+".join([order.variant.scheme, *order.variant.options])
     if scheme not in SCHEMES:
@@ -32,10 +32,13 @@ def float_model(order: Order, runtime: str) -> Path:
                           f"{scheme} is LiteRT's own",
                           remedy="Compare float32 and int8 on this target.")
     if order.variant.scheme == "float32":
-        return order.file
-    folder = rundir.model_dir(order.run, order.variant.model)
-    artefact.check(folder, "convert")
-    return folder / rundir.FLOAT_MODEL
+        file = order.file
+    else:
+        folder = rundir.model_dir(order.run, order.variant.model)
+        artefact.check(folder, "convert")
+        file = folder / rundir.FLOAT_MODEL
+    refuse_quantized(file, runtime)  # bedside bench may be given such a file alone
+    return file
 
 
 def calibration_images(order: Order) -> list[Image]:
