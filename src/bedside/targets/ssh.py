@@ -49,8 +49,8 @@ NEEDED = ("ai-edge-litert", "numpy", "Pillow", "tomli-w")
 _FOUND = ("import ai_edge_litert.interpreter, numpy, PIL, tomli_w\n"
           "from importlib.metadata import version\n"
           "open('found.txt', 'w').write(version('ai-edge-litert'))")
-_MODULES = ("__init__", "types", "errors", "codec", "registry", "targets/__init__",
-            "targets/base", "targets/child", "targets/cpu")
+_MODULES = ("__init__", "types", "build_types", "study_types", "errors", "codec", "registry",
+            "targets/__init__", "targets/base", "targets/child", "targets/cpu")
 
 
 def available() -> Availability:
