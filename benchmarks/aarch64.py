@@ -102,7 +102,8 @@ def measure(home: Path, emulated: Path, folder: Path, count: int) -> dict[str, o
     """FP32 and INT8 through the target ``ssh`` against this machine's CPU."""
     bundle()
     run = home / "run"
-    shutil.rmtree(run, ignore_errors=True)
+    for left in (run, home / "sshd"):
+        shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(RUNS / "device", run, ignore=shutil.ignore_patterns("builds", "measurements"))
     quantize.quantize(run, MODEL, "float32", None, None)
     config = EvaluateConfig(images=count, rounds=1, warmup=0, samples=1)

@@ -80,13 +80,15 @@ def judged():
         cam = rng.normal(0, 1, (1, 3, 2, classes)).astype(np.float32)
         outputs = {"logits": logits, "cam": cam}
         names = features.names(classes, True)
-        vector = features.of_outputs(outputs)
+        quality, of_image = features.of_image(pixels)
+        vector = [*features.of_outputs(outputs), *of_image]
         known = m.Familiarity(names, tuple(v + 0.1 for v in vector), tuple(
             tuple(float(i == j) for j in range(len(names))) for i in range(len(names))),
             0.5, {}, 1, 1, 0, 0)
         task = Task(tuple("abc"[:classes]), "b" if positive else None)
         point = m.OperatingPoint(0.3 if positive else None, 1.7)
-        answer = judge.judge("x", logits[0].tolist(), vector, {}, task, point, known)
+        answer = judge.judge("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
+                             task, point, known)
         cases.append({
             "width": shape[1], "height": shape[0], "channels": channels,
             "dtype": pixels.dtype.name, "pixels": pixels.ravel().tolist(),
@@ -95,7 +97,7 @@ def judged():
             "threshold": point.threshold, "temperature": point.temperature,
             "classes": list(task.classes), "positive": task.positive,
             "features": dict(zip(names, vector, strict=True)),
-            "quality": features.of_pixels(pixels), "distance": answer.distance,
+            "quality": quality, "distance": answer.distance,
             "familiar": answer.familiar, "limit": known.limit,
             "predicted": task.classes.index(answer.predicted),
             "probabilities": list(answer.probabilities.values())})

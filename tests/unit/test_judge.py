@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 from scipy.special import softmax as scipy_softmax
+from scipy.stats import skew
 
 from bedside.deploy.change import point
+from bedside.errors import GateFailed
 from bedside.metrics import probability
 from bedside.metrics.inputs import log_odds
 from bedside.runtime import features, judge
@@ -50,8 +52,10 @@ def test_features_by_the_documents_formulas(classes, height, width, seed):
     rng = np.random.default_rng(seed)
     cam = rng.normal(size=(1, height, width, classes)).astype(np.float32)
     logits = cam.mean(axis=(1, 2))
-    found = dict(zip(features.names(classes, True),
-                     features.of_outputs({"logits": logits, "cam": cam}), strict=True))
+    values = features.of_outputs({"logits": logits, "cam": cam})
+    names = features.names(classes, True)
+    assert len(names) == len(values) + len(features.IMAGE)
+    found = dict(zip(names, values, strict=False))
     covariance = np.cov(cam[0].reshape(-1, classes).T.astype(float), bias=True)
     for k in range(classes):
         plane = cam[0, :, :, k].astype(float)
@@ -74,7 +78,10 @@ def test_distance_is_scipys_and_numpys():
                         0, 0, 0)
     point = rng.normal(size=5)
     wanted = mahalanobis(point, mean, precision) ** 2
-    assert judge.distance(point, facts) == pytest.approx(wanted)
+    named = dict(zip("abcde", point, strict=True))
+    assert judge.distance({**named, "f": 9.0}, facts) == pytest.approx(wanted)
+    with pytest.raises(GateFailed, match="'e', which is not known here"):
+        judge.distance({n: v for n, v in named.items() if n != "e"}, facts)
     assert features.distances(point[None], mean, precision)[0] == pytest.approx(wanted)
     # A tenth of shrinkage at most: the mean squared distance of what it was fitted on is near d.
     assert features.distances(known, mean, precision).mean() == pytest.approx(5, rel=0.3)
@@ -87,11 +94,12 @@ def test_features_that_never_vary_give_finite_distances():
 
 def test_quality_measures():
     flat = np.full((4, 4, 1), 51, np.uint8)
-    found = features.of_pixels(flat)
+    found, of_image = features.of_image(flat)
+    assert of_image == pytest.approx([0.2, np.log(1e-3), np.log(1e-3), 0.0, 0.0, 0.0])
     assert found == {"brightness": pytest.approx(0.2), "contrast": 0.0, "saturated": 0.0,
                      "black": 0.0, "sharpness": 0.0}
     checks = (np.indices((4, 4)).sum(axis=0) % 2 * 65535).astype(np.uint16)[..., None]
-    found = features.of_pixels(checks)
+    found, _ = features.of_image(checks)
     assert found["brightness"] == found["contrast"] == found["saturated"] == found["black"] == 0.5
     assert found["sharpness"] == pytest.approx(2.0, rel=1e-4)
 
@@ -103,9 +111,25 @@ def test_quality_measures_by_the_documents_formulas(dtype, channels):
     pixels[0, :3], pixels[1, :2] = 0, top
     grey = pixels.astype(float).mean(axis=2) / top
     steps = np.concatenate([np.abs(np.diff(grey, axis=a)).ravel() for a in (0, 1)])
-    assert features.of_pixels(pixels) == pytest.approx({
+    quality, of_image = features.of_image(pixels)
+    assert quality == pytest.approx({
         "brightness": grey.mean(), "contrast": grey.std(), "saturated": (grey == 1).mean(),
         "black": (grey == 0).mean(), "sharpness": steps.mean() / (grey.std() + 1e-6)})
+    across, down, far_across, far_down = (
+        np.mean([abs(grey[y + dy, x + dx] - grey[y, x]) for y in range(9 - dy)
+                 for x in range(7 - dx)]) for dx, dy in ((1, 0), (0, 1), (4, 0), (0, 4)))
+    assert dict(zip(features.IMAGE, of_image, strict=True)) == pytest.approx({
+        "brightness": grey.mean(), "contrast": np.log(grey.std() + 1e-3),
+        "sharpness": np.log(quality["sharpness"] + 1e-3),
+        "skewness": skew(grey, axis=None),
+        "direction": np.log((across + 1e-3) / (down + 1e-3)),
+        "coarseness": np.log((far_across + far_down + 1e-3) / (across + down + 1e-3))}, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 1), (9, 1, 3), (4, 4, 1)])
+def test_measures_of_pixels_that_have_few_neighbours_are_finite(shape):
+    pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    assert np.isfinite(features.of_image(pixels)[1]).all()
 
 
 def test_warnings_say_what_is_odd():

@@ -28,14 +28,14 @@ describe.each(cases.map((c, i) => ({ name: `${i}: ${c.classes.length} classes, $
   const near = (found: number, wanted: number) => expect(Math.abs(found - wanted)).toBeLessThan(1e-6 * (1 + Math.abs(wanted)));
 
   test("features and distance", () => {
-    const found = features(logits, cam);
+    const found = new Map([...features(logits, cam), ...measures(pixels).features]);
     expect([...found.keys()].sort()).toEqual([...c.names].sort());
     for (const name of c.names) near(found.get(name)!, c.features[name]!);
     near(distance(found, known), c.distance);
   });
 
   test("quality", () => {
-    const found = measures(pixels);
+    const found = measures(pixels).quality;
     expect(Object.keys(found).sort()).toEqual(Object.keys(c.quality).sort());
     for (const [name, value] of Object.entries(c.quality)) near(found[name]!, value);
   });

@@ -31,18 +31,22 @@ def learn(run: Path, engine: Engine, spec: Preprocess, classes: int, cam: bool, 
         return None
     train = _answers(run, engine, spec, _spread(ids["train"], images), "training", progress)
     val = _answers(run, engine, spec, _spread(ids["val"], images), "validation", progress)
-    known = np.array([r.features for r in train])
-    mean, precision = features.fit(known)
-    far = features.distances(np.array([r.features for r in val]), mean, precision)
+    names = features.names(classes, cam)
+    mean, precision = features.fit(_matrix(train, names))
+    far = features.distances(_matrix(val, names), mean, precision)
     limit = float(np.quantile(far, LIMIT_QUANTILE, method="higher"))
     quality = {name: Range(min(r.quality[name] for r in train),
                            max(r.quality[name] for r in train)) for name in train[0].quality}
     odd = sum(any(not quality[n].low <= v <= quality[n].high for n, v in r.quality.items())
               for r in val)
     return Familiarity(
-        features.names(classes, cam), tuple(mean.tolist()),
+        names, tuple(mean.tolist()),
         tuple(tuple(row) for row in precision.tolist()), limit, quality, len(train), len(val),
         int((far > limit).sum()), odd)
+
+
+def _matrix(found: Sequence[Raw], names: Sequence[str]) -> features.Real:
+    return np.array([[r.features[n] for n in names] for r in found])
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:

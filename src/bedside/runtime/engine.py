@@ -53,10 +53,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One image's raw outcome. ``cam`` is float32 little-endian of ``cam_shape`` (h, w, K)."""
+    """One image's raw outcome. ``cam`` is float32 little-endian of ``cam_shape`` (h, w, K).
+
+    ``features``: those of ``docs/bundle.md``, by name.
+    """
 
     logits: tuple[float, ...]
-    features: tuple[float, ...]
+    features: dict[str, float]
     quality: dict[str, float]
     height_px: int
     width_px: int
@@ -255,6 +258,6 @@ class _Clock:
 
 def _raw(reply: dict[str, Any], blob: bytes) -> Raw:
     shape = reply["cam"]
-    return Raw(tuple(reply["logits"]), tuple(reply["features"]), reply["quality"],
+    return Raw(tuple(reply["logits"]), reply["features"], reply["quality"],
                reply["size"][0], reply["size"][1],
                tuple(shape) if shape is not None else None, blob)

@@ -99,16 +99,21 @@ class Session:
 
     def _ready(self, resized: Pixels, name: str, size: tuple[int, ...]) -> Rest:
         tensor = preprocess.normalise(resized, self._spec, name)[None]
-        facts = {"quality": features.of_pixels(resized), "size": [int(v) for v in size]}
-        return lambda: self._run(tensor, name, facts)
+        quality, found = features.of_image(resized)
+        facts = {"quality": quality, "size": [int(v) for v in size]}
+        return lambda: self._run(tensor, name, facts, found)
 
-    def _run(self, tensor: npt.NDArray[np.float32], name: str, facts: dict[str, Any]) -> Reply:
+    def _run(self, tensor: npt.NDArray[np.float32], name: str, facts: dict[str, Any],
+             of_image: list[float]) -> Reply:
         outputs = self._runner.run(tensor)
         logits = outputs[LOGITS][0]
         if not np.isfinite(logits).all():
             raise BedsideError("the model's answer is not a finite number", where=name)
         cam: npt.NDArray[np.float32] | None = outputs.get(CAM)
-        reply = {"logits": [float(v) for v in logits], "features": features.of_outputs(outputs),
+        names = features.names(logits.size, cam is not None)
+        values = (*features.of_outputs(outputs), *of_image)
+        reply = {"logits": [float(v) for v in logits],
+                 "features": dict(zip(names, values, strict=True)),
                  "cam": list(cam.shape[1:]) if cam is not None else None, **facts}
         return reply, cam[0].astype("<f4").tobytes() if cam is not None else b""
 

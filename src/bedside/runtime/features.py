@@ -12,16 +12,21 @@ from bedside.runtime.litert import CAM, LOGITS
 
 Real = npt.NDArray[np.float64]
 _TINY = 1e-6
+# What keeps a logarithm of a measure of pixels from running away: a quarter of a grey level.
+_SMALL = 1e-3
+# How far apart the pixels of ``coarseness`` stand.
+_FAR_PX = 4
+IMAGE = ("brightness", "contrast", "sharpness", "skewness", "direction", "coarseness")
 
 
 def names(classes: int, cam: bool) -> tuple[str, ...]:
-    """The names of :func:`of_outputs`, in its order."""
+    """The names of :func:`of_outputs` and :func:`of_image`, in their order."""
     found = [f"logit:{k}" for k in range(classes)]
     if cam:
         found += [f"spread:{j}:{k}" for k in range(classes) for j in range(k + 1)]
         found += [f"peak:{k}" for k in range(classes)]
         found += [f"rough:{k}" for k in range(classes)]
-    return tuple(found)
+    return (*found, *(f"image:{name}" for name in IMAGE))
 
 
 def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
@@ -45,8 +50,9 @@ def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
     return found
 
 
-def of_pixels(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[str, float]:
-    """Quality measures of resized pixels (H, W, C), before the division."""
+def of_image(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+             ) -> tuple[dict[str, float], list[float]]:
+    """Quality measures, and features, of resized pixels (H, W, C), before the division."""
     # A histogram and differences of whole numbers: a sixth of the time that floats of every
     # pixel take.
     grey = resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2, dtype=np.uint32)
@@ -54,13 +60,27 @@ def of_pixels(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> dict[s
     counts = np.bincount(grey.ravel(), minlength=top + 1)
     levels = np.arange(top + 1) / top
     brightness = float(counts @ levels / grey.size)
-    contrast = float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size))
-    steps = _steps(grey[1:], grey[:-1]) + _steps(grey[:, 1:], grey[:, :-1])
+    offset = levels - brightness
+    contrast = float(np.sqrt(counts @ offset ** 2 / grey.size))
+    down, across = _steps(grey[1:], grey[:-1]), _steps(grey[:, 1:], grey[:, :-1])
     neighbours = 2 * grey.size - sum(grey.shape)
-    sharpness = steps / neighbours / top if neighbours else 0.0
-    return {"brightness": brightness, "contrast": contrast,
-            "saturated": int(counts[top]) / grey.size, "black": int(counts[0]) / grey.size,
-            "sharpness": sharpness / (contrast + _TINY)}
+    sharpness = (down + across) / neighbours / top if neighbours else 0.0
+    quality = {"brightness": brightness, "contrast": contrast,
+               "saturated": int(counts[top]) / grey.size, "black": int(counts[0]) / grey.size,
+               "sharpness": sharpness / (contrast + _TINY)}
+    far = sum(_mean(_steps(a, b), a.size, top) for a, b in (
+        (grey[_FAR_PX:], grey[:-_FAR_PX]), (grey[:, _FAR_PX:], grey[:, :-_FAR_PX])))
+    vertical = _mean(down, grey[1:].size, top)
+    horizontal = _mean(across, grey[:, 1:].size, top)
+    return quality, [
+        brightness, float(np.log(contrast + _SMALL)), float(np.log(quality["sharpness"] + _SMALL)),
+        float(counts @ offset ** 3 / grey.size / (contrast + _TINY) ** 3),
+        float(np.log((horizontal + _SMALL) / (vertical + _SMALL))),
+        float(np.log((far + _SMALL) / (horizontal + vertical + _SMALL)))]
+
+
+def _mean(total: int, count: int, top: int) -> float:
+    return total / count / top if count else 0.0
 
 
 def _steps(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:

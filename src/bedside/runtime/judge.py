@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bedside.errors import GateFailed
 from bedside.runtime.bundle.manifest import Familiarity, OperatingPoint
 from bedside.types import Task
 
@@ -61,9 +62,17 @@ def decide(shares: Sequence[float], task: Task, threshold: float | None) -> int:
     return max(range(len(shares)), key=lambda k: shares[k])
 
 
-def distance(features: Sequence[float], known: Familiarity) -> float:
-    """The squared Mahalanobis distance from the training images."""
-    offset = [f - m for f, m in zip(features, known.mean, strict=True)]
+def distance(features: Mapping[str, float], known: Familiarity) -> float:
+    """The squared Mahalanobis distance from the training images.
+
+    Raises:
+        GateFailed: the bundle judges by a feature that is not known here.
+    """
+    absent = next((n for n in known.names if n not in features), None)
+    if absent is not None:
+        raise GateFailed(f"the bundle judges images by {absent!r}, which is not known here",
+                         remedy="Update bedside.")
+    offset = [features[n] - m for n, m in zip(known.names, known.mean, strict=True)]
     return sum(a * sum(p * b for p, b in zip(row, offset, strict=True))
                for a, row in zip(offset, known.precision, strict=True))
 
@@ -85,7 +94,7 @@ def warnings(found: float | None, quality: Mapping[str, float], known: Familiari
     return tuple(said)
 
 
-def judge(image: str, logits: Sequence[float], features: Sequence[float],
+def judge(image: str, logits: Sequence[float], features: Mapping[str, float],
           quality: Mapping[str, float], task: Task, point: OperatingPoint,
           known: Familiarity | None) -> Answer:
     """Put an answer together from what the engine found."""

@@ -39,14 +39,15 @@ export function answer(manifest: Manifest, known: Familiarity | null, ran: Ran, 
   let predicted = logits.indexOf(Math.max(...logits));
   if (positive !== null && threshold !== null) predicted = probabilities[1]! >= threshold ? 1 : 0;
   const cam = manifest.model.cam ? ran.outputs["cam"] : undefined;
+  const seen = known === null ? null : measures(resized);
   return {
     predicted, probabilities, threshold,
-    unlike: known !== null && distance(features(logits, cam), known) > known.limit,
-    quality: known === null ? [] : outside(measures(resized), known),
+    unlike: seen !== null && distance(new Map([...features(logits, cam), ...seen.features]), known!) > known!.limit,
+    quality: seen === null ? [] : outside(seen.quality, known!),
   };
 }
 
-/** Features by name, in the order of docs/bundle.md. */
+/** Features of the outputs by name, in the order of docs/bundle.md. */
 export function features(logits: ArrayLike<number>, cam: Output | undefined): Map<string, number> {
   const found = new Map<string, number>();
   const classes = logits.length;
@@ -102,8 +103,11 @@ export function distance(found: Map<string, number>, known: Familiarity): number
   return sum;
 }
 
-/** Quality measures of the resized pixels. */
-export function measures(resized: Pixels): Record<string, number> {
+/** How far apart the pixels of `coarseness` stand. */
+const FAR = 4;
+
+/** Quality measures of the resized pixels, and the features that they give. */
+export function measures(resized: Pixels): { quality: Record<string, number>; features: Map<string, number> } {
   const { data, channels, width, height } = resized;
   const largest = data instanceof Uint8Array ? 255 : 65535;
   const count = width * height;
@@ -115,13 +119,38 @@ export function measures(resized: Pixels): Record<string, number> {
   }
   const mean = grey.reduce((a, b) => a + b, 0) / count;
   const contrast = Math.sqrt(grey.reduce((a, b) => a + (b - mean) ** 2, 0) / count);
-  const steps = neighbours(height, width, (i) => grey[i]!, Math.abs);
-  return {
+  const cubes = grey.reduce((a, b) => a + (b - mean) ** 3, 0) / count;
+  const across = steps(grey, width, height, 1, 0);
+  const down = steps(grey, width, height, 0, 1);
+  const pairs = across.count + down.count;
+  const quality = {
     brightness: mean, contrast,
     saturated: grey.filter((v) => v === 1).length / count,
     black: grey.filter((v) => v === 0).length / count,
-    sharpness: (steps.count ? steps.sum / steps.count : 0) / (contrast + 1e-6),
+    sharpness: (pairs ? (across.sum + down.sum) / pairs : 0) / (contrast + 1e-6),
   };
+  const far = steps(grey, width, height, FAR, 0).mean + steps(grey, width, height, 0, FAR).mean;
+  const log = (v: number) => Math.log(v + 1e-3);
+  return { quality, features: new Map([
+    ["image:brightness", mean],
+    ["image:contrast", log(contrast)],
+    ["image:sharpness", log(quality.sharpness)],
+    ["image:skewness", cubes / (contrast + 1e-6) ** 3],
+    ["image:direction", log(across.mean) - log(down.mean)],
+    ["image:coarseness", log(far) - log(across.mean + down.mean)],
+  ]) };
+}
+
+/** Absolute differences of all pairs of pixels that stand (dx, dy) apart. */
+function steps(grey: Float64Array, width: number, height: number, dx: number, dy: number) {
+  let sum = 0;
+  for (let y = 0; y + dy < height; y++) {
+    for (let x = 0; x + dx < width; x++) {
+      sum += Math.abs(grey[(y + dy) * width + x + dx]! - grey[y * width + x]!);
+    }
+  }
+  const count = Math.max(0, width - dx) * Math.max(0, height - dy);
+  return { sum, count, mean: count ? sum / count : 0 };
 }
 
 function outside(found: Record<string, number>, known: Familiarity): string[] {
