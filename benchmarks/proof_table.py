@@ -120,6 +120,17 @@ def _aarch64(f: Facts) -> tuple[str, str]:
             f"{f['predict']['images']}"), f["goal"]
 
 
+def _phantom_evidence(f: Facts) -> tuple[str, str]:
+    def loss(a: Facts) -> str:
+        t = a["tests"]["sensitivity"]
+        return f"{a['variant']} {a['answer']} (sensitivity {t['difference'][0]:+.4f}, "\
+               f"{t['lost']} lost, {t['gained']} gained)"
+
+    said = "; ".join(loss(a) for a in f["answers"])
+    failed = ", ".join(c["subject"] for c in f["failed_checks_of_the_damaged"])
+    return f"{said}; the gate of the damaged network fails: {failed}", "INT8 shown, damaged worse"
+
+
 READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "training-": _training,
     "busi-evidence": _busi_evidence,
@@ -146,6 +157,17 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
         f"{f['worker_peak_mb']} MB a worker", "bounded memory"),
     "duplicate-recall": _recall,
     "statistics-speed": _statistics,
+    "phantom-evidence": _phantom_evidence,
+    "estimator-time": lambda f: (
+        ", ".join(f"{n} {x}" for n, x in f["added"].items()) + f" at {f['images']} images",
+        f"{f['goal']:g}"),
+    "search-time": lambda f: (
+        ", ".join(f"{r['budget']} {r['minutes']} min" for r in f["rows"]),
+        f"{f['goal_minutes']} min"),
+    "serve-load": lambda f: (
+        f"{f['images_per_s']} images/s, p99 {f['p99_ms_at_15_per_s']} ms at 15 images/s, memory "
+        f"{f['memory_growth']:+.1%} over {f['seconds'] / 60:.0f} minutes",
+        f"{f['goal_images_per_s']} images/s, {f['goal_p99_ms']} ms, flat"),
     "audit-growth": _growth,
     "leakage": _leakage,
     "text-removal": lambda f: (
