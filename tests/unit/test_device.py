@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -222,6 +224,30 @@ def test_install_switches_only_to_what_passed(bedside, cells, file, keys, tmp_pa
     assert code == 2
     assert "installed" in err
     assert not list((tmp_path / "store").rglob("*.part"))
+
+
+def _on_a_full_disk(*arguments):
+    """The command where writes past 100 kB fail at any place (200 blocks of 512 bytes)."""
+    return subprocess.run(
+        ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, "-m", "bedside.cli",
+         *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_leaves_the_active_bundle_and_no_half_one(bedside, cells, file, keys, tmp_path):
+    assert bedside("install", file, "--trust", keys[1])[0] == 0
+    before = stores.installed(tmp_path / "store")
+    (tmp_path / "other.zip").write_bytes(
+        changed(file, keys, lambda m, f: f.update({"licence.txt": ("licence", b"other")})))
+    for arguments in (("install", tmp_path / "other.zip"),
+                      ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--out",
+                       tmp_path / "new.zip")):
+        done = _on_a_full_disk(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "past the limit" in done.stderr.splitlines()[-1]
+    assert stores.installed(tmp_path / "store") == before
+    assert not (tmp_path / "new.zip").exists()
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_bundle_changed_in_the_store_is_refused(bedside, file, keys, tmp_path):

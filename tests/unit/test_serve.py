@@ -251,6 +251,14 @@ def test_the_audit_log_holds_nothing_of_a_client(running, log):
                                                  "/app.json", "/bundles", "/other", "/openapi.json"}
 
 
+def test_an_audit_log_on_a_full_disk_is_said_once_and_answers_go_on(bundle, capsys):
+    with Device(bundle) as device:
+        run = Running([device], [], audit_log=Path("/dev/full"))
+        assert [run.predict(png())[0] for _ in range(3)] == [200] * 3
+        run.stop()
+    assert capsys.readouterr().err.count("the audit log cannot be written") == 1
+
+
 def test_schemathesis_finds_nothing(running):
     import schemathesis
     from hypothesis import HealthCheck, given, settings

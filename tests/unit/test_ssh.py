@@ -22,8 +22,11 @@ from bedside.bench import bench
 from bedside.build import build
 from bedside.build_types import Build, Target
 from bedside.cli import main
+from bedside.deploy import bundle as deploy
 from bedside.errors import BadInput
 from bedside.evaluate import evaluate
+from bedside.runtime.bundle.reader import open_bundle
+from bedside.runtime.device import Device
 from bedside.study_types import EvaluateConfig
 from bedside.targets import ssh
 from bedside.targets.board_link import command, settings
@@ -321,6 +324,13 @@ def test_bench_runs_a_file_on_the_board(run, capsys):
               "--target", "board", "--run", str(run)])
     assert ended.value.code == 0
     assert "operations on xnnpack" in capsys.readouterr().out
+
+
+def test_a_bundle_for_a_board_opens_as_the_board_s_own_cpu(run):
+    data, made = deploy.make(run, "board", VARIANTS[1])
+    assert (made.manifest.model.target, made.manifest.model.backend) == ("board", "cpu")
+    with Device(open_bundle(data, ())) as device:
+        assert device.test.vectors
 
 
 def _doctor(capsys, *arguments):

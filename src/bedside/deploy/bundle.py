@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bedside import __version__, artefact, codec, rundir, targets
+from bedside import __version__, artefact, codec, registry, rundir, targets
 from bedside.build_types import Build, Measurement, Target, Variant
 from bedside.card import chai, human, markdown
 from bedside.card.collect import Card, collect
@@ -101,7 +101,9 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
                        remedy="Run bedside evaluate first.")
     first = made.main or next(iter(made.files))
     names = [first, *(n for n in made.files if n != first)]
-    return Cell(run, variant, made, found, target.backend, target.threads,
+    # A board that was measured through ssh runs the very file, and opens the bundle as its own CPU.
+    backend = "cpu" if target.backend == "ssh" else target.backend
+    return Cell(run, variant, made, found, backend, target.threads,
                 tuple((n, (place / n).read_bytes()) for n in names))
 
 
@@ -192,7 +194,7 @@ def _refuse(target: Target) -> None:
 
 
 def _need(chosen: Cell, target: str) -> None:
-    state = targets.backend(targets.load(target, chosen.run)).available()
+    state = registry.lookup(targets.BACKENDS, chosen.backend, "backend").available()
     if not state.works:
         raise MissingComponent(f"target {target!r} does not work here: {state.detail}",
                                remedy=state.remedy)

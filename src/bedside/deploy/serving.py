@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -86,19 +87,29 @@ class PatientProtocol(H11Protocol):
 
 def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
     """One JSON line a request: time, method, route, status, milliseconds, bytes. No answer, no
-    file name, no address: nothing that leads to a patient."""
+    file name, no address: nothing that leads to a patient. A disk that fills up is said once on
+    standard error, and answers go on.
+    """
     if path is None:
         return lambda *_: None
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         log = path.open("a", encoding="utf-8", buffering=1)
+    failed: list[Path] = []
 
     def write(method: str, route: str, status: int, ms: float, size: int) -> None:
         known = method if method in ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"
                                      ) else "OTHER"
-        log.write(json.dumps({
+        line = json.dumps({
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "method": known,
-            "route": route, "status": status, "ms": round(ms, 1), "bytes": size}) + "\n")
+            "route": route, "status": status, "ms": round(ms, 1), "bytes": size})
+        try:
+            log.write(line + "\n")
+        except OSError as error:
+            if not failed:
+                failed.append(path)
+                print(f"the audit log cannot be written ({error.strerror}): {path}",
+                      file=sys.stderr, flush=True)
 
     return write
 

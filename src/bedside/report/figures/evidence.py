@@ -14,10 +14,22 @@ from bedside.report.figures import style
 HATCH = {"measured": "", "emulated": "...", "simulated": "\\\\\\", "estimated": "////"}
 
 
-def bar(axes: Axes, y: float, width: float, colour: str, row: dict[str, Any]) -> None:
-    """One horizontal bar; an unfitted estimate is dashed as well."""
+RUNTIMES = {"cpu": "LiteRT", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime",
+            "LiteRT.js": "LiteRT.js"}
+_ORDER = ("float32", "float16", "dynamic", "int8")
+
+
+def scheme_rank(label: str) -> tuple[int, str]:
+    """The order of schemes in a figure: from float32 to int8, others behind."""
+    plain = label.split("+")[0]
+    return (_ORDER.index(plain) if plain in _ORDER else len(_ORDER), label)
+
+
+def bar(axes: Axes, y: float, end: float, colour: str, row: dict[str, Any], start: float = 0.0
+        ) -> None:
+    """One horizontal bar from ``start`` to ``end``; an unfitted estimate is dashed as well."""
     measured = row["evidence"] == "measured"
-    axes.barh(y, width, height=0.7, facecolor=colour if measured else "white",
+    axes.barh(y, end - start, left=start, height=0.7, facecolor=colour if measured else "white",
               edgecolor=colour, linewidth=1.0, hatch=HATCH.get(row["evidence"], "xx"),
               linestyle="--" if row["unfitted"] else "-", alpha=0.85)
 
@@ -29,7 +41,12 @@ def word(row: dict[str, Any]) -> str:
 
 def handles(rows: Iterable[dict[str, Any]]) -> list[Patch]:
     """Legend entries of the kinds that appear."""
-    kinds = {r["evidence"] for r in rows}
-    return [Patch(facecolor=style.QUIET if kind == "measured" else "white",
-                  edgecolor=style.QUIET, hatch=hatch, label=kind)
-            for kind, hatch in HATCH.items() if kind in kinds]
+    shown = list(rows)
+    kinds = {r["evidence"] for r in shown}
+    found = [Patch(facecolor=style.QUIET if kind == "measured" else "white",
+                   edgecolor=style.QUIET, hatch=hatch, label=kind)
+             for kind, hatch in HATCH.items() if kind in kinds]
+    if any(r["unfitted"] for r in shown):
+        found.append(Patch(facecolor="white", edgecolor=style.QUIET, hatch=HATCH["estimated"],
+                           linestyle="--", label="estimated, unfitted"))
+    return found

@@ -11,8 +11,7 @@ from bedside.analyse.base import FigureData
 from bedside.report.figures import evidence, style
 
 Row = dict[str, Any]
-_RUNTIMES = {"cpu": "LiteRT", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime",
-             "LiteRT.js": "LiteRT.js"}
+_UNITS = ("CPU", "GPU", "NPU")
 
 
 def _shown(data: FigureData) -> list[Row]:
@@ -20,26 +19,48 @@ def _shown(data: FigureData) -> list[Row]:
 
 
 def _where(row: Row) -> str:
-    runtime = _RUNTIMES.get(row["runtime"])
+    runtime = evidence.RUNTIMES.get(row["runtime"])
     return f"{row['unit']}, {runtime}" if runtime else str(row["unit"])
 
 
+def _rank(row: Row) -> tuple[int, str, tuple[int, str]]:
+    unit = _UNITS.index(row["unit"]) if row["unit"] in _UNITS else len(_UNITS)
+    return (unit, row["target"], evidence.scheme_rank(row["scheme"]))
+
+
+def _times(ratio: float) -> str:
+    return f"×{ratio:.2g}" if ratio < 99.5 else f"×{ratio:.0f}"
+
+
 def draw(data: FigureData) -> Figure:
-    """A bar a cell, by device, network and processor; the paper's ratios as red ticks."""
+    """A bar a cell, by device, network and processor; the paper's ratios as red ticks.
+
+    Bars begin at 1, FP32 on the device's CPU, and run to the left where a cell is faster. The
+    axis is logarithmic: a software GPU takes hundreds of times as long, and what is measured must
+    stay readable beside it.
+    """
     rows = _shown(data)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["device"], row["model"]), []).append(row)
     figure = style.new_figure(1.1 + 0.27 * (len(rows) + 1.6 * len(groups)))
     axes = figure.add_subplot()
+    axes.set_xscale("log")
+    ratios = [1.0, *(r["ratio"] for r in rows)]
+    if any(r["device"] == data.facts["paper_device"] for r in rows):
+        ratios += [v for unit in data.facts["paper"].values() for v in unit.values()]
+    low, high = 0.7 * min(ratios), 1.4 * max(ratios)
+    axes.axvline(1.0, color=style.INK, lw=1.0)
     y, ticks, labels, paper = 0.0, [], [], False
     for (device, model), own in groups.items():
-        axes.annotate(f"{model} on {device}", (0, y), xytext=(4, 0), textcoords="offset points",
-                      weight="bold", va="center")
-        for row in sorted(own, key=lambda r: ("CPU GPU NPU".find(r["unit"]), r["target"])):
+        axes.annotate(f"{model} on {device}", (low, y), xytext=(4, 0), textcoords="offset points",
+                      weight="bold", va="center", bbox={"fc": "white", "ec": "none", "pad": 1})
+        for row in sorted(own, key=_rank):
             y += 1
-            evidence.bar(axes, y, row["ratio"], style.scheme_colour(row["scheme"]), row)
-            axes.annotate(f"{row['ms']:.3g} ms  ×{row['ratio']:.2g}  {evidence.word(row)}",
+            flat = 0.97 < row["ratio"] < 1.03  # FP32 itself: a bar that can be seen
+            evidence.bar(axes, y, 1.03 if flat else row["ratio"],
+                         style.scheme_colour(row["scheme"]), row, 0.97 if flat else 1.0)
+            axes.annotate(f"{row['ms']:.3g} ms  {_times(row['ratio'])}  {evidence.word(row)}",
                           (1.012, y), xycoords=("axes fraction", "data"), va="center",
                           fontsize=7.5, annotation_clip=False)
             printed = (data.facts["paper"].get(row["unit"], {}).get(row["scheme"])
@@ -53,8 +74,10 @@ def draw(data: FigureData) -> Figure:
     axes.set_yticks(ticks, labels)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(y - 0.9, -0.8)
-    axes.set_xlim(0, 1.08 * max([1.0, *(r["ratio"] for r in rows)]))
-    axes.set_xlabel("time an image ÷ FP32 of the same network on the CPU of the same device")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("time an image ÷ FP32 of the same network on the CPU of the same device\n"
+                    "(logarithmic; left of the line is faster)")
     style.grid(axes, "x")
     marks: list[Any] = list(evidence.handles(rows))
     if paper:

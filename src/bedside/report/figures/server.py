@@ -10,6 +10,13 @@ from bedside.analyse.base import FigureData
 from bedside.report.figures import evidence, style
 
 
+def _where(row: dict[str, Any]) -> str:
+    if row["unit"] != "CPU":
+        return f"{row['unit']}, {row['target']}"
+    runtime = evidence.RUNTIMES.get(row["runtime"])
+    return f"CPU of {row['device']}" + (f", {runtime}" if runtime else "")
+
+
 def draw(data: FigureData) -> Figure:
     """Milliseconds an image on a logarithmic axis, servers above, NPUs below."""
     rows = data.facts["rows"]
@@ -22,19 +29,20 @@ def draw(data: FigureData) -> Figure:
     for model in models:
         axes.annotate(model, (low, y), xytext=(4, 0), textcoords="offset points", weight="bold",
                       va="center")
-        for row in (r for r in rows if r["model"] == model):
+        for row in (r for r in rows if r["model"] == model):  # servers first, as computed
             y += 1
             evidence.bar(axes, y, row["ms"], style.scheme_colour(row["scheme"]), row)
             axes.annotate(f"{row['ms']:.3g} ms  {evidence.word(row)}", (1.012, y),
                           xycoords=("axes fraction", "data"), va="center", fontsize=8,
                           annotation_clip=False)
             ticks.append(y)
-            labels.append(f"{row['unit']} {row['target']}  {style.short_name(row['scheme'])}")
+            labels.append(f"{_where(row)}  {style.short_name(row['scheme'])}")
         y += 1.6
     axes.set_yticks(ticks, labels)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(y - 0.9, -0.8)
     axes.set_xlim(low, 1.3 * max(r["ms"] for r in rows))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("milliseconds an image (logarithmic)")
     style.grid(axes, "x")
     marks: list[Any] = list(evidence.handles(rows))
