@@ -45,6 +45,8 @@ image_px = {PX}
 epochs = 10
 """
 EVALUATE = """
+[train]
+threads = 1
 [evaluate]
 rounds = 3
 warmup = 3

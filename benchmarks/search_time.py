@@ -35,7 +35,7 @@ def main() -> None:
     config = check_study(Study(
         data=DataConfig(source="phantom", proportions=(300, 100, 20), phantom=PhantomConfig(
             images=420, height_px=224, width_px=224, difficulty=0.4)),
-        models=(ModelConfig(MODEL, image_px=224, epochs=3),), train=TrainConfig()))
+        models=(ModelConfig(MODEL, image_px=224, epochs=3),), train=TrainConfig(threads=1)))
     with study.locked(run), Reporter() as progress:
         study.through(run, config, "convert", None, progress)
     rows = []
