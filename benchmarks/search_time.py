@@ -2,7 +2,7 @@
 
     python benchmarks/search_time.py [--save search-time]
 
-ResNet34 at full width and 224 pixels, trained for three epochs on synthetic ultrasound, judged on
+ResNet34 at full width and 224 pixels, trained for one epoch on synthetic ultrasound, judged on
 100 validation images: ``bedside search RUN`` from the start, sensitivity of every layer included.
 A budget that INT8 by itself meets ends the bisection at once, so a second search asks for no
 changed label and no loss at all. Training resumes under runs/proof/search-time.
@@ -35,7 +35,7 @@ def main() -> None:
     config = check_study(Study(
         data=DataConfig(source="phantom", proportions=(300, 100, 20), phantom=PhantomConfig(
             images=420, height_px=224, width_px=224, difficulty=0.4)),
-        models=(ModelConfig(MODEL, image_px=224, epochs=3),), train=TrainConfig(threads=1)))
+        models=(ModelConfig(MODEL, image_px=224, epochs=1),), train=TrainConfig(threads=1)))
     with study.locked(run), Reporter() as progress:
         study.through(run, config, "convert", None, progress)
     rows = []
