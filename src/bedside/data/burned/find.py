@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned import ink, ocr, strokes
+from bedside.data.burned import beyond, ink, ocr, sharp, strokes
 from bedside.data.burned.ink import Floats, Mask
 
 _SQUARE = ndimage.generate_binary_structure(2, 2)
@@ -20,8 +20,12 @@ _TALLEST_PX, _FULL = 60, 0.6
 _SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
 # A row of marks of which this share is already ink was seen.
 _COVERED = 0.5
+# Or where there is as much that is sharp as letters alone are, see sharp.py.
+_DRAWN_SURE, _DRAWN, _FINE = 0.45, 40, 1.3
+# Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
+_SURELY, _MIXED = 80.0, 0.3
 _TIMES, _LEGIBLE = 4, 0.6
-_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.0085
+_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.0075
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
 UNSEEN = "a row of letter-like marks that the reader did not see"
@@ -92,6 +96,17 @@ def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
     return found
 
 
+def unseen(picture: npt.NDArray[np.uint8], gone: Mask) -> list[Box]:
+    """Boxes of what is as sharp as letters and was not taken out, whatever the reader says.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8, after the removal.
+        gone: (H, W), what was taken out.
+    """
+    values = np.asarray(picture, np.float32)
+    return sharp.sharp(values[..., None] if values.ndim == 2 else values, gone)
+
+
 def _inside(inner: Box, outer: Box) -> bool:
     return (inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2]
             and inner[3] <= outer[3])
@@ -126,6 +141,7 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     lines = []
     doubt = ""
     boxes = boxes_of(probable)
+    marks = sharp.marks(values, sharp.TIMES)
     rows = strokes.rows(values)
     read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
@@ -134,8 +150,12 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
         found = _whole_line(ink_of, probable, box, best)
         signs = sum(c.isalnum() for c in text)
         readable = score if signs >= 2 else 0.0
-        seen = bool(inside) or (sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
+        drawn = sharp.most(marks[box[0]:box[2], box[1]:box[3]]) >= _DRAWN
+        seen = bool(inside) or (drawn and sure >= _DRAWN_SURE) or (
+            sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
         if not seen and not (sure >= _HALF and readable >= _READABLE):
+            if any(_inside(box, line.box) for line in lines):
+                continue
             if sure < _VERY_SURE and not (sure >= _HALF and readable >= _LEGIBLE) and not (
                     sure >= _LEVELS[1] and signs >= 3 and score >= _LEGIBLE):
                 continue
@@ -155,10 +175,11 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
         found = ink_of.line(box, near[box[0]:box[2], box[1]:box[3]], row)
         lines.append(Line(row.box, 0.0, found.flat))
         ink_of.add(found)
+    ink_of.go_on()
     tissue = _textured(values)
     rest = tissue & ~ink_of.pure
     mask = _with_rim(ink_of.core, ink_of.strong, rest, [line.box for line in lines])
-    if (mask & rest).sum() > _MOST_SHARE * max(1, int(rest.sum())):
+    if _share_of(mask, rest) > _MOST_SHARE:
         doubt = doubt or TOO_MUCH
     return Found(tuple(lines), mask, doubt)
 
@@ -182,6 +203,9 @@ class _Ink:
         self.values = values
         self.core, self.strong, self.pure = np.zeros((3, *values.shape[:2]), bool)
         self._coloured = ink.stray_colour(values)
+        self._certain: list[tuple[Box, Floats]] = []
+        self._mixed: list[tuple[Box, Floats]] = []
+        self._strips: list[Box] = []
 
     def line(self, box: Box, near: Mask, row: strokes.Row | None) -> _LineInk:
         """The ink of one line whose letters stand ``near``, (h, w) of the box."""
@@ -193,12 +217,42 @@ class _Ink:
         """Take a line in."""
         place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
         self.core[place] |= line.found
+        colour = beyond.colour_of(self.values[place], line.pure)
+        certain = line.flat == ink.CERTAIN
+        ys, xs = np.nonzero(line.found if colour is None else line.pure)
+        if len(ys):
+            y, x = line.box[:2]
+            box = (int(y + ys.min()), int(x + xs.min()), int(y + ys.max()) + 1,
+                   int(x + xs.max()) + 1)
+            if colour is not None:
+                (self._certain if certain else self._mixed).append((box, colour))
+            if not certain:
+                self._strips.append(box)
+        if colour is not None and not certain:
+            self.pure[place] |= _surely(self.values[place], line, colour)
         if line.flat == ink.CERTAIN:
             # Where ink is told from tissue for certain no rim is needed.
             self.pure[place] |= line.found
         else:
             self.strong[place] |= line.strong
             self.pure[place] |= ndimage.binary_dilation(line.pure, _SQUARE)
+
+    def go_on(self) -> None:
+        """Take in what has the colour of a line and stands out beside it."""
+        for lines, certain in ((self._certain, True), (self._mixed, False)):
+            more = beyond.continued(self.values, lines) & ~self.core
+            self.core |= more
+            self.pure |= more
+            if not certain:
+                self.strong |= more
+        # Full stops, tails and hairlines that have no pixel of the ink's own colour.
+        near = np.zeros(self.core.shape, bool)
+        for y0, x0, y1, x1 in self._strips:
+            tall = y1 - y0
+            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
+        fine = sharp.marks(self.values, _FINE) & near
+        self.core |= fine
+        self.strong |= fine
 
     def covers(self, row: strokes.Row) -> bool:
         """Whether a row is ink already; what is missing of it then is."""
@@ -245,6 +299,19 @@ def _with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
             break
         mask |= wider
     return mask
+
+
+def _surely(box: Floats, line: _LineInk, colour: Floats) -> Mask:
+    """Ink, and what is mixed with it, where it stands out by more than tissue varies."""
+    beneath = ink.beneath_of(box, line.found)
+    far = np.abs(colour - beneath).max(axis=2) >= _SURELY
+    sure: Mask = line.found & far & (ink.share_of(box, beneath, colour) >= _MIXED)
+    return sure
+
+
+def _share_of(mask: Mask, rest: Mask) -> float:
+    """How much of what may be tissue goes."""
+    return float((mask & rest).sum() / max(1, int(rest.sum())))
 
 
 def _textured(values: Floats) -> Mask:

@@ -121,7 +121,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
         return drawn, drawn, drawn, CERTAIN
     if many:
         found = ink_mask(box, likely, colour, tolerance) & zone
-        strong = found & (_share(box, _beneath(box, pure), colour) >= _SPREADS) | pure
+        strong = found & (share_of(box, beneath_of(box, pure), colour) >= _SPREADS) | pure
         return found, strong, pure, strength
     if strength >= _FAINT:
         found = ink_mask(box, likely, colour, tolerance) & zone
@@ -186,7 +186,7 @@ def _smoothed(box: Floats, pure: Mask, colour: Floats) -> bool:
     """Whether the pixels beside the ink are mixed with it, by the mean over all of them."""
     if not pure.any():
         return True
-    beneath = _beneath(box, pure)
+    beneath = beneath_of(box, pure)
     way = colour - beneath
     rings = [ndimage.binary_dilation(pure, _SQUARE, iterations=n) for n in (1, 2, 3)]
     share = [float(((box - beneath) * way)[r].sum() / max(1.0, float((way[r] ** 2).sum())))
@@ -211,8 +211,8 @@ def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLE
     """
     # Letters at the ends of a line lie beyond what the detector marks.
     core = _without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
-    beneath = _beneath(box, core)
-    share = _share(box, beneath, colour)
+    beneath = beneath_of(box, core)
+    share = share_of(box, beneath, colour)
     gap = np.abs(colour - beneath).max(axis=2)
     grown = ndimage.binary_dilation(core, _SQUARE, iterations=2)
     mixed = (share >= reach) & grown
@@ -257,7 +257,7 @@ def _without_specks(core: Mask) -> Mask:
     return kept
 
 
-def _beneath(box: Floats, core: Mask) -> Floats:
+def beneath_of(box: Floats, core: Mask) -> Floats:
     """What lies under the ink, guessed from the pixels three and more away from it."""
     covered = ndimage.binary_dilation(core, _SQUARE, iterations=2)
     if covered.all():
@@ -278,7 +278,8 @@ def _masked_mean(plane: Floats, known: Mask) -> Any:
     return mean
 
 
-def _share(box: Floats, beneath: Floats, colour: Floats) -> Floats:
+def share_of(box: Floats, beneath: Floats, colour: Floats) -> Floats:
+    """How far each pixel has moved from what lies beneath towards the ink, (H, W), 1 is all."""
     way = colour - beneath
     length = np.maximum((way ** 2).sum(axis=2), 1.0)
     share: Floats = (((box - beneath) * way).sum(axis=2) / length).astype(np.float32)

@@ -67,9 +67,11 @@ def clean(stored: Stored) -> PixelOutcome:
             most = max(most, float(mask.mean()))
             filled.append(fill(frame, mask))
         frames = np.stack(filled)
-    picture = preview(view.shown(stored, lines[0][0] if lines else 0), [b for _, b in lines])
     frames, rest = _without_rest(inner, frames, hits, most)
-    doubt = doubt or rest
+    more = _unseen(inner, frames)
+    doubt = doubt or rest or (find.UNSEEN if more else "")
+    lines.extend(more)
+    picture = preview(view.shown(stored, lines[0][0] if lines else 0), [b for _, b in lines])
     if doubt:
         return PixelOutcome("uncertain", doubt, frames, picture)
     if np.array_equal(frames, stored.frames):
@@ -171,6 +173,24 @@ def _rest(stored: Stored, frames: npt.NDArray[Any], index: int, limits: tuple[fl
     found = find.find_in(picture, np.where(near, probable, 0).astype(np.float32)).ink
     # Where nothing can be told to be ink, what the detector is sure of is.
     return found if found.any() else around & (probable > 0.3)
+
+
+def _unseen(before: Stored, frames: npt.NDArray[Any]) -> list[tuple[int, Any]]:
+    """What is as sharp as letters in the frames that are left, by frame; look-alikes once."""
+    after = replace(before, frames=frames)
+    limits = view.bounds(before.frames)
+    seen: set[bytes] = set()
+    found = []
+    for index, (old, new) in enumerate(zip(before.frames, frames, strict=True)):
+        picture = view.shown(after, index, limits)
+        digest = hashlib.sha256(picture.tobytes()).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        gone = old != new
+        boxes = find.unseen(picture, gone if gone.ndim == 2 else gone.any(axis=2))
+        found.extend((index, box) for box in boxes)
+    return found
 
 
 def preview(picture: Grey, boxes: list[Any]) -> bytes:
