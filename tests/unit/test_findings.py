@@ -49,6 +49,12 @@ def test_text_and_the_x_in_it() -> None:
     assert found.glyphs >= 8 and found.flags == ("text",)
 
 
+@pytest.mark.parametrize("level", [0, 40, 180])
+def test_dark_and_faint_text(level: int) -> None:
+    found = with_ink(lambda d: d.text((20, 250), "RT AXILLA 9", fill=level, font_size=14))
+    assert found.glyphs == 0 and found.strokes > 0 and found.flags == ("text",)
+
+
 def test_an_arrow() -> None:
     found = with_ink(lambda d: d.polygon([(150, 100), (174, 110), (174, 90)], fill=255))
     assert found.flags == ("arrow",)

@@ -1,9 +1,11 @@
 """What a picture carries beside tissue: calipers, text, arrows, colour, several panels.
 
-Rules on sharp bright ink, not a reader of text: they say that something is there, for a person to
-look at and for the test whether it gives the label away (:mod:`bedside.data.shortcut`). Ink is
-brighter than what surrounds it by an amount that speckle seldom reaches; connected pieces of it
-are told apart by their shape. Sizes are in pixels of the picture as stored.
+Rules on sharp ink, not a reader of text: they say that something is there, for a person to look
+at and for the test whether it gives the label away (:mod:`bedside.data.shortcut`). Ink is brighter
+than what surrounds it by an amount that speckle seldom reaches; connected pieces of it are told
+apart by their shape. Dark and faint letters are known by their sharpness
+(:mod:`bedside.data.burned.sharp`): milliseconds, where OCR takes seconds. Sizes are in pixels of
+the picture as stored.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 from scipy import ndimage
+
+from bedside.data.burned import sharp
 
 Grey = npt.NDArray[np.uint8]
 
@@ -34,9 +38,10 @@ _SHARP = 100.0
 class Look:
     """What one picture shows beside tissue, in numbers.
 
-    ``calipers``, ``glyphs`` (pieces in lines of text), ``arrows``, ``ticks`` (regular marks at an
-    edge) and ``panels`` are counts; ``mean`` and ``spread`` are grey levels of 0 … 255; ``black``
-    and ``colour`` are shares of the picture.
+    ``calipers``, ``glyphs`` (bright pieces in lines of text), ``arrows``, ``ticks`` (regular marks
+    at an edge), ``panels`` and ``strokes`` (lines of strokes too sharp for tissue) are counts;
+    ``mean`` and ``spread`` are grey levels of 0 … 255; ``black`` and ``colour``
+    are shares of the picture.
     """
 
     calipers: int = 0
@@ -48,11 +53,12 @@ class Look:
     spread: float = 0.0
     black: float = 0.0
     colour: float = 0.0
+    strokes: int = 0
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of what is there, in the order of :data:`FLAGS`."""
-        here = (self.calipers > 0, self.glyphs > 0, self.arrows > 0,
+        here = (self.calipers > 0, self.glyphs + self.strokes > 0, self.arrows > 0,
                 self.colour >= _COLOUR_SHARE, self.panels > 1)
         return tuple(name for name, there in zip(FLAGS, here, strict=True) if there)
 
@@ -111,7 +117,8 @@ def look(grey: Grey, colour: npt.NDArray[np.uint8] | None = None) -> Look:
         arrows=sum(is_arrow(p) for p in left), ticks=_ticks(left, grey.shape[1]),
         panels=_panels(grey), mean=round(float(grey.mean()), 2),
         spread=round(float(grey.std()), 2), black=round(float((grey <= 2).mean()), 4),
-        colour=0.0 if colour is None else round(coloured(colour), 4))
+        colour=0.0 if colour is None else round(coloured(colour), 4),
+        strokes=len(sharp.sharp(grey, levels=(sharp.TIMES,))))
 
 
 # ------------------------------------------------------------------ ink

@@ -49,7 +49,8 @@ class Shortcut:
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "picture size": ("height_px", "width_px", "aspect"),
-    "marks on the picture": ("calipers", "glyphs", "arrows", "ticks", "panels", "colour"),
+    "marks on the picture": ("calipers", "glyphs", "strokes", "arrows", "ticks", "panels",
+                             "colour"),
 }
 EVERYTHING = "both together"
 
@@ -59,8 +60,8 @@ def features(case: Case, seen: Scanned) -> dict[str, float]:
     look = seen.look
     return {"height_px": case.height_px, "width_px": case.width_px,
             "aspect": case.width_px / max(1, case.height_px), "calipers": look.calipers,
-            "glyphs": look.glyphs, "arrows": look.arrows, "ticks": look.ticks,
-            "panels": look.panels, "colour": look.colour}
+            "glyphs": look.glyphs, "strokes": look.strokes, "arrows": look.arrows,
+            "ticks": look.ticks, "panels": look.panels, "colour": look.colour}
 
 
 def shortcuts(cases: Sequence[Case], seen: Sequence[Scanned], classes: Sequence[str],

@@ -8,29 +8,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned import beyond, ink, ocr, sharp, strokes
+from bedside.data.burned import ocr, sharp, strokes
 from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.inked import FLAT, Box, Inked, whole_line, with_rim
 
-_SQUARE = ndimage.generate_binary_structure(2, 2)
-_SEED = 0.15
 _LEVELS = (0.6, 0.3)
 _TALLEST_PX, _FULL = 60, 0.6
 # A line is text where the detector is sure and there is ink of one colour or something to read,
 # or where it is half sure and the reader is, or where letter-like marks stand in a row.
-_SURE, _HALF, _READABLE, _FLAT, _VERY_SURE = 0.75, 0.5, 0.85, 0.015, 0.88
-# A row of marks of which this share is already ink was seen.
-_COVERED = 0.5
+_SURE, _HALF, _READABLE, _LEGIBLE, _VERY_SURE = 0.75, 0.5, 0.85, 0.6, 0.88
 # Or where there is as much that is sharp as letters alone are, see sharp.py.
-_DRAWN_SURE, _DRAWN, _FINE = 0.45, 40, 1.3
-# Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
-_SURELY, _MIXED = 80.0, 0.3
-_TIMES, _LEGIBLE = 4, 0.6
-_RIM_SHARE, _WIDEST_RIM, _MOST_SHARE = 0.006, 3, 0.0075
+_DRAWN_SURE, _DRAWN = 0.45, 40
+# More of the tissue than this never goes without a person.
+_MOST_SHARE = 0.0075
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
 UNSEEN = "a row of letter-like marks that the reader did not see"
 
-Box = tuple[int, int, int, int]
 _SMALL_PX = 1400
 
 
@@ -137,22 +131,22 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     values = np.asarray(picture, np.float32)
     if values.ndim == 2:
         values = values[..., None]
-    ink_of = _Ink(values)
-    lines = []
+    ink_of = Inked(values)
+    lines: list[Line] = []
     doubt = ""
     boxes = boxes_of(probable)
-    marks = sharp.marks(values, sharp.TIMES)
+    marks = sharp.marks(values)
     rows = strokes.rows(values)
     read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
         inside = [row for row in rows if _inside(row.box, box)]
         best = max(inside, key=lambda row: int(row.mask.sum()), default=None)
-        found = _whole_line(ink_of, probable, box, best)
+        found = whole_line(ink_of, probable, box, best)
         signs = sum(c.isalnum() for c in text)
         readable = score if signs >= 2 else 0.0
         drawn = sharp.most(marks[box[0]:box[2], box[1]:box[3]]) >= _DRAWN
         seen = bool(inside) or (drawn and sure >= _DRAWN_SURE) or (
-            sure >= _SURE and (found.flat >= _FLAT or readable >= _HALF))
+            sure >= _SURE and (found.flat >= FLAT or readable >= _HALF))
         if not seen and not (sure >= _HALF and readable >= _READABLE):
             if any(_inside(box, line.box) for line in lines):
                 continue
@@ -178,135 +172,14 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
     ink_of.go_on()
     tissue = _textured(values)
     rest = tissue & ~ink_of.pure
-    mask = _with_rim(ink_of.core, ink_of.strong, rest, [line.box for line in lines])
+    places = [line.box for line in lines]
+    mask = with_rim(ink_of.core, ink_of.strong, rest, places)
+    if _share_of(mask, rest) > _MOST_SHARE:
+        # Bold letters are known to a pixel without a rim around what is mixed with them.
+        mask = with_rim(ink_of.core, ink_of.bold, rest, places)
     if _share_of(mask, rest) > _MOST_SHARE:
         doubt = doubt or TOO_MUCH
     return Found(tuple(lines), mask, doubt)
-
-
-@dataclass(frozen=True, slots=True)
-class _LineInk:
-    """What :func:`ink.line_mask` says of one box."""
-
-    box: Box
-    found: Mask
-    strong: Mask
-    pure: Mask
-    flat: float
-
-
-class _Ink:
-    """The ink of a picture, line by line: ``core`` is ink or mixed with it, ``strong`` what
-    smoothing spreads from, ``pure`` what is no tissue for certain; each (H, W)."""
-
-    def __init__(self, values: Floats) -> None:
-        self.values = values
-        self.core, self.strong, self.pure = np.zeros((3, *values.shape[:2]), bool)
-        self._coloured = ink.stray_colour(values)
-        self._certain: list[tuple[Box, Floats]] = []
-        self._mixed: list[tuple[Box, Floats]] = []
-        self._strips: list[Box] = []
-
-    def line(self, box: Box, near: Mask, row: strokes.Row | None) -> _LineInk:
-        """The ink of one line whose letters stand ``near``, (h, w) of the box."""
-        place = np.s_[box[0]:box[2], box[1]:box[3]]
-        return _LineInk(box, *ink.line_mask(self.values[place], near, self._coloured[place],
-                                            None if row is None else row.colour))
-
-    def add(self, line: _LineInk) -> None:
-        """Take a line in."""
-        place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
-        self.core[place] |= line.found
-        colour = beyond.colour_of(self.values[place], line.pure)
-        certain = line.flat == ink.CERTAIN
-        ys, xs = np.nonzero(line.found if colour is None else line.pure)
-        if len(ys):
-            y, x = line.box[:2]
-            box = (int(y + ys.min()), int(x + xs.min()), int(y + ys.max()) + 1,
-                   int(x + xs.max()) + 1)
-            if colour is not None:
-                (self._certain if certain else self._mixed).append((box, colour))
-            if not certain:
-                self._strips.append(box)
-        if colour is not None and not certain:
-            self.pure[place] |= _surely(self.values[place], line, colour)
-        if line.flat == ink.CERTAIN:
-            # Where ink is told from tissue for certain no rim is needed.
-            self.pure[place] |= line.found
-        else:
-            self.strong[place] |= line.strong
-            self.pure[place] |= ndimage.binary_dilation(line.pure, _SQUARE)
-
-    def go_on(self) -> None:
-        """Take in what has the colour of a line and stands out beside it."""
-        for lines, certain in ((self._certain, True), (self._mixed, False)):
-            more = beyond.continued(self.values, lines) & ~self.core
-            self.core |= more
-            self.pure |= more
-            if not certain:
-                self.strong |= more
-        # Full stops, tails and hairlines that have no pixel of the ink's own colour.
-        near = np.zeros(self.core.shape, bool)
-        for y0, x0, y1, x1 in self._strips:
-            tall = y1 - y0
-            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
-        fine = sharp.marks(self.values, _FINE) & near
-        self.core |= fine
-        self.strong |= fine
-
-    def covers(self, row: strokes.Row) -> bool:
-        """Whether a row is ink already; what is missing of it then is."""
-        place = np.s_[row.box[0]:row.box[2], row.box[1]:row.box[3]]
-        known = (self.core[place] & row.mask).sum() >= _COVERED * row.mask.sum()
-        if known:
-            self.core[place] |= row.mask
-        return bool(known)
-
-
-def _whole_line(ink_of: _Ink, probable: Floats, box: Box, row: strokes.Row | None) -> _LineInk:
-    """The ink of a line, whose box grows as long as there is ink near its ends: the detector
-    does not mark faint letters at the ends of a line."""
-    width = probable.shape[1]
-    for _ in range(_TIMES):
-        place = np.s_[box[0]:box[2], box[1]:box[3]]
-        near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
-        line = ink_of.line(box, near, row)
-        tall = (box[2] - box[0]) // 2
-        columns = np.flatnonzero(line.found.any(axis=0))
-        if not len(columns) or line.flat == ink.CERTAIN or line.flat < _FLAT:
-            return line
-        left = box[1] > 0 and columns[0] < tall
-        right = box[3] < width and columns[-1] >= box[3] - box[1] - tall
-        if not left and not right:
-            return line
-        box = (box[0], max(0, box[1] - 4 * tall) if left else box[1], box[2],
-               min(width, box[3] + 4 * tall) if right else box[3])
-    return line
-
-
-def _with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
-    """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
-    allowed = _RIM_SHARE * max(1, int(rest.sum()))
-    inside = np.zeros(core.shape, bool)
-    for y0, x0, y1, x1 in boxes:
-        inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
-    mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
-    # Between two strokes that nearly touch no pixel has a side without ink.
-    mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    for _ in range(_WIDEST_RIM):
-        wider = ndimage.binary_dilation(mask, _SQUARE) & inside
-        if (wider & rest).sum() > allowed:
-            break
-        mask |= wider
-    return mask
-
-
-def _surely(box: Floats, line: _LineInk, colour: Floats) -> Mask:
-    """Ink, and what is mixed with it, where it stands out by more than tissue varies."""
-    beneath = ink.beneath_of(box, line.found)
-    far = np.abs(colour - beneath).max(axis=2) >= _SURELY
-    sure: Mask = line.found & far & (ink.share_of(box, beneath, colour) >= _MIXED)
-    return sure
 
 
 def _share_of(mask: Mask, rest: Mask) -> float:

@@ -111,7 +111,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
     if colour is None:
         return likely, likely, np.zeros(likely.shape, bool), 0.0
     tolerance = _EXACT if _one_value(box, colour) else _TOLERANCE
-    pure = _without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
+    pure = without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
     zone = _zone(pure, likely)
     pure &= zone
     many = strength >= _MANY and pure.sum() >= _MANY * likely.sum()
@@ -210,7 +210,7 @@ def ink_mask(box: Floats, likely: Mask, colour: Floats, tolerance: float = _TOLE
             may be ink.
     """
     # Letters at the ends of a line lie beyond what the detector marks.
-    core = _without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
+    core = without_specks(np.abs(box - colour).max(axis=2) <= tolerance)
     beneath = beneath_of(box, core)
     share = share_of(box, beneath, colour)
     gap = np.abs(colour - beneath).max(axis=2)
@@ -245,7 +245,7 @@ def against(box: Floats, likely: Mask) -> Mask | None:
     return found
 
 
-def _without_specks(core: Mask) -> Mask:
+def without_specks(core: Mask) -> Mask:
     """Drop single pixels, which speckle makes and strokes do not."""
     labels, count = ndimage.label(core, _SQUARE)
     if not count:

@@ -180,7 +180,7 @@ def _unseen(before: Stored, frames: npt.NDArray[Any]) -> list[tuple[int, Any]]:
     after = replace(before, frames=frames)
     limits = view.bounds(before.frames)
     seen: set[bytes] = set()
-    found = []
+    found: list[tuple[int, Any]] = []
     for index, (old, new) in enumerate(zip(before.frames, frames, strict=True)):
         picture = view.shown(after, index, limits)
         digest = hashlib.sha256(picture.tobytes()).digest()

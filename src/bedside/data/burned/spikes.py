@@ -78,7 +78,8 @@ def _hot(level: npt.NDArray[np.int64]) -> Mask:
     expected = usual * np.clip(comb, 1.0, _COMB)
     excess = inside - expected
     hot: Mask = (excess >= _LEAST) & (excess >= _DEVIATIONS * np.sqrt(expected + 1))
-    return ndimage.binary_dilation(hot, np.ones((*_WINDOW, 1), bool))
+    around: Mask = ndimage.maximum_filter(hot, size, mode="constant")
+    return around
 
 
 def _usual(counts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

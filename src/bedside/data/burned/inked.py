@@ -1,0 +1,158 @@
+"""The ink of a picture, gathered line by line, and the pixels that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from bedside.data.burned import beyond, ink, sharp, strokes
+from bedside.data.burned.ink import Floats, Mask
+
+Box = tuple[int, int, int, int]
+
+_SQUARE = ndimage.generate_binary_structure(2, 2)
+# What the detector half sees lies near a line; a line of which this stands out has a colour, and
+# its box grows as often.
+_SEED, FLAT, _TIMES = 0.15, 0.015, 4
+# A row of marks of which this share is already ink was seen.
+_COVERED = 0.5
+# Tails and full stops are as sharp as this, see sharp.py.
+_FINE = 1.3
+# Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
+_SURELY, _MIXED = 80.0, 0.3
+# Of a line's ink this share lies beside pixels of its own colour where letters are bold.
+_BOLD = 0.9
+_RIM_SHARE, _WIDEST_RIM = 0.006, 3
+
+
+@dataclass(frozen=True, slots=True)
+class LineInk:
+    """What :func:`ink.line_mask` says of one box."""
+
+    box: Box
+    found: Mask
+    strong: Mask
+    pure: Mask
+    flat: float
+
+
+class Inked:
+    """The ink of a picture, line by line: ``core`` is ink or mixed with it, ``strong`` what
+    smoothing spreads from, ``bold`` that with less of it where letters are bold, ``pure`` what is
+    no tissue for certain; each (H, W)."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self.core, self.strong, self.pure, self.bold = np.zeros((4, *values.shape[:2]), bool)
+        self._coloured = ink.stray_colour(values)
+        self._certain: list[tuple[Box, Floats]] = []
+        self._mixed: list[tuple[Box, Floats]] = []
+        self._strips: list[Box] = []
+
+    def line(self, box: Box, near: Mask, row: strokes.Row | None) -> LineInk:
+        """The ink of one line whose letters stand ``near``, (h, w) of the box."""
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        return LineInk(box, *ink.line_mask(self.values[place], near, self._coloured[place],
+                                            None if row is None else row.colour))
+
+    def add(self, line: LineInk) -> None:
+        """Take a line in."""
+        place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        self.core[place] |= line.found
+        colour = beyond.colour_of(self.values[place], line.pure)
+        certain = line.flat == ink.CERTAIN
+        ys, xs = np.nonzero(line.found if colour is None else line.pure)
+        if len(ys):
+            y, x = line.box[:2]
+            box = (int(y + ys.min()), int(x + xs.min()), int(y + ys.max()) + 1,
+                   int(x + xs.max()) + 1)
+            if colour is not None:
+                (self._certain if certain else self._mixed).append((box, colour))
+            if not certain:
+                self._strips.append(box)
+        if colour is not None and not certain:
+            self.pure[place] |= _surely(self.values[place], line, colour)
+        if line.flat == ink.CERTAIN:
+            # Where ink is told from tissue for certain no rim is needed.
+            self.pure[place] |= line.found
+        else:
+            beside = ndimage.binary_dilation(line.pure, _SQUARE)
+            bold = (beside & line.found).sum() >= _BOLD * line.found.sum()
+            self.strong[place] |= line.strong
+            self.bold[place] |= line.pure if bold else line.strong
+            self.pure[place] |= beside
+
+    def go_on(self) -> None:
+        """Take in what has the colour of a line and stands out beside it."""
+        for lines, certain in ((self._certain, True), (self._mixed, False)):
+            more = beyond.continued(self.values, lines) & ~self.core
+            self.core |= more
+            self.pure |= more
+            if not certain:
+                self.strong |= more
+                self.bold |= more
+        # Full stops, tails and hairlines that have no pixel of the ink's own colour.
+        near = np.zeros(self.core.shape, bool)
+        for y0, x0, y1, x1 in self._strips:
+            tall = y1 - y0
+            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
+        fine = ink.without_specks(sharp.marks(self.values, _FINE) & near)
+        self.core |= fine
+        self.strong |= fine
+        self.bold |= fine
+
+    def covers(self, row: strokes.Row) -> bool:
+        """Whether a row is ink already; what is missing of it then is."""
+        place = np.s_[row.box[0]:row.box[2], row.box[1]:row.box[3]]
+        known = (self.core[place] & row.mask).sum() >= _COVERED * row.mask.sum()
+        if known:
+            self.core[place] |= row.mask
+        return bool(known)
+
+
+def whole_line(ink_of: Inked, probable: Floats, box: Box, row: strokes.Row | None) -> LineInk:
+    """The ink of a line, whose box grows as long as there is ink near its ends: the detector
+    does not mark faint letters at the ends of a line."""
+    width = probable.shape[1]
+    for _ in range(_TIMES):
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
+        line = ink_of.line(box, near, row)
+        tall = (box[2] - box[0]) // 2
+        columns = np.flatnonzero(line.found.any(axis=0))
+        if not len(columns) or line.flat == ink.CERTAIN or line.flat < FLAT:
+            return line
+        left = box[1] > 0 and columns[0] < tall
+        right = box[3] < width and columns[-1] >= box[3] - box[1] - tall
+        if not left and not right:
+            return line
+        box = (box[0], max(0, box[1] - 4 * tall) if left else box[1], box[2],
+               min(width, box[3] + 4 * tall) if right else box[3])
+    return line
+
+
+def _surely(box: Floats, line: LineInk, colour: Floats) -> Mask:
+    """Ink, and what is mixed with it, where it stands out by more than tissue varies."""
+    beneath = ink.beneath_of(box, line.found)
+    far = np.abs(colour - beneath).max(axis=2) >= _SURELY
+    sure: Mask = line.found & far & (ink.share_of(box, beneath, colour) >= _MIXED)
+    return sure
+
+
+def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
+    """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
+    allowed = _RIM_SHARE * max(1, int(rest.sum()))
+    inside = np.zeros(core.shape, bool)
+    for y0, x0, y1, x1 in boxes:
+        inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
+    mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
+    # Between two strokes that nearly touch no pixel has a side without ink.
+    mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
+    for _ in range(_WIDEST_RIM):
+        wider = ndimage.binary_dilation(mask, _SQUARE) & inside
+        if (wider & rest).sum() > allowed:
+            break
+        mask |= wider
+    return mask

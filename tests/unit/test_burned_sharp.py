@@ -1,0 +1,117 @@
+"""Burned-in text that no reader sees, and ink beyond what a reader marks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from bedside.data.burned import beyond, find, ocr, search, sharp, spikes
+from bedside.data.deid.outcome import Stored
+from bedside.data.phantom import generate
+from bedside.types import PhantomConfig
+
+NAMES = ["Thuy F 69y", "16/12/1964", "ID 25992650", "O'BRIEN^MARIA"]
+
+
+def phantom(seed, height=320, width=420):
+    return generate(PhantomConfig(images=8, height_px=height, width_px=width), 3, seed).image
+
+
+def small(picture, text, at, value):
+    """Letters of about 10 pixels whose strokes are one pixel wide, and where they are."""
+    out = picture.copy()
+    cv2.putText(out, text, at, cv2.FONT_HERSHEY_PLAIN, 0.95, int(value), 1, cv2.LINE_AA)
+    return out, out != picture
+
+
+def blind(monkeypatch):
+    monkeypatch.setattr(ocr, "probability", lambda picture, scale=1.0: np.zeros(
+        picture.shape[:2], np.float32))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([np.uint8, np.float32]))
+def test_the_median_is_that_of_scipy(seed, kind):
+    plane = np.random.default_rng(seed).integers(0, 9, (11, 13)).astype(kind)
+    assert np.array_equal(sharp.median(plane), ndimage.median_filter(plane, 3, mode="nearest"))
+
+
+@pytest.mark.parametrize("text", NAMES)
+@pytest.mark.parametrize("value", [255, 0])
+def test_small_letters_that_the_reader_does_not_see_wait_for_a_person(text, value, monkeypatch):
+    blind(monkeypatch)
+    picture, _ = small(np.clip(phantom(2), 60, 190), text, (150, 160), value)
+    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", find.UNSEEN)
+    assert outcome.preview.startswith(b"\x89PNG")
+
+
+def test_small_letters_of_one_frame_hold_the_whole_film(monkeypatch):
+    blind(monkeypatch)
+    frames = np.stack([phantom(2), np.roll(phantom(2), 9, axis=1), np.roll(phantom(2), 21, 1)])
+    assert search.clean(Stored(frames, "MONOCHROME2", 8)).status == "clean"
+    frames[1], _ = small(frames[1], NAMES[0], (150, 160), 255)
+    assert search.clean(Stored(frames, "MONOCHROME2", 8)).reason == find.UNSEEN
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_tissue_edges_and_marks_have_no_sharp_letters(seed):
+    picture = np.pad(phantom(seed), 30, constant_values=8)
+    for y in range(40, 340, 20):
+        picture[y, 440:448] = 255
+    cv2.drawMarker(picture, (150, 160), 255, cv2.MARKER_CROSS, 15, 2)
+    for x in range(160, 300, 4):
+        # The dotted line of a measurement.
+        picture[170 + x // 9, x:x + 2] = 255
+    assert sharp.sharp(picture) == []
+
+
+def test_what_was_taken_out_is_not_asked_for_again():
+    picture, ink = small(phantom(1), NAMES[2], (150, 160), 255)
+    assert sharp.sharp(picture)
+    assert sharp.sharp(picture, ndimage.binary_dilation(ink)) == []
+
+
+def test_a_spike_is_the_ink_and_the_tissue_has_none():
+    picture = phantom(4)
+    written = picture.copy()
+    cv2.putText(written, "SMITH^JANE 1961", (60, 200), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 141, 2)
+    # OpenCV smooths its letters.
+    ink = (written != picture) & (written == 141)
+    values = written[..., None].astype(np.float32)
+    found = np.zeros(ink.shape, bool)
+    for spike in spikes.spikes(values, {141}):
+        y0, x0, y1, x1 = spike.box
+        found[y0:y1, x0:x1] |= spike.mask
+        assert spike.colour == 141
+    assert (ink & ~found).sum() <= 0.1 * ink.sum()
+    assert (found & ~ndimage.binary_dilation(ink, iterations=3)).mean() < 0.001
+    assert spikes.spikes(picture[..., None].astype(np.float32), {141}) == []
+
+
+def test_a_line_goes_on_where_only_its_level_tells(monkeypatch):
+    monkeypatch.setattr(ocr, "read", lambda lines: [("ABC", 0.95)] * len(lines))
+    picture = phantom(0).copy()
+    rng = np.random.default_rng(5)
+    picture[140:230, 60:250] = rng.integers(5, 40, (90, 190))
+    text, at = "KOWALSKI 04.05.1971", (80, 190)
+    written = picture.copy()
+    cv2.putText(written, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 22, 2, cv2.LINE_8)
+    ink = np.zeros_like(picture)
+    cv2.putText(ink, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 1, 2, cv2.LINE_8)
+    probable = np.zeros(picture.shape, np.float32)
+    probable[178:186, 255:345] = 0.95
+    found = find.find_in(written, probable).ink
+    assert ink[:, 80:250].sum() > 500
+    assert (ink.astype(bool) & ~found).sum() <= 0.01 * ink.sum()
+
+
+def test_no_colour_after_lossy_compression():
+    values = np.random.default_rng(1).integers(90, 110, (20, 60, 1)).astype(np.float32)
+    assert beyond.colour_of(values, np.ones((20, 60), bool)) is None
+    assert beyond.colour_of(np.full((20, 60, 1), 7, np.float32), np.ones((20, 60), bool)) == 7
+    assert beyond.colour_of(values, np.zeros((20, 60), bool)) is None
