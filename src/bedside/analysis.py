@@ -14,6 +14,7 @@ from bedside.analyse import (
     READS_SETTINGS,
     STUDY_WIDE,
     VERSION,
+    VERSIONS,
 )
 from bedside.analyse.base import UNAVAILABLE, FigureData, NotAvailable
 
@@ -53,7 +54,8 @@ def jobs(run: Path, models: Sequence[str] | None = None) -> list[tuple[str, str]
 
 def _one(run: Path, figure: str, model: str) -> None:
     folder = rundir.analysis_dir(run, figure, model)
-    key = artefact.stage_key(STAGE, VERSION, figure, model, _inputs(run, model),
+    key = artefact.stage_key(STAGE, VERSIONS.get(figure, VERSION), figure, model,
+                             _inputs(run, model),
                              *([_hashes(rundir.evidence_dir(run, model), "evidence")]
                                if figure in READS_EVIDENCE else []),
                              *([rundir.study(run).evidence] if figure in READS_SETTINGS else []))

@@ -55,7 +55,8 @@ def search(
         help="Sensitivity that may be lost on validation.")] = 0.0,
     max_flips: Annotated[float, typer.Option(
         help="Share of validation images whose class may change.")] = 0.01,
-    goal: Annotated[str, typer.Option(help="smallest or fastest.")] = "smallest",
+    goal: Annotated[str, typer.Option(
+        help="smallest, or fastest as measured on this CPU.")] = "smallest",
     images: Annotated[int | None, typer.Option(
         min=2, help="At most so many validation images.")] = None,
     evaluations: Annotated[int, typer.Option(

@@ -114,6 +114,14 @@ def search(run: Path, model: list[str] | None, scheme: str, qat: bool, json: boo
         console.stdout.print(f"{f.model}: {len(f.kept)} of {f.layers} layers stay out of INT8 "
                              f"({kept}); {f.evaluations} evaluations, validation images only",
                              soft_wrap=True, markup=False)
+        for one in f.timed:
+            out = len(one.kept)
+            what = ("all in INT8" if not out else "none in INT8" if out == f.layers
+                    else f"{out} of {f.layers} layers out of INT8")
+            mark = ", taken" if one.kept == f.kept else ""
+            console.stdout.print(f"  measured on this CPU: {one.ms:.3g} ms [{one.low_ms:.3g}, "
+                                 f"{one.high_ms:.3g}], {one.size_bytes / 1e6:.2f} MB, {what}{mark}",
+                                 soft_wrap=True, markup=False)
     for t in whole:
         met = "meets" if t.within else "still misses"
         console.stdout.print(f"{t.model}: INT8 fine-tuned on training images {met} the budget "

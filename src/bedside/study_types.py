@@ -133,7 +133,7 @@ class EvidenceConfig:
     required_sensitivity: float = 0.95
     resamples: int = 2000
     seed: int = 0
-    robustness_images: int = 48
+    robustness_images: int = 96
 
 
 @dataclass(frozen=True, slots=True)

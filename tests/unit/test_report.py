@@ -193,7 +193,7 @@ def test_the_page_opens_with_the_recommendation(run: Path) -> None:
     found = rundir.recommendations(run).recommendations
     assert [(r.target, r.chosen) for r in found] == [("cpu", "efficientnet_lite0-int8")]
     text = " ".join("".join(read(page(run)).words).split())
-    top = text[:text.index("The paper’s two headlines")]
+    top = text[:text.index("Every variant")]
     assert "On cpu use efficientnet_lite0-int8 test set too small to tell" in top
     for r in found:
         assert r.rule in top and all(w in top for w in r.why)

@@ -122,6 +122,17 @@ def test_the_interval_covers():
     assert inside >= 51
 
 
+def test_as_many_images_as_it_asks_for_do_tell():
+    """``needed`` of a small study, drawn anew at that size: shown in most draws (80% power)."""
+    wanted = robustness.needed(robustness.falls(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 1)
+    assert wanted is not None and 366 <= wanted < 3000
+    told = [robustness.judge([robustness.falls(drawn(wanted, seed=s)[3], (0, [1]), (2, [3]),
+                                               0.02)])[0][0] for s in range(2, 12)]
+    assert told.count("shown") >= 5, (wanted, told)
+    many = robustness.needed(robustness.falls(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 15)
+    assert many is not None and many > wanted
+
+
 def test_identical_models_have_no_test_and_say_why():
     labels = np.arange(50) % 2
     row = labels + np.random.default_rng(0).normal(0, 1, 50)
@@ -155,8 +166,11 @@ def test_the_figure_of_a_real_run(run):
     f = FigureData.load(rundir.analysis_dir(run, "robustness", "tiny")).facts
     assert f["schemes"] == ["float32", "int8"]
     assert f["n"] == sum(c.split == "val" for c in rundir.cases(run))
-    assert len(f["tests"]) == 5
-    for t in f["tests"]:
+    assert len(f["tests"]) == 5 and [t["scheme"] for t in f["overall"]] == ["int8"]
+    means = [np.mean([t["test"][side] for t in f["tests"]]) for side in ("old", "new")]
+    assert [f["overall"][0]["test"][side] for side in ("old", "new")] == pytest.approx(means)
+    for t in [*f["overall"], *f["tests"]]:
+        assert (t["needed"] is None) == (t["answer"] != "not shown")
         assert t["answer"] in ("shown", "not shown", "worse")
         assert t["test"]["difference"]["value"] is not None
     stored = rundir.predictions(run, "tiny-float32", "cpu").of("val")

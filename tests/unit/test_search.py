@@ -15,7 +15,7 @@ from bedside.case_table import cases_to_csv
 from bedside.errors import BadInput
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
-from bedside.search import budget, calibration_study
+from bedside.search import budget, calibration_study, timing
 from bedside.study_types import CalibrationConfig
 
 CONFIG = CalibrationConfig(images=30)
@@ -76,6 +76,33 @@ def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeyp
     again = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
     assert again.kept == found.kept
     assert len(calls) - before < found.evaluations
+
+
+def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    wanted = replace(BUDGET, goal="fastest")
+    fast = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, wanted)
+    assert fast.within and 3 <= len(fast.timed) <= budget.SHORTLIST + 3
+    assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in fast.timed)
+    every = tuple(x.name for x in layers(read_graph(
+        rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)))
+    assert {(), every, found.kept} <= {t.kept for t in fast.timed}
+    best = min((t for t in fast.timed if t.kept), key=lambda t: t.ms)  # int8 misses the budget
+    taken = next(t for t in fast.timed if t.kept == fast.kept)
+    assert taken.ms <= best.ms * (1 + budget.SAME_SPEED) or taken.low_ms <= best.high_ms
+    assert budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, wanted) == fast
+
+
+def test_the_fastest_is_taken_and_of_equals_the_smallest():
+    def timed(size, ms, low, high):
+        return timing.Timed((str(size),), size, ms, low, high)
+
+    slow, quick, alike, small = (timed(9, 5.0, 4.5, 5.5), timed(8, 2.0, 1.9, 2.1),
+                                 timed(7, 2.08, 2.07, 2.3), timed(1, 2.4, 2.35, 2.5))
+    assert timing.fastest([slow, quick, small], 0.05) == quick
+    assert timing.fastest([slow, quick, alike, small], 0.05) == alike
+    assert timing.fastest([slow], 0.05) == slow
 
 
 def test_layers_hold_every_operation_once(tiny_run):

@@ -7,6 +7,7 @@ is images × 16 inferences of each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,11 @@ LARGEST = OperatingPoint("the largest logit", 0)
 
 def compute(run: Path, model: str) -> FigureData:
     """Facts: ``kinds`` (kind, strengths, unit, what), ``schemes``, ``metric``, ``n``, ``values``
-    by scheme (``clean`` and by kind an Estimate a strength), ``tests`` (kind, scheme, the paired
-    test of falls averaged over strengths, ``answer``, adjusted ``p``), ``disagree`` by scheme
-    (decisions that differ from float32's: ``clean``, and by kind a proportion a strength).
+    by scheme (``clean`` and by kind an Estimate a strength), ``overall`` (scheme, the paired test
+    of falls averaged over every kind and strength, ``answer``, ``p`` adjusted over the schemes,
+    ``needed`` images), ``tests`` (kind, scheme, the same of one kind, ``p`` adjusted over all of
+    them), ``disagree`` by scheme (decisions that differ from float32's: ``clean``, and by kind a
+    proportion a strength).
 
     Raises:
         NotAvailable: switched off, no integer variant, no validation image, or a class missing.
@@ -107,13 +110,18 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         places[kind.kind] = list(range(at, at + len(kind.strengths)))
         at += len(kind.strengths)
 
-    def of(scheme: int, kind: str) -> list[int]:
-        return [scheme * rows + r for r in places[kind]]
+    def of(scheme: int, kind: str | None) -> list[int]:
+        own = range(1, rows) if kind is None else places[kind]
+        return [scheme * rows + r for r in own]
 
-    wanted = [(kind.kind, k) for k in range(1, len(schemes)) for kind in kinds]
-    tests = [robustness.falls(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
-             for kind, k in wanted]
-    answers = robustness.judge(tests)
+    def judged(wanted: Sequence[tuple[str | None, int]]) -> list[dict[str, Any]]:
+        tests = [robustness.falls(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
+                 for kind, k in wanted]
+        return [{"scheme": schemes[k], "answer": a, "p": p, "test": codec.encode(t),
+                 "needed": None if a != "not shown" else robustness.needed(t, len(tests)),
+                 **({} if kind is None else {"kind": kind})}
+                for (kind, k), t, (a, p) in zip(wanted, tests, robustness.judge(tests),
+                                                strict=True)]
 
     def differ(scheme: int, row: int) -> Any:
         other = int((called[scheme * rows + row] != called[row]).sum())
@@ -126,9 +134,9 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         "values": {label: {"clean": codec.encode(robustness.value(drawn, k * rows))} | {
             kind.kind: [codec.encode(robustness.value(drawn, r)) for r in of(k, kind.kind)]
             for kind in kinds} for k, label in enumerate(schemes)},
-        "tests": [{"kind": kind, "scheme": schemes[k], "answer": a, "p": p,
-                   "test": codec.encode(t)}
-                  for (kind, k), t, (a, p) in zip(wanted, tests, answers, strict=True)],
+        # The question is asked once a variant; by kind it is asked many times, and pays for it.
+        "overall": judged([(None, k) for k in range(1, len(schemes))]),
+        "tests": judged([(kind.kind, k) for k in range(1, len(schemes)) for kind in kinds]),
         "disagree": {schemes[k]: {"clean": differ(k, 0)} | {
             kind: [differ(k, r) for r in rows_] for kind, rows_ in places.items()}
             for k in range(1, len(schemes))}})

@@ -2,24 +2,27 @@
 
 The fall of a model is its AUC (accuracy, where there is no positive class) on worse images less
 that on clean ones. Two models' falls are compared by a bootstrap over patients that draws both
-models, clean and worse, together; Holm adjusts all comparisons of a model.
+models, clean and worse, together; Holm adjusts the comparisons that are read together.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from bedside.evidence_types import Answer, PairedTest
 from bedside.metrics.bootstrap import Resampled, clusters_of, resample
 from bedside.metrics.compare import ALPHA
 from bedside.metrics.inputs import Floats, Labels
-from bedside.metrics.paired import Bools, difference_test, holm
-from bedside.metrics.stats import auc_estimate
+from bedside.metrics.paired import POWER_Z, Bools, difference_test, holm, tango_z
+from bedside.metrics.stats import Z, auc_estimate
 from bedside.types import Estimate
 
+_MOST = 10_000_000
 METHOD = "bootstrap over patients, both models together"
 
 
@@ -115,3 +118,36 @@ def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
     return found
 
 
+def needed(test: PairedTest, family: int) -> int | None:
+    """Images like these with which a variant that falls no faster would be shown so, at 80% power.
+
+    Args:
+        test: from :func:`falls`.
+        family: how many tests are adjusted together; the strictest of Holm's levels counts.
+
+    Returns:
+        The number, or None where the test has no margin or no interval.
+    """
+    d, cases = test.difference, test.cases
+    if test.margin is None or d.low is None or d.high is None or not cases:
+        return None
+    margin, z = test.margin, float(-ndtri(ALPHA / max(family, 1)))
+    # Where the models rank alike no variance is known, and only the number of images counts.
+    spread = (d.high - d.low) / (2 * Z) * math.sqrt(cases) if test.p_value is not None else 0.0
+
+    def enough(count: int) -> bool:
+        """Whether what a harmless variant shows in 80% of draws excludes the margin."""
+        sd = spread / math.sqrt(count)
+        loss = POWER_Z * sd
+        return (margin - loss >= z * sd
+                and tango_z(0.0, min(loss, 1.0) * count, count, -margin) >= z)
+
+    low, high = cases, cases + 1
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return math.ceil(high * d.n / cases)

@@ -20,8 +20,8 @@ KIND_NAMES = {"speckle": "Speckle", "gain": "Gain", "blur": "Blur", "jpeg": "JPE
               "rotation": "Rotation"}
 _KEPT = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "sqnr", "sqnr_reason",
                       "worst"),
-         "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "tests",
-                        "disagree")}
+         "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "overall",
+                        "tests", "disagree")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,9 @@ def _fidelity(facts: dict[str, dict[str, Any]]) -> Table | None:
 # ------------------------------------------------------------------ robustness
 
 
-def _fell(test: PairedTest, answer: str, p: float) -> Entry:
+def _fell(found: dict[str, Any]) -> Entry:
+    test: PairedTest = codec.decode(PairedTest, found["test"], "analysis")
+    answer, p, needed = found["answer"], found["p"], found["needed"]
     if test.difference.value is None or test.old is None or test.new is None:
         return Entry(DASH, (test.reason or "",))
     name = "auroc" if test.metric == "auroc" else "sensitivity"
@@ -120,7 +122,8 @@ def _fell(test: PairedTest, answer: str, p: float) -> Entry:
         f"{moved} against float32" + (f" [{around}" if around else ""),
         f"float32 {fall(test.old)}, this {fall(test.new)}",
         ("adjusted p " + (f"= {p:.2f}" if p >= 0.005 else "< 0.005")
-         + (" for “faster”" if answer == "worse" else " for “no faster”"))),
+         + (" for “faster”" if answer == "worse" else " for “no faster”")),
+        f"about {wording.count(needed)} such images would tell" if needed else ""),
         answer.replace(" ", "-"))
 
 
@@ -137,12 +140,13 @@ def _robustness(facts: dict[str, dict[str, Any]]) -> Table | None:
     groups = []
     heads: tuple[tuple[str, str], ...] = ()
     for model, f in facts.items():
-        heads = tuple((KIND_NAMES.get(k["kind"], k["kind"]), strengths(k)) for k in f["kinds"])
+        heads = (("Over all kinds", "does it fall faster?"), *(
+            (KIND_NAMES.get(k["kind"], k["kind"]), strengths(k)) for k in f["kinds"]))
         lines = []
         for label in f["schemes"][1:]:
             mine = {t["kind"]: t for t in f["tests"] if t["scheme"] == label}
-            entries = tuple(_fell(codec.decode(PairedTest, t["test"], "analysis"), t["answer"],
-                                  t["p"]) for k in f["kinds"] for t in [mine[k["kind"]]])
+            whole = next(t for t in f["overall"] if t["scheme"] == label)
+            entries = tuple(_fell(t) for t in (whole, *(mine[k["kind"]] for k in f["kinds"])))
             lines.append(Line(label, f"{f['n']} validation images", entries))
         groups.append((model, tuple(lines)))
     return Table(heads, tuple(groups))

@@ -4,6 +4,8 @@ First the sensitivity of every layer on validation images: that layer alone in i
 but that layer in int8. Then, in order of damage, a bisection over how many of the most
 sensitive layers have to stay; then each kept layer is tried without, the cheapest gain last.
 Every evaluation is of a ``.tflite`` that was really written and run, and every one is logged.
+With the goal ``fastest`` the most promising of all that keep the budget are then timed on this
+machine's CPU, and the fastest of them is taken.
 
 Publishes ``RUN/search/<model>/``: ``mixture.json`` (the layers kept, as data), ``layers.csv``
 (sensitivity by layer), ``evaluations.csv`` (every candidate) and ``budget.json``.
@@ -25,6 +27,7 @@ from bedside.runtime.graph import parse_graph
 from bedside.schemes import mixed, quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.schemes.layers import Layer, layers
+from bedside.search import timing
 from bedside.search.judge import Judge, Score
 from bedside.study_types import CalibrationConfig
 
@@ -32,6 +35,8 @@ LAYERS = "layers.csv"
 EVALUATIONS = "evaluations.csv"
 BUDGET = "budget.json"
 GOALS = ("smallest", "fastest")
+SHORTLIST = 6
+SAME_SPEED = 0.05
 _CACHE = ".evaluations.jsonl"
 
 Progress = Callable[[str, int, int], None]
@@ -57,7 +62,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The outcome: layers kept out of int8, of how many, and the scores."""
+    """The outcome: layers kept out of int8, of how many, and the scores.
+
+    ``timed``: with the goal ``fastest``, the candidates measured on this CPU.
+    """
 
     model: str
     kept: tuple[str, ...]
@@ -68,6 +76,7 @@ class Found:
     int8: Score
     float32: Score
     budget: Budget
+    timed: tuple[timing.Timed, ...] = ()
 
 
 def check(budget: Budget) -> None:
@@ -112,7 +121,8 @@ def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, bud
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
     source, folder, ranges = variants.prepared(run, model, scheme_id, config, progress)
     judge = Judge(run, source, budget.images)
-    key = artefact.stage_key("search 1", scheme_id, folder.name, budget, judge.ids,
+    version = "search 1" if budget.goal == "smallest" else "search 2"
+    key = artefact.stage_key(version, scheme_id, folder.name, budget, judge.ids,
                              quantizer_version())
     place = rundir.search_dir(run, model)
     if artefact.finished(place, "search", key):
@@ -122,10 +132,17 @@ def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, bud
         table = sensitivity(bench)
         artefact.write_text(scratch / LAYERS, _layers_csv(table))
         kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
+        timed: tuple[timing.Timed, ...] = ()
+        if budget.goal == "fastest":
+            timed = timing.measure(run, judge.spec.preprocess, judge.ids, [
+                (k, bench.mixture(k)) for k in _promising(bench, kept, budget)], progress)
+            # What misses the budget was timed only to be compared with.
+            holding = [t for t in timed if budget.holds(bench.score(t.kept), judge.reference)]
+            kept = timing.fastest(holding or timed[:1], SAME_SPEED).kept
         found = Found(model, tuple(x.name for x in bench.layers if x.name in kept),
                       len(bench.layers), bench.evaluations,
                       budget.holds(bench.score(kept), judge.reference), bench.score(kept),
-                      bench.score(()), judge.reference, budget)
+                      bench.score(()), judge.reference, budget, timed)
         artefact.write_text(scratch / EVALUATIONS, bench.log())
         artefact.write_text(scratch / BUDGET, codec.to_json(found))
         artefact.write_text(scratch / rundir.MIXTURE, codec.to_json(rundir.Mixture(
@@ -154,6 +171,10 @@ class Bench:
             if line.endswith("}"):
                 row = json.loads(line)
                 self._done[tuple(row["kept"])] = Score(**row["score"])
+
+    def judged(self) -> list[tuple[tuple[str, ...], Score]]:
+        """Every mixture so far with its score."""
+        return list(self._done.items())
 
     @property
     def evaluations(self) -> int:
@@ -230,6 +251,16 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
         if fits(without):
             kept = without
     return tuple(kept)
+
+
+def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
+    """The choice so far, the quickest others that keep the budget, all in int8, none in int8."""
+    every = tuple(x.name for x in bench.layers)
+    bench.score(every)
+    holding = sorted((score.ms, names) for names, score in bench.judged()
+                     if budget.holds(score, bench.judge.reference))
+    chosen = tuple(n for n in every if n in set(kept))
+    return list(dict.fromkeys([chosen, *(names for _, names in holding[:SHORTLIST]), (), every]))
 
 
 # ------------------------------------------------------------------ files

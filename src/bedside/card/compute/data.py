@@ -14,6 +14,8 @@ from bedside.card.facts import Facts
 from bedside.metrics.stats import proportion
 
 PARTS = ("train", "val", "test")
+# The fact of that name in the manifest of an import (data.deid.batch).
+_DEVICES = "devices"
 
 
 def _audit(facts: Facts) -> dict[str, Any] | None:
@@ -53,7 +55,11 @@ def _ledger(facts: Facts) -> list[dict[str, str]]:
 
 
 def devices(facts: Facts) -> Any:
-    """Images by make and model of the device."""
+    """DICOM files by make and model as import counted them before it removed both, else images
+    by the device that the data set names."""
+    counted = (_import_facts(facts) or {}).get(_DEVICES)
+    if counted:
+        return codec.parse_json(counted, "data/manifest.json")
     return dict(Counter(c.device for c in facts.cases if c.device).most_common())
 
 
@@ -91,7 +97,8 @@ def used(facts: Facts) -> Any:
 
 def deidentification(facts: Facts) -> Any:
     """Profile and options as the import left them."""
-    return _import_facts(facts)
+    found = _import_facts(facts)
+    return None if found is None else {k: v for k, v in found.items() if k != _DEVICES}
 
 
 def partition_unit(facts: Facts) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,7 @@ from bedside.errors import BadInput
 from bedside.types import DeidConfig
 
 STAGE = "deid"
+DEVICES = "devices"
 _VERSION = 1
 _JOURNAL = ".journal"
 PLACE, TABLES = "out.json", "tables"
@@ -82,11 +85,14 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
             progress(stage, 1, 1, "already done")
         return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
     journal = _journal(private, stage_key)
-    with artefact.writing(out, stage, stage_key, resume=True, facts={
-            "profile": f"PS3.15 Annex E {profile.EDITION}", **(facts or {})}) as scratch:
+    said = {"profile": f"PS3.15 Annex E {profile.EDITION}", **(facts or {})}
+    with artefact.writing(out, stage, stage_key, resume=True, facts=said) as scratch:
         found = _run(root, files, scratch, private, journal, secret, config,
                      Throttle(progress, stage, len(files)), workers)
         result = Ledger(tuple(sorted(found, key=lambda e: e.id)))
+        devices = Counter(e.device for e in found if e.device)
+        if devices:
+            said[DEVICES] = json.dumps(dict(sorted(devices.items(), key=lambda d: (-d[1], d[0]))))
         key.write_private(private / ledger.NAMES, ledger.names_csv(result).encode(
             "utf-8", "surrogateescape"))
         key.write_private(private / ledger.FOLDERS, ledger.folders_csv(

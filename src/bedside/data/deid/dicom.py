@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bedside import __version__
-from bedside.data.deid import headers, marks, payload
+from bedside.data.deid import headers, makes, marks, payload
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import (
     NOT_CHECKED,
@@ -127,7 +127,7 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
     passed = checked or (accept_unchecked and found.reason == NOT_CHECKED)
     return Outcome("dicom", "ok" if passed else "quarantined", "" if passed else found.reason,
                    written, ".dcm", dict(sorted(counts.items())), context.pseudonym, identity,
-                   found.preview)
+                   found.preview, makes.device_of(source))
 
 
 def _pixels(source: Dataset, clean: Dataset, transfer: Any, names: Any,

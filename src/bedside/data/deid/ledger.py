@@ -25,7 +25,7 @@ class Entry:
 
     ``before`` is the keyed HMAC of the original's SHA-256 (a plain one would let anyone with
     the originals link them), ``after`` the SHA-256 of the file written. ``original``, ``sha256``
-    and ``identity`` are for --private only.
+    and ``identity`` are for --private only. ``device`` is only counted, in the manifest.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Entry:
     original: str = ""
     sha256: str = ""
     identity: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Outcome:
     ``data`` is the clean file, or for a quarantined one the candidate that a person decides
     on (None where there is none); ``suffix`` its kind of file; ``actions`` counts what was done
     to header elements; ``patient`` is the pseudonym and ``identity`` the id it stands for,
-    which is for --private only.
+    which is for --private only; ``device`` is make and model (:mod:`.makes`), which are counted.
     """
 
     kind: Kind
@@ -75,6 +75,7 @@ class Outcome:
     patient: str = ""
     identity: str = ""
     preview: bytes | None = None
+    device: str = ""
 
 
 class Quarantine(Exception):

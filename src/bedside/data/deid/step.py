@@ -114,7 +114,7 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
     after = hashlib.sha256(found.data).hexdigest() if found.data is not None else ""
     entry = Entry("", found.kind, found.status, found.reason, name, found.patient,
                   holder.digest("original", sha256).hex(), after, found.actions, "", sha256,
-                  found.identity)
+                  found.identity, found.device)
     return {"entry": codec.encode(entry)}, ()
 
 

@@ -42,7 +42,7 @@ def draw(data: FigureData) -> Figure:
 
 def _strength(value: float, kind: dict[str, Any]) -> str:
     sign = "+" if kind["kind"] == "gain" and value > 0 else ""
-    return f"{sign}{value:g}".replace("-", "−") + (kind["unit"] if kind["unit"] != " dB" else "")
+    return f"{sign}{value:g}".replace("-", "−") + str(kind["unit"]).replace(" ", "\u202f")
 
 
 def caption(data: FigureData) -> str:
@@ -55,8 +55,21 @@ def caption(data: FigureData) -> str:
         groups.setdefault(word, []).append(
             f"{NAMES.get(t['kind'], t['kind'])} ({style.short_name(t['scheme'])})")
     told = "; ".join(f"{w}: {', '.join(v)}" for w, v in groups.items())
+    whole = " ".join(_overall(t, f["metric"]) for t in f["overall"])
     return (f"{what} of {f['model']} on {style.plural(f['n'], 'validation image')} made worse, "
-            "gain in dB, with 95% intervals; the test images are not touched. Whether the integer "
-            f"variant falls faster than FP32, adjusted together after Holm: {told}. “Cannot "
-            "tell” means that this many images neither prove a faster fall nor exclude one of "
-            f"{f['margin']:g}.")
+            "with 95% intervals; the test images are not touched. Does the integer variant fall "
+            f"faster than FP32, over all kinds and strengths? {whole} By kind, adjusted together "
+            f"after Holm: {told}. “Cannot tell” means that this many images neither prove a "
+            f"faster fall nor exclude one of {f['margin']:g}.")
+
+
+def _overall(found: dict[str, Any], metric: str) -> str:
+    """``int8: no faster, …`` with the interval, and what would tell where it is open."""
+    d, scale = found["test"]["difference"], 1 if metric == "auroc" else 100
+    name, word = style.short_name(found["scheme"]), WORDS[found["answer"]]
+    if d["value"] is None:
+        return f"{name}: {found['test']['reason']}."
+    value, low, high = (f"{scale * d[k]:+.3f}".replace("-", "−") for k in ("value", "low", "high"))
+    unit = "" if scale == 1 else " points"
+    more = (f"; about {found['needed']:,} such images would tell" if found["needed"] else "")
+    return f"{name}: {word}, {value}{unit} beside FP32’s own fall [{low}, {high}]{more}."
