@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bundle_fixture import packed
 from PIL import Image
+from test_bundle import ATTACKS
 
 from bedside import build, cli, codec, quantize, rundir
 from bedside.deploy import bundle as deploy
@@ -224,6 +226,24 @@ def test_install_switches_only_to_what_passed(bedside, cells, file, keys, tmp_pa
     assert code == 2
     assert "installed" in err
     assert not list((tmp_path / "store").rglob("*.part"))
+
+
+def test_no_attack_on_a_bundle_leaves_a_file_or_another_active_one(bedside, file, keys, tmp_path):
+    """The attacks of test_bundle.py through ``install``."""
+    private = signing.keygen(tmp_path / "attacker")[0]
+    store = tmp_path / "store"
+    assert bedside("install", file, "--trust", keys[1], "--store", store)[0] == 0
+    good = packed(keys[0])
+    (tmp_path / "bad.zip").touch()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    attacks = {**ATTACKS, "signed by another": lambda d: packed(private)}
+    for name, attack in attacks.items():
+        (tmp_path / "bad.zip").write_bytes(attack(good))
+        code, out, err = bedside("install", tmp_path / "bad.zip", "--store", store)
+        assert (code, out) == (1, ""), name
+        assert err.count("\n") == 1, name
+        after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        assert {**after, tmp_path / "bad.zip": b""} == before, name
 
 
 def _on_a_full_disk(*arguments):

@@ -197,6 +197,17 @@ def test_a_file_that_was_cut_in_its_weights_is_bad_input_for_every_target(files,
             assert "Give a" in said
 
 
+def test_a_name_that_is_no_text_is_damage_and_not_an_exception_of_the_child(files, tmp_path):
+    bad = tmp_path / "name.tflite"
+    whole = files["int8"].read_bytes()
+    at = whole.index(b"serving_default_image")
+    bad.write_bytes(whole[:at] + b"\xff" + whole[at + 1:])
+    for name in ("cpu", "ethos-u55-128", "sd865-npu"):
+        outcome = child.place(bad, targets.load(name))
+        assert outcome.status == "failed"
+        assert outcome.reason.startswith("damaged"), outcome.reason
+
+
 def test_operations_that_share_a_reason_are_one_row_and_all_with_the_flag(files, capsys):
     arguments = ["lint", str(files["float32"]), "--target", "ethos-u85-256"]
     assert _guarded(arguments) == 0

@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_int8_is_as_near_to_float32_as_litert_s_on_a_trained_network(trained, target):
-    """NNCF's default ranges cut off activations: ten times LiteRT's error on a ResNet34."""
+    """NNCF's default ranges cut off activations: five times LiteRT's error on this network."""
     build(trained, "resnet34-int8", target)
     folder = rundir.build_dir(trained, "resnet34-int8", target)
     made = codec.read_json(Build, folder / rundir.BUILD)

@@ -20,7 +20,7 @@ from board_fixture import board, free_port
 from bedside import codec, rundir, targets
 from bedside.bench import bench
 from bedside.build import build
-from bedside.build_types import Build, Target
+from bedside.build_types import Agreement, Build, Target
 from bedside.cli import main
 from bedside.deploy import bundle as deploy
 from bedside.errors import BadInput
@@ -264,6 +264,14 @@ def test_another_processor_than_the_shell_s_is_emulated(run, here, tmp_path):
     assert row.evidence == {"accuracy": "emulated", "latency": "emulated"}
     assert row.latency_ms.n == 1
     assert "says nothing about a board" in row.latency_note
+
+
+@pytest.mark.parametrize(("rmse", "sound"), [(0.0, True), (0.02, True), (0.9, False)])
+def test_a_board_that_computes_something_else_is_a_reason(rmse, sound):
+    said = ssh.accept(Agreement(n=12, changed=0, rmse=rmse, logit_range=0.8))
+    assert (said is None) == sound
+    assert sound or "differ from this machine's by 112% of their range" in said
+    assert ssh.accept(Agreement(n=12, changed=0, rmse=0.0, logit_range=0.0)) is None
 
 
 @pytest.mark.parametrize(("changes", "said"), [

@@ -195,7 +195,8 @@ def _tensor(index: int, raw: Any, model: Any) -> Tensor:
     buffer = int(raw.Buffer())
     stored = model.Buffers(buffer)
     holds = buffer != 0 and (stored.DataLength() > 0 or stored.Offset() > 1)
-    return Tensor(index, (raw.Name() or b"").decode("utf-8", "replace"), shape,
+    # A name that is no UTF-8 is damage: runtimes raise where they show it.
+    return Tensor(index, (raw.Name() or b"").decode(), shape,
                   _DTYPES.get(raw.Type(), str(raw.Type())), buffer if holds else 0,
                   _quantization(raw.Quantization()),
                   bool(raw.ShapeSignatureLength() and (raw.ShapeSignatureAsNumpy() < 0).any()))
@@ -251,8 +252,9 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
                         else {tensors[i].name: i for i in outputs})
     except (struct.error, IndexError, TypeError, AttributeError, ValueError, UnicodeDecodeError,
             MemoryError, OverflowError) as error:
-        raise BadInput(f"damaged or cut short LiteRT model ({type(error).__name__})",
-                       where=where, remedy=_REMEDY) from None
+        kind = "a table outside it" if isinstance(error, struct.error) else type(error).__name__
+        raise BadInput(f"damaged or cut short LiteRT model ({kind})", where=where,
+                       remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
                  model.SubgraphsLength(), model, data)
 

@@ -148,10 +148,9 @@ def _quantize(model: Any, images: list[Image]) -> Any:
 
         logging.getLogger("nncf").setLevel(logging.ERROR)
         # The smallest and largest value over all images, as LiteRT's ranges. NNCF's default is
-        # the mean of each image's largest, which cuts off half the images: on ResNet34 of 224
-        # pixels that made the logits' error ten times LiteRT's (docs/targets.md). Its correction of
-        # biases turned the answers of a small trained network round (0.47 of the logits' range
-        # against 0.02 without), and LiteRT's int8 has none either.
+        # the mean of each image's largest, which cuts off half the images: the error of a small
+        # trained network's logits was four times as large. Its correction of biases turned answers
+        # round (0.47 of the logits' range off, 0.02 without). Figures: docs/targets.md.
         advanced = advanced_parameters.AdvancedQuantizationParameters(
             activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
             disable_bias_correction=True)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bedside import codec
-from bedside.build_types import Build, Target
+from bedside.build_types import Agreement, Build, Target
 from bedside.errors import BadInput, BedsideError
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
@@ -41,6 +41,10 @@ EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
 TRIES_AGAIN = True
 BUILD_TIMEOUT_S = 900.0
 CHECK_TIMEOUT_S = 300.0
+# Root mean square difference of a board's logits from this machine's, as a share of their range,
+# from which on the board does not compute the file. Sound processors round differently, by a
+# step or two of an integer file's logits; an emulator whose vector unit was wrong was 108% off.
+TOLERANCE = 0.25
 MODEL = cpu.MODEL
 # (rounds, warm-up, samples) of a latency that only shows that the build runs.
 EMULATED_SAMPLING = (1, 0, 1)
@@ -61,6 +65,16 @@ def available() -> Availability:
     return Availability(True, "the system's ssh; boards are described in RUN/targets/*.toml "
                               "(docs/targets.md), and bedside doctor --run RUN asks each of them",
                         version="ssh 1")
+
+
+def accept(agreement: Agreement) -> str | None:
+    """The reason why a board's logits cannot be the file's."""
+    if agreement.rmse <= TOLERANCE * agreement.logit_range:
+        return None
+    share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
+    return (f"the board's logits differ from this machine's by {share:.0%} of their range (RMSE, "
+            f"{agreement.n} images); {TOLERANCE:.0%} is allowed: its processor, or what emulates "
+            "it, does not compute the file")
 
 
 def check(target: Target) -> Availability:
