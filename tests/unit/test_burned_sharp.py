@@ -12,7 +12,7 @@ from scipy import ndimage
 from bedside.data.burned import beyond, find, ocr, search, sharp, spikes
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
-from bedside.types import PhantomConfig
+from bedside.study_types import PhantomConfig
 
 NAMES = ["Thuy F 69y", "16/12/1964", "ID 25992650", "O'BRIEN^MARIA"]
 
@@ -68,6 +68,15 @@ def test_tissue_edges_and_marks_have_no_sharp_letters(seed):
         # The dotted line of a measurement.
         picture[170 + x // 9, x:x + 2] = 255
     assert sharp.sharp(picture) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_black_screen_around_tissue_makes_nothing_sharp(seed):
+    picture = np.pad(phantom(seed), ((200, 100), (300, 300)))
+    assert sharp.sharp(picture) == []
+    assert sharp.sharp(np.full((90, 90), 7, np.uint8)) == []
+    written, _ = small(np.clip(picture, 60, 190), NAMES[0], (450, 360), 255)
+    assert sharp.sharp(written)
 
 
 def test_what_was_taken_out_is_not_asked_for_again():

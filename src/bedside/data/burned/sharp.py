@@ -41,11 +41,24 @@ def marks(values: Grey | Floats, times: float = TIMES) -> Mask:
 
 
 def _gap(values: Grey | Floats) -> tuple[Any, float]:
-    """How far each pixel is from the median around it, and how far all but a hundredth are."""
+    """How far each pixel is from the median around it, and how far all but a hundredth are of
+    those that are no even background: a black screen around the tissue tells nothing of it."""
     grey: Any = values.mean(axis=2) if values.ndim == 3 else values
     middle = median(grey)
     gap = np.maximum(grey, middle) - np.minimum(grey, middle)
-    return gap, float(np.quantile(gap, _QUANTILE))
+    inside = gap[_uneven(grey)]
+    return gap, float(np.quantile(inside, _QUANTILE)) if len(inside) else 0.0
+
+
+def _uneven(grey: npt.NDArray[Any]) -> Mask:
+    """Pixels that differ from one of their four neighbours."""
+    out: Mask = np.zeros(grey.shape, bool)
+    for axis in (0, 1):
+        turned, moved = np.moveaxis(out, axis, 0), np.moveaxis(grey, axis, 0)
+        step = moved[1:] != moved[:-1]
+        turned[1:] |= step
+        turned[:-1] |= step
+    return out
 
 
 def median(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
