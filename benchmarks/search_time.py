@@ -2,8 +2,9 @@
 
     python benchmarks/search_time.py [--save search-time]
 
-ResNet34 at full width and 224 pixels, trained for one epoch on synthetic ultrasound, judged on
-100 validation images: ``bedside search RUN`` from the start, sensitivity of every layer included.
+ResNet34 at full width and 224 pixels, trained for one epoch on synthetic ultrasound (enough for
+the time, not for a diagnosis), judged on 100 validation images: ``bedside search RUN`` from the
+start, sensitivity of every layer included.
 A budget that INT8 by itself meets ends the bisection at once, so a second search asks for no
 changed label and no loss at all. Training resumes under runs/proof/search-time.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -43,12 +45,16 @@ def main() -> None:
         shutil.rmtree(rundir.search_dir(run, MODEL), ignore_errors=True)
         shutil.rmtree(run / "calibration", ignore_errors=True)
         load, start = os.getloadavg()[0], time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-m", "bedside.cli", "search", str(run), "--model",
                                MODEL, "--json", *flags], check=True, stdout=subprocess.PIPE,
                               text=True)
         minutes = (time.monotonic() - start) / 60
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         found = json.loads(done.stdout)
-        rows.append({"budget": name, "minutes": round(minutes, 2), "load_before": round(load, 1),
+        rows.append({"budget": name, "minutes": round(minutes, 2),
+                     "processor_minutes": round(busy / 60, 2), "load_before": round(load, 1),
                      "found": found})
         print(f"{name}: {minutes:.1f} min", file=sys.stderr, flush=True)
     finish({"what": "bedside search on ResNet34 at 224 px and full width, 100 validation images",
