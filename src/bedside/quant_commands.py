@@ -58,7 +58,8 @@ def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, 
         print(codec.to_json({"schema": 1, "studies": found}), end="")
         return
     console.table("", ["model", "estimator", "choice", "images that are enough", "of", "AUC"],
-                  [[r.model, s.estimator, s.choice, str(s.size or "none smaller"),
+                  [[r.model, s.estimator, s.choice,
+                    str(s.size) if s.size and s.size < s.largest else "none smaller",
                     str(s.largest), f"{s.auroc:.4f}"] for r in found for s in r.smallest], {4, 5})
 
 

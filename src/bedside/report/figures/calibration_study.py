@@ -48,7 +48,8 @@ def draw(data: FigureData) -> Figure:
 def caption(data: FigureData) -> str:
     """What to see, with the smallest set that is enough."""
     found = data.facts["smallest"]
-    enough = [f for f in found if f["size"] is not None]
+    # The largest set is as good as itself, which says nothing.
+    enough = [f for f in found if f["size"] is not None and f["size"] < f["largest"]]
     text = (f"Each line is one estimator and choice of images, the mean over "
             f"{style.plural(data.facts['plan']['seeds'], 'seed')}, its band the extremes; "
             f"{style.plural(data.facts['images'], 'validation image')}.")

@@ -61,7 +61,8 @@ def _agreement(axes: Axes, f: dict[str, Any]) -> None:
     axes.set_yticks(range(len(labels)), [style.short_name(k) for k in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlabel("1 is full agreement; bars 95% intervals")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=2, columnspacing=1)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=2, columnspacing=1)
     style.grid(axes, "x")
 
 

@@ -28,7 +28,8 @@ def draw(data: FigureData) -> Figure:
             for place, e in zip(x, own, strict=True):
                 axes.plot([place] * 2, [e["low"], e["high"]], "-", lw=1, alpha=0.5,
                           color=style.scheme_colour(label))
-            axes.plot(x, [e["value"] for e in own], "o-", ms=4, color=style.scheme_colour(label),
+            axes.plot(x, [e["value"] for e in own], "oos^"[k % 4] + "-", ms=4,
+                      color=style.scheme_colour(label),
                       mfc=None if k == 0 else "white", label=style.short_name(label))
         axes.set_xticks(range(len(kind["strengths"]) + 1), ["clean", *(
             _strength(s, kind) for s in kind["strengths"])], fontsize=7)
