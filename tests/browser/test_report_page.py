@@ -144,11 +144,26 @@ def test_hostile_words_of_phones_do_not_fire(browser, tmp_path):
     page.close()
 
 
+SHUT = """[...document.querySelectorAll('main details')].filter(d => ![...d.children].some(
+    c => c.tagName !== 'SUMMARY' && c.checkVisibility())).length"""
+
+
 def test_it_prints_with_every_detail_open(browser, report, tmp_path):
     page, _, _ = _open(browser, report, 1280)
+    assert page.evaluate(SHUT) > 3
     page.emulate_media(media="print")
     page.pdf(path=tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
-    assert page.evaluate("[...document.querySelectorAll('details')].every(d => d.open "
-                         "|| d.scrollHeight > 0)")
+    assert page.evaluate(SHUT) == 0
+    page.close()
+
+
+def test_a_link_to_something_folded_opens_it(browser, report):
+    page, _, _ = _open(browser, report, 1280)
+    shown = "document.getElementById('inside').checkVisibility()"
+    page.evaluate("document.querySelector('main details.fold:not([open]) > :not(summary)').id "
+                  "= 'inside'")
+    assert not page.evaluate(shown)
+    page.goto(f"{report.as_uri()}#inside")
+    page.wait_for_function(shown)
     page.close()
