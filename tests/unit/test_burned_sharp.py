@@ -119,6 +119,19 @@ def test_a_line_goes_on_where_only_its_level_tells(monkeypatch):
     assert (ink.astype(bool) & ~found).sum() <= 0.01 * ink.sum()
 
 
+def test_a_line_goes_on_over_the_frame_however_faint_it_is_there(monkeypatch):
+    monkeypatch.setattr(ocr, "read", lambda lines: [("ABC", 0.95)] * len(lines))
+    picture = np.pad(np.clip(phantom(1), 50, 200), ((0, 0), (120, 0)))
+    written = picture.copy()
+    cv2.putText(written, "Dr. ZHANG", (70, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 6, 1, cv2.LINE_AA)
+    ink = written != picture
+    probable = np.zeros(picture.shape, np.float32)
+    probable[182:187, 122:165] = 0.95
+    assert ink[:, :120].sum() > 50
+    found = find.find_in(written, probable).ink
+    assert (ink[:, :120] & ~found[:, :120]).sum() == 0
+
+
 def test_no_colour_after_lossy_compression():
     values = np.random.default_rng(1).integers(90, 110, (20, 60, 1)).astype(np.float32)
     assert beyond.colour_of(values, np.ones((20, 60), bool)) is None

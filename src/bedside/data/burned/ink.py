@@ -28,6 +28,9 @@ _SPREADS = 0.15
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
 _HAIRLINE = 0.2
+# A background covers this share of a picture; it is broader than letters, which leave no gap
+# in it that is wider.
+_FRAME, _OPEN_PX, _CLOSE_PX = 0.02, 15, 41
 CERTAIN = 1.0
 _CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
@@ -242,6 +245,21 @@ def against(box: Floats, likely: Mask) -> Mask | None:
     if (np.abs(around - level).max(axis=1) <= _FLAT).mean() < 0.9:
         return None
     found: Mask = np.abs(box - level).max(axis=2) > _FLAT
+    return found
+
+
+def on_background(values: Floats) -> Mask:
+    """What is not of the background's one level on broad areas of it, (H, W)."""
+    grey = values.mean(axis=2)
+    level = np.bincount(np.clip(np.round(grey), 0, 255).astype(int).ravel()).argmax()
+    even = np.abs(values - level).max(axis=2) <= _EXACT
+    if even.mean() < _FRAME:
+        return np.zeros(even.shape, bool)
+    area = even
+    for size, first, then in ((_OPEN_PX, ndimage.minimum_filter, ndimage.maximum_filter),
+                              (_CLOSE_PX, ndimage.maximum_filter, ndimage.minimum_filter)):
+        area = then(first(area, size, mode="nearest"), size, mode="nearest")
+    found: Mask = area & ~even
     return found
 
 

@@ -20,6 +20,8 @@ _SEED, FLAT, _TIMES = 0.15, 0.015, 4
 _COVERED = 0.5
 # Tails and full stops are as sharp as this, see sharp.py.
 _FINE = 1.3
+# On the frame around a picture a line goes on for so many heights, of so many pixels at least.
+_FAR, _LOW_PX = 12, 12
 # Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
 _SURELY, _MIXED = 80.0, 0.3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
@@ -99,9 +101,21 @@ class Inked:
             tall = y1 - y0
             near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
         fine = ink.without_specks(sharp.marks(self.values, _FINE) & near)
+        self._take_from_background()
         self.core |= fine
         self.strong |= fine
         self.bold |= fine
+
+    def _take_from_background(self) -> None:
+        """Take in what of a line stands on the even frame around the picture, however faint."""
+        stray = ink.on_background(self.values)
+        if not stray.any():
+            return
+        near = np.zeros(self.core.shape, bool)
+        for y0, x0, y1, x1 in self._strips + [box for box, _ in self._certain]:
+            tall = max(y1 - y0, _LOW_PX)
+            near[max(0, y0 - tall):y1 + tall, max(0, x0 - _FAR * tall):x1 + _FAR * tall] = True
+        self.core |= stray & near
 
     def covers(self, row: strokes.Row) -> bool:
         """Whether a row is ink already; what is missing of it then is."""
