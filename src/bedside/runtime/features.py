@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from bedside.runtime.litert import CAM, LOGITS
 
@@ -57,7 +58,7 @@ def of_image(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     # pixel take.
     grey = resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2, dtype=np.uint32)
     top = int(np.iinfo(resized.dtype).max) * resized.shape[2]
-    counts = np.bincount(grey.ravel(), minlength=top + 1)
+    counts = _counts(grey, top)
     levels = np.arange(top + 1) / top
     brightness = float(counts @ levels / grey.size)
     offset = levels - brightness
@@ -83,11 +84,20 @@ def _mean(total: int, count: int, top: int) -> float:
     return total / count / top if count else 0.0
 
 
+def _counts(grey: npt.NDArray[Any], top: int) -> npt.NDArray[Any]:
+    """How many pixels have each level, (top + 1)."""
+    if grey.dtype == np.uint8:  # a third of the time
+        return np.asarray(Image.fromarray(np.ascontiguousarray(grey)).histogram())
+    return np.bincount(grey.ravel(), minlength=top + 1)
+
+
 def _steps(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
     """Sum of absolute differences of unsigned whole numbers."""
     larger = np.maximum(one, other)
     larger -= np.minimum(one, other)
-    return int(np.add.reduce(larger, axis=None, dtype=np.uint64))
+    # Half the time in 32 bits, where the sum cannot leave them.
+    small = larger.size * int(np.iinfo(larger.dtype).max) < 2**32
+    return int(np.add.reduce(larger, axis=None, dtype=np.uint32 if small else np.uint64))
 
 
 def fit(features: Real) -> tuple[Real, Real]:
