@@ -17,6 +17,8 @@ export class Engine {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve(v: unknown): void; reject(e: Error): void }>();
   private next = 0;
+  /** Memory that page and worker share, where the page may: an input then need not be copied over. */
+  private shared: Float32Array | undefined;
 
   private constructor(kit: Kit, readonly accelerator: Accelerator, readonly threads: number) {
     this.worker = new Worker(kit.script, { name: "engine" });
@@ -45,12 +47,22 @@ export class Engine {
   }
 
   run(input: Float32Array, shape: number[]): Promise<Ran> {
-    return this.ask({ do: "run", input, shape }) as Promise<Ran>;
+    return this.ask({ do: "run", input: this.handed(input), shape }) as Promise<Ran>;
   }
 
   /** Milliseconds of `samples` runs after `warmup` ones that are not counted. */
   time(inputs: Float32Array[], shape: number[], warmup: number, samples: number): Promise<number[]> {
     return this.ask({ do: "time", inputs, shape, warmup, samples }) as Promise<number[]>;
+  }
+
+  private handed(input: Float32Array): Float32Array {
+    // The worker reads it until it has answered: with a call under way the input is copied.
+    if (!self.crossOriginIsolated || this.waiting.size > 0) return input;
+    if (this.shared?.length !== input.length) {
+      this.shared = new Float32Array(new SharedArrayBuffer(input.byteLength));
+    }
+    this.shared.set(input);
+    return this.shared;
   }
 
   close(): void {
