@@ -28,6 +28,8 @@ _SPREADS = 0.15
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
 _HAIRLINE = 0.2
+# Below this no level stands out: what lies farther between strokes goes as well.
+_NONE, _WIDE = 0.02, 5
 # A background covers this share of a picture; it is broader than letters, which leave no gap
 # in it that is wider.
 _FRAME, _OPEN_PX, _CLOSE_PX = 0.02, 15, 41
@@ -132,7 +134,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
     # Thin strokes, hardly a pixel of which is pure: what lies between them goes as well.
     found = ink_mask(box, likely, colour, tolerance, reach=0.15, thin_from=0.35,
                      thin_line=True)
-    found |= ndimage.binary_closing(found, _SQUARE, iterations=2)
+    found |= ndimage.binary_closing(found, _SQUARE, iterations=_WIDE if strength < _NONE else 2)
     found &= zone
     return found, found, pure, strength
 
