@@ -13,7 +13,7 @@ Box = tuple[int, int, int, int]
 
 _EXACT, _PURE, _LEAST_PX = 0.5, 0.5, 12
 # A spike goes on a line that it is beside, in heights of the line, and whose rows it shares.
-_GAP, _SHARED = 3.0, 0.4
+_GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
 
 
 def colour_of(values: Floats, pure: Mask) -> Floats | None:
@@ -59,5 +59,5 @@ def _goes_on(spike: Spike, box: Box) -> bool:
     y0, x0, y1, x1 = spike.box
     tall = box[2] - box[0]
     shared = min(y1, box[2]) - max(y0, box[0])
-    return (shared >= _SHARED * min(tall, y1 - y0) and y1 - y0 <= 1.6 * tall
+    return (shared >= _SHARED * min(tall, y1 - y0) and y1 - y0 <= _TALLER * tall
             and x0 <= box[3] + _GAP * tall and x1 >= box[1] - _GAP * tall)

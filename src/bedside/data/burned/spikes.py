@@ -104,8 +104,8 @@ def _patches(values: Floats, own: Mask) -> list[Spike]:
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         mask = own[place] & (labels[place] == number)
         ys, xs = place
-        tall, wide = ys.stop - ys.start, xs.stop - xs.start
-        if mask.sum() < _LEAST or not _LOWEST_PX <= tall <= _TALLEST_PX or wide < tall:
+        # A letter that stands apart is a patch of its own, narrower than it is high.
+        if mask.sum() < _LEAST or not _LOWEST_PX <= ys.stop - ys.start <= _TALLEST_PX:
             continue
         found.append(Spike((ys.start, xs.start, ys.stop, xs.stop), mask,
                            values[place][mask].mean(axis=0).astype(np.float32)))
