@@ -52,6 +52,7 @@ class Inked:
         self._certain: list[tuple[Box, Floats]] = []
         self._mixed: list[tuple[Box, Floats]] = []
         self._strips: list[Box] = []
+        self._told = np.zeros(values.shape[:2], bool)
 
     def line(self, box: Box, near: Mask, row: strokes.Row | None) -> LineInk:
         """The ink of one line whose letters stand ``near``, (h, w) of the box."""
@@ -68,17 +69,21 @@ class Inked:
         ys, xs = np.nonzero(line.found if colour is None else line.pure)
         if len(ys):
             y, x = line.box[:2]
+            tall = (line.box[2] - line.box[0]) // 3
             box = (int(y + ys.min()), int(x + xs.min()), int(y + ys.max()) + 1,
                    int(x + xs.max()) + 1)
             if colour is not None:
                 (self._certain if certain else self._mixed).append((box, colour))
-            if not certain:
-                self._strips.append(box)
+            # A shadow of one level may be taken for the ink: what is sharp beside it is not left.
+            whole = (line.box[0] + tall // 3, line.box[1] + tall, line.box[2] - tall // 3,
+                     line.box[3] - tall)
+            self._strips.append(whole if certain else box)
         if colour is not None and not certain:
             self.pure[place] |= _surely(self.values[place], line, colour)
         if line.flat == ink.CERTAIN:
             # Where ink is told from tissue for certain no rim is needed.
             self.pure[place] |= line.found
+            self._told[place] |= line.found
         else:
             beside = ndimage.binary_dilation(line.pure, _SQUARE)
             bold = (beside & line.found).sum() >= _BOLD * line.found.sum()
@@ -100,7 +105,8 @@ class Inked:
         for y0, x0, y1, x1 in self._strips:
             tall = y1 - y0
             near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
-        fine = ink.without_specks(sharp.marks(self.values, _FINE) & near)
+        fine = sharp.marks(self.values, _FINE) & near
+        fine = ink.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
         self._take_from_background()
         self.core |= fine
         self.strong |= fine
