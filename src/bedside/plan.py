@@ -72,7 +72,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
             rundir.measurement_dir(run, variant, target), "evaluate"),
             _cell_seconds(network, config, targets.load(target, run), evaluated)))
     done = artefact.finished(rundir.report_dir(run), "report")
-    steps.append(Step("evidence, recommend, analyse, report", "", done, sum(
+    steps.append(Step("evidence to report", "", done, sum(
         15.0 + _inspect_seconds(by_id.get(i), config) for i in ids or [""])))
     return steps
 
