@@ -52,7 +52,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
     ready = artefact.finished(rundir.data_dir(run), "data")
     counts = _counts(run, config, ready)
     images, train_images = sum(counts.values()), counts.get("train", 0)
-    steps = [Step("data", config.data.source, ready, images / _DECODE_RATE)]
+    steps = [Step("data", Path(config.data.source).name, ready, images / _DECODE_RATE)]
     for model in config.models:
         folder = rundir.model_dir(run, model.id)
         steps.append(Step("train", model.id, artefact.finished(folder, "train"),
