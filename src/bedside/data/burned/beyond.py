@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from scipy import ndimage
 
+from bedside.data.burned import ink
 from bedside.data.burned.ink import Floats, Mask
 from bedside.data.burned.spikes import Spike, spikes
 
@@ -14,6 +16,12 @@ Box = tuple[int, int, int, int]
 _EXACT, _PURE, _LEAST_PX = 0.5, 0.5, 12
 # A spike goes on a line that it is beside, in heights of the line, and whose rows it shares.
 _GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
+_BROAD_PX = 9
+# The share of ink from which, and up to which, a pixel beside it is mixed with it.
+_MIXED, _MOST = 0.3, 1.3
+_SQUARE = np.ones((3, 3), bool)
+# Of what stands on an even background this share has the colour in which it is written.
+_WRITTEN = 0.1
 
 
 def colour_of(values: Floats, pure: Mask) -> Floats | None:
@@ -25,6 +33,18 @@ def colour_of(values: Floats, pure: Mask) -> Floats | None:
     colour = np.median(inside, axis=0).round()
     same = np.abs(inside - colour).max(axis=1) <= _EXACT
     return colour.astype(np.float32) if same.mean() >= _PURE else None
+
+
+def written_in(values: Floats, stray: Mask) -> Floats | None:
+    """The commonest colour, (C,), of smoothed letters on an even background, ``stray`` (H, W);
+    None where no colour is common."""
+    inside = values[stray]
+    if len(inside) < _LEAST_PX:
+        return None
+    colours, counts = np.unique(inside, axis=0, return_counts=True)
+    most = int(counts.argmax())
+    common = counts[most] >= max(_LEAST_PX, _WRITTEN * len(inside))
+    return colours[most].astype(np.float32) if common else None
 
 
 def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:
@@ -39,7 +59,8 @@ def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:
     if not lines:
         return found
     left = spikes(values, {round(float(c.mean())) for _, c in lines})
-    for box, colour in lines:
+    for first, colour in lines:
+        box = first
         own = [s for s in left if np.abs(s.colour - colour).max() <= _EXACT]
         grown = True
         while grown:
@@ -52,7 +73,22 @@ def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:
                     box = (min(box[0], b[0]), min(box[1], b[1]), max(box[2], b[2]),
                            max(box[3], b[3]))
                     grown = True
+        if box != first:
+            tall = box[2] - box[0]
+            place = np.s_[max(0, box[0] - 2):box[2] + 2, max(0, box[1] - tall):box[3] + tall]
+            found[place] |= _beside(values[place], found[place], colour)
     return found
+
+
+def _beside(values: Floats, found: Mask, colour: Floats) -> Mask:
+    """Full stops, too small to stand out of a histogram, and what smoothing mixed with ink."""
+    dots = ink.without_specks(np.abs(values - colour).max(axis=2) <= _EXACT)
+    dots &= ~ndimage.binary_opening(dots, np.ones((_BROAD_PX, _BROAD_PX)))
+    pure = found | dots
+    share = ink.share_of(values, ink.beneath_of(values, pure), colour)
+    mixed: Mask = pure | (ndimage.binary_dilation(pure, _SQUARE, iterations=2)
+                          & (share >= _MIXED) & (share <= _MOST))
+    return mixed
 
 
 def _goes_on(spike: Spike, box: Box) -> bool:

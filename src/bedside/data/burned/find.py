@@ -23,9 +23,14 @@ _DRAWN_SURE, _DRAWN = 0.45, 40
 _MOST_SHARE = 0.0075
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
+CUT = "a line of text that may go on where it cannot be seen"
+FAINT = "what may be faint text"
 UNSEEN = "a row of letter-like marks that the reader did not see"
 
-_SMALL_PX = 1400
+_SMALL_PX, _ENLARGED = 1400, 1.6
+# In a picture of even contrast a line is as likely as this; the mean is taken over so many pixels,
+# and noise of fewer levels is not brought out.
+_FAINT_SURE, _AROUND_PX, _QUIET, _LETTER_PX = 0.7, 24, 4.0, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def likelihood(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Floats:
     """Text at its own size and, for small print, enlarged, (H, W) in [0, 1]."""
     found = ocr.probability(picture)
     if enlarge and max(picture.shape[:2]) < _SMALL_PX:
-        found = np.maximum(found, ocr.probability(picture, 1.6))
+        found = np.maximum(found, ocr.probability(picture, _ENLARGED))
     return found
 
 
@@ -123,7 +128,46 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
     Raises:
         MissingComponent: the OCR engine is not installed.
     """
-    return find_in(picture, likelihood(picture, enlarge))
+    probable = likelihood(picture, enlarge)
+    found = find_in(picture, probable)
+    missed = _missed(probable, found.ink, _SURE, begun=True)
+    if enlarge:
+        faint = ocr.probability(even(picture), _ENLARGED)
+        missed += _missed(faint, found.ink, _FAINT_SURE)
+    return Found((*found.lines, *missed), found.ink, found.doubt or (FAINT if missed else ""))
+
+
+def _missed(probable: Floats, mask: Mask, least: float, begun: bool = False) -> list[Line]:
+    """Lines of which more than a letter is not taken out: a person says what it is.
+
+    Args:
+        probable: (H, W) in [0, 1].
+        mask: (H, W), what is taken out.
+        least: how sure the detector is.
+        begun: only lines of which something is taken out.
+    """
+    missed = []
+    for box, sure in boxes_of(probable):
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        if sure < least or (begun and not mask[place].any()):
+            continue
+        core = probable[place] > _LEVELS[1]
+        tall = int(core.any(axis=1).sum())
+        beside = ndimage.maximum_filter1d(mask[place].any(axis=0), 2 * tall + 1, mode="constant")
+        gaps, _ = ndimage.label(core.any(axis=0) & ~beside)
+        if np.bincount(gaps)[1:].max(initial=0) >= max(_LETTER_PX, tall // 2):
+            missed.append(Line(box, sure, 0.0))
+    return missed
+
+
+def even(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture with the same mean and spread around every pixel, (H, W) uint8."""
+    grey = np.asarray(picture, np.float32)
+    grey = grey.max(axis=2) if grey.ndim == 3 else grey
+    gap = grey - ndimage.gaussian_filter(grey, _AROUND_PX, truncate=3.0)
+    spread = np.sqrt(ndimage.gaussian_filter(gap * gap, _AROUND_PX, truncate=3.0)) + _QUIET
+    out: npt.NDArray[np.uint8] = np.clip(128 + 45 * gap / spread, 0, 255).astype(np.uint8)
+    return out
 
 
 def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
@@ -179,6 +223,8 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats) -> Found:
         mask = with_rim(ink_of.core, ink_of.bold, rest, places)
     if _share_of(mask, rest) > _MOST_SHARE:
         doubt = doubt or TOO_MUCH
+    if ink_of.cut():
+        doubt = doubt or CUT
     return Found(tuple(lines), mask, doubt)
 
 

@@ -28,13 +28,12 @@ _SPREADS = 0.15
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
 _HAIRLINE = 0.2
+# A level that stands out of the median around it by less than this weighs less.
+_FAINTEST, _LEAST_WEIGHT, _AROUND_PX = 40.0, 0.1, 13
 # Below this no level stands out: what lies farther between strokes goes as well.
 _NONE, _WIDE = 0.02, 5
-# A background covers this share of a picture; it is broader than letters, which leave no gap
-# in it that is wider.
-_FRAME, _OPEN_PX, _CLOSE_PX = 0.02, 15, 41
 CERTAIN = 1.0
-_CROSS = ndimage.generate_binary_structure(2, 1)
+CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
 
 
@@ -66,11 +65,21 @@ def ink_colour(box: Floats, likely: Mask) -> tuple[Floats | None, float]:
     padded = np.pad(counts, 9, mode="reflect")
     usual = np.median(np.lib.stride_tricks.sliding_window_view(padded, 19), axis=1)
     excess = np.convolve(counts - np.maximum(usual, 0.8 * beneath), [1, 1, 1], "same")
-    level = int(excess.argmax())
+    # Letters stand out of what is around them; a shadow may have more pixels of one level.
+    level = int((excess * np.clip(_contrast(box, likely) / _FAINTEST, _LEAST_WEIGHT, 1)).argmax())
     if excess[level] <= 0:
         return None, 0.0
     level = max(range(max(0, level - 1), min(256, level + 2)), key=lambda v: counts[v])
     return np.full(box.shape[2], level, np.float32), float(excess[level])
+
+
+def _contrast(box: Floats, likely: Mask) -> Any:
+    """How far pixels of each level are from the median around them, (256,)."""
+    grey = box.mean(axis=2)
+    gap = np.abs(grey - ndimage.median_filter(grey, _AROUND_PX, mode="nearest"))
+    level = np.clip(np.round(grey[likely]), 0, 255).astype(int)
+    count = np.bincount(level, minlength=256)
+    return np.bincount(level, gap[likely], 256) / np.maximum(count, 1)
 
 
 def _chroma(colours: Floats) -> Any:
@@ -247,21 +256,6 @@ def against(box: Floats, likely: Mask) -> Mask | None:
     if (np.abs(around - level).max(axis=1) <= _FLAT).mean() < 0.9:
         return None
     found: Mask = np.abs(box - level).max(axis=2) > _FLAT
-    return found
-
-
-def on_background(values: Floats) -> Mask:
-    """What is not of the background's one level on broad areas of it, (H, W)."""
-    grey = values.mean(axis=2)
-    level = np.bincount(np.clip(np.round(grey), 0, 255).astype(int).ravel()).argmax()
-    even = np.abs(values - level).max(axis=2) <= _EXACT
-    if even.mean() < _FRAME:
-        return np.zeros(even.shape, bool)
-    area = even
-    for size, first, then in ((_OPEN_PX, ndimage.minimum_filter, ndimage.maximum_filter),
-                              (_CLOSE_PX, ndimage.maximum_filter, ndimage.minimum_filter)):
-        area = then(first(area, size, mode="nearest"), size, mode="nearest")
-    found: Mask = area & ~even
     return found
 
 

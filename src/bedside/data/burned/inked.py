@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from bedside.data.burned import beyond, ink, sharp, strokes
+from bedside.data.burned.background import on_background
 from bedside.data.burned.ink import Floats, Mask
 
 Box = tuple[int, int, int, int]
@@ -22,6 +23,8 @@ _COVERED = 0.5
 _FINE = 1.3
 # On the frame around a picture a line goes on for so many heights, of so many pixels at least.
 _FAR, _LOW_PX = 12, 12
+# Less than this of what lies beside a line is frame where the frame ends.
+_EDGE = 0.1
 # Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
 _SURELY, _MIXED = 80.0, 0.3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
@@ -53,6 +56,8 @@ class Inked:
         self._mixed: list[tuple[Box, Floats]] = []
         self._strips: list[Box] = []
         self._told = np.zeros(values.shape[:2], bool)
+        self._area = np.zeros(values.shape[:2], bool)
+        self._on_frame: list[Box] = []
 
     def line(self, box: Box, near: Mask, row: strokes.Row | None) -> LineInk:
         """The ink of one line whose letters stand ``near``, (h, w) of the box."""
@@ -114,14 +119,43 @@ class Inked:
 
     def _take_from_background(self) -> None:
         """Take in what of a line stands on the even frame around the picture, however faint."""
-        stray = ink.on_background(self.values)
+        self._area, stray = on_background(self.values)
         if not stray.any():
             return
-        near = np.zeros(self.core.shape, bool)
+        lines = []
+        taken = np.zeros(self.core.shape, bool)
         for y0, x0, y1, x1 in self._strips + [box for box, _ in self._certain]:
             tall = max(y1 - y0, _LOW_PX)
+            near = np.zeros(self.core.shape, bool)
             near[max(0, y0 - tall):y1 + tall, max(0, x0 - _FAR * tall):x1 + _FAR * tall] = True
-        self.core |= stray & near
+            near &= stray
+            taken |= near
+            ys, xs = np.nonzero(near)
+            if not len(ys):
+                continue
+            box = (int(ys.min()), int(xs.min()), int(ys.max()) + 1, int(xs.max()) + 1)
+            self._on_frame.append(box)
+            colour = beyond.written_in(self.values, near)
+            if colour is not None:
+                lines.append((box, colour))
+        # A line that the frame's edge cuts goes on over the tissue.
+        more = beyond.continued(self.values, lines) & ~self.core
+        self.core |= taken | more
+        self.strong |= more
+        self.bold |= more
+
+    def cut(self) -> bool:
+        """Whether a line ends where the frame does: the rest may be too faint to be seen."""
+        for y0, x0, y1, x1 in self._on_frame:
+            tall = y1 - y0
+            for side in (np.s_[y0:y1, max(0, x0 - 2 * tall):x0], np.s_[y0:y1, x1:x1 + 2 * tall]):
+                # Ordered from the line outwards.
+                area, core = (m[side][:, ::-1] if side[1].stop == x0 else m[side]
+                              for m in (self._area, self.core))
+                if area.shape[1] == 2 * tall and area[:, tall // 2:].mean() < _EDGE and (
+                        not core[:, tall // 2:].any()):
+                    return True
+        return False
 
     def covers(self, row: strokes.Row) -> bool:
         """Whether a row is ink already; what is missing of it then is."""
@@ -170,9 +204,9 @@ def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     # Between two strokes that nearly touch no pixel has a side without ink.
     mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    for _ in range(_WIDEST_RIM):
-        wider = ndimage.binary_dilation(mask, _SQUARE) & inside
-        if (wider & rest).sum() > allowed:
-            break
-        mask |= wider
+    # The last step is a smaller one where a whole one is too much.
+    for shape in [_SQUARE] * _WIDEST_RIM + [ink.CROSS]:
+        wider = ndimage.binary_dilation(mask, shape) & inside
+        if (wider & rest).sum() <= allowed:
+            mask |= wider
     return mask
