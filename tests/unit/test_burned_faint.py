@@ -32,6 +32,12 @@ def test_text_that_only_shows_at_even_contrast_waits_for_a_person(monkeypatch):
     assert outcome.preview, "a person sees where it is"
 
 
+def test_the_outline_of_a_lesion_is_no_faint_text():
+    mask = np.zeros((160, 200), np.uint8)
+    mask[30:70, 45:100] = 255
+    assert search.clean(Stored(mask[None], "MONOCHROME2", 8)).status == "clean"
+
+
 @pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_even_contrast_brings_out_what_is_faint(kind):
     picture = np.full((120, 200), 60, np.uint8)

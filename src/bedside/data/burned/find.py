@@ -31,6 +31,8 @@ _SMALL_PX, _ENLARGED = 1400, 1.6
 # In a picture of even contrast a line is as likely as this; the mean is taken over so many pixels,
 # and noise of fewer levels is not brought out.
 _FAINT_SURE, _AROUND_PX, _QUIET, _LETTER_PX = 0.7, 24, 4.0, 4
+# Of tissue more than this differs from a neighbour.
+_ROUGH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,11 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
     found = find_in(picture, probable)
     missed = _missed(probable, found.ink, _SURE, begun=True)
     if enlarge:
-        faint = ocr.probability(even(picture), _ENLARGED)
-        missed += _missed(faint, found.ink, _FAINT_SURE)
+        # On what is flat nothing is faint, and even contrast makes edges of outlines.
+        rough = ndimage.uniform_filter(sharp.uneven(picture.reshape(*picture.shape[:2], -1)
+                                                    .mean(axis=2)).astype(np.float32), 15)
+        faint = np.where(rough >= _ROUGH, ocr.probability(even(picture), _ENLARGED), 0)
+        missed += _missed(faint.astype(np.float32), found.ink, _FAINT_SURE)
     return Found((*found.lines, *missed), found.ink, found.doubt or (FAINT if missed else ""))
 
 

@@ -46,11 +46,11 @@ def _gap(values: Grey | Floats) -> tuple[Any, float]:
     grey: Any = values.mean(axis=2) if values.ndim == 3 else values
     middle = median(grey)
     gap = np.maximum(grey, middle) - np.minimum(grey, middle)
-    inside = gap[_uneven(grey)]
+    inside = gap[uneven(grey)]
     return gap, float(np.quantile(inside, _QUANTILE)) if len(inside) else 0.0
 
 
-def _uneven(grey: npt.NDArray[Any]) -> Mask:
+def uneven(grey: npt.NDArray[Any]) -> Mask:
     """Pixels that differ from one of their four neighbours."""
     out: Mask = np.zeros(grey.shape, bool)
     for axis in (0, 1):
