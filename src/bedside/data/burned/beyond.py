@@ -16,7 +16,6 @@ Box = tuple[int, int, int, int]
 _EXACT, _PURE, _LEAST_PX = 0.5, 0.5, 12
 # A spike goes on a line that it is beside, in heights of the line, and whose rows it shares.
 _GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
-_BROAD_PX = 9
 # The share of ink from which, and up to which, a pixel beside it is mixed with it.
 _MIXED, _MOST = 0.3, 1.3
 _SQUARE = np.ones((3, 3), bool)
@@ -83,7 +82,7 @@ def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:
 def _beside(values: Floats, found: Mask, colour: Floats) -> Mask:
     """Full stops, too small to stand out of a histogram, and what smoothing mixed with ink."""
     dots = ink.without_specks(np.abs(values - colour).max(axis=2) <= _EXACT)
-    dots &= ~ndimage.binary_opening(dots, np.ones((_BROAD_PX, _BROAD_PX)))
+    dots &= ~ink.broad(dots)
     pure = found | dots
     share = ink.share_of(values, ink.beneath_of(values, pure), colour)
     mixed: Mask = pure | (ndimage.binary_dilation(pure, _SQUARE, iterations=2)

@@ -31,8 +31,8 @@ _SMALL_PX, _ENLARGED = 1400, 1.6
 # In a picture of even contrast a line is as likely as this; the mean is taken over so many pixels,
 # and noise of fewer levels is not brought out.
 _FAINT_SURE, _AROUND_PX, _QUIET, _LETTER_PX = 0.7, 24, 4.0, 4
-# Of tissue more than this differs from a neighbour.
-_ROUGH = 0.5
+# Of tissue more than this, of the pixels in so wide a window, differs from a neighbour.
+_ROUGH, _ROUGH_PX = 0.5, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,7 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
     found = find_in(picture, probable)
     missed = _missed(probable, found.ink, _SURE, begun=True)
     if enlarge:
-        # On what is flat nothing is faint, and even contrast makes edges of outlines.
-        rough = ndimage.uniform_filter(sharp.uneven(picture.reshape(*picture.shape[:2], -1)
-                                                    .mean(axis=2)).astype(np.float32), 15)
-        faint = np.where(rough >= _ROUGH, ocr.probability(even(picture), _ENLARGED), 0)
-        missed += _missed(faint.astype(np.float32), found.ink, _FAINT_SURE)
+        missed += _missed(_at_even_contrast(picture), found.ink, _FAINT_SURE)
     return Found((*found.lines, *missed), found.ink, found.doubt or (FAINT if missed else ""))
 
 
@@ -163,6 +159,14 @@ def _missed(probable: Floats, mask: Mask, least: float, begun: bool = False) -> 
         if np.bincount(gaps)[1:].max(initial=0) >= max(_LETTER_PX, tall // 2):
             missed.append(Line(box, sure, 0.0))
     return missed
+
+
+def _at_even_contrast(picture: npt.NDArray[np.uint8]) -> Floats:
+    """:func:`likelihood` of faint text, (H, W). On what is flat nothing is faint, and even
+    contrast makes letters of outlines: there it is 0."""
+    grey = picture.mean(axis=2) if picture.ndim == 3 else picture
+    rough = ndimage.uniform_filter(sharp.uneven(grey).astype(np.float32), _ROUGH_PX) >= _ROUGH
+    return np.where(rough, ocr.probability(even(picture), _ENLARGED), np.float32(0))
 
 
 def even(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -157,8 +157,7 @@ def _stroke_colour(box: Floats, likely: Mask) -> tuple[Floats | None, float]:
         if colour is None:
             break
         alike = np.abs(box - colour).max(axis=2) <= _TOLERANCE
-        broad = ndimage.binary_opening(alike, np.ones((_BROAD_PX, _BROAD_PX)))
-        if (broad & left).sum() < _BROAD * (alike & left).sum():
+        if (broad(alike) & left).sum() < _BROAD * (alike & left).sum():
             return colour, strength * float(left.sum() / likely.sum())
         left = left & ~alike
     return None, 0.0
@@ -256,6 +255,12 @@ def against(box: Floats, likely: Mask) -> Mask | None:
     if (np.abs(around - level).max(axis=1) <= _FLAT).mean() < 0.9:
         return None
     found: Mask = np.abs(box - level).max(axis=2) > _FLAT
+    return found
+
+
+def broad(core: Mask) -> Mask:
+    """What is broader than a stroke: a background, a shadow or a saturated echo."""
+    found: Mask = ndimage.binary_opening(core, np.ones((_BROAD_PX, _BROAD_PX)))
     return found
 
 

@@ -204,9 +204,13 @@ def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     # Between two strokes that nearly touch no pixel has a side without ink.
     mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    # The last step is a smaller one where a whole one is too much.
-    for shape in [_SQUARE] * _WIDEST_RIM + [ink.CROSS]:
-        wider = ndimage.binary_dilation(mask, shape) & inside
-        if (wider & rest).sum() <= allowed:
-            mask |= wider
+    for _ in range(_WIDEST_RIM):
+        # A smaller step where a whole one is too much, and then no other.
+        for shape in (_SQUARE, ink.CROSS):
+            wider = ndimage.binary_dilation(mask, shape) & inside
+            if (wider & rest).sum() <= allowed:
+                mask |= wider
+                break
+        if shape is not _SQUARE:
+            break
     return mask

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.ink import Floats, Mask, broad
 
 Box = tuple[int, int, int, int]
 
@@ -27,8 +27,6 @@ _NEXT, _LAST = 2, 8
 _LEAST, _DEVIATIONS = 16.0, 6.0
 # Some scanners stretch grey so that some levels come more often than their neighbours everywhere.
 _COMB = 4.0
-# Ink is thinner than this; what is broader is a background, a shadow or a saturated echo.
-_BROAD_PX = 9
 _LOWEST_PX, _TALLEST_PX, _JOIN = 4, 60, (3, 13)
 
 
@@ -55,7 +53,7 @@ def spikes(values: Floats, levels: set[int]) -> list[Spike]:
     for v in sorted(levels):
         windows = np.kron(hot[..., v], np.ones(_CELL, bool))[:level.shape[0], :level.shape[1]]
         own = (level == v)
-        own &= ~ndimage.binary_opening(own, np.ones((_BROAD_PX, _BROAD_PX)))
+        own &= ~broad(own)
         own &= windows
         found.extend(_patches(values, own))
     return found
