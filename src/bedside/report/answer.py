@@ -67,7 +67,7 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
     return Answer(found.target, found.chosen, badge, state, (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
-             "" if row["scheme"] == BASELINE else "images, against float32"),
+             "" if row["scheme"] == BASELINE else "images, by the likelier class, against float32"),
     ), found.why, f"{wording.capital(found.test.text)}.", warnings, rejected)
 
 

@@ -187,7 +187,7 @@ def matrix(rows: Sequence[Row], notes: Notes) -> Table:
     order = sorted(names, key=lambda n: (not n.endswith("auroc"), n != "accuracy"))
     heads = [("Size", "to float32"), ("Latency", "median; to float32")]
     heads += [(wording.metric_title(n), "95% interval") for n in order]
-    heads += [("Class changed", "test images"), ("Computed in", ""), ("Peak memory", "")]
+    heads += [("Class changed", "likelier class, test"), ("Computed in", ""), ("Peak memory", "")]
     groups = []
     for model in dict.fromkeys(r["model"] for r in rows):
         lines = []
