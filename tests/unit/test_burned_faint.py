@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import beyond, find, ink, ocr, search
+from bedside.data.burned import beyond, find, ink, inked, looks, ocr, search
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
 from bedside.study_types import PhantomConfig
@@ -22,11 +22,38 @@ def marked(shape, rows, columns):
     return probable
 
 
-def test_text_that_only_shows_at_even_contrast_waits_for_a_person(monkeypatch):
-    picture = phantom(1)
-    monkeypatch.setattr(ocr, "read", lambda lines: [("", 0.0)] * len(lines))
+BAR = (np.s_[100:110], np.s_[80:200])
+
+
+def seen_by_one_look(monkeypatch, picture, said):
+    """The detector sees a bar in the brightened picture alone, and the reader says ``said``."""
+    monkeypatch.setattr(ocr, "read", lambda lines: [said] * len(lines))
     monkeypatch.setattr(ocr, "probability", lambda seen, scale=1.0: marked(
-        seen.shape[:2], np.s_[100:110], np.s_[80:200]) * (not np.array_equal(seen, picture)))
+        seen.shape[:2], *BAR) * (not np.array_equal(seen, picture)))
+
+
+def test_faint_text_that_one_look_shows_and_the_reader_makes_out_goes(monkeypatch):
+    picture = np.repeat(phantom(1)[..., None], 3, axis=2)
+    written = picture.copy()
+    cv2.putText(written, "KOWALSKI", (80, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (70, 70, 70), 1)
+    seen_by_one_look(monkeypatch, written, ("KOWALSKI", 0.9))
+    found = find.find(written)
+    drawn = (written != picture).any(axis=2)
+    assert found.lines and (drawn & ~found.ink).sum() <= 0.01 * drawn.sum()
+
+
+@pytest.mark.parametrize("said", [("", 0.0), ("27", 0.95), ("KOWALSKI", 0.5)])
+def test_texture_that_one_look_takes_for_text_and_nobody_can_read_stays(monkeypatch, said):
+    picture = phantom(1)
+    seen_by_one_look(monkeypatch, picture, said)
+    assert search.clean(Stored(picture[None], "MONOCHROME2", 8)).status == "clean"
+
+
+def test_text_that_is_read_but_not_taken_out_waits_for_a_person(monkeypatch):
+    picture = phantom(1)
+    seen_by_one_look(monkeypatch, picture, ("KOWALSKI", 0.9))
+    monkeypatch.setattr(find, "find_in", lambda seen, probable, views: find.Found(
+        (), np.zeros(seen.shape[:2], bool)))
     outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
     assert (outcome.status, outcome.reason) == ("uncertain", find.FAINT)
     assert outcome.preview, "a person sees where it is"
@@ -39,15 +66,14 @@ def test_the_outline_of_a_lesion_is_no_faint_text():
 
 
 @pytest.mark.parametrize("kind", ["grey", "colour"])
-def test_even_contrast_brings_out_what_is_faint(kind):
-    picture = np.full((120, 200), 60, np.uint8)
-    picture[:, 100:] = np.random.default_rng(1).integers(0, 255, (120, 100))
-    picture[40:80:4, 20:60] += 30
+def test_what_is_dark_gets_more_levels(kind):
+    picture = np.full((12, 20), 16, np.uint8)
+    picture[4:8] = 36
     if kind == "colour":
         picture = np.repeat(picture[..., None], 3, axis=2)
-    out = find.even(picture)
-    assert out.shape == (120, 200) and out.dtype == np.uint8
-    assert out[40, 40].astype(int) - out[42, 40] > 60, "twice what it was"
+    out = looks.brightened(picture)
+    assert out.shape == (12, 20) and out.dtype == np.uint8
+    assert set(np.unique(out)) == {64, 96}
 
 
 @pytest.mark.parametrize(("gone", "waits"), [(0, True), (60, True), (110, False)])
@@ -55,8 +81,8 @@ def test_a_line_of_which_letters_are_left_is_missed(gone, waits):
     probable = marked((80, 220), np.s_[30:42], np.s_[50:160])
     mask = np.zeros(probable.shape, bool)
     mask[28:44, 48:50 + gone] = gone > 0
-    assert bool(find._missed(probable, mask, 0.7)) is waits
-    assert not find._missed(probable, np.zeros_like(mask), 0.7, begun=True)
+    assert bool(looks.missed(probable, mask, 0.7)) is waits
+    assert not looks.missed(probable, np.zeros_like(mask), 0.7, begun=True)
 
 
 def test_thin_bright_letters_beside_a_shadow_of_one_level():
@@ -99,3 +125,37 @@ def test_a_line_that_ends_where_the_frame_does_waits(at, cut, monkeypatch):
     written[:, 120:] = picture[:, 120:]
     found = find.find_in(written, marked(written.shape, np.s_[181:188], np.s_[at + 2:at + 46]))
     assert (found.doubt == find.CUT) is cut
+
+
+def test_what_moves_an_even_background_by_a_level_is_ink():
+    box = np.full((30, 80, 1), 16, np.float32)
+    likely = np.zeros((30, 80), bool)
+    likely[8:22, 10:70] = True
+    box[12:18, 20:60] = 70
+    box[11, 20:60] = box[18, 20:60] = 18
+    found = ink.against(box, likely)
+    assert found is not None and np.array_equal(found, box[..., 0] != 16)
+
+
+@pytest.mark.parametrize(("tissue", "whole"), [(300, True), (40, False)])
+def test_between_faint_letters_all_goes_where_there_is_room(tissue, whole):
+    rest = np.ones((tissue, tissue), bool)
+    core = np.zeros_like(rest)
+    core[12:20, 10:30:6] = True
+    faint = (11, 8, 21, 32)
+    mask = inked.with_rim(core, core, rest & ~core, [faint], [faint])
+    assert (mask & core).sum() == core.sum()
+    assert mask[faint[0]:faint[2], faint[1]:faint[3]].all() == whole
+
+
+def test_the_upper_half_of_letters_on_a_dark_frame_goes_with_the_lower(monkeypatch):
+    monkeypatch.setattr(ocr, "read", lambda lines: [("28-04-2016", 0.95)] * len(lines))
+    picture = np.pad(np.clip(phantom(1), 90, 220), ((40, 0), (0, 0)), constant_values=8)
+    written = picture.copy()
+    cv2.putText(written, "28-04-2016", (100, 47), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 38, 1, cv2.LINE_AA)
+    drawn = written != picture
+    rows, columns = (np.flatnonzero(drawn.any(axis=a)) for a in (1, 0))
+    assert rows[0] < 34 and rows[-1] >= 45
+    found = find.find_in(written, marked(
+        written.shape, np.s_[42:46], np.s_[columns[0] + 4:columns[-1] - 4]))
+    assert (drawn & ~found.ink).sum() <= 0.01 * drawn.sum()

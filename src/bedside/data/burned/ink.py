@@ -28,6 +28,7 @@ _SPREADS = 0.15
 _BROAD_PX, _BROAD, _TRIES = 9, 0.15, 3
 _UNTOLD = 25
 _HAIRLINE = 0.2
+_ONE_LEVEL = 0.5
 # A level that stands out of the median around it by less than this weighs less.
 _FAINTEST, _LEAST_WEIGHT, _AROUND_PX = 40.0, 0.1, 13
 # Below this no level stands out: what lies farther between strokes goes as well.
@@ -254,7 +255,11 @@ def against(box: Floats, likely: Mask) -> Mask | None:
     level = np.median(around, axis=0)
     if (np.abs(around - level).max(axis=1) <= _FLAT).mean() < 0.9:
         return None
-    found: Mask = np.abs(box - level).max(axis=2) > _FLAT
+    gap = np.abs(box - level).max(axis=2)
+    found: Mask = gap > _FLAT
+    if (gap[~likely] <= _EXACT).mean() >= _ONE_LEVEL:
+        # Nothing but ink moves what is of exactly one level.
+        found |= (gap > _EXACT) & ndimage.binary_dilation(found, _SQUARE)
     return found
 
 

@@ -29,6 +29,9 @@ _EDGE = 0.1
 _SURELY, _MIXED = 80.0, 0.3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
 _BOLD = 0.9
+# Ink is faint that is so many levels from what is beneath. Of fainter letters no higher than this,
+# whose strokes are hardly a pixel wide, more than that share of the box has to go.
+_FAINT, _FAINTER, _THIN_PX, _LITTLE = 75.0, 55.0, 22, 0.6
 _RIM_SHARE, _WIDEST_RIM = 0.006, 3
 
 
@@ -55,6 +58,8 @@ class Inked:
         self._certain: list[tuple[Box, Floats]] = []
         self._mixed: list[tuple[Box, Floats]] = []
         self._strips: list[Box] = []
+        self.faint: list[Box] = []
+        self._fainter: list[Box] = []
         self._told = np.zeros(values.shape[:2], bool)
         self._area = np.zeros(values.shape[:2], bool)
         self._on_frame: list[Box] = []
@@ -69,6 +74,7 @@ class Inked:
         """Take a line in."""
         place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
         self.core[place] |= line.found
+        self._note_faint(line)
         colour = beyond.colour_of(self.values[place], line.pure)
         certain = line.flat == ink.CERTAIN
         ys, xs = np.nonzero(line.found if colour is None else line.pure)
@@ -95,6 +101,30 @@ class Inked:
             self.strong[place] |= line.strong
             self.bold[place] |= line.pure if bold else line.strong
             self.pure[place] |= beside
+
+    def _note_faint(self, line: LineInk) -> None:
+        """Keep the box of a line whose ink is hardly told from what is beneath."""
+        ys, xs = np.nonzero(line.found)
+        if not len(ys):
+            return
+        place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        beneath = ink.beneath_of(self.values[place], line.found)
+        ink_px = line.pure if line.pure.any() else line.found
+        gap = np.abs(self.values[place] - beneath).max(axis=2)[ink_px]
+        contrast = float(np.median(gap))
+        if contrast >= _FAINT:
+            return
+        y, x = line.box[:2]
+        side = int(ys.max() - ys.min() + 1) // 2
+        box = (max(0, int(y + ys.min()) - 1), max(0, int(x + xs.min()) - side),
+               int(y + ys.max()) + 2, int(x + xs.max()) + 1 + side)
+        self.faint.append(box)
+        if contrast < _FAINTER and box[2] - box[0] <= _THIN_PX:
+            self._fainter.append(box)
+
+    def uncertain(self, mask: Mask) -> bool:
+        """Whether little of a small faint line's box is taken out: letters may be left."""
+        return any(mask[y0:y1, x0:x1].mean() < _LITTLE for y0, x0, y1, x1 in self._fainter)
 
     def go_on(self) -> None:
         """Take in what has the colour of a line and stands out beside it."""
@@ -168,21 +198,26 @@ class Inked:
 
 def whole_line(ink_of: Inked, probable: Floats, box: Box, row: strokes.Row | None) -> LineInk:
     """The ink of a line, whose box grows as long as there is ink near its ends: the detector
-    does not mark faint letters at the ends of a line."""
-    width = probable.shape[1]
+    does not mark faint letters at the ends of a line, nor their upper half on a dark frame."""
+    height, width = probable.shape
+    lowest, highest = max(0, box[0] - (box[2] - box[0])), min(height, 2 * box[2] - box[0])
     for _ in range(_TIMES):
         place = np.s_[box[0]:box[2], box[1]:box[3]]
         near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
         line = ink_of.line(box, near, row)
         tall = (box[2] - box[0]) // 2
-        columns = np.flatnonzero(line.found.any(axis=0))
+        rows, columns = (np.flatnonzero(line.found.any(axis=a)) for a in (1, 0))
         if not len(columns) or line.flat == ink.CERTAIN or line.flat < FLAT:
             return line
         left = box[1] > 0 and columns[0] < tall
         right = box[3] < width and columns[-1] >= box[3] - box[1] - tall
-        if not left and not right:
+        up = box[0] > lowest and rows[0] == 0
+        down = box[2] < highest and rows[-1] == box[2] - box[0] - 1
+        if not (left or right or up or down):
             return line
-        box = (box[0], max(0, box[1] - 4 * tall) if left else box[1], box[2],
+        box = (max(lowest, box[0] - tall) if up else box[0],
+               max(0, box[1] - 4 * tall) if left else box[1],
+               min(highest, box[2] + tall) if down else box[2],
                min(width, box[3] + 4 * tall) if right else box[3])
     return line
 
@@ -195,21 +230,36 @@ def _surely(box: Floats, line: LineInk, colour: Floats) -> Mask:
     return sure
 
 
-def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box]) -> Mask:
-    """Ink and a rim, as wide as the tissue around allows: at most 0.7% of it."""
+def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box], faint: list[Box]) -> Mask:
+    """Ink and a rim, as wide as the tissue around allows: at most 0.6% of it. Faint lines have
+    theirs first, and all that lies between their letters."""
     allowed = _RIM_SHARE * max(1, int(rest.sum()))
-    inside = np.zeros(core.shape, bool)
-    for y0, x0, y1, x1 in boxes:
-        inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     # Between two strokes that nearly touch no pixel has a side without ink.
     mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
+    mask = _widened(mask, rest, _inside(faint, core.shape), allowed)
+    for y0, x0, y1, x1 in sorted(faint, key=lambda b: (b[2] - b[0]) * (b[3] - b[1])):
+        wider = mask.copy()
+        wider[y0:y1, x0:x1] = True
+        if (wider & rest).sum() <= allowed:
+            mask = wider
+    return _widened(mask, rest, _inside(boxes, core.shape), allowed)
+
+
+def _inside(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
+    inside = np.zeros(shape, bool)
+    for y0, x0, y1, x1 in boxes:
+        inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
+    return inside
+
+
+def _widened(mask: Mask, rest: Mask, inside: Mask, allowed: float) -> Mask:
     for _ in range(_WIDEST_RIM):
         # A smaller step where a whole one is too much, and then no other.
         for shape in (_SQUARE, ink.CROSS):
-            wider = ndimage.binary_dilation(mask, shape) & inside
+            wider = mask | ndimage.binary_dilation(mask, shape) & inside
             if (wider & rest).sum() <= allowed:
-                mask |= wider
+                mask = wider
                 break
         if shape is not _SQUARE:
             break

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from bedside.data.burned import find, ocr, view
+from bedside.data.burned import find, looks, ocr, view
 from bedside.data.burned.fill import fill
 from bedside.data.burned.ink import Mask
 from bedside.data.deid.outcome import PixelOutcome, Stored
@@ -167,7 +167,7 @@ def _rest(stored: Stored, frames: npt.NDArray[Any], index: int, limits: tuple[fl
     picture = view.shown(after, index, limits)
     probable = ocr.probability(picture)
     around = ndimage.binary_dilation(gone, iterations=3)
-    if not find.lines_in(probable, around):
+    if not looks.lines_in(probable, around):
         return np.zeros(gone.shape, bool)
     near = ndimage.binary_dilation(around, iterations=_NEAR_PX)
     found = find.find_in(picture, np.where(near, probable, 0).astype(np.float32)).ink

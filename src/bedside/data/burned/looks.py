@@ -1,0 +1,130 @@
+"""The looks that the detector takes at a picture, and the lines it believes in.
+
+Letters are seen at the size and contrast the detector learned them at: small print is enlarged,
+faint print on dark tissue is made brighter first. Texture of a like grain swallows letters at one
+size and not at another, so every look is also asked on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from bedside.data.burned import ocr
+from bedside.data.burned.ink import Floats, Mask
+
+Box = tuple[int, int, int, int]
+
+LEVELS = (0.6, 0.3)
+# The detector is sure of a line.
+SURE = 0.75
+_TALLEST_PX, _FULL = 60, 0.6
+_SMALL_PX, _ENLARGED, _MORE = 1400, 1.6, 2.2
+# Of a gap in what is taken out, so many columns are more than the space between two letters.
+_LETTER_PX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``probable`` (H, W) in [0, 1], of text; ``picture`` uint8 as it was looked at, for the
+    reader."""
+
+    probable: Floats
+    picture: npt.NDArray[np.uint8]
+
+
+def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, ...]:
+    """A picture at its own size and, for small print, enlarged; and brightened, for faint print.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8.
+        enlarge: more than the first look.
+    """
+    first = Look(ocr.probability(picture), picture)
+    if not enlarge:
+        return (first,)
+    bright = brightened(picture)
+    faint = Look(ocr.probability(bright, _MORE if _small(picture) else _ENLARGED), bright)
+    if not _small(picture):
+        return first, faint
+    return first, Look(ocr.probability(picture, _ENLARGED), picture), faint
+
+
+def _small(picture: npt.NDArray[np.uint8]) -> bool:
+    return bool(max(picture.shape[:2]) < _SMALL_PX)
+
+
+def brightened(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The square root of a picture's grey, (H, W) uint8: what is dark gets more levels."""
+    grey = picture.mean(axis=2) if picture.ndim == 3 else picture
+    out: npt.NDArray[np.uint8] = np.round(255 * np.sqrt(grey / 255)).astype(np.uint8)
+    return out
+
+
+
+def lines_in(probable: Floats, place: Mask) -> bool:
+    """Whether a map of probabilities holds what is surely a line, a part of it in ``place``."""
+    return any(sure >= SURE and (place[b[0]:b[2], b[1]:b[3]]
+                                  & (probable[b[0]:b[2], b[1]:b[3]] > LEVELS[0])).any()
+               for b, sure in boxes_of(probable))
+
+
+def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
+    """Boxes around what may be lines, grown to the height of the letters, and how likely each is.
+
+    Texture that the detector half believes in comes in tall, ragged patches: a line is a full,
+    flat bar.
+    """
+    found: list[tuple[Box, float]] = []
+    taken = np.zeros(probable.shape, bool)
+    for level in LEVELS:
+        joined = ndimage.binary_dilation((probable > level) & ~taken, np.ones((1, 7)))
+        labels, count = ndimage.label(joined)
+        if not count:
+            continue
+        mean = ndimage.mean(probable, labels, np.arange(1, count + 1))
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels)):
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            full = (labels[rows, columns] == number + 1).mean()
+            if height > _TALLEST_PX or height < 3 or width < 1.2 * height or full < _FULL:
+                continue
+            # The detector marks the middle of a line only.
+            box = grown((rows.start, columns.start, rows.stop, columns.stop), probable.shape)
+            found.append((box, float(mean[number])))
+            taken[box[0]:box[2], box[1]:box[3]] = True
+    return found
+
+
+def grown(box: Box, shape: tuple[int, ...]) -> Box:
+    """A line's box from that of its middle, which is what the detector marks."""
+    height = box[2] - box[0]
+    up, side = max(6, height), max(14, 3 * height)
+    return (max(0, box[0] - up), max(0, box[1] - side), min(shape[0], box[2] + up),
+            min(shape[1], box[3] + side))
+
+
+def missed(probable: Floats, mask: Mask, least: float, begun: bool = False
+           ) -> list[tuple[Box, float]]:
+    """Lines, as from :func:`boxes_of`, of which more than a letter is not taken out.
+
+    Args:
+        probable: (H, W) in [0, 1].
+        mask: (H, W), what is taken out.
+        least: how sure the detector is.
+        begun: only lines of which something is taken out.
+    """
+    found = []
+    for box, sure in boxes_of(probable):
+        place = np.s_[box[0]:box[2], box[1]:box[3]]
+        if sure < least or (begun and not mask[place].any()):
+            continue
+        core = probable[place] > LEVELS[1]
+        tall = int(core.any(axis=1).sum())
+        beside = ndimage.maximum_filter1d(mask[place].any(axis=0), 2 * tall + 1, mode="constant")
+        gaps, _ = ndimage.label(core.any(axis=0) & ~beside)
+        if np.bincount(gaps)[1:].max(initial=0) >= max(_LETTER_PX, tall // 2):
+            found.append((box, sure))
+    return found
