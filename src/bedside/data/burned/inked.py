@@ -237,16 +237,16 @@ def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box], faint: list
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     # Between two strokes that nearly touch no pixel has a side without ink.
     mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    mask = _widened(mask, rest, _inside(faint, core.shape), allowed)
+    mask = _widened(mask, rest, _around(faint, core.shape), allowed)
     for y0, x0, y1, x1 in sorted(faint, key=lambda b: (b[2] - b[0]) * (b[3] - b[1])):
         wider = mask.copy()
         wider[y0:y1, x0:x1] = True
         if (wider & rest).sum() <= allowed:
             mask = wider
-    return _widened(mask, rest, _inside(boxes, core.shape), allowed)
+    return _widened(mask, rest, _around(boxes, core.shape), allowed)
 
 
-def _inside(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
+def _around(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
     inside = np.zeros(shape, bool)
     for y0, x0, y1, x1 in boxes:
         inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True

@@ -64,7 +64,6 @@ def brightened(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return out
 
 
-
 def lines_in(probable: Floats, place: Mask) -> bool:
     """Whether a map of probabilities holds what is surely a line, a part of it in ``place``."""
     return any(sure >= SURE and (place[b[0]:b[2], b[1]:b[3]]
