@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from deid_pixels import Burned, burn
 from pydicom.datadict import DicomDictionary, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -64,6 +65,8 @@ class Made:
     identity: str = ""
     expected: list[Expected] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
+    # What was written into the pixels.
+    burned: tuple[Burned, ...] = ()
 
 
 class Maker:
@@ -166,12 +169,14 @@ def _fit(path: Path) -> bool:
 
 
 def make(source: Path, patient: str, person: str, index: int, target: Path, shift: bool,
-         device: bool) -> Made:
-    """Write one file with injected identifiers."""
+         device: bool, pixels: bool = False) -> Made:
+    """Write one file with injected identifiers, with ``pixels`` in its pixels too."""
     maker = Maker(index)
     dataset = pydicom.dcmread(source)
     list(dataset.iterall())
     made = Made(target.name, patient)
+    if pixels:
+        made.burned = burn(dataset, (person, patient), maker.rng)
     maker.marks.update({patient, *person.split("^")})
     tags = CORE + maker.rng.sample(DRAWN, 30)
     # Elements that the public file brings along count as much as those that are put in.
@@ -202,7 +207,7 @@ def make(source: Path, patient: str, person: str, index: int, target: Path, shif
     dataset.add_new(0xFFFCFFFC, "OB", maker.value("OB"))
     made.expected.extend(Expected((t,), "gone") for t in (0x60003000, 0x60004000, 0xFFFCFFFC))
     dataset.BurnedInAnnotation = "NO"
-    made.expected.append(Expected((0x00280301,), "gone"))
+    made.expected.append(Expected((0x00280301,), "said" if pixels else "gone", "NO"))
     dataset.file_meta.SourceApplicationEntityTitle = maker.word()[:16].upper()
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.preamble = (maker.word() * 20).encode()[:128]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from bedside.data.burned import ocr, sharp, strokes
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.ink import CERTAIN, Floats, Mask
 from bedside.data.burned.inked import FLAT, Box, Inked, whole_line, with_rim
 from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, grown, looks, missed
 
@@ -150,10 +150,14 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     rest = tissue & ~ink_of.pure
     places = [line.box for line in lines]
     mask = with_rim(ink_of.core, ink_of.strong, rest, places, ink_of.faint)
-    if _share_of(mask, rest) > _MOST_SHARE:
+    # What goes on beyond the lines that were seen, and what nobody can read, may be a shadow or a
+    # cyst of the ink's own level.
+    known = [line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN]
+    unsure = tissue & ~_within(known, tissue.shape) | rest
+    if _share_of(mask, unsure) > _MOST_SHARE:
         # Bold letters are known to a pixel without a rim around what is mixed with them.
         mask = with_rim(ink_of.core, ink_of.bold, rest, places, ink_of.faint)
-    if _share_of(mask, rest) > _MOST_SHARE:
+    if _share_of(mask, unsure) > _MOST_SHARE:
         doubt = doubt or TOO_MUCH
     if ink_of.uncertain(mask):
         doubt = doubt or FAINT
@@ -167,12 +171,22 @@ def _share_of(mask: Mask, rest: Mask) -> float:
     return float((mask & rest).sum() / max(1, int(rest.sum())))
 
 
+def _within(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
+    """Inside any of the boxes, (H, W)."""
+    inside = np.zeros(shape, bool)
+    for y0, x0, y1, x1 in boxes:
+        inside[y0:y1, x0:x1] = True
+    return inside
+
+
 def _textured(values: Floats) -> Mask:
-    """Where the picture is not its background."""
+    """Where the picture is not its background, which a black cyst is no part of."""
     grey = values.mean(axis=2)
     level = np.bincount(np.clip(np.round(grey), 0, 255).astype(int).ravel()).argmax()
     flat = (np.abs(grey - level) <= 2).astype(np.float32)
-    textured: Mask = ndimage.uniform_filter(flat, 9, mode="nearest") < 0.9
+    labels, _ = ndimage.label(ndimage.uniform_filter(flat, 9, mode="nearest") >= 0.9)
+    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    textured: Mask = ~np.isin(labels, np.unique(edges[edges > 0]))
     return textured
 
 
