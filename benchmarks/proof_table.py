@@ -53,6 +53,16 @@ def _mutants(f: Facts) -> tuple[str, str]:
                 "none without a reason; 2 s, 512 MB")
 
 
+def _import(f: Facts) -> tuple[str, str]:
+    small, many, usual = f["rows"]
+    height, width = usual["size_px"]
+    return (f"{many['files']} files: {many['passed']} passed, {sum(many['quarantined'].values())} "
+            f"set apart, {many['minutes']} min, largest process {many['largest_process_mb']} MB "
+            f"({small['largest_process_mb']} MB at {small['files']}); at {width} × {height} "
+            f"{usual['processor_seconds_per_file']} processor seconds a file and "
+            f"{usual['largest_process_mb']} MB (n = {usual['files']})", "bounded memory")
+
+
 def _statistics(f: Facts) -> tuple[str, str]:
     found = ", ".join(f"{name} {s} s" for name, s in f["seconds"].items())
     return (f"{f['test_images']} test images × {f['variants']} variants: {found}",
@@ -144,7 +154,9 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "large-folder": lambda f: (f"{f['images']} images, {f['peak_memory_bytes'] / 1e6:.0f} MB, "
                                f"{f['seconds']} s", f"{f['goal_memory_bytes'] / 1e6:.0f} MB"),
     "deid-answer-key": lambda f: (f"{f['fraction']:.3%} of {f['actions']} actions on {f['files']} "
-                                  f"files", f"{f['required']:.2%}"),
+                                  f"files and {f['files with text in their pixels']} with text in "
+                                  f"their pixels, {sum(f['held for a person'].values())} of which "
+                                  "wait for a person", f"{f['required']:.2%}"),
     "estimate-error": lambda f: (f"median {f['median_error']:.1%}, largest {f['max_error']:.1%} "
                                  f"of {len(f['rows'])} rows", f"median {f['goal']:.0%}"),
     "npu-placement": lambda f: (f"{f['whole']} of {f['cells']} cells whole", f["goal"]),
@@ -155,6 +167,7 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "dicom-export": lambda f: (
         f"{f['listed']} of {f['files']} listed, {f['seconds']} s, {f['parent_peak_mb']} MB and "
         f"{f['worker_peak_mb']} MB a worker", "bounded memory"),
+    "import-export": _import,
     "duplicate-recall": _recall,
     "statistics-speed": _statistics,
     "phantom-evidence": _phantom_evidence,
@@ -179,6 +192,11 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
         f"{f['quarantined of clean images (synthetic)'][1]} clean and "
         f"{f['quarantined of texted images'][0]} of {f['quarantined of texted images'][1]} texted",
         "0; 0; 5%; 20%"),
+    "text-below": lambda f: (
+        "; ".join(f"{name}: {k['images set apart']} of {k['images']} images set apart, of the "
+                  f"{k['passed strings']} other strings {k['of these gone to 1%']} gone to 1%, "
+                  f"{k['of these with more than half left']} with more than half left"
+                  for name, k in f["kinds"].items()), "reported, not promised"),
     "bundle-flips": lambda f: (f"{f['refused']} of {f['flips']} refused", "all"),
     "ood": _ood,
     "web-agreement": _agreement,

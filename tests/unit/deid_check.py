@@ -17,6 +17,8 @@ from pydicom.dataset import Dataset
 
 # Of the ink of a text in the pixels this share may be left.
 LEFT = 0.01
+# What becomes of pixels in which there is text; see bedside.types.DeidConfig.
+PIXELS = "check"
 
 
 def _at(dataset: Any, path: tuple[Any, ...]) -> Any:
@@ -120,7 +122,7 @@ def run(folder: Path, count: int, options: tuple[str, ...] = (), seed: int = 0,
         made.append(make(originals[i % len(originals)], patient, person, seed * 1_000_003 + i,
                          target, "modified-dates" in options, "retain-device" in options, pixels))
     deidentify(folder / "src", folder / "out", folder / "private",
-               DeidConfig(options, pixels="check" if pixels else "unchecked"), workers=workers)
+               DeidConfig(options, pixels=PIXELS if pixels else "unchecked"), workers=workers)
     return check(folder, made)
 
 

@@ -159,3 +159,25 @@ def test_the_upper_half_of_letters_on_a_dark_frame_goes_with_the_lower(monkeypat
     found = find.find_in(written, marked(
         written.shape, np.s_[42:46], np.s_[columns[0] + 4:columns[-1] - 4]))
     assert (drawn & ~found.ink).sum() <= 0.01 * drawn.sum()
+
+
+def test_a_black_cyst_is_tissue_and_the_black_frame_is_not():
+    picture = np.zeros((200, 260), np.float32)
+    picture[40:160, 50:210] = np.random.default_rng(0).integers(60, 120, (120, 160))
+    cv2.ellipse(picture, (130, 100), (30, 18), 0, 0, 360, 0, -1)
+    textured = find._textured(picture[..., None])
+    assert textured[100, 130] and textured[60, 60] and not textured[10, 10]
+
+
+@pytest.mark.parametrize(("read", "waits"), [(0.9, False), (0.0, True)])
+def test_a_cyst_of_the_inks_level_never_goes_unseen(monkeypatch, read, waits):
+    """Only of a line that is read its ink is taken for no tissue."""
+    picture = phantom(1)
+    mask = np.zeros(picture.shape, bool)
+    mask[120:150, 100:180] = True
+    line = inked.LineInk((110, 90, 160, 190), *[mask[110:160, 90:190]] * 3, 0.5)
+    monkeypatch.setattr(find, "whole_line", lambda *_: line)
+    monkeypatch.setattr(ocr, "read", lambda lines: [("KOWALSKI", read)] * len(lines))
+    found = find.find_in(picture, marked(picture.shape, np.s_[125:145], np.s_[100:180]))
+    assert found.ink[120:150, 100:180].all()
+    assert (found.doubt == find.TOO_MUCH) == waits

@@ -18,6 +18,18 @@ def test_actions_are_right(tmp_path, options):
     assert not [w for w in score.wrong if "remains" in w]
 
 
+def test_no_name_in_pixels_passes(tmp_path):
+    score = run(tmp_path, 8, seed=3, pixels=True)
+    assert score.total > 8 * 85 and not score.wrong, "\n".join(score.wrong[:20])
+    assert score.by_kind["pixels"] == 2 * (8 - score.held.total()) > 0
+
+
+def test_a_name_in_pixels_that_stays_counts_as_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr("deid_check.PIXELS", "unchecked")
+    score = run(tmp_path, 2, seed=3, pixels=True)
+    assert sum("of the ink" in w for w in score.wrong) == 4
+
+
 @pytest.mark.parametrize("hidden", [
     b"xx Kelmindor xx", b"xxKELMINDORxx", "Kelmindor".encode("utf-16-le"),
     "Kelmindor".encode("utf-16-be"), b"..S2VsbWluZG9y..", b"IEtlbG1pbmRvciA="])

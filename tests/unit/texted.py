@@ -53,11 +53,17 @@ def words(rng: random.Random) -> str:
         f"MRN{rng.randint(1000, 99999)}", f"{rng.choice(GIVEN)} F {rng.randint(18, 90)}y"])
 
 
-def alpha_of(text: str, rng: random.Random) -> tuple[Any, str, bool]:
-    """Coverage (h, w) in [0, 1], cropped to its ink, ink at least 10 px high; font; smooth."""
+# Height in pixels, the font sizes and the Hershey scales that give it.
+USUAL, SMALL = ((10, 40), (13, 34), (0.45, 1.3)), ((6, 9), (7, 13), (0.2, 0.45))
+ANY_CONTRAST = (40, 255)
+
+
+def alpha_of(text: str, rng: random.Random, of: Any = USUAL) -> tuple[Any, str, bool]:
+    """Coverage (h, w) in [0, 1], cropped to its ink, of a height as ``of`` says; font; smooth."""
+    (lowest, highest), sizes, scales = of
     while True:
         if rng.random() < 0.25:
-            face, scale = rng.choice(HERSHEY), rng.uniform(0.45, 1.3)
+            face, scale = rng.choice(HERSHEY), rng.uniform(*scales)
             thick = rng.choice([1, 1, 2])
             line = rng.choice([cv2.LINE_AA, cv2.LINE_8])
             (w, h), base = cv2.getTextSize(text, face, scale, thick)
@@ -66,7 +72,7 @@ def alpha_of(text: str, rng: random.Random) -> tuple[Any, str, bool]:
             alpha, name, smooth = canvas / 255.0, f"hershey{face}", line == cv2.LINE_AA
         else:
             name = rng.choice([*FONTS, "pillow"])
-            size = rng.randint(13, 34)
+            size = rng.randint(*sizes)
             path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
             font: Any = (ImageFont.load_default(size) if name == "pillow"
                          else ImageFont.truetype(str(path), size))
@@ -77,7 +83,7 @@ def alpha_of(text: str, rng: random.Random) -> tuple[Any, str, bool]:
             alpha = np.asarray(picture.convert("L")) / 255.0
         rows, columns = (np.flatnonzero((alpha >= ANTIALIAS_MIN).any(axis=a)) for a in (1, 0))
         alpha = alpha[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-        if 10 <= alpha.shape[0] <= 40:
+        if lowest <= alpha.shape[0] <= highest:
             return alpha, name, smooth
 
 
@@ -103,8 +109,10 @@ def background(rng: random.Random, busi: list[Path], sizes: Any = SIZES) -> tupl
 
 
 def make(seed: int, busi: list[Path] = (), strings: int | None = None,  # type: ignore[assignment]
-         sizes: Any = SIZES) -> Texted:
+         sizes: Any = SIZES, letters: Any = USUAL, contrast: tuple[int, int] = ANY_CONTRAST
+         ) -> Texted:
     """One image with one to three strings; contrast is that of the ink to the mean beneath."""
+    faintest, strongest = contrast
     rng = random.Random(seed)
     clean, tissue, real = background(rng, busi, sizes)
     colour = rng.random() < 0.4
@@ -119,7 +127,7 @@ def make(seed: int, busi: list[Path] = (), strings: int | None = None,  # type: 
         if len(inks) == wanted:
             break
         text = words(rng)
-        alpha, font, smooth = alpha_of(text, rng)
+        alpha, font, smooth = alpha_of(text, rng, letters)
         h, w = alpha.shape
         if h + 8 > tissue.shape[0] or w + 8 > tissue.shape[1]:
             continue
@@ -128,17 +136,17 @@ def make(seed: int, busi: list[Path] = (), strings: int | None = None,  # type: 
             continue
         under = clean[y:y + h, x:x + w]
         beneath = under[alpha >= ANTIALIAS_MIN].mean(axis=0)
-        if colour and rng.random() < 0.7:
+        if colour and contrast == ANY_CONTRAST and rng.random() < 0.7:
             ink = np.array(rng.choice(COLOURS), float)
         else:
             level = float(np.mean(beneath))
-            steps = [s for s in (1, -1) if (255 - level if s > 0 else level) >= 40]
+            steps = [s for s in (1, -1) if (255 - level if s > 0 else level) >= faintest]
             step = rng.choice(steps)
-            room = 255 - level if step > 0 else level
+            room = min(255 - level if step > 0 else level, strongest)
             # Half of the strings white or black, as scanners write; half anything from 40 on.
-            gap = room if step > 0 and rng.random() < 0.5 else rng.uniform(40, room)
+            gap = room if step > 0 and rng.random() < 0.5 else rng.uniform(faintest, room)
             ink = np.full(3 if colour else 1, round(level + step * gap), float)
-        if np.abs(ink - beneath).max() < 40:
+        if not faintest <= np.abs(ink - beneath).max() <= strongest:
             continue
         cover = alpha[..., None] if colour else alpha
         value = ink if colour else ink[0]

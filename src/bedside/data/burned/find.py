@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from bedside.data.burned import ocr, sharp, strokes
+from bedside.data.burned.background import on_background
+from bedside.data.burned.fill import fill
 from bedside.data.burned.ink import CERTAIN, Floats, Mask
 from bedside.data.burned.inked import FLAT, Box, Inked, whole_line, with_rim
 from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, grown, looks, missed
@@ -18,8 +20,10 @@ from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, grown, looks
 _HALF, _READABLE, _LEGIBLE, _VERY_SURE = 0.5, 0.85, 0.6, 0.88
 # Or where there is as much that is sharp as letters alone are, see sharp.py.
 _DRAWN_SURE, _DRAWN = 0.45, 40
-# More of the tissue than this never goes without a person.
-_MOST_SHARE = 0.0075
+# More of the tissue than this never goes without a person: of what no ink was seen in, and with
+# what may be no ink, because nobody can read it or it changes by fewer levels than these.
+_MOST_SHARE, _MOST_UNSURE, _LITTLE = 0.0075, 0.0095, 20.0
+_EXACT, _ABOUT = 0.5, 2.0
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
 CUT = "a line of text that may go on where it cannot be seen"
@@ -149,15 +153,15 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     tissue = _textured(values)
     rest = tissue & ~ink_of.pure
     places = [line.box for line in lines]
-    mask = with_rim(ink_of.core, ink_of.strong, rest, places, ink_of.faint)
-    # What goes on beyond the lines that were seen, and what nobody can read, may be a shadow or a
-    # cyst of the ink's own level.
-    known = [line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN]
-    unsure = tissue & ~_within(known, tissue.shape) | rest
-    if _share_of(mask, unsure) > _MOST_SHARE:
-        # Bold letters are known to a pixel without a rim around what is mixed with them.
-        mask = with_rim(ink_of.core, ink_of.bold, rest, places, ink_of.faint)
-    if _share_of(mask, unsure) > _MOST_SHARE:
+    known = _within([line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN],
+                    tissue.shape)
+    # Bold letters are known to a pixel without a rim around what is mixed with them.
+    for strong in (ink_of.strong, ink_of.bold):
+        mask = with_rim(ink_of.core, strong, rest, places, ink_of.faint)
+        unsure = tissue & (rest | ~known | _little_changed(values, mask))
+        if _share(mask, rest, rest) <= _MOST_SHARE and _share(mask, unsure, rest) <= _MOST_UNSURE:
+            break
+    else:
         doubt = doubt or TOO_MUCH
     if ink_of.uncertain(mask):
         doubt = doubt or FAINT
@@ -166,9 +170,15 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     return Found(tuple(lines), mask, doubt)
 
 
-def _share_of(mask: Mask, rest: Mask) -> float:
-    """How much of what may be tissue goes."""
-    return float((mask & rest).sum() / max(1, int(rest.sum())))
+def _share(mask: Mask, place: Mask, tissue: Mask) -> float:
+    """How much goes of a place, as a share of the tissue."""
+    return float((mask & place).sum() / max(1, int(tissue.sum())))
+
+
+def _little_changed(values: Floats, mask: Mask) -> Mask:
+    """What its neighbours hardly differ from, as in a shadow or a cyst of the ink's own level."""
+    little: Mask = np.abs(values - fill(values, mask)).max(axis=2) < _LITTLE
+    return little
 
 
 def _within(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
@@ -183,7 +193,9 @@ def _textured(values: Floats) -> Mask:
     """Where the picture is not its background, which a black cyst is no part of."""
     grey = values.mean(axis=2)
     level = np.bincount(np.clip(np.round(grey), 0, 255).astype(int).ravel()).argmax()
-    flat = (np.abs(grey - level) <= 2).astype(np.float32)
+    # A frame of exactly one level, or one that compression has blurred.
+    even = on_background(values)[0].any()
+    flat = (np.abs(grey - level) <= (_EXACT if even else _ABOUT)).astype(np.float32)
     labels, _ = ndimage.label(ndimage.uniform_filter(flat, 9, mode="nearest") >= 0.9)
     edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     textured: Mask = ~np.isin(labels, np.unique(edges[edges > 0]))

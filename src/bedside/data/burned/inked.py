@@ -23,8 +23,11 @@ _COVERED = 0.5
 _FINE = 1.3
 # On the frame around a picture a line goes on for so many heights, of so many pixels at least.
 _FAR, _LOW_PX = 12, 12
-# Less than this of what lies beside a line is frame where the frame ends.
-_EDGE = 0.1
+# Less than this of what lies beside a line is frame where the frame ends, and so many of the pixels
+# there must be near the ink's level for it to be faint upon them.
+_EDGE, _QUARTER = 0.1, 0.25
+# Ink of which this share has a colour in a grey picture is coloured.
+_HUE = 0.5
 # Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
 _SURELY, _MIXED = 80.0, 0.3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
@@ -57,12 +60,12 @@ class Inked:
         self._coloured = ink.stray_colour(values)
         self._certain: list[tuple[Box, Floats]] = []
         self._mixed: list[tuple[Box, Floats]] = []
-        self._strips: list[Box] = []
+        self._strips: list[tuple[Box, Floats | None]] = []
         self.faint: list[Box] = []
         self._fainter: list[Box] = []
         self._told = np.zeros(values.shape[:2], bool)
         self._area = np.zeros(values.shape[:2], bool)
-        self._on_frame: list[Box] = []
+        self._on_frame: list[tuple[Box, Floats]] = []
 
     def line(self, box: Box, near: Mask, row: strokes.Row | None) -> LineInk:
         """The ink of one line whose letters stand ``near``, (h, w) of the box."""
@@ -88,7 +91,7 @@ class Inked:
             # A shadow of one level may be taken for the ink: what is sharp beside it is not left.
             whole = (line.box[0] + tall // 3, line.box[1] + tall, line.box[2] - tall // 3,
                      line.box[3] - tall)
-            self._strips.append(whole if certain else box)
+            self._strips.append((whole if certain else box, self._grey_of(line)))
         if colour is not None and not certain:
             self.pure[place] |= _surely(self.values[place], line, colour)
         if line.flat == ink.CERTAIN:
@@ -101,6 +104,15 @@ class Inked:
             self.strong[place] |= line.strong
             self.bold[place] |= line.pure if bold else line.strong
             self.pure[place] |= beside
+
+    def _grey_of(self, line: LineInk) -> Floats | None:
+        """The level of a line's ink, (C,); None where it has a hue, which no tissue hides."""
+        place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        written = line.pure if line.pure.any() else line.found
+        if self._coloured[place][written].mean() > _HUE:
+            return None
+        level: Floats = np.median(self.values[place][written], axis=0)
+        return level
 
     def _note_faint(self, line: LineInk) -> None:
         """Keep the box of a line whose ink is hardly told from what is beneath."""
@@ -137,7 +149,7 @@ class Inked:
                 self.bold |= more
         # Full stops, tails and hairlines that have no pixel of the ink's own colour.
         near = np.zeros(self.core.shape, bool)
-        for y0, x0, y1, x1 in self._strips:
+        for (y0, x0, y1, x1), _ in self._strips:
             tall = y1 - y0
             near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
         fine = sharp.marks(self.values, _FINE) & near
@@ -154,7 +166,9 @@ class Inked:
             return
         lines = []
         taken = np.zeros(self.core.shape, bool)
-        for y0, x0, y1, x1 in self._strips + [box for box, _ in self._certain]:
+        certain = [(box, None if np.ptp(colour) >= ink.CHROMA else colour)
+                   for box, colour in self._certain]
+        for (y0, x0, y1, x1), level in self._strips + certain:
             tall = max(y1 - y0, _LOW_PX)
             near = np.zeros(self.core.shape, bool)
             near[max(0, y0 - tall):y1 + tall, max(0, x0 - _FAR * tall):x1 + _FAR * tall] = True
@@ -164,7 +178,8 @@ class Inked:
             if not len(ys):
                 continue
             box = (int(ys.min()), int(xs.min()), int(ys.max()) + 1, int(xs.max()) + 1)
-            self._on_frame.append(box)
+            if level is not None:
+                self._on_frame.append((box, level))
             colour = beyond.written_in(self.values, near)
             if colour is not None:
                 lines.append((box, colour))
@@ -176,14 +191,17 @@ class Inked:
 
     def cut(self) -> bool:
         """Whether a line ends where the frame does: the rest may be too faint to be seen."""
-        for y0, x0, y1, x1 in self._on_frame:
+        for (y0, x0, y1, x1), level in self._on_frame:
             tall = y1 - y0
             for side in (np.s_[y0:y1, max(0, x0 - 2 * tall):x0], np.s_[y0:y1, x1:x1 + 2 * tall]):
                 # Ordered from the line outwards.
                 area, core = (m[side][:, ::-1] if side[1].stop == x0 else m[side]
                               for m in (self._area, self.core))
-                if area.shape[1] == 2 * tall and area[:, tall // 2:].mean() < _EDGE and (
-                        not core[:, tall // 2:].any()):
+                if area.shape[1] < 2 * tall or area[:, tall // 2:].mean() >= _EDGE or (
+                        core[:, tall // 2:].any()):
+                    continue
+                gap = np.abs(self.values[side] - level).max(axis=2)
+                if np.quantile(gap, _QUARTER) < _FAINT:
                     return True
         return False
 
