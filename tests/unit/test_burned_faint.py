@@ -116,12 +116,14 @@ def test_full_stops_of_a_line_that_goes_on_and_what_is_mixed_with_it():
     assert (strong & ~found).sum() <= 0.01 * strong.sum()
 
 
-@pytest.mark.parametrize(("at", "cut"), [(74, True), (10, False)])
-def test_a_line_that_ends_where_the_frame_does_waits(at, cut, monkeypatch):
+@pytest.mark.parametrize(("at", "level", "cut"), [(74, 90, True), (10, 90, False),
+                                                  (74, 255, False)])
+def test_a_line_that_ends_where_the_frame_does_waits(at, level, cut, monkeypatch):
+    """Unless the rest of it would be seen on whatever is there."""
     monkeypatch.setattr(ocr, "read", lambda lines: [("ABC", 0.95)] * len(lines))
     picture = np.pad(np.clip(phantom(1), 50, 200), ((0, 0), (120, 0)))
     written = picture.copy()
-    cv2.putText(written, "ABCD", (at, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 90, 1, cv2.LINE_AA)
+    cv2.putText(written, "ABCD", (at, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.6, level, 1, cv2.LINE_AA)
     written[:, 120:] = picture[:, 120:]
     found = find.find_in(written, marked(written.shape, np.s_[181:188], np.s_[at + 2:at + 46]))
     assert (found.doubt == find.CUT) is cut
@@ -169,12 +171,14 @@ def test_a_black_cyst_is_tissue_and_the_black_frame_is_not():
     assert textured[100, 130] and textured[60, 60] and not textured[10, 10]
 
 
-@pytest.mark.parametrize(("read", "waits"), [(0.9, False), (0.0, True)])
-def test_a_cyst_of_the_inks_level_never_goes_unseen(monkeypatch, read, waits):
-    """Only of a line that is read its ink is taken for no tissue."""
+@pytest.mark.parametrize(("read", "level", "waits"), [
+    (0.9, 255, False), (0.0, 255, True), (0.9, None, True)])
+def test_a_cyst_of_the_inks_level_never_goes_unseen(monkeypatch, read, level, waits):
+    """Only what is read, and differs from what it is filled with, is taken for no tissue."""
     picture = phantom(1)
     mask = np.zeros(picture.shape, bool)
     mask[120:150, 100:180] = True
+    picture[mask] = picture[mask] if level is None else level
     line = inked.LineInk((110, 90, 160, 190), *[mask[110:160, 90:190]] * 3, 0.5)
     monkeypatch.setattr(find, "whole_line", lambda *_: line)
     monkeypatch.setattr(ocr, "read", lambda lines: [("KOWALSKI", read)] * len(lines))

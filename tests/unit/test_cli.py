@@ -91,6 +91,12 @@ def test_version_and_help_start_fast_without_torch():
     assert done.stdout.splitlines()[-1] == "False"
 
 
+def test_the_module_is_the_command():
+    said = subprocess.run([sys.executable, "-m", "bedside", "--version"], capture_output=True,
+                          text=True, check=True)
+    assert said.stdout.startswith("bedside ")
+
+
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
