@@ -3,7 +3,7 @@ identifiers, required actions, and a raw search for every injected string.
 
     python benchmarks/deid_answer_key.py [FILES] [--save deid-answer-key]
 
-FILES have identifiers in their headers; a fourteenth more have them in their pixels too.
+FILES have identifiers in their headers; one to 27 of these more has them in its pixels too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from common import ROOT, finish, positional
 
 REQUIRED = 0.9993
 BATCH = 500
-WITH_PIXELS = 14
+WITH_PIXELS = 27
 OPTIONS = ((), ("modified-dates", "retain-device"))
 
 

@@ -19,6 +19,9 @@ _GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
 # The share of ink from which, and up to which, a pixel beside it is mixed with it.
 _MIXED, _MOST = 0.3, 1.3
 _SQUARE = np.ones((3, 3), bool)
+# A second ink is so far from the median around it, at least, and as far as this share of what of it
+# is sharp.
+_AROUND_PX, _LEAST_LEVELS, _AS_FAR = 13, 12.0, 0.5
 # Of what stands on an even background this share has the colour in which it is written.
 _WRITTEN = 0.1
 
@@ -44,6 +47,35 @@ def written_in(values: Floats, stray: Mask) -> Floats | None:
     most = int(counts.argmax())
     common = counts[most] >= max(_LEAST_PX, _WRITTEN * len(inside))
     return colours[most].astype(np.float32) if common else None
+
+
+def other_ink(values: Floats, fine: Mask, core: Mask, box: Box, level: Floats) -> Mask:
+    """Strokes of a second line written across the first, dark where that is bright or the other
+    way round, (H, W): one box of the detector may hold both.
+
+    Args:
+        values: (H, W, C) float32 in 0 to 255.
+        fine: (H, W), what is as sharp as letters near the first line.
+        core: (H, W), ink that is known.
+        box: the first line's.
+        level: (C,), that of its ink.
+    """
+    tall = box[2] - box[0]
+    y0, x0 = max(0, box[0] - tall // 3), max(0, box[1] - tall)
+    place = np.s_[y0:box[2] + tall // 3 + 1, x0:box[3] + tall]
+    grey = values[place].mean(axis=2)
+    gap = grey - ndimage.median_filter(grey, _AROUND_PX, mode="nearest")
+    if level.mean() > np.median(grey):
+        gap = -gap
+    found = np.zeros(fine.shape, bool)
+    begun = fine[place] & (gap > 0) & ~ndimage.binary_dilation(core[place], _SQUARE, iterations=2)
+    if begun.sum() < _LEAST_PX:
+        return found
+    strokes = gap >= max(_LEAST_LEVELS, _AS_FAR * float(np.median(gap[begun])))
+    labels, _ = ndimage.label(strokes & ~ink.broad(strokes), _SQUARE)
+    touched = np.unique(labels[begun])
+    found[place] = np.isin(labels, touched[touched > 0])
+    return found
 
 
 def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:

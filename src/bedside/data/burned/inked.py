@@ -154,6 +154,9 @@ class Inked:
             near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
         fine = sharp.marks(self.values, _FINE) & near
         fine = ink.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
+        for box, level in self._strips:
+            if level is not None:
+                fine |= beyond.other_ink(self.values, fine, self.core, box, level)
         self._take_from_background()
         self.core |= fine
         self.strong |= fine
