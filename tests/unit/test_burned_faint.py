@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import beyond, find, ink, inked, looks, ocr, search
+from bedside.data.burned import beyond, find, ink, inked, looks, ocr, search, sharp
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
 from bedside.study_types import PhantomConfig
@@ -185,3 +185,23 @@ def test_a_cyst_of_the_inks_level_never_goes_unseen(monkeypatch, read, level, wa
     found = find.find_in(picture, marked(picture.shape, np.s_[125:145], np.s_[100:180]))
     assert found.ink[120:150, 100:180].all()
     assert (found.doubt == find.TOO_MUCH) == waits
+
+
+def test_a_second_line_across_the_first_goes_with_it():
+    """Bright letters of which the detector's box also holds dark ones of two pixels' width."""
+    picture = np.clip(phantom(1), 110, 170)
+    first = picture.copy()
+    cv2.putText(first, "node", (150, 170), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 228, 2)
+    written = first.copy()
+    cv2.putText(written, "Olga lill", (60, 165), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 40, 1, cv2.LINE_AA)
+    values = written.astype(np.float32)[..., None]
+    core = first != picture
+    fine = sharp.marks(values, 1.3) & ~core
+    box = (150, 145, 176, 215)
+    found = beyond.other_ink(values, fine, core, box, np.array([228], np.float32))
+    dark = (picture.astype(int) - written > 40) & ~core
+    assert dark.sum() > 100 and (dark & ~found)[:, 120:150].sum() <= 0.01 * dark.sum()
+    assert not (found & (written >= picture) & ~core).any(), "nothing brighter than the tissue"
+    alone = beyond.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core, box,
+                             np.array([228], np.float32))
+    assert not alone.any()
