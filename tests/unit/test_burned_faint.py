@@ -205,3 +205,28 @@ def test_a_second_line_across_the_first_goes_with_it():
     alone = beyond.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core, box,
                              np.array([228], np.float32))
     assert not alone.any()
+
+
+def test_a_faint_line_is_followed_along_its_strokes():
+    picture = np.full((60, 200), 120, np.uint8)
+    cv2.putText(picture, "1963", (20, 35), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 70, 1, cv2.LINE_AA)
+    drawn = picture < 90
+    known = drawn.copy()
+    known[:, ::3] = False
+    found = beyond.rest_of(picture.astype(np.float32)[..., None], known, (10, 10, 45, 120))
+    assert not (drawn & ~found).any() and not (found & (picture > 115)).any()
+
+
+@pytest.mark.parametrize(("echoes", "goes"), [(0.0, True), (0.5, False)])
+def test_echoes_in_a_black_shadow_are_no_writing_on_a_frame(echoes, goes):
+    values = np.zeros((160, 300, 1), np.float32)
+    values[:60] = np.random.default_rng(0).integers(60, 160, (60, 300, 1))
+    drawn = np.random.default_rng(1).random((30, 200)) < echoes
+    values[100:130, 80:280, 0][drawn] = 12
+    values[100:110, 20:40, 0] = 90
+    of = inked.Inked(values)
+    box = (96, 10, 114, 60)
+    of.add(inked.LineInk(box, *[values[96:114, 10:60, 0] == 90] * 3, 0.5))
+    values[104:106, 150:154, 0] = 20
+    of.go_on()
+    assert of.core[104:106, 150:154].all() == goes

@@ -19,8 +19,8 @@ _GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
 # The share of ink from which, and up to which, a pixel beside it is mixed with it.
 _MIXED, _MOST = 0.3, 1.3
 _SQUARE = np.ones((3, 3), bool)
-# A second ink is so far from the median around it, at least, and as far as this share of what of it
-# is sharp.
+# Strokes are so far from the median around them, at least, and as far as this share of those that
+# are known.
 _AROUND_PX, _LEAST_LEVELS, _AS_FAR = 13, 12.0, 0.5
 # Of what stands on an even background this share has the colour in which it is written.
 _WRITTEN = 0.1
@@ -61,14 +61,41 @@ def other_ink(values: Floats, fine: Mask, core: Mask, box: Box, level: Floats) -
         level: (C,), that of its ink.
     """
     tall = box[2] - box[0]
-    y0, x0 = max(0, box[0] - tall // 3), max(0, box[1] - tall)
-    place = np.s_[y0:box[2] + tall // 3 + 1, x0:box[3] + tall]
-    grey = values[place].mean(axis=2)
-    gap = grey - ndimage.median_filter(grey, _AROUND_PX, mode="nearest")
-    if level.mean() > np.median(grey):
+    place = np.s_[max(0, box[0] - tall // 3):box[2] + tall // 3 + 1,
+                  max(0, box[1] - tall):box[3] + tall]
+    gap = _from_median(values[place])
+    if level.mean() > np.median(values[place].mean(axis=2)):
         gap = -gap
-    found = np.zeros(fine.shape, bool)
     begun = fine[place] & (gap > 0) & ~ndimage.binary_dilation(core[place], _SQUARE, iterations=2)
+    return _strokes(gap, begun, place, fine.shape)
+
+
+def rest_of(values: Floats, core: Mask, box: Box) -> Mask:
+    """Strokes of a faint line that hang together with its known ink, (H, W).
+
+    Args:
+        values: (H, W, C) float32 in 0 to 255.
+        core: (H, W), ink that is known.
+        box: the line's.
+    """
+    place = np.s_[box[0]:box[2], box[1]:box[3]]
+    gap = _from_median(values[place])
+    if core[place].any() and np.median(gap[core[place]]) < 0:
+        gap = -gap
+    return _strokes(gap, core[place] & (gap > 0), place, core.shape)
+
+
+def _from_median(box: Floats) -> Floats:
+    """How far the grey is from the median around it, (h, w)."""
+    grey = box.mean(axis=2)
+    gap: Floats = grey - ndimage.median_filter(grey, _AROUND_PX, mode="nearest")
+    return gap
+
+
+def _strokes(gap: Floats, begun: Mask, place: tuple[slice, slice], shape: tuple[int, ...]) -> Mask:
+    """What is as far from the median as half of what of it is known, ``begun``, and touches that;
+    (H, W) of the picture's ``shape``."""
+    found = np.zeros(shape, bool)
     if begun.sum() < _LEAST_PX:
         return found
     strokes = gap >= max(_LEAST_LEVELS, _AS_FAR * float(np.median(gap[begun])))

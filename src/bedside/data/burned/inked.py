@@ -26,10 +26,14 @@ _FAR, _LOW_PX = 12, 12
 # Less than this of what lies beside a line is frame where the frame ends, and so many of the pixels
 # there must be near the ink's level for it to be faint upon them.
 _EDGE, _QUARTER = 0.1, 0.25
+# Letters take no more than this of the frame around them.
+_WRITTEN = 0.25
 # Ink of which this share has a colour in a grey picture is coloured.
 _HUE = 0.5
 # Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
 _SURELY, _MIXED = 80.0, 0.3
+# Ink goes on a faint line over gaps of so many heights.
+_GAP = 3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
 _BOLD = 0.9
 # Ink is faint that is so many levels from what is beneath. Of fainter letters no higher than this,
@@ -144,6 +148,8 @@ class Inked:
             more = beyond.continued(self.values, lines) & ~self.core
             self.core |= more
             self.pure |= more
+            self.faint = [_longer(box, more) for box in self.faint]
+            self._fainter = [_longer(box, more) for box in self._fainter]
             if not certain:
                 self.strong |= more
                 self.bold |= more
@@ -157,6 +163,8 @@ class Inked:
         for box, level in self._strips:
             if level is not None:
                 fine |= beyond.other_ink(self.values, fine, self.core, box, level)
+        for box in self.faint:
+            self.core |= beyond.rest_of(self.values, self.core, box)
         self._take_from_background()
         self.core |= fine
         self.strong |= fine
@@ -175,7 +183,12 @@ class Inked:
             tall = max(y1 - y0, _LOW_PX)
             near = np.zeros(self.core.shape, bool)
             near[max(0, y0 - tall):y1 + tall, max(0, x0 - _FAR * tall):x1 + _FAR * tall] = True
-            near &= stray
+            near &= self._area
+            written = near & stray & (self._coloured if level is None else True)
+            # A shadow with echoes in it is no frame.
+            if written.sum() > _WRITTEN * near.sum():
+                continue
+            near = written
             taken |= near
             ys, xs = np.nonzero(near)
             if not len(ys):
@@ -249,6 +262,18 @@ def _surely(box: Floats, line: LineInk, colour: Floats) -> Mask:
     far = np.abs(colour - beneath).max(axis=2) >= _SURELY
     sure: Mask = line.found & far & (ink.share_of(box, beneath, colour) >= _MIXED)
     return sure
+
+
+def _longer(box: Box, more: Mask) -> Box:
+    """A line's box, grown to the ink that goes on beside it with gaps of a few heights."""
+    y0, x0, y1, x1 = box
+    far = _GAP * (y1 - y0)
+    columns = np.flatnonzero(more[y0:y1].any(axis=0))
+    for column in columns[columns >= x1]:
+        x1 = int(column) + 1 if column - x1 <= far else x1
+    for column in columns[columns < x0][::-1]:
+        x0 = int(column) if x0 - column <= far else x0
+    return y0, x0, y1, x1
 
 
 def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box], faint: list[Box]) -> Mask:
