@@ -221,8 +221,8 @@ def test_a_faint_line_is_followed_along_its_strokes():
 def test_echoes_in_a_black_shadow_are_no_writing_on_a_frame(echoes, goes):
     values = np.zeros((160, 300, 1), np.float32)
     values[:60] = np.random.default_rng(0).integers(60, 160, (60, 300, 1))
-    drawn = np.random.default_rng(1).random((30, 200)) < echoes
-    values[100:130, 80:280, 0][drawn] = 12
+    drawn = np.random.default_rng(1).random((45, 220)) < echoes
+    values[85:130, 60:280, 0][drawn] = 12
     values[100:110, 20:40, 0] = 90
     of = inked.Inked(values)
     box = (96, 10, 114, 60)
