@@ -3,8 +3,8 @@
 Trained on training images to give the *parent's* logits, not the labels: what is asked of a
 quantized model is that it says what the float model says, and a few hundred images would only be
 learned by heart. After every epoch the real INT8 file answers the validation images; kept is the
-epoch with the highest AUC up to the parent's own, then the smallest difference to its logits.
-Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on validation.
+epoch with the least AUC lost and labels changed together, then the smallest difference to its
+logits. Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on validation.
 
 Publishes ``RUN/models/<model>+int8+qat/`` with ``float.tflite``, ``model.json`` (its
 ``parent`` named) and ``improve.json`` (every epoch). The ranges stay those of the parent.
@@ -72,11 +72,13 @@ class Epoch:
     auroc: float | None
     damage: float
     flips: int
+    images: int
 
     def rank(self, parent: float | None) -> tuple[float, float, int]:
-        """Smaller is better: AUC up to the parent's own, beyond which it is luck, then damage."""
+        """Smaller is better: the AUC short of the parent's own, beyond which it is luck, and the
+        share of labels that differ from its, then damage."""
         short = (parent - self.auroc if parent is not None and self.auroc is not None else 0.0)
-        return max(short, 0.0), self.damage, self.epoch
+        return max(short, 0.0) + self.flips / max(1, self.images), self.damage, self.epoch
 
 
 def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
@@ -291,4 +293,4 @@ class Jury:
         apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
         return Epoch(epoch, loss, self._auroc(found),
                      apart / max(float(self._truth.std()), 1e-12),
-                     int((found.argmax(1) != self._truth.argmax(1)).sum()))
+                     int((found.argmax(1) != self._truth.argmax(1)).sum()), len(found))
