@@ -230,3 +230,15 @@ def test_echoes_in_a_black_shadow_are_no_writing_on_a_frame(echoes, goes):
     values[104:106, 150:154, 0] = 20
     of.go_on()
     assert of.core[104:106, 150:154].all() == goes
+
+
+def test_a_coloured_line_on_the_frame_of_a_coloured_picture_goes_whole():
+    """Where tissue has colours too, as in Doppler, hue does not tell what is written."""
+    values = np.zeros((160, 300, 3), np.float32)
+    values[:60] = np.random.default_rng(0).integers(0, 255, (60, 300, 3))
+    values[100:110, 20:40] = (0, 255, 255)
+    values[104:106, 90:94] = (0, 20, 20)
+    of = inked.Inked(values)
+    of.add(inked.LineInk((96, 10, 114, 60), *[values[96:114, 10:60, 1] == 255] * 3, ink.CERTAIN))
+    of.go_on()
+    assert of.core[104:106, 90:94].all()

@@ -12,7 +12,7 @@ from bedside.data.burned import ocr, sharp, strokes
 from bedside.data.burned.background import on_background
 from bedside.data.burned.fill import fill
 from bedside.data.burned.ink import CERTAIN, Floats, Mask
-from bedside.data.burned.inked import FLAT, Box, Inked, whole_line, with_rim
+from bedside.data.burned.inked import FLAT, Box, Inked, around, whole_line, with_rim
 from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, grown, looks, missed
 
 # A line is text where the detector is sure and there is ink of one colour or something to read,
@@ -153,8 +153,8 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     tissue = _textured(values)
     rest = tissue & ~ink_of.pure
     places = [line.box for line in lines]
-    known = _within([line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN],
-                    tissue.shape)
+    known = around([line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN],
+                   tissue.shape, by=0)
     # Bold letters are known to a pixel without a rim around what is mixed with them.
     for strong in (ink_of.strong, ink_of.bold):
         mask = with_rim(ink_of.core, strong, rest, places, ink_of.faint)
@@ -179,14 +179,6 @@ def _little_changed(values: Floats, mask: Mask) -> Mask:
     """What its neighbours hardly differ from, as in a shadow or a cyst of the ink's own level."""
     little: Mask = np.abs(values - fill(values, mask)).max(axis=2) < _LITTLE
     return little
-
-
-def _within(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
-    """Inside any of the boxes, (H, W)."""
-    inside = np.zeros(shape, bool)
-    for y0, x0, y1, x1 in boxes:
-        inside[y0:y1, x0:x1] = True
-    return inside
 
 
 def _textured(values: Floats) -> Mask:

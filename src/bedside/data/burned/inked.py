@@ -177,7 +177,9 @@ class Inked:
             return
         lines = []
         taken = np.zeros(self.core.shape, bool)
-        certain = [(box, None if np.ptp(colour) >= ink.CHROMA else colour)
+        # Of a picture that has colours of its own a hue tells nothing.
+        hues = self._coloured.any()
+        certain = [(box, None if hues and np.ptp(colour) >= ink.CHROMA else colour)
                    for box, colour in self._certain]
         for (y0, x0, y1, x1), level in self._strips + certain:
             tall = max(y1 - y0, _LOW_PX)
@@ -283,19 +285,20 @@ def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box], faint: list
     mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
     # Between two strokes that nearly touch no pixel has a side without ink.
     mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    mask = _widened(mask, rest, _around(faint, core.shape), allowed)
+    mask = _widened(mask, rest, around(faint, core.shape), allowed)
     for y0, x0, y1, x1 in sorted(faint, key=lambda b: (b[2] - b[0]) * (b[3] - b[1])):
         wider = mask.copy()
         wider[y0:y1, x0:x1] = True
         if (wider & rest).sum() <= allowed:
             mask = wider
-    return _widened(mask, rest, _around(boxes, core.shape), allowed)
+    return _widened(mask, rest, around(boxes, core.shape), allowed)
 
 
-def _around(boxes: list[Box], shape: tuple[int, ...]) -> Mask:
+def around(boxes: list[Box], shape: tuple[int, ...], by: int = 2) -> Mask:
+    """Inside any of the boxes, grown by so many pixels, (H, W)."""
     inside = np.zeros(shape, bool)
     for y0, x0, y1, x1 in boxes:
-        inside[max(0, y0 - 2):y1 + 2, max(0, x0 - 2):x1 + 2] = True
+        inside[max(0, y0 - by):y1 + by, max(0, x0 - by):x1 + by] = True
     return inside
 
 
