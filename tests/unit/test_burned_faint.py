@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import beyond, find, ink, inked, looks, ocr, search, sharp
+from bedside.data.burned import beyond, colours, find, ink, inked, looks, ocr, rim, search, sharp
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
 from bedside.study_types import PhantomConfig
@@ -95,7 +95,7 @@ def test_thin_bright_letters_beside_a_shadow_of_one_level():
     likely = np.zeros(box.shape, bool)
     likely[6:34, 10:150] = True
     assert (box == 3)[likely].sum() > (box == 255)[likely].sum()
-    colour, _ = ink.ink_colour(box[..., None], likely)
+    colour, _ = colours.ink_colour(box[..., None], likely)
     assert colour is not None and colour[0] == 255
 
 
@@ -145,7 +145,7 @@ def test_between_faint_letters_all_goes_where_there_is_room(tissue, whole):
     core = np.zeros_like(rest)
     core[12:20, 10:30:6] = True
     faint = (11, 8, 21, 32)
-    mask = inked.with_rim(core, core, rest & ~core, [faint], [faint])
+    mask = rim.with_rim(core, core, rest & ~core, [faint], [faint])
     assert (mask & core).sum() == core.sum()
     assert mask[faint[0]:faint[2], faint[1]:faint[3]].all() == whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.masks import Floats, Mask
 
 _EXACT = 0.5
 # A background covers this share of a picture; it is broader than letters, which leave no gap

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
-from bedside.data.burned import ink
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned import masks
+from bedside.data.burned.masks import Floats, Mask
 from bedside.data.burned.spikes import Spike, spikes
 
 Box = tuple[int, int, int, int]
@@ -99,7 +99,7 @@ def _strokes(gap: Floats, begun: Mask, place: tuple[slice, slice], shape: tuple[
     if begun.sum() < _LEAST_PX:
         return found
     strokes = gap >= max(_LEAST_LEVELS, _AS_FAR * float(np.median(gap[begun])))
-    labels, _ = ndimage.label(strokes & ~ink.broad(strokes), _SQUARE)
+    labels, _ = ndimage.label(strokes & ~masks.broad(strokes), _SQUARE)
     touched = np.unique(labels[begun])
     found[place] = np.isin(labels, touched[touched > 0])
     return found
@@ -140,10 +140,10 @@ def continued(values: Floats, lines: Iterable[tuple[Box, Floats]]) -> Mask:
 
 def _beside(values: Floats, found: Mask, colour: Floats) -> Mask:
     """Full stops, too small to stand out of a histogram, and what smoothing mixed with ink."""
-    dots = ink.without_specks(np.abs(values - colour).max(axis=2) <= _EXACT)
-    dots &= ~ink.broad(dots)
+    dots = masks.without_specks(np.abs(values - colour).max(axis=2) <= _EXACT)
+    dots &= ~masks.broad(dots)
     pure = found | dots
-    share = ink.share_of(values, ink.beneath_of(values, pure), colour)
+    share = masks.share_of(values, masks.beneath_of(values, pure), colour)
     mixed: Mask = pure | (ndimage.binary_dilation(pure, _SQUARE, iterations=2)
                           & (share >= _MIXED) & (share <= _MOST))
     return mixed

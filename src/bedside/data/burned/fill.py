@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned.ink import Mask
+from bedside.data.burned.masks import Mask
 
 
 def fill(plane: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:

@@ -11,9 +11,11 @@ from scipy import ndimage
 from bedside.data.burned import ocr, sharp, strokes
 from bedside.data.burned.background import on_background
 from bedside.data.burned.fill import fill
-from bedside.data.burned.ink import CERTAIN, Floats, Mask
-from bedside.data.burned.inked import FLAT, Box, Inked, around, whole_line, with_rim
-from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, grown, looks, missed
+from bedside.data.burned.ink import CERTAIN
+from bedside.data.burned.inked import FLAT, Box, Inked, whole_line
+from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, closer, grown, looks, missed
+from bedside.data.burned.masks import Floats, Mask
+from bedside.data.burned.rim import around, with_rim
 
 # A line is text where the detector is sure and there is ink of one colour or something to read,
 # or where it is half sure and the reader is, or where letter-like marks stand in a row.
@@ -29,6 +31,9 @@ UNREADABLE = "what may be text that cannot be read"
 CUT = "a line of text that may go on where it cannot be seen"
 FAINT = "what may be faint text"
 UNSEEN = "a row of letter-like marks that the reader did not see"
+
+# A line is looked at from near once more where that showed more of it.
+_ROUNDS = 2
 
 # What only one look shows is text where the reader makes out so many letters and figures.
 _SIGNS, _SAID = 3, 0.7
@@ -82,10 +87,17 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
         MissingComponent: the OCR engine is not installed.
     """
     views = looks(picture, enlarge)
-    plain = [look.probable for look in views if look.picture is picture]
-    probable = np.maximum.reduce(plain)
+    probable = np.maximum.reduce([look.probable for look in views if look.joined])
     found = find_in(picture, probable, views if enlarge else ())
-    left = missed(probable, found.ink, SURE, begun=True)
+    near: tuple[Look, ...] = ()
+    for _ in range(_ROUNDS if enlarge else 0):
+        near = closer(picture, [line.box for line in found.lines])
+        if not any(_said(look, found.ink) for look in near):
+            break
+        views += near
+        found = find_in(picture, probable, views)
+    left = [line for seen in (probable, *(look.probable for look in near))
+            for line in missed(seen, found.ink, SURE, begun=True)]
     left += [(line.box, line.sure) for look in views for line in _said(look, found.ink)]
     return Found((*found.lines, *(Line(box, sure, 0.0) for box, sure in left)), found.ink,
                  found.doubt or (FAINT if left else ""))
@@ -165,7 +177,7 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
         doubt = doubt or TOO_MUCH
     if ink_of.uncertain(mask):
         doubt = doubt or FAINT
-    if ink_of.cut():
+    if ink_of.cut(mask):
         doubt = doubt or CUT
     return Found(tuple(lines), mask, doubt)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from bedside.data.burned import beyond, ink, sharp, strokes
+from bedside.data.burned import beyond, colours, ink, masks, sharp, strokes
 from bedside.data.burned.background import on_background
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
 
@@ -26,6 +26,9 @@ _FAR, _LOW_PX = 12, 12
 # Less than this of what lies beside a line is frame where the frame ends, and so many of the pixels
 # there must be near the ink's level for it to be faint upon them.
 _EDGE, _QUARTER = 0.1, 0.25
+# Of ink that hardly has a pure pixel the level is this quantile. Half of what lies beside a line is
+# within so many levels of the ink where no more of it could be seen.
+_END, _SAME = 0.9, 15.0
 # Letters take no more than this of the frame around them.
 _WRITTEN = 0.25
 # Ink of which this share has a colour in a grey picture is coloured.
@@ -37,9 +40,12 @@ _GAP = 3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
 _BOLD = 0.9
 # Ink is faint that is so many levels from what is beneath. Of fainter letters no higher than this,
-# whose strokes are hardly a pixel wide, more than that share of the box has to go.
-_FAINT, _FAINTER, _THIN_PX, _LITTLE = 75.0, 55.0, 22, 0.6
-_RIM_SHARE, _WIDEST_RIM = 0.006, 3
+# whose strokes are hardly a pixel wide, more than that share of the box has to go, and yet more
+# where the ink's colour hardly stands out.
+_FAINT, _FAINTER, _THIN_PX, _LITTLE = 100.0, 55.0, 22, 0.6
+_UNCLEAR, _PALE, _MUCH = 0.08, 80.0, 0.8
+# Beside a line that the frame cuts it may be faint upon pixels within so many levels of the ink.
+_HARDLY = 75.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +67,16 @@ class Inked:
     def __init__(self, values: Floats) -> None:
         self.values = values
         self.core, self.strong, self.pure, self.bold = np.zeros((4, *values.shape[:2]), bool)
-        self._coloured = ink.stray_colour(values)
+        self._coloured = colours.stray_colour(values)
         self._certain: list[tuple[Box, Floats]] = []
         self._mixed: list[tuple[Box, Floats]] = []
         self._strips: list[tuple[Box, Floats | None]] = []
         self.faint: list[Box] = []
-        self._fainter: list[Box] = []
+        self._fainter: list[tuple[Box, float]] = []
         self._told = np.zeros(values.shape[:2], bool)
         self._area = np.zeros(values.shape[:2], bool)
         self._on_frame: list[tuple[Box, Floats]] = []
+        self._ends: list[tuple[Box, Floats]] = []
 
     def line(self, box: Box, near: Mask, row: strokes.Row | None) -> LineInk:
         """The ink of one line whose letters stand ``near``, (h, w) of the box."""
@@ -95,7 +102,12 @@ class Inked:
             # A shadow of one level may be taken for the ink: what is sharp beside it is not left.
             whole = (line.box[0] + tall // 3, line.box[1] + tall, line.box[2] - tall // 3,
                      line.box[3] - tall)
-            self._strips.append((whole if certain else box, self._grey_of(line)))
+            level = self._grey_of(line)
+            self._strips.append((whole if certain else box, level))
+            if level is not None:
+                ys, xs = np.nonzero(line.found)
+                self._ends.append(((int(y + ys.min()), int(x + xs.min()), int(y + ys.max()) + 1,
+                                    int(x + xs.max()) + 1), self._strongest(line, level)))
         if colour is not None and not certain:
             self.pure[place] |= _surely(self.values[place], line, colour)
         if line.flat == ink.CERTAIN:
@@ -118,13 +130,23 @@ class Inked:
         level: Floats = np.median(self.values[place][written], axis=0)
         return level
 
+    def _strongest(self, line: LineInk, level: Floats) -> Floats:
+        """The level of a line's ink where hardly a pixel is pure: the farthest from what is
+        beneath, (C,)."""
+        if line.pure.any():
+            return level
+        box = self.values[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        dark = level.mean() < np.median(box.mean(axis=2))
+        end: Floats = np.quantile(box[line.found], 1 - _END if dark else _END, axis=0)
+        return end
+
     def _note_faint(self, line: LineInk) -> None:
         """Keep the box of a line whose ink is hardly told from what is beneath."""
         ys, xs = np.nonzero(line.found)
         if not len(ys):
             return
         place = np.s_[line.box[0]:line.box[2], line.box[1]:line.box[3]]
-        beneath = ink.beneath_of(self.values[place], line.found)
+        beneath = masks.beneath_of(self.values[place], line.found)
         ink_px = line.pure if line.pure.any() else line.found
         gap = np.abs(self.values[place] - beneath).max(axis=2)[ink_px]
         contrast = float(np.median(gap))
@@ -135,12 +157,17 @@ class Inked:
         box = (max(0, int(y + ys.min()) - 1), max(0, int(x + xs.min()) - side),
                int(y + ys.max()) + 2, int(x + xs.max()) + 1 + side)
         self.faint.append(box)
-        if contrast < _FAINTER and box[2] - box[0] <= _THIN_PX:
-            self._fainter.append(box)
+        if box[2] - box[0] > _THIN_PX:
+            return
+        if line.flat < _UNCLEAR and contrast < _PALE:
+            self._fainter.append((box, _MUCH))
+        elif contrast < _FAINTER:
+            self._fainter.append((box, _LITTLE))
 
     def uncertain(self, mask: Mask) -> bool:
         """Whether little of a small faint line's box is taken out: letters may be left."""
-        return any(mask[y0:y1, x0:x1].mean() < _LITTLE for y0, x0, y1, x1 in self._fainter)
+        return any(mask[y0:y1, x0:x1].mean() < least
+                   for (y0, x0, y1, x1), least in self._fainter)
 
     def go_on(self) -> None:
         """Take in what has the colour of a line and stands out beside it."""
@@ -149,7 +176,7 @@ class Inked:
             self.core |= more
             self.pure |= more
             self.faint = [_longer(box, more) for box in self.faint]
-            self._fainter = [_longer(box, more) for box in self._fainter]
+            self._fainter = [(_longer(box, more), least) for box, least in self._fainter]
             if not certain:
                 self.strong |= more
                 self.bold |= more
@@ -157,9 +184,10 @@ class Inked:
         near = np.zeros(self.core.shape, bool)
         for (y0, x0, y1, x1), _ in self._strips:
             tall = y1 - y0
-            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1, max(0, x0 - tall):x1 + tall] = True
+            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1,
+                 max(0, x0 - 2 * tall):x1 + 2 * tall] = True
         fine = sharp.marks(self.values, _FINE) & near
-        fine = ink.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
+        fine = masks.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
         for box, level in self._strips:
             if level is not None:
                 fine |= beyond.other_ink(self.values, fine, self.core, box, level)
@@ -179,7 +207,7 @@ class Inked:
         taken = np.zeros(self.core.shape, bool)
         # Of a picture that has colours of its own a hue tells nothing.
         hues = self._coloured.any()
-        certain = [(box, None if hues and np.ptp(colour) >= ink.CHROMA else colour)
+        certain = [(box, None if hues and np.ptp(colour) >= colours.CHROMA else colour)
                    for box, colour in self._certain]
         for (y0, x0, y1, x1), level in self._strips + certain:
             tall = max(y1 - y0, _LOW_PX)
@@ -207,19 +235,32 @@ class Inked:
         self.strong |= more
         self.bold |= more
 
-    def cut(self) -> bool:
-        """Whether a line ends where the frame does: the rest may be too faint to be seen."""
-        for (y0, x0, y1, x1), level in self._on_frame:
-            tall = y1 - y0
-            for side in (np.s_[y0:y1, max(0, x0 - 2 * tall):x0], np.s_[y0:y1, x1:x1 + 2 * tall]):
+    def cut(self, mask: Mask) -> bool:
+        """Whether a line ends where no more of it could be seen: where the frame does and the
+        tissue is nearly of its level, or where the tissue is of its very level.
+
+        Args:
+            mask: (H, W), what is taken out.
+        """
+        for box, level in self._on_frame:
+            tall = box[2] - box[0]
+            for side in _sides(box):
                 # Ordered from the line outwards.
-                area, core = (m[side][:, ::-1] if side[1].stop == x0 else m[side]
+                area, core = (m[side][:, ::-1] if side[1].stop == box[1] else m[side]
                               for m in (self._area, self.core))
                 if area.shape[1] < 2 * tall or area[:, tall // 2:].mean() >= _EDGE or (
                         core[:, tall // 2:].any()):
                     continue
                 gap = np.abs(self.values[side] - level).max(axis=2)
-                if np.quantile(gap, _QUARTER) < _FAINT:
+                if np.quantile(gap, _QUARTER) < _HARDLY:
+                    return True
+        for box, level in self._ends:
+            for side in _sides(box):
+                free = ~mask[side] & ~self._area[side]
+                if not free.size or free.mean() < _QUARTER:
+                    continue
+                gap = np.abs(self.values[side] - level).max(axis=2)
+                if np.median(gap[free]) < _SAME:
                     return True
         return False
 
@@ -258,11 +299,18 @@ def whole_line(ink_of: Inked, probable: Floats, box: Box, row: strokes.Row | Non
     return line
 
 
+def _sides(box: Box) -> tuple[tuple[slice, slice], ...]:
+    """What lies two heights to the left and to the right of a line."""
+    y0, x0, y1, x1 = box
+    far = 2 * (y1 - y0)
+    return np.s_[y0:y1, max(0, x0 - far):x0], np.s_[y0:y1, x1:x1 + far]
+
+
 def _surely(box: Floats, line: LineInk, colour: Floats) -> Mask:
     """Ink, and what is mixed with it, where it stands out by more than tissue varies."""
-    beneath = ink.beneath_of(box, line.found)
+    beneath = masks.beneath_of(box, line.found)
     far = np.abs(colour - beneath).max(axis=2) >= _SURELY
-    sure: Mask = line.found & far & (ink.share_of(box, beneath, colour) >= _MIXED)
+    sure: Mask = line.found & far & (masks.share_of(box, beneath, colour) >= _MIXED)
     return sure
 
 
@@ -276,40 +324,3 @@ def _longer(box: Box, more: Mask) -> Box:
     for column in columns[columns < x0][::-1]:
         x0 = int(column) if x0 - column <= far else x0
     return y0, x0, y1, x1
-
-
-def with_rim(core: Mask, strong: Mask, rest: Mask, boxes: list[Box], faint: list[Box]) -> Mask:
-    """Ink and a rim, as wide as the tissue around allows: at most 0.6% of it. Faint lines have
-    theirs first, and all that lies between their letters."""
-    allowed = _RIM_SHARE * max(1, int(rest.sum()))
-    mask: Mask = core | ndimage.binary_dilation(strong, _SQUARE)
-    # Between two strokes that nearly touch no pixel has a side without ink.
-    mask |= ndimage.binary_closing(strong, _SQUARE, iterations=2)
-    mask = _widened(mask, rest, around(faint, core.shape), allowed)
-    for y0, x0, y1, x1 in sorted(faint, key=lambda b: (b[2] - b[0]) * (b[3] - b[1])):
-        wider = mask.copy()
-        wider[y0:y1, x0:x1] = True
-        if (wider & rest).sum() <= allowed:
-            mask = wider
-    return _widened(mask, rest, around(boxes, core.shape), allowed)
-
-
-def around(boxes: list[Box], shape: tuple[int, ...], by: int = 2) -> Mask:
-    """Inside any of the boxes, grown by so many pixels, (H, W)."""
-    inside = np.zeros(shape, bool)
-    for y0, x0, y1, x1 in boxes:
-        inside[max(0, y0 - by):y1 + by, max(0, x0 - by):x1 + by] = True
-    return inside
-
-
-def _widened(mask: Mask, rest: Mask, inside: Mask, allowed: float) -> Mask:
-    for _ in range(_WIDEST_RIM):
-        # A smaller step where a whole one is too much, and then no other.
-        for shape in (_SQUARE, ink.CROSS):
-            wider = mask | ndimage.binary_dilation(mask, shape) & inside
-            if (wider & rest).sum() <= allowed:
-                mask = wider
-                break
-        if shape is not _SQUARE:
-            break
-    return mask

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from bedside.data.burned import ocr
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
 
@@ -23,6 +23,10 @@ LEVELS = (0.6, 0.3)
 SURE = 0.75
 _TALLEST_PX, _FULL = 60, 0.6
 _SMALL_PX, _ENLARGED, _MORE = 1400, 1.6, 2.2
+_SLIGHTLY = 1.3
+# A line is looked at from near at these scales, so many heights above, beside and below it, the
+# height being from and up to so many pixels.
+_NEAR, _ABOVE, _BESIDE, _HEIGHT_PX = (1.5, 3.0), 1, 8, (8, 14)
 # Of a gap in what is taken out, so many columns are more than the space between two letters.
 _LETTER_PX = 4
 
@@ -30,10 +34,11 @@ _LETTER_PX = 4
 @dataclass(frozen=True, slots=True)
 class Look:
     """``probable`` (H, W) in [0, 1], of text; ``picture`` uint8 as it was looked at, for the
-    reader."""
+    reader; ``joined``: the look is also asked together with others, where each sees a part."""
 
     probable: Floats
     picture: npt.NDArray[np.uint8]
+    joined: bool = False
 
 
 def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, ...]:
@@ -43,14 +48,36 @@ def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, .
         picture: (H, W) or (H, W, 3) uint8.
         enlarge: more than the first look.
     """
-    first = Look(ocr.probability(picture), picture)
+    first = Look(ocr.probability(picture), picture, joined=True)
     if not enlarge:
         return (first,)
     bright = brightened(picture)
     faint = Look(ocr.probability(bright, _MORE if _small(picture) else _ENLARGED), bright)
+    slightly = Look(ocr.probability(picture, _SLIGHTLY), picture)
     if not _small(picture):
-        return first, faint
-    return first, Look(ocr.probability(picture, _ENLARGED), picture), faint
+        return first, slightly, faint
+    return (first, slightly, Look(ocr.probability(picture, _ENLARGED), picture, joined=True),
+            faint)
+
+
+def closer(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> tuple[Look, ...]:
+    """Lines seen from near with what is beside them: a part of a picture shows letters that
+    the texture of the whole of it swallows.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8.
+        boxes: those of the lines.
+    """
+    found = []
+    for scale in _NEAR if boxes else ():
+        probable = np.zeros(picture.shape[:2], np.float32)
+        for y0, x0, y1, x1 in boxes:
+            tall = min(max((y1 - y0) // 2, _HEIGHT_PX[0]), _HEIGHT_PX[1])
+            place = np.s_[max(0, y0 - _ABOVE * tall):y1 + _ABOVE * tall,
+                          max(0, x0 - _BESIDE * tall):x1 + _BESIDE * tall]
+            probable[place] = np.maximum(probable[place], ocr.probability(picture[place], scale))
+        found.append(Look(probable, picture))
+    return tuple(found)
 
 
 def _small(picture: npt.NDArray[np.uint8]) -> bool:

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from bedside.data.burned import find, looks, ocr, view
 from bedside.data.burned.fill import fill
-from bedside.data.burned.ink import Mask
+from bedside.data.burned.masks import Mask
 from bedside.data.deid.outcome import PixelOutcome, Stored
 from bedside.data.readers.dicom_regions import Region, tissue_box
 

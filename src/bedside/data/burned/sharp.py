@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
 Grey = npt.NDArray[np.uint8]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned.ink import Floats, Mask, broad
+from bedside.data.burned.masks import Floats, Mask, broad
 
 Box = tuple[int, int, int, int]
 

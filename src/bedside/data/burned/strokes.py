@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from bedside.data.burned.ink import Floats, Mask
+from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
 
