@@ -96,8 +96,9 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
             break
         views += near
         found = find_in(picture, probable, views)
-    left = [line for seen in (probable, *(look.probable for look in near))
-            for line in missed(seen, found.ink, SURE, begun=True)]
+    left = missed(probable, found.ink, SURE, begun=True)
+    left += [line for look in near
+             for line in missed(look.probable, found.ink, SURE, begun=True, wide=look.letter)]
     left += [(line.box, line.sure) for look in views for line in _said(look, found.ink)]
     return Found((*found.lines, *(Line(box, sure, 0.0) for box, sure in left)), found.ink,
                  found.doubt or (FAINT if left else ""))
@@ -105,7 +106,7 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
 
 def _said(look: Look, mask: Mask) -> list[Line]:
     """Lines of one look that the reader makes out and of which letters are not taken out."""
-    left = missed(look.probable, mask, LEVELS[1])
+    left = missed(look.probable, mask, LEVELS[1], wide=look.letter)
     read = ocr.read([look.picture[b[0]:b[2], b[1]:b[3]] for b, _ in left])
     return [Line(box, sure, 0.0, score) for (box, sure), (text, score)
             in zip(left, read, strict=True)
@@ -167,15 +168,16 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     places = [line.box for line in lines]
     known = around([line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN],
                    tissue.shape, by=0)
-    # Bold letters are known to a pixel without a rim around what is mixed with them.
-    for strong in (ink_of.strong, ink_of.bold):
+    # Bold letters are known to a pixel without a rim around what is mixed with them, and beside a
+    # pixel that is little mixed with ink there is none.
+    for strong in (ink_of.strong, ink_of.bold, ink_of.slim):
         mask = with_rim(ink_of.core, strong, rest, places, ink_of.faint)
         unsure = tissue & (rest | ~known | _little_changed(values, mask))
         if _share(mask, rest, rest) <= _MOST_SHARE and _share(mask, unsure, rest) <= _MOST_UNSURE:
             break
     else:
         doubt = doubt or TOO_MUCH
-    if ink_of.uncertain(mask):
+    if ink_of.untold or ink_of.uncertain(mask):
         doubt = doubt or FAINT
     if ink_of.cut(mask):
         doubt = doubt or CUT

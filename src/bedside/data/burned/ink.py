@@ -20,7 +20,7 @@ from bedside.data.burned.colours import (
 from bedside.data.burned.masks import SQUARE, Floats, Mask, beneath_of, share_of, without_specks
 
 _FLAT = 6.0
-_FAINT = 0.08
+FAINT = 0.08
 _MIXED, _MANY = 0.1, 0.1
 _SPREADS = 0.15
 _UNTOLD = 25
@@ -29,6 +29,8 @@ _ONE_LEVEL = 0.5
 # Below this no level stands out: what lies farther between strokes goes as well.
 _NONE, _WIDE = 0.02, 5
 CERTAIN = 1.0
+# Below this nothing tells ink from tissue.
+TOLD = 0.01
 
 
 def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = None
@@ -66,7 +68,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
         found = ink_mask(box, likely, colour, tolerance) & zone
         strong = found & (share_of(box, beneath_of(box, pure), colour) >= _SPREADS) | pure
         return found, strong, pure, strength
-    if strength >= _FAINT:
+    if strength >= FAINT:
         found = ink_mask(box, likely, colour, tolerance) & zone
         return found, found, pure, strength
     blurred = blurred_colour(box, likely)
@@ -75,6 +77,7 @@ def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = N
         pure = without_specks(np.abs(box - colour).max(axis=2) <= BLURRED)
         zone = _zone(pure, likely)
         pure &= zone
+        strength = max(strength, TOLD)
     between = 1 if blurred is not None else _WIDE if strength < _NONE else 2
     # Thin strokes, hardly a pixel of which is pure: what lies between them goes as well.
     found = ink_mask(box, likely, colour, tolerance, reach=0.15, thin_from=0.35,

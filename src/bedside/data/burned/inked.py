@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from bedside.data.burned import beyond, colours, ink, masks, sharp, strokes
+from bedside.data.burned import beyond, colours, ends, ink, masks, sharp, strokes
 from bedside.data.burned.background import on_background
 from bedside.data.burned.masks import Floats, Mask
 
@@ -23,29 +23,23 @@ _COVERED = 0.5
 _FINE = 1.3
 # On the frame around a picture a line goes on for so many heights, of so many pixels at least.
 _FAR, _LOW_PX = 12, 12
-# Less than this of what lies beside a line is frame where the frame ends, and so many of the pixels
-# there must be near the ink's level for it to be faint upon them.
-_EDGE, _QUARTER = 0.1, 0.25
-# Of ink that hardly has a pure pixel the level is this quantile. Half of what lies beside a line is
-# within so many levels of the ink where no more of it could be seen.
-_END, _SAME = 0.9, 15.0
+# Of ink that hardly has a pure pixel the level is this quantile.
+_END = 0.9
 # Letters take no more than this of the frame around them.
 _WRITTEN = 0.25
 # Ink of which this share has a colour in a grey picture is coloured.
 _HUE = 0.5
 # Ink that stands out by this, in levels, and pixels that hold this share of it, are no tissue.
 _SURELY, _MIXED = 80.0, 0.3
+# Beside a pixel with less than this share of ink no other holds a tenth of it.
+_SPREADS = 0.3
 # Ink goes on a faint line over gaps of so many heights.
 _GAP = 3
 # Of a line's ink this share lies beside pixels of its own colour where letters are bold.
 _BOLD = 0.9
 # Ink is faint that is so many levels from what is beneath. Of fainter letters no higher than this,
-# whose strokes are hardly a pixel wide, more than that share of the box has to go, and yet more
-# where the ink's colour hardly stands out.
+# whose strokes are hardly a pixel wide, more than that share of the box has to go.
 _FAINT, _FAINTER, _THIN_PX, _LITTLE = 100.0, 55.0, 22, 0.6
-_UNCLEAR, _PALE, _MUCH = 0.08, 80.0, 0.8
-# Beside a line that the frame cuts it may be faint upon pixels within so many levels of the ink.
-_HARDLY = 75.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +55,21 @@ class LineInk:
 
 class Inked:
     """The ink of a picture, line by line: ``core`` is ink or mixed with it, ``strong`` what
-    smoothing spreads from, ``bold`` that with less of it where letters are bold, ``pure`` what is
-    no tissue for certain; each (H, W)."""
+    smoothing spreads from, ``bold`` that with less of it where letters are bold, ``slim`` that
+    without pixels that hold little ink, ``pure`` what is no tissue for certain; each (H, W).
+    ``untold``: there is a line whose ink nothing tells from tissue."""
 
     def __init__(self, values: Floats) -> None:
         self.values = values
-        self.core, self.strong, self.pure, self.bold = np.zeros((4, *values.shape[:2]), bool)
+        self.core, self.strong, self.pure, self.bold, self.slim = np.zeros(
+            (5, *values.shape[:2]), bool)
+        self.untold = False
         self._coloured = colours.stray_colour(values)
         self._certain: list[tuple[Box, Floats]] = []
         self._mixed: list[tuple[Box, Floats]] = []
         self._strips: list[tuple[Box, Floats | None]] = []
         self.faint: list[Box] = []
-        self._fainter: list[tuple[Box, float]] = []
+        self._fainter: list[Box] = []
         self._told = np.zeros(values.shape[:2], bool)
         self._area = np.zeros(values.shape[:2], bool)
         self._on_frame: list[tuple[Box, Floats]] = []
@@ -119,7 +116,19 @@ class Inked:
             bold = (beside & line.found).sum() >= _BOLD * line.found.sum()
             self.strong[place] |= line.strong
             self.bold[place] |= line.pure if bold else line.strong
+            self.slim[place] |= line.pure if bold else line.strong & ~self._hardly(line)
             self.pure[place] |= beside
+
+    def _hardly(self, line: LineInk) -> Mask:
+        """Pixels of a line that hold so little ink that the next ones hold none, (h, w) of the
+        box; none where no colour is known."""
+        if line.flat < ink.FAINT or not line.pure.any():
+            return np.zeros(line.pure.shape, bool)
+        box = self.values[line.box[0]:line.box[2], line.box[1]:line.box[3]]
+        share = masks.share_of(box, masks.beneath_of(box, line.found),
+                               np.median(box[line.pure], axis=0))
+        hardly: Mask = (share < _SPREADS) & ~line.pure
+        return hardly
 
     def _grey_of(self, line: LineInk) -> Floats | None:
         """The level of a line's ink, (C,); None where it has a hue, which no tissue hides."""
@@ -150,6 +159,8 @@ class Inked:
         ink_px = line.pure if line.pure.any() else line.found
         gap = np.abs(self.values[place] - beneath).max(axis=2)[ink_px]
         contrast = float(np.median(gap))
+        if line.flat < ink.TOLD:
+            self.untold = True
         if contrast >= _FAINT:
             return
         y, x = line.box[:2]
@@ -157,17 +168,13 @@ class Inked:
         box = (max(0, int(y + ys.min()) - 1), max(0, int(x + xs.min()) - side),
                int(y + ys.max()) + 2, int(x + xs.max()) + 1 + side)
         self.faint.append(box)
-        if box[2] - box[0] > _THIN_PX:
-            return
-        if line.flat < _UNCLEAR and contrast < _PALE:
-            self._fainter.append((box, _MUCH))
-        elif contrast < _FAINTER:
-            self._fainter.append((box, _LITTLE))
+        small = box[2] - box[0] <= _THIN_PX and line.flat != ink.CERTAIN
+        if small and contrast < _FAINTER:
+            self._fainter.append(box)
 
     def uncertain(self, mask: Mask) -> bool:
         """Whether little of a small faint line's box is taken out: letters may be left."""
-        return any(mask[y0:y1, x0:x1].mean() < least
-                   for (y0, x0, y1, x1), least in self._fainter)
+        return any(mask[y0:y1, x0:x1].mean() < _LITTLE for y0, x0, y1, x1 in self._fainter)
 
     def go_on(self) -> None:
         """Take in what has the colour of a line and stands out beside it."""
@@ -176,10 +183,11 @@ class Inked:
             self.core |= more
             self.pure |= more
             self.faint = [_longer(box, more) for box in self.faint]
-            self._fainter = [(_longer(box, more), least) for box, least in self._fainter]
+            self._fainter = [_longer(box, more) for box in self._fainter]
             if not certain:
                 self.strong |= more
                 self.bold |= more
+                self.slim |= more
         # Full stops, tails and hairlines that have no pixel of the ink's own colour.
         near = np.zeros(self.core.shape, bool)
         for (y0, x0, y1, x1), _ in self._strips:
@@ -197,6 +205,7 @@ class Inked:
         self.core |= fine
         self.strong |= fine
         self.bold |= fine
+        self.slim |= fine
 
     def _take_from_background(self) -> None:
         """Take in what of a line stands on the even frame around the picture, however faint."""
@@ -234,35 +243,12 @@ class Inked:
         self.core |= taken | more
         self.strong |= more
         self.bold |= more
+        self.slim |= more
 
     def cut(self, mask: Mask) -> bool:
-        """Whether a line ends where no more of it could be seen: where the frame does and the
-        tissue is nearly of its level, or where the tissue is of its very level.
-
-        Args:
-            mask: (H, W), what is taken out.
-        """
-        for box, level in self._on_frame:
-            tall = box[2] - box[0]
-            for side in _sides(box):
-                # Ordered from the line outwards.
-                area, core = (m[side][:, ::-1] if side[1].stop == box[1] else m[side]
-                              for m in (self._area, self.core))
-                if area.shape[1] < 2 * tall or area[:, tall // 2:].mean() >= _EDGE or (
-                        core[:, tall // 2:].any()):
-                    continue
-                gap = np.abs(self.values[side] - level).max(axis=2)
-                if np.quantile(gap, _QUARTER) < _HARDLY:
-                    return True
-        for box, level in self._ends:
-            for side in _sides(box):
-                free = ~mask[side] & ~self._area[side]
-                if not free.size or free.mean() < _QUARTER:
-                    continue
-                gap = np.abs(self.values[side] - level).max(axis=2)
-                if np.median(gap[free]) < _SAME:
-                    return True
-        return False
+        """Whether a line may go on where it cannot be seen; ``mask`` (H, W) is taken out."""
+        return (ends.cut_by_frame(self.values, self._on_frame, self._area, self.core)
+                or ends.hidden(self.values, self._ends, mask | self._area))
 
     def covers(self, row: strokes.Row) -> bool:
         """Whether a row is ink already; what is missing of it then is."""
@@ -297,13 +283,6 @@ def whole_line(ink_of: Inked, probable: Floats, box: Box, row: strokes.Row | Non
                min(highest, box[2] + tall) if down else box[2],
                min(width, box[3] + 4 * tall) if right else box[3])
     return line
-
-
-def _sides(box: Box) -> tuple[tuple[slice, slice], ...]:
-    """What lies two heights to the left and to the right of a line."""
-    y0, x0, y1, x1 = box
-    far = 2 * (y1 - y0)
-    return np.s_[y0:y1, max(0, x0 - far):x0], np.s_[y0:y1, x1:x1 + far]
 
 
 def _surely(box: Floats, line: LineInk, colour: Floats) -> Mask:

@@ -29,16 +29,20 @@ _SLIGHTLY = 1.3
 _NEAR, _ABOVE, _BESIDE, _HEIGHT_PX = (1.5, 3.0), 1, 8, (8, 14)
 # Of a gap in what is taken out, so many columns are more than the space between two letters.
 _LETTER_PX = 4
+# From near the detector marks more than the letters, at the ends of a line.
+LETTER, WIDE = 0.5, 1.2
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """``probable`` (H, W) in [0, 1], of text; ``picture`` uint8 as it was looked at, for the
-    reader; ``joined``: the look is also asked together with others, where each sees a part."""
+    reader; ``joined``: the look is also asked together with others, where each sees a part;
+    ``letter``: see :func:`missed`."""
 
     probable: Floats
     picture: npt.NDArray[np.uint8]
     joined: bool = False
+    letter: float = LETTER
 
 
 def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, ...]:
@@ -76,7 +80,7 @@ def closer(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> tuple[Look, ...]
             place = np.s_[max(0, y0 - _ABOVE * tall):y1 + _ABOVE * tall,
                           max(0, x0 - _BESIDE * tall):x1 + _BESIDE * tall]
             probable[place] = np.maximum(probable[place], ocr.probability(picture[place], scale))
-        found.append(Look(probable, picture))
+        found.append(Look(probable, picture, letter=WIDE))
     return tuple(found)
 
 
@@ -132,8 +136,8 @@ def grown(box: Box, shape: tuple[int, ...]) -> Box:
             min(shape[1], box[3] + side))
 
 
-def missed(probable: Floats, mask: Mask, least: float, begun: bool = False
-           ) -> list[tuple[Box, float]]:
+def missed(probable: Floats, mask: Mask, least: float, begun: bool = False,
+           wide: float = LETTER) -> list[tuple[Box, float]]:
     """Lines, as from :func:`boxes_of`, of which more than a letter is not taken out.
 
     Args:
@@ -141,6 +145,7 @@ def missed(probable: Floats, mask: Mask, least: float, begun: bool = False
         mask: (H, W), what is taken out.
         least: how sure the detector is.
         begun: only lines of which something is taken out.
+        wide: how wide a letter is, in heights of what the detector marks.
     """
     found = []
     for box, sure in boxes_of(probable):
@@ -151,6 +156,6 @@ def missed(probable: Floats, mask: Mask, least: float, begun: bool = False
         tall = int(core.any(axis=1).sum())
         beside = ndimage.maximum_filter1d(mask[place].any(axis=0), 2 * tall + 1, mode="constant")
         gaps, _ = ndimage.label(core.any(axis=0) & ~beside)
-        if np.bincount(gaps)[1:].max(initial=0) >= max(_LETTER_PX, tall // 2):
+        if np.bincount(gaps)[1:].max(initial=0) >= max(_LETTER_PX, int(wide * tall)):
             found.append((box, sure))
     return found
