@@ -36,7 +36,8 @@ UNSEEN = "a row of letter-like marks that the reader did not see"
 _ROUNDS = 2
 
 # What only one look shows is text where the reader makes out so many letters and figures.
-_SIGNS, _SAID = 3, 0.7
+# After the removal less will do: what is left of letters is read badly.
+_SIGNS, _SAID, _STILL = 3, 0.7, 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,22 @@ def unseen(picture: npt.NDArray[np.uint8], gone: Mask) -> list[Box]:
     """
     values = np.asarray(picture, np.float32)
     return sharp.sharp(values[..., None] if values.ndim == 2 else values, gone)
+
+
+def readable(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> bool:
+    """Whether the reader, from near, still makes out letters where lines were taken out.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8, after the removal.
+        boxes: those of the lines.
+    """
+    for look in closer(picture, boxes):
+        seen = [b for b, sure in boxes_of(look.probable) if sure >= _HALF]
+        read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b in seen])
+        if any(sum(c.isalnum() for c in text) >= _SIGNS and score >= _STILL
+               for text, score in read):
+            return True
+    return False
 
 
 def _inside(inner: Box, outer: Box) -> bool:

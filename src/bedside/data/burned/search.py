@@ -68,6 +68,8 @@ def clean(stored: Stored) -> PixelOutcome:
             filled.append(fill(frame, mask))
         frames = np.stack(filled)
     frames, rest = _without_rest(inner, frames, hits, most)
+    if hits and not (doubt or rest) and _readable(inner, frames, lines):
+        rest = STILL_THERE
     more = _unseen(inner, frames)
     doubt = doubt or rest or (find.UNSEEN if more else "")
     lines.extend(more)
@@ -158,6 +160,15 @@ def _without_rest(stored: Stored, frames: npt.NDArray[Any], hits: list[_Hit], mo
         if (before | left).mean() > _MOST:
             return frames, TOO_MUCH
     return frames, ""
+
+
+def _readable(before: Stored, frames: npt.NDArray[Any], lines: list[tuple[int, Any]]) -> bool:
+    """Whether letters can be read, from near, where text was taken out of the frames."""
+    after = replace(before, frames=frames)
+    limits = view.bounds(before.frames)
+    boxes = sorted({box for _, box in lines})
+    return any(find.readable(view.shown(after, index, limits), boxes)
+               for index in sorted({0, len(frames) // 2, len(frames) - 1}))
 
 
 def _rest(stored: Stored, frames: npt.NDArray[Any], index: int, limits: tuple[float, float],
