@@ -24,7 +24,7 @@ _HALF, _READABLE, _LEGIBLE, _VERY_SURE = 0.5, 0.85, 0.6, 0.88
 _DRAWN_SURE, _DRAWN = 0.45, 40
 # More of the tissue than this never goes without a person: of what no ink was seen in, and with
 # what may be no ink, because nobody can read it or it changes by fewer levels than these.
-_MOST_SHARE, _MOST_UNSURE, _LITTLE = 0.0082, 0.0100, 20.0
+_MOST_SHARE, _MOST_UNSURE, _LITTLE = 0.0082, 0.0092, 20.0
 _EXACT, _ABOUT = 0.5, 2.0
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
