@@ -114,3 +114,17 @@ def test_ink_without_a_pure_pixel_has_the_level_farthest_from_the_tissue():
     assert 10 <= level[0] <= 17
     assert of._strongest(inked.LineInk(line.box, found, found, found, 0.2),
                          np.array([35.0], np.float32))[0] == 35
+
+
+def test_a_coloured_full_stop_beside_its_line_goes_with_it():
+    picture = np.repeat(phantom(1)[..., None], 3, axis=2).astype(np.float32)
+    letters = np.zeros(picture.shape[:2], bool)
+    letters[100:118, 80:160:3] = True
+    stop = np.zeros_like(letters)
+    stop[114:118, 172:176] = True
+    picture[letters | stop] = (255, 128, 0)
+    of = inked.Inked(picture)
+    of.add(of.line((96, 76, 122, 166), np.ones((26, 90), bool), None))
+    assert of.core[letters].all() and not of.core[stop].any()
+    of.go_on()
+    assert of.core[stop].all()

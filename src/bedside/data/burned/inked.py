@@ -189,11 +189,16 @@ class Inked:
                 self.bold |= more
                 self.slim |= more
         # Full stops, tails and hairlines that have no pixel of the ink's own colour.
-        near = np.zeros(self.core.shape, bool)
-        for (y0, x0, y1, x1), _ in self._strips:
+        near, hued = np.zeros((2, *self.core.shape), bool)
+        for (y0, x0, y1, x1), level in self._strips:
             tall = y1 - y0
-            near[max(0, y0 - tall // 3):y1 + tall // 3 + 1,
-                 max(0, x0 - 2 * tall):x1 + 2 * tall] = True
+            place = np.s_[max(0, y0 - tall // 3):y1 + tall // 3 + 1,
+                          max(0, x0 - 2 * tall):x1 + 2 * tall]
+            near[place] = True
+            hued[place] |= level is None
+        # No tissue has a hue where the picture is grey.
+        self.core |= self._coloured & hued
+        self.pure |= self._coloured & hued
         fine = sharp.marks(self.values, _FINE) & near
         fine = masks.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
         for box, level in self._strips:
