@@ -29,8 +29,8 @@ _ONE_LEVEL = 0.5
 # Below this no level stands out: what lies farther between strokes goes as well.
 _NONE, _WIDE = 0.02, 5
 CERTAIN = 1.0
-# Below this nothing tells ink from tissue, and below that hardly anything does.
-TOLD, UNTOLD = 0.01, 0.02
+# Below this nothing tells ink from tissue.
+TOLD = 0.01
 
 
 def line_mask(box: Floats, likely: Mask, coloured: Mask, hint: Floats | None = None

@@ -159,7 +159,7 @@ class Inked:
         ink_px = line.pure if line.pure.any() else line.found
         gap = np.abs(self.values[place] - beneath).max(axis=2)[ink_px]
         contrast = float(np.median(gap))
-        if line.flat < ink.TOLD or (line.flat < ink.UNTOLD and contrast < _SURELY):
+        if line.flat < ink.TOLD:
             self.untold = True
         if contrast >= _FAINT:
             return
