@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
-from bedside.data.burned import colours, ends, find, ink, inked, looks, ocr
+from bedside.data.burned import colours, ends, find, ink, inked, looks, ocr, search
+from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
 from bedside.study_types import PhantomConfig
 
@@ -128,3 +130,39 @@ def test_a_coloured_full_stop_beside_its_line_goes_with_it():
     assert of.core[letters].all() and not of.core[stop].any()
     of.go_on()
     assert of.core[stop].all()
+
+
+@pytest.mark.parametrize(("said", "still"), [
+    (("D. Ivanova", 0.6), True), (("D. Ivanova", 0.5), False), (("7", 0.9), False)])
+def test_what_can_still_be_read_from_near_after_the_removal_holds_the_image(
+        monkeypatch, said, still):
+    picture, _ = written_over(phantom(1), "KOWALSKI", (60, 110), 255)
+    line = find.Line((95, 55, 118, 150), 0.9, 1.0, 0.9)
+    gone = np.zeros(picture.shape, bool)
+    gone[98:114, 58:146] = True
+
+    def probability(seen, scale=1.0):
+        found = np.zeros(seen.shape[:2], np.float32)
+        if seen.shape[:2] != picture.shape:
+            found[seen.shape[0] // 2 - 3:seen.shape[0] // 2 + 3, 30:-30] = 0.9
+        return found
+
+    monkeypatch.setattr(ocr, "probability", probability)
+    monkeypatch.setattr(ocr, "read", lambda lines: [said] * len(lines))
+    monkeypatch.setattr(find, "find", lambda *_a, **_k: find.Found((line,), gone))
+    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert outcome.status == ("uncertain" if still else "cleaned")
+    assert (outcome.reason == search.STILL_THERE) is still
+
+
+def test_from_near_more_than_a_letter_must_be_missed_for_a_line_to_count():
+    probable = np.zeros((60, 200), np.float32)
+    probable[25:35, 40:160] = 0.9
+    mask = np.zeros(probable.shape, bool)
+    # Of the 120 columns that the detector marks the last 18 lie beyond the ink, ten of them farther
+    # than the height of the line.
+    mask[25:35, 40:142] = True
+    assert looks.missed(probable, mask, looks.SURE)
+    assert not looks.missed(probable, mask, looks.SURE, wide=looks.WIDE)
+    mask[25:35, 120:142] = False
+    assert looks.missed(probable, mask, looks.SURE, wide=looks.WIDE)

@@ -18,7 +18,6 @@ _EXACT, _PURE, _LEAST_PX = 0.5, 0.5, 12
 _GAP, _SHARED, _TALLER = 3.0, 0.4, 2.2
 # The share of ink from which, and up to which, a pixel beside it is mixed with it.
 _MIXED, _MOST = 0.3, 1.3
-_SQUARE = np.ones((3, 3), bool)
 # Strokes are so far from the median around them, at least, and as far as this share of those that
 # are known.
 _AROUND_PX, _LEAST_LEVELS, _AS_FAR = 13, 12.0, 0.5
@@ -66,7 +65,8 @@ def other_ink(values: Floats, fine: Mask, core: Mask, box: Box, level: Floats) -
     gap = _from_median(values[place])
     if level.mean() > np.median(values[place].mean(axis=2)):
         gap = -gap
-    begun = fine[place] & (gap > 0) & ~ndimage.binary_dilation(core[place], _SQUARE, iterations=2)
+    known = ndimage.binary_dilation(core[place], masks.SQUARE, iterations=2)
+    begun = fine[place] & (gap > 0) & ~known
     return _strokes(gap, begun, place, fine.shape)
 
 
@@ -99,7 +99,7 @@ def _strokes(gap: Floats, begun: Mask, place: tuple[slice, slice], shape: tuple[
     if begun.sum() < _LEAST_PX:
         return found
     strokes = gap >= max(_LEAST_LEVELS, _AS_FAR * float(np.median(gap[begun])))
-    labels, _ = ndimage.label(strokes & ~masks.broad(strokes), _SQUARE)
+    labels, _ = ndimage.label(strokes & ~masks.broad(strokes), masks.SQUARE)
     touched = np.unique(labels[begun])
     found[place] = np.isin(labels, touched[touched > 0])
     return found
@@ -144,7 +144,7 @@ def _beside(values: Floats, found: Mask, colour: Floats) -> Mask:
     dots &= ~masks.broad(dots)
     pure = found | dots
     share = masks.share_of(values, masks.beneath_of(values, pure), colour)
-    mixed: Mask = pure | (ndimage.binary_dilation(pure, _SQUARE, iterations=2)
+    mixed: Mask = pure | (ndimage.binary_dilation(pure, masks.SQUARE, iterations=2)
                           & (share >= _MIXED) & (share <= _MOST))
     return mixed
 

@@ -13,7 +13,6 @@ from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
 
-_SQUARE = ndimage.generate_binary_structure(2, 2)
 # What the detector half sees lies near a line; a line of which this stands out has a colour, and
 # its box grows as often.
 _SEED, FLAT, _TIMES = 0.15, 0.015, 4
@@ -112,7 +111,7 @@ class Inked:
             self.pure[place] |= line.found
             self._told[place] |= line.found
         else:
-            beside = ndimage.binary_dilation(line.pure, _SQUARE)
+            beside = ndimage.binary_dilation(line.pure, masks.SQUARE)
             bold = (beside & line.found).sum() >= _BOLD * line.found.sum()
             self.strong[place] |= line.strong
             self.bold[place] |= line.pure if bold else line.strong
@@ -200,7 +199,7 @@ class Inked:
         self.core |= self._coloured & hued
         self.pure |= self._coloured & hued
         fine = sharp.marks(self.values, _FINE) & near
-        fine = masks.without_specks(fine & ~ndimage.binary_dilation(self._told, _SQUARE))
+        fine = masks.without_specks(fine & ~ndimage.binary_dilation(self._told, masks.SQUARE))
         for box, level in self._strips:
             if level is not None:
                 fine |= beyond.other_ink(self.values, fine, self.core, box, level)
@@ -271,7 +270,7 @@ def whole_line(ink_of: Inked, probable: Floats, box: Box, row: strokes.Row | Non
     lowest, highest = max(0, box[0] - (box[2] - box[0])), min(height, 2 * box[2] - box[0])
     for _ in range(_TIMES):
         place = np.s_[box[0]:box[2], box[1]:box[3]]
-        near = ndimage.binary_dilation(probable[place] > _SEED, _SQUARE, iterations=4)
+        near = ndimage.binary_dilation(probable[place] > _SEED, masks.SQUARE, iterations=4)
         line = ink_of.line(box, near, row)
         tall = (box[2] - box[0]) // 2
         rows, columns = (np.flatnonzero(line.found.any(axis=a)) for a in (1, 0))
