@@ -26,7 +26,7 @@ BAR = (np.s_[100:110], np.s_[80:200])
 
 
 def seen_by_one_look(monkeypatch, picture, said):
-    """The detector sees a bar in the brightened picture alone, and the reader says ``said``."""
+    """The detector sees a bar in pictures made over alone, and the reader says ``said``."""
     monkeypatch.setattr(ocr, "read", lambda lines: [said] * len(lines))
     monkeypatch.setattr(ocr, "probability", lambda seen, scale=1.0: marked(
         seen.shape[:2], *BAR) * (not np.array_equal(seen, picture)))
@@ -63,17 +63,6 @@ def test_the_outline_of_a_lesion_is_no_faint_text():
     mask = np.zeros((160, 200), np.uint8)
     mask[30:70, 45:100] = 255
     assert search.clean(Stored(mask[None], "MONOCHROME2", 8)).status == "clean"
-
-
-@pytest.mark.parametrize("kind", ["grey", "colour"])
-def test_what_is_dark_gets_more_levels(kind):
-    picture = np.full((12, 20), 16, np.uint8)
-    picture[4:8] = 36
-    if kind == "colour":
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    out = looks.brightened(picture)
-    assert out.shape == (12, 20) and out.dtype == np.uint8
-    assert set(np.unique(out)) == {64, 96}
 
 
 @pytest.mark.parametrize(("gone", "waits"), [(0, True), (60, True), (110, False)])

@@ -162,8 +162,12 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
         lines.append(Line(found.box, sure, found.flat, readable))
         ink_of.add(found)
     for look in views:
+        seen_in = Inked(np.asarray(look.picture, np.float32)[..., None]) if look.drawn else ink_of
         for line in _said(look, ink_of.core):
-            found = whole_line(ink_of, look.probable, line.box, None)
+            y0, x0, y1, x1 = line.box
+            if look.drawn and ink_of.core[y0:y1, x0:x1].any():
+                continue  # what of a line stands on the frame goes with the line
+            found = whole_line(seen_in, look.probable, line.box, None)
             lines.append(replace(line, box=found.box, flat=found.flat))
             ink_of.add(found)
     seen_boxes = [line.box for line in lines]

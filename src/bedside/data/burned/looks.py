@@ -1,8 +1,8 @@
 """The looks that the detector takes at a picture, and the lines it believes in.
 
 Letters are seen at the size and contrast the detector learned them at: small print is enlarged,
-faint print on dark tissue is made brighter first. Texture of a like grain swallows letters at one
-size and not at another, so every look is also asked on its own.
+faint print is made to stand out first, see contrast.py. Texture of a like grain swallows letters
+at one size and not at another, so every look is also asked on its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bedside.data.burned import ocr
+from bedside.data.burned import contrast, ocr
 from bedside.data.burned.masks import Floats, Mask
 
 Box = tuple[int, int, int, int]
@@ -22,14 +22,15 @@ LEVELS = (0.6, 0.3)
 # The detector is sure of a line.
 SURE = 0.75
 _TALLEST_PX, _FULL = 60, 0.6
-_SMALL_PX, _ENLARGED, _MORE = 1400, 1.6, 2.2
+_SMALL_PX, _ENLARGED, _NEARER, _MORE = 1400, 1.6, 2.2, 2.6
 _SLIGHTLY = 1.3
 # A line is looked at from near at these scales, so many heights above, beside and below it, the
 # height being from and up to so many pixels.
 _NEAR, _ABOVE, _BESIDE, _HEIGHT_PX = (1.5, 3.0), 1, 8, (8, 14)
 # Of a gap in what is taken out, so many columns are more than the space between two letters.
 _LETTER_PX = 4
-# From near the detector marks more than the letters, at the ends of a line.
+# From near, and in a picture made over, the detector marks more than the letters, at the ends of a
+# line.
 LETTER, WIDE = 0.5, 1.2
 
 
@@ -37,16 +38,18 @@ LETTER, WIDE = 0.5, 1.2
 class Look:
     """``probable`` (H, W) in [0, 1], of text; ``picture`` uint8 as it was looked at, for the
     reader; ``joined``: the look is also asked together with others, where each sees a part;
-    ``letter``: see :func:`missed`."""
+    ``letter``: see :func:`missed`; ``drawn``: ink stands out in ``picture`` as it is, where it
+    does not in the stored one."""
 
     probable: Floats
     picture: npt.NDArray[np.uint8]
     joined: bool = False
     letter: float = LETTER
+    drawn: bool = False
 
 
 def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, ...]:
-    """A picture at its own size and, for small print, enlarged; and brightened, for faint print.
+    """A picture at its own size, enlarged, for small print, and made over, for faint print.
 
     Args:
         picture: (H, W) or (H, W, 3) uint8.
@@ -55,13 +58,18 @@ def looks(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> tuple[Look, .
     first = Look(ocr.probability(picture), picture, joined=True)
     if not enlarge:
         return (first,)
-    bright = brightened(picture)
-    faint = Look(ocr.probability(bright, _MORE if _small(picture) else _ENLARGED), bright)
-    slightly = Look(ocr.probability(picture, _SLIGHTLY), picture)
-    if not _small(picture):
-        return first, slightly, faint
-    return (first, slightly, Look(ocr.probability(picture, _ENLARGED), picture, joined=True),
-            faint)
+    small = _small(picture)
+    local, same, dark = contrast.equalised(picture), contrast.normalised(picture), 255 - picture
+    found = [first, Look(ocr.probability(picture, _SLIGHTLY), picture)]
+    if small:
+        found.append(Look(ocr.probability(picture, _ENLARGED), picture, joined=True))
+    found += [Look(ocr.probability(local, _MORE if small else _ENLARGED), local, letter=WIDE),
+              Look(ocr.probability(same, _NEARER if small else _ENLARGED), same, letter=WIDE),
+              Look(ocr.probability(dark, _ENLARGED if small else _SLIGHTLY), dark)]
+    level = contrast.without_frame(picture)
+    if level is not None:
+        found.append(Look(ocr.probability(level, _SLIGHTLY), level, letter=WIDE, drawn=True))
+    return tuple(found)
 
 
 def closer(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> tuple[Look, ...]:
@@ -86,13 +94,6 @@ def closer(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> tuple[Look, ...]
 
 def _small(picture: npt.NDArray[np.uint8]) -> bool:
     return bool(max(picture.shape[:2]) < _SMALL_PX)
-
-
-def brightened(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The square root of a picture's grey, (H, W) uint8: what is dark gets more levels."""
-    grey = picture.mean(axis=2) if picture.ndim == 3 else picture
-    out: npt.NDArray[np.uint8] = np.round(255 * np.sqrt(grey / 255)).astype(np.uint8)
-    return out
 
 
 def lines_in(probable: Floats, place: Mask) -> bool:

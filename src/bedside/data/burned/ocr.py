@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from bedside.errors import MissingComponent
 _DETECTOR = "PP-OCRv6_det_small.onnx"
 _RECOGNISER = "PP-OCRv6_rec_small.onnx"
 _GRID = 32
+# A larger picture is looked at in bands, which keeps memory bounded; they overlap by more than
+# the highest letters.
+_MOST_PX, _OVERLAP_PX = 2_500_000, 64
 
 
 def _models() -> tuple[Path, Path]:
@@ -68,6 +73,19 @@ def probability(picture: npt.NDArray[np.uint8], scale: float = 1.0) -> npt.NDArr
     Raises:
         MissingComponent: the engine or its models are not installed.
     """
+    height, width = picture.shape[:2]
+    bands = math.ceil(height * width * scale**2 / _MOST_PX)
+    if bands == 1:
+        return _probability(picture, scale)
+    found = np.zeros((height, width), np.float32)
+    edges = np.linspace(0, height, bands + 1).astype(int)
+    for start, stop in itertools.pairwise(edges):
+        rows = slice(max(0, start - _OVERLAP_PX), stop + _OVERLAP_PX)
+        found[rows] = np.maximum(found[rows], _probability(picture[rows], scale))
+    return found
+
+
+def _probability(picture: npt.NDArray[np.uint8], scale: float) -> npt.NDArray[np.float32]:
     import cv2
 
     engine = _engine()

@@ -1,0 +1,92 @@
+"""Pictures made over for the detector: evened contrast, a frame of the tissue's level, bands."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from bedside.data.burned import contrast, find, ocr, search
+from bedside.data.deid.outcome import Stored
+from bedside.data.phantom import generate
+from bedside.study_types import PhantomConfig
+
+FRAME = 16
+
+
+def phantom(number=1, height=320, width=420):
+    return generate(PhantomConfig(images=4, height_px=height, width_px=width), 3, number).image
+
+
+def coloured(picture, kind):
+    return picture if kind == "grey" else np.repeat(picture[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+@pytest.mark.parametrize("made_over", [contrast.equalised, contrast.normalised])
+def test_faint_marks_in_the_dark_stand_out_in_the_evened_picture(kind, made_over):
+    rng = np.random.default_rng(1)
+    picture = np.full((320, 320), 20, np.uint8) + rng.integers(0, 4, (320, 320)).astype(np.uint8)
+    picture[:, 160:] = rng.integers(120, 250, (320, 160))
+    mark = np.zeros(picture.shape, bool)
+    mark[60:64, 20:60] = True
+    picture[mark] += 8
+    out = made_over(coloured(picture, kind))
+    assert out.shape == picture.shape and out.dtype == np.uint8
+    around = np.zeros_like(mark)
+    around[50:74, 10:70] = True
+
+    def gap(image):
+        return np.median(image[mark]) - np.median(image[around & ~mark])
+
+    assert gap(out.astype(int)) >= 2 * gap(picture.astype(int)) > 0
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_a_frame_takes_the_level_of_the_tissue_and_faint_ink_on_it_is_dark(kind):
+    tissue = np.clip(phantom(), 60, 255)
+    picture = np.pad(tissue, 60, constant_values=FRAME)
+    picture[30, 100:140] = FRAME + 2
+    picture[40, 100:140] = 255
+    out = contrast.without_frame(coloured(picture, kind))
+    assert out.shape == picture.shape and out.dtype == np.uint8
+    level = out[0, 0]
+    assert abs(int(level) - int(np.median(tissue))) < 60
+    assert (out[30, 100:140] <= 0.3 * level).all()
+    assert (out[40, 100:140] == 255).all()
+    assert np.array_equal(out[60:-60, 60:-60], tissue)
+
+
+def test_a_picture_without_a_frame_stays_as_it_is():
+    rng = np.random.default_rng(1)
+    assert contrast.without_frame(rng.integers(0, 255, (200, 240)).astype(np.uint8)) is None
+
+
+def test_dark_letters_that_stand_half_on_the_frame_go():
+    picture = np.pad(phantom(2, 480, 640), 60, constant_values=FRAME)
+    clean = picture.copy()
+    cv2.putText(picture, "Dr. NGUYEN", (200, 70), cv2.FONT_HERSHEY_SIMPLEX, 0.8, FRAME + 1, 1)
+    wrote = picture != clean
+    assert wrote[:60].any() and wrote[60:].any(), "on the frame and on the tissue"
+    found = find.find(picture)
+    assert (wrote & ~found.ink).sum() <= 0.01 * wrote.sum()
+    assert (found.ink & (clean == picture)).mean() < 0.02
+    assert search.clean(Stored(picture[None], "MONOCHROME2", 8)).status != "clean"
+
+
+@pytest.mark.parametrize("row", [150, 160, 175])
+def test_text_where_two_bands_meet_is_seen(monkeypatch, row):
+    picture = phantom()
+    cv2.putText(picture, "KOWALSKI", (80, row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
+    whole = ocr.probability(picture)
+    monkeypatch.setattr(ocr, "_MOST_PX", picture.size // 2)
+    bands = ocr.probability(picture)
+    assert bands.shape == whole.shape and bands.dtype == np.float32
+    place = np.s_[row - 20:row + 2, 90:180]
+    assert bands[place].max(axis=0).min() >= 0.6
+    sizes = []
+    inner = ocr._probability
+    monkeypatch.setattr(ocr, "_probability", lambda part, scale: (
+        sizes.append(part.size), inner(part, scale))[1])
+    ocr.probability(picture)
+    assert len(sizes) == 2 and max(sizes) < picture.size
