@@ -24,7 +24,8 @@ _HALF, _READABLE, _LEGIBLE, _VERY_SURE = 0.5, 0.85, 0.6, 0.88
 _DRAWN_SURE, _DRAWN = 0.45, 40
 # More of the tissue than this never goes without a person: of what no ink was seen in, and with
 # what may be no ink, because nobody can read it or it changes by fewer levels than these.
-_MOST_SHARE, _MOST_UNSURE, _LITTLE = 0.0082, 0.0092, 20.0
+# Where less is of no ink, more may be unsure.
+_MOST, _LITTLE = ((0.0082, 0.0092), (0.0077, 0.0102)), 20.0
 _EXACT, _ABOUT = 0.5, 2.0
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
@@ -194,7 +195,8 @@ def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look,
     for strong in (ink_of.strong, ink_of.bold, ink_of.slim):
         mask = with_rim(ink_of.core, strong, rest, places, ink_of.faint)
         unsure = tissue & (rest | ~known | _little_changed(values, mask))
-        if _share(mask, rest, rest) <= _MOST_SHARE and _share(mask, unsure, rest) <= _MOST_UNSURE:
+        shares = _share(mask, rest, rest), _share(mask, unsure, rest)
+        if any(shares[0] <= most and shares[1] <= unsure_most for most, unsure_most in _MOST):
             break
     else:
         doubt = doubt or TOO_MUCH
