@@ -25,7 +25,7 @@ _DRAWN_SURE, _DRAWN = 0.45, 40
 # More of the tissue than this never goes without a person: of what no ink was seen in, and with
 # what may be no ink, because nobody can read it or it changes by fewer levels than these.
 # Where less is of no ink, more may be unsure.
-_MOST, _LITTLE = ((0.0082, 0.0092), (0.0077, 0.0102)), 20.0
+_MOST, _LITTLE = ((0.0082, 0.0092), (0.0070, 0.0102)), 20.0
 _EXACT, _ABOUT = 0.5, 2.0
 TOO_MUCH = "text that cannot be told from the tissue around it"
 UNREADABLE = "what may be text that cannot be read"
