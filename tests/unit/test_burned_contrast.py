@@ -90,3 +90,17 @@ def test_text_where_two_bands_meet_is_seen(monkeypatch, row):
         sizes.append(part.size), inner(part, scale))[1])
     ocr.probability(picture)
     assert len(sizes) == 2 and max(sizes) < picture.size
+
+
+@pytest.mark.parametrize(("touched", "unsure", "waits"), [
+    (0.008, 0.009, False), (0.008, 0.010, True), (0.006, 0.010, False), (0.006, 0.011, True),
+    (0.009, 0.009, True)])
+def test_how_much_of_the_tissue_may_go(monkeypatch, touched, unsure, waits):
+    picture = phantom()
+    cv2.putText(picture, "KOWALSKI", (80, 160), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
+    probable = np.zeros(picture.shape, np.float32)
+    probable[142:160, 80:210] = 0.95
+    monkeypatch.setattr(find, "_share", lambda mask, place, tissue: (
+        touched if place is tissue else unsure))
+    found = find.find_in(picture, probable)
+    assert (found.doubt == find.TOO_MUCH) is waits, found.doubt
