@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import contrast, find, ocr, search
+from bedside.data.burned import contrast, find, looks, ocr, search
 from bedside.data.deid.outcome import Stored
 from bedside.data.phantom import generate
 from bedside.study_types import PhantomConfig
@@ -62,16 +62,42 @@ def test_a_picture_without_a_frame_stays_as_it_is():
     assert contrast.without_frame(rng.integers(0, 255, (200, 240)).astype(np.uint8)) is None
 
 
-def test_dark_letters_that_stand_half_on_the_frame_go():
-    picture = np.pad(phantom(2, 480, 640), 60, constant_values=FRAME)
+@pytest.mark.parametrize("word", ["Dr. NGUYEN", "12.04.1961"])
+def test_dark_letters_that_stand_half_on_the_frame_go(monkeypatch, word):
+    picture = np.pad(phantom(0), 60, constant_values=FRAME)
     clean = picture.copy()
-    cv2.putText(picture, "Dr. NGUYEN", (200, 70), cv2.FONT_HERSHEY_SIMPLEX, 0.8, FRAME + 1, 1)
+    cv2.putText(picture, word, (200, 62), cv2.FONT_HERSHEY_SIMPLEX, 0.5, FRAME + 1, 1)
     wrote = picture != clean
     assert wrote[:60].any() and wrote[60:].any(), "on the frame and on the tissue"
     found = find.find(picture)
     assert (wrote & ~found.ink).sum() <= 0.01 * wrote.sum()
     assert (found.ink & (clean == picture)).mean() < 0.02
     assert search.clean(Stored(picture[None], "MONOCHROME2", 8)).status != "clean"
+    monkeypatch.setattr(contrast, "without_frame", lambda picture: None)
+    assert (wrote & ~find.find(picture).ink).sum() > 0.5 * wrote.sum(), "no other look shows them"
+
+
+def frame_look(left, base):
+    """A picture with a line on its frame, and a look without the frame that shows letters more."""
+    picture = np.pad(phantom(0), 60, constant_values=FRAME)
+    cv2.putText(picture, "KOWALSKI", (200, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
+    probable = np.zeros(picture.shape, np.float32)
+    probable[22:40, 200:330] = 0.95
+    level = contrast.without_frame(picture).copy()
+    cv2.putText(level, "NGUYEN", (left, base), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 0, 2)
+    bar = np.zeros(picture.shape, np.float32)
+    bar[base - 18:base, left:left + 100] = 0.95
+    return picture, probable, looks.Look(bar, level, drawn=True)
+
+
+@pytest.mark.parametrize(("left", "base", "goes"), [(330, 40, False), (200, 420, True)])
+def test_what_only_the_look_without_the_frame_shows_goes_where_no_other_line_does(left, base, goes):
+    picture, probable, look = frame_look(left, base)
+    alone, both = find.find_in(picture, probable), find.find_in(picture, probable, (look,))
+    assert find._said(look, alone.ink), "the reader makes it out, and it is not taken out yet"
+    more = both.ink & ~alone.ink
+    assert more.any() == goes
+    assert not goes or more[base - 18:base, left:left + 100].sum() > 200
 
 
 @pytest.mark.parametrize("row", [150, 160, 175])
