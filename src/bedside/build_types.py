@@ -183,7 +183,8 @@ class Measurement:
     """One cell of the matrix: a variant on a target.
 
     ``images`` of ``images_total`` were predicted: a slow target takes a stratified sample.
-    ``facts`` are a compiler's or a model's figures by name, with the unit in the name.
+    ``build_key``: of the build that was measured; ``timeout_s``: the seconds a failed cell was
+    given. ``facts`` are a compiler's or a model's figures by name, with the unit in the name.
     """
 
     variant: str
@@ -200,6 +201,8 @@ class Measurement:
     delegated_fraction: float | None = None
     build: str | None = None
     variant_sha256: str | None = None
+    build_key: str | None = None
+    timeout_s: float | None = None
     predictions: str | None = None
     metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)

@@ -74,8 +74,8 @@ def calibrate(run: Path, model: str, config: CalibrationConfig,
     """
     check(config)
     ids = choose(run, model, config, progress)
-    files = artefact.check(rundir.model_dir(run, model), rundir.float_stage(run, model)).files
-    key = artefact.stage_key("calibrate", files[rundir.FLOAT_MODEL].sha256, config, list(ids))
+    artefact.check(rundir.model_dir(run, model), rundir.float_stage(run, model))
+    key = _key(run, model, config, ids)
     folder = run / "calibration" / model / key
     if artefact.finished(folder, "calibrate", key):
         return folder
@@ -87,14 +87,20 @@ def calibrate(run: Path, model: str, config: CalibrationConfig,
 def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str],
             ranges: Ranges) -> Path:
     """Publish ranges under the key that :func:`calibrate` would find them by."""
-    files = artefact.record(rundir.model_dir(run, model), rundir.float_stage(run, model)).files
-    key = artefact.stage_key("calibrate", files[rundir.FLOAT_MODEL].sha256, config, list(ids))
+    key = _key(run, model, config, ids)
     folder = run / "calibration" / model / key
     with artefact.writing(folder, "calibrate", key) as scratch:
         artefact.write_text(scratch / RANGES, codec.to_json(ranges))
         artefact.write_text(scratch / FACTS, codec.to_json(
             Calibration(model, config, tuple(ids))))
     return folder
+
+
+def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -> str:
+    files = artefact.record(rundir.model_dir(run, model), rundir.float_stage(run, model)).files
+    # A model trained elsewhere may be given other preprocessing: its file stays the same.
+    return artefact.stage_key("calibrate 2", files[rundir.FLOAT_MODEL].sha256, config, list(ids),
+                              rundir.model_spec(run, model).preprocess)
 
 
 # ------------------------------------------------------------------ which images
@@ -123,7 +129,8 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
     """
     path = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
     files = artefact.record(path.parent, rundir.float_stage(run, model)).files
-    key = artefact.stage_key("features", files[rundir.FLOAT_MODEL].sha256, list(ids))
+    key = artefact.stage_key("features 2", files[rundir.FLOAT_MODEL].sha256, list(ids),
+                             rundir.model_spec(run, model).preprocess)
     folder = run / "calibration" / model / "features"
     if not artefact.finished(folder, "features", key):
         graph = read_graph(path)

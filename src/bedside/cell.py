@@ -106,6 +106,8 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
         delegated_fraction=made.delegated_fraction,
         build=rundir.cell_name(made.variant, made.target),
         variant_sha256=cell.variant.sha256,
+        build_key=artefact.record(cell.build_dir, "build").key,
+        timeout_s=config.timeout_s if found.status == "failed" else None,
         predictions=rundir.PREDICTIONS if predicted else None, metrics=scores,
         machine=found.machine or machine(), latency_note=made.latency_note,
         partitions=made.partitions, quantizer=made.quantizer, images=found.images,

@@ -209,7 +209,7 @@ def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> Model
     spec = ModelSpec(found.id, source.stem, found.preprocess, task,
                      origin="external", parameters=_parameters(found.graph))
     folder = rundir.model_dir(run, spec.id)
-    key = artefact.stage_key("import", artefact.sha256_file(source), spec)
+    key = artefact.stage_key("import 2", artefact.sha256_file(source), spec, config.last_conv)
     if not artefact.finished(folder, "convert", key):
         with artefact.writing(folder, "convert", key) as scratch:
             shutil.copyfile(source, scratch / rundir.FLOAT_MODEL)

@@ -46,6 +46,7 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
            key: Path | None, against: Path | None, against_run: Path | None,
            licence: Path | None, trust: tuple[Path, ...]) -> None:
     """``bedside bundle``."""
+    from bedside import gate, rundir, study
     from bedside.deploy import bundle as deploy
     from bedside.runtime.bundle import signing
     from bedside.runtime.bundle.reader import keys, open_bundle
@@ -58,6 +59,8 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
     if against is not None:
         own = {signing.public_of(key)} if key is not None else set()
         previous = open_bundle(against, keys(trust) | own)
+    if variant is None and (run / rundir.RECOMMENDATION).is_file():
+        gate.current(run, study.load(run))  # what an older one chose is not offered
     with Reporter() as progress:
         data, made = deploy.make(run, target, variant, key=key, against=previous,
                                  against_run=against_run, licence=licence, progress=progress)

@@ -43,7 +43,7 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
         raise BadInput(f"no images in the splits {', '.join(config.splits)}", where=run,
                        remedy="Change evaluate.splits or the split.")
     waiting = [c for c in (_cell(run, v, t, config, cases) for v, t in pairs)
-               if not artefact.finished(c.folder, "evaluate", c.key) or _again(c)]
+               if not artefact.finished(c.folder, "evaluate", c.key) or _again(c, config)]
     found = {c.name: _predict(run, c, config, progress, i, len(waiting))
              for i, c in enumerate(waiting)}
     timed = [c for c in waiting
@@ -54,9 +54,11 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
     return [c.name for c in waiting]
 
 
-def _again(cell: Cell) -> bool:
-    return (getattr(cell.module, "TRIES_AGAIN", False) and codec.read_json(
-        Measurement, cell.folder / rundir.MEASUREMENT).status == "failed")
+def _again(cell: Cell, config: EvaluateConfig) -> bool:
+    """Whether a cell that failed may do better now: a board is back, or there is more time."""
+    found = codec.read_json(Measurement, cell.folder / rundir.MEASUREMENT)
+    more = found.timeout_s is not None and config.timeout_s > found.timeout_s
+    return found.status == "failed" and (more or getattr(cell.module, "TRIES_AGAIN", False))
 
 
 def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
@@ -71,8 +73,9 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
         count = len(cases)  # all, in an order that a time budget may cut short
     chosen = tuple(stratified(cases, count))
     ids = [[c.id, c.split, c.label] for c in chosen]
-    key = artefact.stage_key("evaluate 2", entry.key, config.splits, config.rounds,
-                             config.warmup, config.samples, ids, variant.preprocess)
+    key = artefact.stage_key("evaluate 3", entry.key, config.splits, config.rounds,
+                             config.warmup, config.samples, ids, variant.preprocess,
+                             variant.task)
     made = codec.read_json(Build, folder / rundir.BUILD)
     place = rundir.measurement_dir(run, variant_id, target_id)
     return Cell(variant, target, made, folder, place, key, chosen)

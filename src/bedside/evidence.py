@@ -30,7 +30,7 @@ from bedside.study_types import EvidenceConfig
 from bedside.types import Case, Estimate, Task
 
 STAGE = "evidence"
-VERSION = 2
+VERSION = 3
 ALL_MODELS = rundir.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -94,18 +94,15 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
            task: Task, config: EvidenceConfig) -> str:
     """Publish one model's folder; returns its key."""
     folder = rundir.evidence_dir(run, model)
-    hashes = {rundir.cell_name(m.variant, m.target): artefact.record(
-        rundir.measurement_dir(run, m.variant, m.target), "predict").files[
-            rundir.PREDICTIONS].sha256 if _recorded(run, m) else artefact.sha256_file(
-                rundir.measurement_dir(run, m.variant, m.target) / rundir.PREDICTIONS)
-        for m in measured}
+    hashes = {rundir.cell_name(m.variant, m.target): rundir.predictions_sha256(run, m)
+              for m in measured}
     about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
     key = artefact.stage_key(STAGE, VERSION, model, hashes, about, task, config)
     if artefact.finished(folder, STAGE, key):
         return key
     cells = [Cell(m, rundir.predictions(run, m.variant, m.target)) for m in measured]
     positive = positive_index(task)
-    points = operating_points(model, cells, task, config)
+    points = replace(operating_points(model, cells, task, config), predictions=hashes)
     found = [c for split in SPLITS for c in comparisons(cells, points, split, cases, positive,
                                                         config)]
     with artefact.writing(folder, STAGE, key) as scratch:
@@ -115,10 +112,6 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
         artefact.write_text(scratch / rundir.STATISTICS, codec.to_json(
             statistics(cells, points, cases, positive, config)))
     return key
-
-
-def _recorded(run: Path, m: Measurement) -> bool:
-    return artefact.finished(rundir.measurement_dir(run, m.variant, m.target), "predict")
 
 
 def positive_index(task: Task) -> int | None:

@@ -198,7 +198,8 @@ class OperatingPoints:
     """``operating_point.json`` of a model.
 
     ``locked`` is the reference's (float32), which every variant is tested with; ``cells`` are
-    each cell's own, chosen again.
+    each cell's own, chosen again. ``predictions``: the SHA-256 of what they were chosen on, by
+    cell.
     """
 
     schema: int
@@ -207,3 +208,4 @@ class OperatingPoints:
     reference: str | None = None
     locked: OperatingPoint | None = None
     cells: dict[str, OperatingPoint] = field(default_factory=dict)
+    predictions: dict[str, str] = field(default_factory=dict)

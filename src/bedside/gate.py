@@ -51,7 +51,7 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
     Raises:
         BadInput: no recommendation, or one that is older than the measurements.
     """
-    found = _current(run, study)
+    found = current(run, study)
     chosen = {rundir.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
     checks = [c for r in found for c in _target(r, study, every)]
     checks += [c for a in rundir.comparisons(run) if a.split == "test"
@@ -65,7 +65,12 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
                 None if against is None else str(against), tuple(checks))
 
 
-def _current(run: Path, study: Study) -> tuple[Recommendation, ...]:
+def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
+    """The choices for every target.
+
+    Raises:
+        BadInput: there are none, or they are older than the measurements or the budget.
+    """
     remedy = "Run: bedside recommend RUN."
     if not artefact.finished(run, "recommend"):
         raise BadInput("no recommendation to judge", where=run, remedy=remedy)

@@ -42,7 +42,8 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
     """
     child = f"{model}+equalized"
     source = _source(run, model)
-    key = artefact.stage_key("equalize", artefact.sha256_file(source), list(ids))
+    key = artefact.stage_key("equalize 2", artefact.sha256_file(source), list(ids),
+                             rundir.model_spec(run, model))
     folder = rundir.model_dir(run, child)
     if artefact.finished(folder, "improve", key):
         return child
@@ -74,8 +75,9 @@ def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any
         progress: called with (stage, done, total).
     """
     source = _source(run, model)
-    key = artefact.stage_key("biascorrect", artefact.sha256_file(source), recipe,
-                             [list(i) for i in sorted(ranges.items())], list(ids))
+    key = artefact.stage_key("biascorrect 2", artefact.sha256_file(source), recipe,
+                             [list(i) for i in sorted(ranges.items())], list(ids),
+                             rundir.model_spec(run, model))
     folder = rundir.model_dir(run, child)
     if artefact.finished(folder, "improve", key):
         return child

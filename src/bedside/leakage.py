@@ -98,8 +98,10 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
              "group": split.folds(cases, folds, config.seed)}
     build_cache(run, preprocess_of(model), progress=progress)
     folder, sha256 = run / STAGE, artefact.sha256_file(rundir.data_dir(run) / rundir.CASES)
+    weights = Path(model.weights)
     key = artefact.stage_key(STAGE, _FORMAT, model, config.train, config.seed, folds, sha256,
-                             rundir.task(run))
+                             rundir.task(run),
+                             artefact.sha256_file(weights) if weights.is_file() else None)
     if not artefact.finished(folder, STAGE, key):
         from bedside.crossfit import out_of_fold
 

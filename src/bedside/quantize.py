@@ -8,6 +8,7 @@ from typing import Any
 
 from bedside import artefact, codec, rundir, schemes
 from bedside.build_types import Variant
+from bedside.errors import BadInput
 from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import quantizer
 from bedside.schemes.biases import hold_biases
@@ -44,8 +45,9 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
     calibration_hash = calibration.name if calibration is not None else None
     float_model = rundir.model_dir(run, origin) / rundir.FLOAT_MODEL
     rules = recipe(run, model, scheme_id, float_model)
-    key = artefact.stage_key("quantize 2", source.sha256, rules, calibration_hash,
-                             quantizer_version())
+    spec = rundir.model_spec(run, model)
+    key = artefact.stage_key("quantize 3", source.sha256, rules, calibration_hash,
+                             quantizer_version(), spec.task, spec.preprocess, spec.last_conv)
     if artefact.finished(folder, "quantize", key):
         return False
     data, raised = float_model.read_bytes(), 0
@@ -57,7 +59,6 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
         path = scratch / rundir.VARIANT_MODEL
         path.write_bytes(data)
         graph = parse_graph(data, str(path))
-        spec = rundir.model_spec(run, model)
         facts = Variant(
             id=variant, model=model, scheme=scheme.name, file=rundir.VARIANT_MODEL,
             sha256=artefact.sha256_file(path), size_bytes=len(data),
@@ -85,9 +86,19 @@ def recipe(run: Path, model: str, scheme_id: str, float_model: Path) -> list[dic
     chosen = frozenset(options)
     rules: list[dict[str, Any]] = module.recipe(chosen)
     if hasattr(module, "layer_rules"):
-        kept = rundir.mixture(run, model).kept if "searched" in chosen else None
+        kept = _searched(run, model) if "searched" in chosen else None
         rules = rules + module.layer_rules(read_graph(float_model), chosen, kept)
     return rules
+
+
+def _searched(run: Path, model: str) -> tuple[str, ...]:
+    found = rundir.mixture(run, model)
+    file = rundir.model_dir(run, found.model) / rundir.FLOAT_MODEL
+    if not file.is_file() or artefact.sha256_file(file) != found.float_sha256:
+        raise BadInput("the mixture of layers was searched for with other weights",
+                       where=f"{model}-mixed+searched",
+                       remedy=f"Run it again: bedside search RUN --model {model}.")
+    return found.kept
 
 
 def quantizer_version() -> str:

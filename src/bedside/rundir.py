@@ -271,6 +271,14 @@ def usable(measurement: Measurement) -> bool:
     return measurement.status == "ok" and measurement.predictions is not None
 
 
+def predictions_sha256(run: Path, measured: Measurement) -> str:
+    """Of what a usable cell predicted, as the stage recorded it (else of the file)."""
+    folder = measurement_dir(run, measured.variant, measured.target)
+    if artefact.finished(folder, "predict"):
+        return artefact.record(folder, "predict").files[PREDICTIONS].sha256
+    return artefact.sha256_file(folder / PREDICTIONS)
+
+
 def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
              ) -> Measurement | None:
     """The float32 cell of one model's measurements: on ``target``, else on ``home``, else none."""

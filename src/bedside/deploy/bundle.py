@@ -96,7 +96,8 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
         raise BadInput(f"{variant_id} on {target_id} is {found.status}: "
                        f"{found.reason or made.reason}", where=run,
                        remedy="Choose another variant or target.")
-    if found.variant_sha256 not in (None, variant.sha256):
+    if (found.variant_sha256 not in (None, variant.sha256)
+            or found.build_key not in (None, artefact.record(place, "build").key)):
         raise BadInput(f"{variant_id} was made anew since it was measured", where=run,
                        remedy="Run bedside evaluate first.")
     first = made.main or next(iter(made.files))
@@ -108,7 +109,11 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
 
 
 def operating_point(cell: Cell) -> manifest.OperatingPoint:
-    """The point that the stage ``evidence`` locked on validation, or the default."""
+    """The point that the stage ``evidence`` locked on validation, or the default.
+
+    Raises:
+        BadInput: the point was found on predictions that have changed since.
+    """
     positive = cell.variant.task.positive
     folder = cell.run / "evidence" / cell.variant.model
     path = folder / "operating_point.json"
@@ -116,6 +121,9 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
     if not (artefact.finished(folder, "evidence") and path.is_file()):
         return default
     found: Any = codec.parse_json(codec.read_text(path), str(path))
+    if not _current(cell.run, found.get("predictions")):
+        raise BadInput("the threshold is older than the predictions", where=path,
+                       remedy="Run: bedside recommend RUN.")
     name = rundir.cell_name(cell.variant.id, cell.measurement.target)
     point = found.get("locked") or found.get("cells", {}).get(name)
     if not point:
@@ -128,6 +136,14 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
             + ("" if temperature else "; probabilities not calibrated"))
     return manifest.OperatingPoint(threshold if positive is not None else None,
                                    temperature or 1.0, True, rule)
+
+
+def _current(run: Path, chosen_on: Any) -> bool:
+    """Whether every file of predictions that a threshold came from is still what it was."""
+    now = {rundir.cell_name(m.variant, m.target): rundir.predictions_sha256(run, m)
+           for m in rundir.measurements(run) if rundir.usable(m)}
+    return (isinstance(chosen_on, dict) and bool(chosen_on)
+            and all(now.get(name) == sha256 for name, sha256 in chosen_on.items()))
 
 
 def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,

@@ -35,7 +35,7 @@ from bedside.schemes.biases import hold_biases
 
 STAGE = "improve"
 FACTS = "improve.json"
-_VERSION = 1
+_VERSION = 2
 
 Progress = Callable[[str, int, int], None]
 Logits = npt.NDArray[np.float32]
@@ -53,6 +53,7 @@ class Recipe:
     batch: int = 8
     rate: float = 5e-4
     seed: int = 0
+    threads: int = 2
 
     def passes(self, images: int) -> int:
         """Epochs over so many images."""
@@ -109,12 +110,12 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
                            remedy="Fine-tuning needs training and validation images.")
     key = artefact.stage_key("qat", _VERSION, files[rundir.FLOAT_MODEL].sha256, rules,
                              [list(i) for i in sorted(ranges.items())], recipe, ids,
-                             torch.__version__)
+                             torch.__version__, rundir.model_spec(run, model))
     folder = rundir.model_dir(run, child)
     if artefact.finished(folder, STAGE, key):
         return child
     data = (source / rundir.FLOAT_MODEL).read_bytes()
-    with _exact():
+    with _exact(recipe.threads):
         best, chosen, history = _train(run, model, data, rules, ranges, ids, recipe, progress)
     spec = dataclasses.replace(rundir.model_spec(run, model), id=child, parent=model)
     with artefact.writing(folder, STAGE, key, facts={"torch": torch.__version__}) as scratch:
@@ -128,14 +129,19 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
 
 
 class _exact:  # noqa: N801
-    """Deterministic kernels, put back afterwards."""
+    """A fixed thread count and deterministic kernels, put back afterwards."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
 
     def __enter__(self) -> None:
-        self._before = torch.are_deterministic_algorithms_enabled()
+        self._before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        torch.set_num_threads(self._threads)
         torch.use_deterministic_algorithms(True)
 
     def __exit__(self, *_: object) -> None:
-        torch.use_deterministic_algorithms(self._before)
+        torch.set_num_threads(self._before[0])
+        torch.use_deterministic_algorithms(self._before[1])
 
 
 def int8_file(data: bytes, rules: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:

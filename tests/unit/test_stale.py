@@ -1,0 +1,152 @@
+"""What was made from settings, weights or a task that have changed is made again or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import pytest
+from tiny import publish_mixture, write_tiny_data, write_untrained
+
+from bedside import artefact, codec, convert, evidence, rundir, variants
+from bedside import evaluate as evaluation
+from bedside.build import build
+from bedside.build_types import Measurement, Variant
+from bedside.deploy import bundle
+from bedside.errors import BadInput
+from bedside.study_types import (
+    CalibrationConfig,
+    EvaluateConfig,
+    EvidenceConfig,
+    FloatModelConfig,
+    ModelConfig,
+)
+from bedside.types import Task
+
+NET = ModelConfig("resnet34", image_px=32, width=0.125)
+QUICK = EvaluateConfig(rounds=1, warmup=0, samples=1)
+CELL = ("resnet34-float32", "cpu")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    run = tmp_path_factory.mktemp("stale") / "run"
+    write_tiny_data(run)
+    write_untrained(run, NET)
+    convert.convert(run, "resnet34")
+    return run
+
+
+@pytest.fixture
+def run(converted, tmp_path):
+    return shutil.copytree(converted, tmp_path / "run")
+
+
+def retrained(run):
+    write_untrained(run, NET, seed=7)
+    convert.convert(run, "resnet34")
+
+
+def measured(run, config=QUICK):
+    variants.make(run, "resnet34", "float32", CalibrationConfig(images=8))
+    build(run, *CELL)
+    return evaluation.evaluate(run, [CELL], config)
+
+
+def entered(run, tmp_path, text=None, last_conv=None):
+    """A model trained elsewhere, taken in, quantized and evaluated; its int8 variant."""
+    file = tmp_path / "foreign.tflite"
+    shutil.copy(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, file)
+    given = None
+    if text is not None:
+        given = tmp_path / "preprocess.toml"
+        given.write_text(text)
+    convert.import_float_model(run, FloatModelConfig(str(file), given and str(given), last_conv),
+                               rundir.task(run))
+    spec = rundir.model_spec(run, "foreign")
+    cache = rundir.cache_dir(run, spec.preprocess)
+    if not cache.exists():
+        old = rundir.cache_dir(run, rundir.model_spec(run, "resnet34").preprocess)
+        with artefact.writing(cache, "cache", "tiny") as scratch:
+            shutil.copy(old / "pixels.bin", scratch / "pixels.bin")
+            index = codec.parse_json((old / "index.json").read_text(), "")
+            artefact.write_text(scratch / "index.json", codec.to_json(
+                index | {"preprocess": spec.preprocess}))
+    variants.make(run, "foreign", "int8", CalibrationConfig(images=8))
+    build(run, "foreign-int8", "cpu")
+    evaluation.evaluate(run, [("foreign-int8", "cpu")], QUICK)
+    return (codec.read_json(Variant, rundir.variant_dir(run, "foreign-int8") / rundir.VARIANT),
+            rundir.predictions(run, "foreign-int8", "cpu"))
+
+
+def test_a_model_from_elsewhere_with_other_preprocessing_is_made_and_measured_again(
+        run, tmp_path):
+    before, old = entered(run, tmp_path)
+    after, new = entered(run, tmp_path, "height_px = 32\nwidth_px = 32\nchannels = 1\n"
+                                        "mean = [0.5]\nstd = [0.25]\n")
+    assert (before.preprocess.mean, after.preprocess.mean) == ((0.0,), (0.5,))
+    assert before.calibration != after.calibration
+    assert abs(old.logits - new.logits).max() > 0
+
+
+def test_another_last_convolution_reaches_the_variant(run, tmp_path):
+    from bedside.runtime.graph import read_graph
+
+    before, _ = entered(run, tmp_path)
+    graph = read_graph(tmp_path / "foreign.tflite")
+    name = next(n for n in map(graph.layer, graph.convolutions()) if n != before.last_conv)
+    after, _ = entered(run, tmp_path, last_conv=name)
+    assert after.last_conv == name != before.last_conv
+
+
+def test_predictions_follow_the_order_of_the_classes(run, tmp_path):
+    _, old = entered(run, tmp_path)
+    turned = Task(("malignant", "benign"), "benign")
+    with artefact.writing(rundir.data_dir(run), "data", "turned") as scratch:
+        shutil.copy(rundir.data_dir(run) / rundir.CASES, scratch / rundir.CASES)
+        artefact.write_text(scratch / rundir.TASK, codec.to_json(turned))
+    _, new = entered(run, tmp_path)
+    assert (old.labels == 1 - new.labels).all()
+
+
+def test_a_mixture_that_was_searched_for_with_other_weights_is_refused(run):
+    publish_mixture(run, "resnet34", ("layer1.1.conv1",))
+    assert variants.make(run, "resnet34", "mixed+searched", CalibrationConfig(images=8))
+    retrained(run)
+    with pytest.raises(BadInput, match="other weights"):
+        variants.make(run, "resnet34", "mixed+searched", CalibrationConfig(images=8))
+
+
+def test_a_bundle_does_not_take_the_threshold_of_other_weights(run):
+    measured(run)
+    evidence.evidence(run, EvidenceConfig())
+    first = bundle.operating_point(bundle.cell(run, *CELL))
+    assert first.locked
+    retrained(run)
+    measured(run)
+    with pytest.raises(BadInput, match="older than the predictions"):
+        bundle.operating_point(bundle.cell(run, *CELL))
+    evidence.evidence(run, EvidenceConfig())
+    assert bundle.operating_point(bundle.cell(run, *CELL)) != first
+
+
+def test_a_build_that_was_not_measured_makes_no_bundle(run):
+    measured(run)
+    place = rundir.measurement_dir(run, *CELL) / rundir.MEASUREMENT
+    kept = codec.read_json(Measurement, place)
+    assert kept.build_key == artefact.record(rundir.build_dir(run, *CELL), "build").key
+    key = artefact.record(rundir.measurement_dir(run, *CELL), "evaluate").key
+    with artefact.writing(rundir.measurement_dir(run, *CELL), "evaluate", key) as scratch:
+        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(
+            dataclasses.replace(kept, build_key="0" * 64)))
+        artefact.write_text(scratch / rundir.LATENCY, "round,sample,ms\n")
+    with pytest.raises(BadInput, match="made anew since it was measured"):
+        bundle.cell(run, *CELL)
+
+
+def test_a_cell_that_ran_out_of_time_is_tried_again_with_more(run):
+    place = rundir.measurement_dir(run, *CELL) / rundir.MEASUREMENT
+    short = dataclasses.replace(QUICK, timeout_s=0.05)
+    assert measured(run, short) and codec.read_json(Measurement, place).status == "failed"
+    assert not measured(run, short), "as little time fails again"
+    assert measured(run) and codec.read_json(Measurement, place).status == "ok"
