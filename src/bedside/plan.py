@@ -7,6 +7,7 @@ guide, not a measurement. A cell on a simulator counts at the simulator's speed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,32 +50,62 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
         check_place(Path(config.data.source), run)
     ids = study.refuse(run, config, only)
     wanted = study.select(ids, config, only)
-    ready = artefact.finished(rundir.data_dir(run), "data")
+    same = _same(run, config, ids)
+    ready = "data" in same and artefact.finished(rundir.data_dir(run), "data")
     counts = _counts(run, config, ready)
     images, train_images = sum(counts.values()), counts.get("train", 0)
     steps = [Step("data", Path(config.data.source).name, ready, images / _DECODE_RATE)]
     for model in config.models:
-        folder = rundir.model_dir(run, model.id)
-        steps.append(Step("train", model.id, artefact.finished(folder, "train"),
+        folder, kept = rundir.model_dir(run, model.id), model.id in same
+        steps.append(Step("train", model.id, kept and artefact.finished(folder, "train"),
                           _train_seconds(model, config, train_images)))
-        steps.append(Step("convert", model.id, artefact.finished(folder, "convert"), 15.0))
+        steps.append(Step("convert", model.id, kept and artefact.finished(folder, "convert"),
+                          15.0))
+    by_id = {m.id: m for m in config.models}
     for model_id in ids:
         for scheme in config.schemes:
             variant = schemes.variant_id(model_id, scheme)
             if only is None or any(v == variant for v, _ in wanted):
-                steps.append(Step("quantize", variant, artefact.finished(
-                    rundir.variant_dir(run, variant), "quantize"), 5.0))
+                steps.append(Step("quantize", variant, _kept(model_id, "quantize", same)
+                                  and artefact.finished(rundir.variant_dir(run, variant),
+                                                        "quantize"), 5.0))
     evaluated = sum(counts.get(s, 0) for s in config.evaluate.splits)
-    by_id = {m.id: m for m in config.models}
     for variant, target in wanted:
-        network = by_id.get(next((i for i in ids if variant.startswith(f"{i}-")), ""))
-        steps.append(Step("evaluate", rundir.cell_name(variant, target), artefact.finished(
-            rundir.measurement_dir(run, variant, target), "evaluate"),
-            _cell_seconds(network, config, targets.load(target, run), evaluated)))
-    done = artefact.finished(rundir.report_dir(run), "report")
+        model_id = next((i for i in ids if variant.startswith(f"{i}-")), "")
+        steps.append(Step("evaluate", rundir.cell_name(variant, target),
+                          _kept(model_id, "evaluate", same) and artefact.finished(
+                              rundir.measurement_dir(run, variant, target), "evaluate"),
+                          _cell_seconds(by_id.get(model_id), config, targets.load(target, run),
+                                        evaluated)))
+    done = "report" in same and artefact.finished(rundir.report_dir(run), "report")
     steps.append(Step("evidence to report", "", done, sum(
         15.0 + _inspect_seconds(by_id.get(i), config) for i in ids or [""])))
     return steps
+
+
+def _same(run: Path, config: Study, ids: Sequence[str]) -> set[str]:
+    """Stages, and ids of models, whose settings are those that the run was last made with.
+
+    Their keys are compared when they run; here nothing is read but the two studies.
+    """
+    if not rundir.study_file(run).is_file():
+        return set()
+    old = check_study(rundir.study(run), run)
+    if (old.data, old.seed) != (config.data, config.seed):
+        return set()
+    found = {"data"} | {m.id for m in config.models
+                        if m in old.models and old.train == config.train}
+    if old.float_model == config.float_model:
+        found |= set(ids) - {m.id for m in config.models}
+    if old.calibration == config.calibration:
+        found.add("quantize")
+        if old.evaluate == config.evaluate:
+            found.add("evaluate")
+    return found | ({"report"} if old == config else set())
+
+
+def _kept(model_id: str, stage: str, same: set[str]) -> bool:
+    return stage in same and model_id in same
 
 
 def _counts(run: Path, config: Study, ready: bool) -> dict[str, int]:

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bedside import artefact, codec, rundir
+from bedside.case_table import cases_to_csv
 from bedside.plan import plan
-from bedside.study_types import EvaluateConfig, ModelConfig, PhantomConfig, Study
+from bedside.study_check import check
+from bedside.study_types import EvaluateConfig, ModelConfig, PhantomConfig, Study, TrainConfig
 
 
 def _seconds(run, config):
@@ -36,3 +39,28 @@ def test_fewer_images_take_less(tmp_path, config):
     few = replace(config, evaluate=EvaluateConfig(images=8))
     assert (_seconds(tmp_path, few)["vgg16-int8@sm8650-hexagon"]
             < 0.5 * _seconds(tmp_path, config)["vgg16-int8@sm8650-hexagon"])
+
+
+def test_stages_of_other_settings_do_not_count_as_finished(tmp_path):
+    net = ModelConfig("resnet34", id="resnet34", image_px=32, width=0.125)
+    config = Study(models=(net,), schemes=("float32",), targets=("cpu",))
+    config = replace(config, data=replace(config.data, source="phantom",
+                                          phantom=PhantomConfig(images=40)))
+    run = tmp_path / "run"
+    for folder, stage in ((rundir.data_dir(run), "data"), (rundir.model_dir(run, net.id), "train"),
+                          (rundir.model_dir(run, net.id), "convert"),
+                          (rundir.variant_dir(run, "resnet34-float32"), "quantize"),
+                          (rundir.measurement_dir(run, "resnet34-float32", "cpu"), "evaluate")):
+        with artefact.writing(folder, stage, "made") as scratch:
+            if stage == "data":
+                artefact.write_text(scratch / rundir.CASES, cases_to_csv([]))
+    artefact.write_text(rundir.study_file(run), codec.to_toml(check(config)))
+
+    def finished(**changed):
+        return {s.stage for s in plan(run, replace(config, **changed)) if s.finished}
+
+    every = {"data", "train", "convert", "quantize", "evaluate"}
+    assert finished() == every
+    assert finished(evaluate=EvaluateConfig(rounds=7)) == every - {"evaluate"}
+    assert finished(train=TrainConfig(epochs=99)) == {"data"}
+    assert finished(seed=3) == set()
