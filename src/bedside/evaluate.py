@@ -27,6 +27,10 @@ from bedside.types import Case
 
 Progress = Callable[[str, int, int], None]
 
+# A target's float32 model may differ from the CPU's by this share of the logits' range: more than
+# half precision does, less than what computes something else.
+_UNLIKE = 0.1
+
 
 def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig,
              progress: Progress | None = None) -> list[str]:
@@ -173,9 +177,19 @@ def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32
         found[sha256] = agree(logits, np.load(work / "cpu.json.npy", allow_pickle=False))
     own = found[cell.variant.sha256]
     accept = getattr(cell.module, "accept", None)
-    refused = accept(own) if accept is not None else None
+    refused = accept(own) if accept is not None else (
+        _no_original(own) if cell.variant.scheme == rundir.BASELINE else None)
     return Found("ok" if refused is None else "failed", refused, agreement=own,
                  agreement_float32=found[exact])
+
+
+def _no_original(agreement: Agreement) -> str | None:
+    """Why logits of the float32 model on a target cannot be what others are compared with there."""
+    if agreement.rmse <= _UNLIKE * agreement.logit_range:
+        return None
+    share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
+    return (f"its float32 logits differ from this machine's CPU's by {share:.0%} of their range "
+            f"(RMSE, {agreement.n} images); {_UNLIKE:.0%} is allowed")
 
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],

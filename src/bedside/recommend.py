@@ -247,12 +247,18 @@ def confirm(first: Candidate, test: Comparison | None) -> Confirmation:
         on += f" ({count(test.only_old + test.only_new)} more were predicted by one of them only)"
     if test.answer == "shown":
         return Confirmation("confirmed", f"the test images confirm it: a loss of the margin or "
-                            f"more is excluded for sensitivity and AUC, {on}", test.against, test.n)
+                            f"more is excluded for {_tested_for(test)}, {on}", test.against,
+                            test.n)
     if test.answer == "worse":
         return Confirmation("vetoed", f"the test images veto it: it is worse, {on}",
                             test.against, test.n)
     return Confirmation("not shown", f"the test set is too small to tell, {on}"
                         f"{needed_text(test.needed)}", test.against, test.n, test.needed)
+
+
+def _tested_for(test: Comparison) -> str:
+    return ("sensitivity, specificity and AUC" if "specificity" in test.tests
+            else "sensitivity and AUC, means over the classes")
 
 
 def _none(found: Recommendation, waiting: str | None) -> Recommendation:

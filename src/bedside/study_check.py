@@ -84,7 +84,7 @@ def _known_targets(study: Study, run: Path | None) -> tuple[str, ...]:
 def _check_evidence(study: Study) -> None:
     """Refuse margins that make no sense, before any work is done."""
     e = study.evidence
-    for name in ("sensitivity_margin", "auc_margin"):
+    for name in ("sensitivity_margin", "specificity_margin", "auc_margin"):
         value = getattr(e, name)
         if not 0 < value < 0.5:
             hint = (f" Margins are fractions: {value / 100:g} is {value:g} points."

@@ -128,6 +128,7 @@ class EvidenceConfig:
     """
 
     sensitivity_margin: float = 0.02
+    specificity_margin: float = 0.05
     auc_margin: float = 0.02
     threshold: Literal["youden", "sensitivity", "largest"] = "youden"
     required_sensitivity: float = 0.95

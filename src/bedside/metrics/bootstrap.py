@@ -118,6 +118,18 @@ def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints,
     return areas
 
 
+def effective(clusters: Ints) -> int:
+    """How many patients of like size weigh as much, (Σm)² / Σm² (Kish 1965, Section 8.2).
+
+    A patient with half of the images is no half of the patients.
+
+    Args:
+        clusters: (n,) cluster number of every image.
+    """
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    return int(sizes.sum() ** 2 / np.square(sizes).sum() + 1e-9) if len(sizes) else 0
+
+
 def clustered(test: PairedTest, spread: tuple[float, float, float] | None, counted: Ints,
               changes: Ints | None = None) -> PairedTest:
     """A paired test with the interval and tests of patients instead of images.
@@ -126,21 +138,21 @@ def clustered(test: PairedTest, spread: tuple[float, float, float] | None, count
         test: of the images as if they were independent.
         spread: from :meth:`Resampled.spread`.
         counted: cluster numbers of the images that the metric counts (for an AUC those of the
-            rarer class): so many independent cases there are.
+            class with fewer patients): of :func:`effective` independent cases there are.
         changes: (counted,) +1 gained, −1 lost, 0 as before, for the exact sign test over
             patients; None for an AUC.
     """
     value = test.difference.value
-    cases = len(np.unique(counted))
+    cases, patients = effective(counted), len(np.unique(counted))
     if value is None or cases == 0:
         return test
     if spread is None:
-        reason = f"{cases} patients are too few to resample"
+        reason = f"{patients} patients are too few to resample"
         return replace(test, method=METHOD, p_value=None, p_noninferior=None, p_worse=None,
-                       cases=cases, clusters=cases, excluded=-1.0, reason=reason,
+                       cases=cases, clusters=patients, excluded=-1.0, reason=reason,
                        difference=replace(test.difference, low=-1.0, high=1.0))
     low, high, sd = spread
-    gained, lost = max(value, 0.0) * cases, max(-value, 0.0) * cases
+    gained, lost = _balance(counted, changes, cases, value)
     p_value: float | None
     p_worse: float | None
     floor, ceiling = tango_interval(gained, lost, cases)
@@ -159,8 +171,21 @@ def clustered(test: PairedTest, spread: tuple[float, float, float] | None, count
                    difference=Estimate(value, min(low, value), max(high, value),
                                        test.difference.n),
                    p_value=p_value, p_worse=p_worse, p_noninferior=shown, cases=cases,
-                   clusters=cases,
+                   clusters=patients,
                    excluded=min(low, floor), reason=none)
+
+
+def _balance(counted: Ints, changes: Ints | None, cases: int, value: float
+             ) -> tuple[float, float]:
+    """Cases gained and lost, images of one patient set off against each other.
+
+    Gains of some patients do not hide the losses of others: a small variance that came about by
+    chance would else show too much.
+    """
+    if changes is None:
+        return max(value, 0.0) * cases, max(-value, 0.0) * cases
+    net = np.bincount(counted, weights=changes) * cases / len(counted)
+    return float(net[net > 0].sum()), float(-net[net < 0].sum())
 
 
 def _sign(counted: Ints, changes: Ints) -> tuple[float | None, float | None]:

@@ -1,9 +1,11 @@
 """One model in the place of another: every paired test, and shown, not shown or worse.
 
-The answer speaks of sensitivity and AUC together (for tasks without a positive class of their
-macro means). *Shown*: a loss of the margin or more is excluded for both. *Worse*: a loss of
-one is proved and may reach the margin. *Not shown*: neither, with the number of cases that
-would decide. Several comparisons are adjusted together after Holm, at 2.5% one-sided.
+The answer speaks of sensitivity, specificity and AUC together (for tasks without a positive
+class of the macro means of recall and AUC): a shift of every score spares the AUC and can raise
+one of the other two at the cost of the other. *Shown*: a loss of the margin or more is excluded
+for all. *Worse*: a loss of one is proved and may reach the margin. *Not shown*: neither, with
+the number of cases that would decide. Several comparisons are adjusted together after Holm, at
+2.5% one-sided.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from bedside.evidence_types import Comparison, Flips, Needed, OperatingPoint, PairedTest
 from bedside.metrics import paired, paired_macro
-from bedside.metrics.bootstrap import Resampled, clustered, clusters_of, resample
+from bedside.metrics.bootstrap import Resampled, clustered, clusters_of, effective, resample
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import Z, proportion
@@ -66,7 +69,6 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
     right = np.stack([before == labels, after == labels])
     classes = old.logits.shape[1]
     clusters = clusters_of(groups)
-    notes: tuple[str, ...] = ()
     if positive is None:
         tests = {"accuracy": paired.paired_proportion("accuracy", right[0], right[1], None,
                                                       "no images"),
@@ -75,14 +77,13 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
                  "macro_auroc": paired_macro.auroc(labels, old.logits, new.logits,
                                                    config.auc_margin)}
         if clusters is not None:
-            notes = ("some patients have several images, which the tests of macro means treat "
-                     "as independent",)
+            tests = _macro_by_patient(tests, old, new, right, clusters, config)
     else:
         tests = _binary(old, new, positive, right, config)
         if clusters is not None:
             tests = _by_patient(tests, old, new, positive, right, clusters, config, drawn, places)
     return Comparison("", "", "", "", n, tests, paired.kappa(before, after, classes),
-                      _flips(before, after, labels, positive), notes=notes)
+                      _flips(before, after, labels, positive))
 
 
 def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: EvidenceConfig
@@ -94,7 +95,8 @@ def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: Ev
             "sensitivity", right[0, truth], right[1, truth], config.sensitivity_margin,
             "no positive images"),
         "specificity": paired.paired_proportion(
-            "specificity", right[0, ~truth], right[1, ~truth], None, "no negative images"),
+            "specificity", right[0, ~truth], right[1, ~truth], config.specificity_margin,
+            "no negative images"),
         "auroc": paired.paired_auc("auroc", truth.astype(np.int64), log_odds(
             old.logits, positive), log_odds(new.logits, positive), config.auc_margin)}
 
@@ -108,11 +110,30 @@ def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: in
         drawn = resample(truth.astype(np.int64), scores, right, clusters, config.resamples,
                          config.seed)
     change = right[1].astype(np.int64) - right[0].astype(np.int64)
-    rarer = truth if truth.sum() <= (~truth).sum() else ~truth
+    rarer = min(truth, ~truth, key=lambda mine: effective(clusters[mine]))
     counted = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth}
     return {name: clustered(
         test, drawn.spread(name, *places), clusters[counted.get(name, rarer)],
         change[counted[name]] if name in counted else None) for name, test in tests.items()}
+
+
+def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right: paired.Bools,
+                      clusters: Labels, config: EvidenceConfig) -> dict[str, PairedTest]:
+    """The same for macro means: one draw of patients for all classes, which share the seed."""
+    labels, classes = old.labels, old.logits.shape[1]
+    of = [resample((labels == k).astype(np.int64),
+                   np.stack([log_odds(s.logits, k) for s in (old, new)]), right, clusters,
+                   config.resamples, config.seed) for k in range(classes)]
+    drawn = Resampled({"accuracy": of[0].values["accuracy"]} | {
+        f"macro_{name}": np.mean([one.values[name] for one in of], axis=0)
+        for name in ("sensitivity", "auroc")})
+    rarest = min((labels == k for k in range(classes)),
+                 key=lambda mine: effective(clusters[mine]))
+    change = right[1].astype(np.int64) - right[0].astype(np.int64)
+    return {name: clustered(test, drawn.spread(name, 0, 1), clusters, change)
+            if name == "accuracy" else
+            clustered(test, drawn.spread(name, 0, 1), clusters[rarest])
+            for name, test in tests.items()}
 
 
 def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None) -> Flips:
@@ -133,22 +154,22 @@ def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None) 
 
 
 def endpoints(comparison: Comparison) -> list[PairedTest]:
-    """The tests that have a margin: sensitivity and AUC, or their macro means."""
+    """The tests that have a margin: sensitivity, specificity and AUC, or macro means."""
     return [t for t in comparison.tests.values() if t.margin is not None]
 
 
 def raw_p(comparison: Comparison) -> tuple[float, float]:
     """One-sided p-values before Holm: of *shown*, and of *worse*.
 
-    Both endpoints must be shown, so the larger p-value counts and needs no adjustment; either
-    may be worse, so the smaller counts twice. Only an endpoint whose interval reaches the
-    margin can be worse: a certain loss inside the margin is not.
+    All endpoints must be shown, so the largest p-value counts and needs no adjustment; any may
+    be worse, so the smallest counts as often as there are endpoints (Bonferroni). Only an
+    endpoint whose interval reaches the margin can be worse: a certain loss inside it is not.
     """
     tests = endpoints(comparison)
     shown = max((1.0 if t.p_noninferior is None else t.p_noninferior for t in tests), default=1.0)
     worse = [t.p_worse for t in tests if t.p_worse is not None and t.margin is not None
              and t.difference.low is not None and t.difference.low <= -t.margin]
-    return shown, min(1.0, 2 * min(worse, default=1.0))
+    return shown, min(1.0, len(tests) * min(worse, default=1.0))
 
 
 def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -201,7 +222,17 @@ def needed(c: Comparison, family: int) -> tuple[Needed, ...]:
         else:
             share = 0.0
         want = max(paired.cases_to_show(share, t.margin, alpha), cases + 1)
-        kind = {"sensitivity": "positive images", "macro_sensitivity": "images",
+        if t.metric == "macro_sensitivity" and d.value is not None and d.low is not None:
+            # Its interval is that of the rarest class: how far it is from the margin now says
+            # more than the share of images that differ. Where none does it is z² / (n + z²),
+            # which a power of 1.2 follows on the safe side.
+            wide = (d.value - d.low) / t.margin * float(-ndtri(alpha)) / Z
+            want = max(want, math.ceil(cases * wide ** (2 if share else 1.2)))
+        if t.clusters is not None:
+            want = math.ceil(want * t.clusters / cases)
+            cases = t.clusters
+        kind = {"sensitivity": "positive images", "specificity": "negative images",
+                "macro_sensitivity": "images",
                 "macro_auroc": "images of the rarest class"}.get(
                     t.metric, "images of the rarer class")
         if t.clusters is not None:

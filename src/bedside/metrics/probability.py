@@ -227,8 +227,13 @@ def ece(p: Floats, true: Floats, seed: int = 0) -> Estimate:
     gaps = np.zeros((n, BINS))
     gaps[np.arange(n), _bin(p)] = true - p
     value = float(np.abs(gaps.sum(axis=0)).sum() / n)
-    drawn = np.abs(_weights(n, seed) @ gaps.astype(np.float32)).sum(axis=1) / n
+    drawn = np.abs(_weights(n, seed) @ gaps.astype(np.float32)).sum(axis=1).astype(np.float64) / n
     low, high = np.percentile(drawn, [2.5, 97.5])
+    if n < 10 or high - low < 1e-6:  # resamples that do not vary say nothing
+        sure, right = float(p.mean()), mean_interval(true.astype(np.float64))
+        apart = sorted(abs(sure - r) for r in right)
+        return Estimate(value, 0.0 if right[0] <= sure <= right[1] else min(apart[0], value),
+                        max(apart[1], value), n)
     return Estimate(value, float(np.clip(2 * value - high, 0.0, value)),
                     float(np.clip(2 * value - low, value, 1.0)), n)
 

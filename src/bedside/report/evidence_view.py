@@ -16,6 +16,7 @@ from bedside.evidence_types import (
     PairedTest,
     Statistics,
 )
+from bedside.metrics.compare import ALPHA
 from bedside.report import wording
 from bedside.report.wording import DASH
 from bedside.study_types import EvidenceConfig
@@ -76,6 +77,7 @@ def load(run: Path, models: Sequence[str]) -> Found | None:
 def document(found: Found) -> dict[str, Any]:
     """The key ``evidence`` of ``results.json``."""
     return {"margins": {"sensitivity": found.config.sensitivity_margin,
+                        "specificity": found.config.specificity_margin,
                         "auc": found.config.auc_margin},
             "adjustment": f"Holm over the comparisons of a split, {HOLM_LEVEL}",
             "comparisons": [codec.encode(c) for c in found.comparisons],
@@ -126,7 +128,19 @@ def margin(metric: str, value: float) -> str:
     """A margin in a reader's unit."""
     return f"{value:.3g} of AUC" if _is_area(metric) else (
         f"{wording.signed(f'{100 * value:.3g}')} "
-        f"{'point' if value == 0.01 else 'points'} of sensitivity")
+        f"{'point' if value == 0.01 else 'points'} of {metric}")
+
+
+def limits(config: EvidenceConfig, binary: bool) -> tuple[str, ...]:
+    """Every margin of a study, in a reader's units."""
+    return (margin("sensitivity", config.sensitivity_margin),
+            *((margin("specificity", config.specificity_margin),) if binary else ()),
+            margin("auroc", config.auc_margin))
+
+
+def either(texts: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
 def _name(metric: str) -> str:
@@ -136,18 +150,16 @@ def _name(metric: str) -> str:
 
 def sentence(c: Comparison, config: EvidenceConfig) -> str:
     """What an answer means for this variant, in one or two sentences."""
-    limits = (f"{margin('sensitivity', config.sensitivity_margin)} or "
-              f"{margin('auroc', config.auc_margin)}")
     if c.answer is None:
         return f"Nothing to test: {c.reason}."
     if c.answer == "shown":
-        return f"A loss of {limits} or more is excluded."
+        return f"A loss of {either(limits(config, 'specificity' in c.tests))} or more is excluded."
     tests = [t for t in c.tests.values() if t.margin is not None]
     if c.answer == "worse":
-        lost = [t for t in tests if t.p_worse is not None and t.p_worse <= 0.0125
+        lost = [t for t in tests if t.p_worse is not None and t.p_worse <= ALPHA / len(tests)
                 and t.difference.low is not None and t.margin is not None
                 and t.difference.low <= -t.margin]
-        return (f"A loss of {' and '.join(_name(t.metric) for t in lost) or 'one of both'} is "
+        return (f"A loss of {' and '.join(_name(t.metric) for t in lost) or 'one of them'} is "
                 "proved, and it may be as large as the margin or larger.")
     if not c.needed:
         return f"These images cannot tell{f': {c.reason}' if c.reason else ''}."
@@ -271,8 +283,7 @@ def view(found: Found | None, order: Sequence[Measurement]) -> dict[str, Any] | 
     rules = [p.rule for ps in found.points.values() if (p := ps.locked) is not None]
     return {
         "summary": [(VERDICTS.get(a, a), a.replace(" ", "-"), n) for a, n in summary(found)],
-        "margins": (margin("sensitivity", config.sensitivity_margin),
-                    margin("auroc", config.auc_margin)),
+        "margins": limits(config, any("specificity" in c.tests for c in found.comparisons)),
         "family": family(found), "level": HOLM_LEVEL,
         "rule": rules[0] if rules else None,
         "test": answers(found, "test", order), "val": answers(found, "val", order),
