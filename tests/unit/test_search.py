@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import outliers
 import pytest
 
@@ -161,6 +162,18 @@ def test_the_study_compares_sets_and_names_the_smallest(tiny_run):
                        and int(r["flips_to_largest"]) <= 1
                        for r in mine if int(r["size"]) >= s.size)
     assert calibration_study.study(tiny_run, "resnet34", plan) == result
+
+
+def test_the_study_refuses_an_activation_that_is_not_finite_in_words(tiny_run, monkeypatch,
+                                                                    tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(tiny_run, other)
+    real = calibration_study.LiteRTModel.tensor
+    monkeypatch.setattr(calibration_study.LiteRTModel, "tensor",
+                        lambda self, index: real(self, index) * np.float32(np.nan))
+    plan = calibration_study.Plan(("minmax", "percentile"), ("random",), (2,), seeds=1)
+    with pytest.raises(BadInput, match="not finite in"):
+        calibration_study.study(other, "resnet34", plan)
 
 
 @pytest.mark.parametrize("plan", [calibration_study.Plan(estimators=("kl",)),
