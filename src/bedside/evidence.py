@@ -94,13 +94,7 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
            task: Task, config: EvidenceConfig) -> str:
     """Publish one model's folder; returns its key."""
     folder = rundir.evidence_dir(run, model)
-    hashes = {rundir.cell_name(m.variant, m.target): artefact.record(
-        rundir.measurement_dir(run, m.variant, m.target), "predict").files[
-            rundir.PREDICTIONS].sha256 if _recorded(run, m) else artefact.sha256_file(
-                rundir.measurement_dir(run, m.variant, m.target) / rundir.PREDICTIONS)
-        for m in measured}
-    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
-    key = artefact.stage_key(STAGE, VERSION, model, hashes, about, task, config)
+    key = model_key(run, model, measured, cases, task, config)
     if artefact.finished(folder, STAGE, key):
         return key
     cells = [Cell(m, rundir.predictions(run, m.variant, m.target)) for m in measured]
@@ -115,6 +109,18 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
         artefact.write_text(scratch / rundir.STATISTICS, codec.to_json(
             statistics(cells, points, cases, positive, config)))
     return key
+
+
+def model_key(run: Path, model: str, measured: Sequence[Measurement],
+              cases: Mapping[str, Case], task: Task, config: EvidenceConfig) -> str:
+    """The key of a model's evidence: another one where a cell was measured since."""
+    hashes = {rundir.cell_name(m.variant, m.target): artefact.record(
+        rundir.measurement_dir(run, m.variant, m.target), "predict").files[
+            rundir.PREDICTIONS].sha256 if _recorded(run, m) else artefact.sha256_file(
+                rundir.measurement_dir(run, m.variant, m.target) / rundir.PREDICTIONS)
+        for m in measured}
+    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
+    return artefact.stage_key(STAGE, VERSION, model, hashes, about, task, config)
 
 
 def _recorded(run: Path, m: Measurement) -> bool:
