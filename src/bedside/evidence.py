@@ -168,7 +168,9 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     """Every variant of a model against its float32 model, both at the locked threshold."""
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
-    drawn: dict[tuple[str, ...], tuple[bootstrap.Resampled, list[str]]] = {}
+    # Without a locked point every baseline decides at its own, so a draw is for one of them.
+    drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
+                tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
     found = []
     for cell in cells:
@@ -187,9 +189,9 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         share, places = None, (0, 1)
         if positive is not None and bootstrap.clusters_of(groups) is not None:
             ids = tuple(str(i) for i in old.ids)
-            if ids not in drawn:
-                drawn[ids] = _draw(cells, ids, split, point, groups, positive, config)
-            share, names = drawn[ids]
+            if (point, ids) not in drawn:
+                drawn[point, ids] = _draw(cells, ids, split, point, groups, positive, config)
+            share, names = drawn[point, ids]
             places = (names.index(name), names.index(cell.name))
         one = compare.compare(old, new, positive, groups, config, share, places)
         twin = seen.setdefault((new.logits.tobytes(), name), cell.name)
