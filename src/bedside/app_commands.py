@@ -30,13 +30,14 @@ def lab(run: Path, port: int, address: str | None, share_images: bool, http_only
                                remedy="Install the workbench: pip install 'bedside[workbench]'.")
     import segno
 
+    from bedside import study
     from bedside.deploy import lab as stage
     from bedside.deploy.lab_plan import make_plan
 
     if not 1 <= port <= 65534:
         raise BadInput("not between 1 and 65534", where="--port", remedy="Choose another port.")
     plan = make_plan(run, share_images, only)
-    served = stage.prepare(plan, port, address, http_only)
+    served = stage.prepare(plan, port, address, http_only, hold=study.locked)
     segno.make(served.url, error="l").terminal(compact=True)
     for name, value in (("phones", served.url), ("this machine", served.workbench),
                         ("certificate", served.place.fingerprint or "none: plain http"),

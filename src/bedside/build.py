@@ -28,7 +28,7 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
     entry = artefact.check(variant_dir, "quantize")
     variant = codec.read_json(Variant, variant_dir / rundir.VARIANT)
     key = artefact.stage_key("build 2", entry.files[variant.file].sha256, target, state.works,
-                             state.version)
+                             state.version, *_more(target, run))
     if artefact.finished(folder, "build", key) and not _again(target, folder):
         return False
     with artefact.writing(folder, "build", key) as scratch:
@@ -38,6 +38,12 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
                                 state.remedy) if t)))
         artefact.write_text(scratch / rundir.BUILD, codec.to_json(made))
     return True
+
+
+def _more(target: Target, run: Path) -> list[object]:
+    """What else the backend's builds depend on; nothing for most, whose keys stay as they are."""
+    depends = getattr(targets.backend(target), "depends", None)
+    return [] if depends is None else [depends(target, run)]
 
 
 def _again(target: Target, folder: Path) -> bool:

@@ -193,15 +193,20 @@ def observe(run: Path, model: str, ids: Sequence[str], names: Sequence[str],
             for k, index in enumerate(watched):
                 values = loaded.tensor(index)
                 for name in names:
-                    _update(seen[name][k], values, graph, index, path)
+                    update(seen[name][k], values, graph, index, path)
             if progress:
                 progress(f"calibrate {model}", done, len(ids))
     return {n: {graph.tensors[i].name: o.limits() for i, o in zip(watched, seen[n], strict=True)}
             for n in names}
 
 
-def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
-            path: Path) -> None:
+def update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
+           path: Path) -> None:
+    """Show an observer one image's values of a tensor of the network at ``path``.
+
+    Raises:
+        BadInput: a value is not finite.
+    """
     try:
         watcher.update(values)
     except ValueError as error:

@@ -94,15 +94,13 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
            task: Task, config: EvidenceConfig) -> str:
     """Publish one model's folder; returns its key."""
     folder = rundir.evidence_dir(run, model)
-    hashes = {rundir.cell_name(m.variant, m.target): rundir.predictions_sha256(run, m)
-              for m in measured}
-    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
-    key = artefact.stage_key(STAGE, VERSION, model, hashes, about, task, config)
+    key = model_key(run, model, measured, cases, task, config)
     if artefact.finished(folder, STAGE, key):
         return key
     cells = [Cell(m, rundir.predictions(run, m.variant, m.target)) for m in measured]
     positive = positive_index(task)
-    points = replace(operating_points(model, cells, task, config), predictions=hashes)
+    points = replace(operating_points(model, cells, task, config),
+                     predictions=_hashes(run, measured))
     found = [c for split in SPLITS for c in comparisons(cells, points, split, cases, positive,
                                                         config)]
     with artefact.writing(folder, STAGE, key) as scratch:
@@ -112,6 +110,18 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
         artefact.write_text(scratch / rundir.STATISTICS, codec.to_json(
             statistics(cells, points, cases, positive, config)))
     return key
+
+
+def model_key(run: Path, model: str, measured: Sequence[Measurement],
+              cases: Mapping[str, Case], task: Task, config: EvidenceConfig) -> str:
+    """The key of a model's evidence: another one where a cell was measured since."""
+    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
+    return artefact.stage_key(STAGE, VERSION, model, _hashes(run, measured), about, task, config)
+
+
+def _hashes(run: Path, measured: Sequence[Measurement]) -> dict[str, str]:
+    return {rundir.cell_name(m.variant, m.target): rundir.predictions_sha256(run, m)
+            for m in measured}
 
 
 def positive_index(task: Task) -> int | None:
@@ -155,7 +165,9 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     """Every variant of a model against its float32 model, both at the locked threshold."""
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
-    drawn: dict[tuple[str, ...], tuple[bootstrap.Resampled, list[str]]] = {}
+    # Without a locked point every baseline decides at its own, so a draw is for one of them.
+    drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
+                tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
     found = []
     for cell in cells:
@@ -174,9 +186,9 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         share, places = None, (0, 1)
         if positive is not None and bootstrap.clusters_of(groups) is not None:
             ids = tuple(str(i) for i in old.ids)
-            if ids not in drawn:
-                drawn[ids] = _draw(cells, ids, split, point, groups, positive, config)
-            share, names = drawn[ids]
+            if (point, ids) not in drawn:
+                drawn[point, ids] = _draw(cells, ids, split, point, groups, positive, config)
+            share, names = drawn[point, ids]
             places = (names.index(name), names.index(cell.name))
         one = compare.compare(old, new, positive, groups, config, share, places)
         twin = seen.setdefault((new.logits.tobytes(), name), cell.name)

@@ -105,19 +105,23 @@ class _Run:
 # ------------------------------------------------------------------ reading
 
 
-def _read(run: Path, config: EvidenceConfig) -> _Run:
+def _read(run: Path) -> _Run:
     every = {rundir.cell_name(m.variant, m.target): m for m in rundir.measurements(run)}
     task = rundir.task(run)
     points: dict[str, OperatingPoint] = {}
+    cases = {c.id: c for c in rundir.cases(run)}
+    config = rundir.study(run).evidence
     for model in dict.fromkeys(m.model for m in every.values()):
-        if artefact.finished(rundir.evidence_dir(run, model), "evidence"):
+        usable = [m for m in every.values() if m.model == model and rundir.usable(m)]
+        key = evidence.model_key(run, model, usable, cases, task, config)
+        if artefact.finished(rundir.evidence_dir(run, model), evidence.STAGE, key):
             found = rundir.operating_points(run, model)
-        else:
+        else:  # none yet, or a cell was measured since
             cells = [evidence.Cell(m, rundir.predictions(run, m.variant, m.target))
-                     for m in every.values() if m.model == model and rundir.usable(m)]
+                     for m in usable]
             found = evidence.operating_points(model, cells, task, config)
         points |= {name: found.locked or own for name, own in found.cells.items()}
-    return _Run(run, task, {c.id: c for c in rundir.cases(run)}, every, points)
+    return _Run(run, task, cases, every, points)
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:
@@ -167,7 +171,7 @@ def diff(old: Path, new: Path, pairs: Sequence[tuple[str, str]] = ()) -> RunDiff
             raise BadInput("not a run folder (no study.toml)", where=run,
                            remedy="Give a folder that bedside run made.")
     config = rundir.study(new).evidence
-    before, after = _read(old, config), _read(new, config)
+    before, after = _read(old), _read(new)
     if (before.task.classes, before.task.positive) != (after.task.classes, after.task.positive):
         raise BadInput(f"its classes are {', '.join(before.task.classes)}, not "
                        f"{', '.join(after.task.classes)} as in {new}", where=old,

@@ -54,14 +54,15 @@ def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=Tr
     _stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
         ModelSpec("net", "resnet34", Preprocess(), task, ModelConfig("resnet34", id="net")))})
     for scheme, cell in cells.items():
-        _cell(run, task, scheme, cell, np.array(names), splits, labels)
+        measure(run, task, scheme, cell, np.array(names), splits, labels)
     if finish:
         evidence.evidence(run, study.evidence)
         recommend_stage.recommend(run, study)
     return run
 
 
-def _cell(run, task, scheme, cell, names, splits, labels):
+def measure(run, task, scheme, cell, names, splits, labels):
+    """Publish a variant and its measurement, as ``evaluate`` does."""
     name = f"net-{scheme}"
     _stage(rundir.variant_dir(run, name), "quantize", {rundir.VARIANT: codec.to_json(Variant(
         name, "net", scheme, "m.tflite", "0", cell.size, "float32", "float32", task,

@@ -40,6 +40,17 @@ def test_a_constant_tensor_has_that_range(name, value):
     assert max(high, 0.0) == pytest.approx(max(value, 0.0), rel=1e-3, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", estimators.ESTIMATORS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("before", [0, 1])
+def test_every_estimator_refuses_what_is_not_finite(name, value, before):
+    watcher = estimators.observer(name)
+    for _ in range(before):
+        watcher.update(np.float32([[0.0, 1.0]]))
+    with pytest.raises(ValueError, match="not finite"):
+        watcher.update(np.float32([[0.5, value], [1.0, 0.0]]))
+
+
 @pytest.mark.parametrize(("name", "theirs"), [("minmax", "MinMaxObserver"),
                                               ("moving_average", "MovingAverageMinMaxObserver")])
 def test_extremes_agree_with_torch(name, theirs):

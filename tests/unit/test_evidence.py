@@ -7,13 +7,16 @@ import time
 
 import numpy as np
 import pytest
-from evidence_fixture import CONFIG, make, sample
+from evidence_fixture import CONFIG, TASK, make, sample
 
 from bedside import codec, evidence, rundir
+from bedside.build_types import Measurement
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparisons, Statistics
+from bedside.predictions import Predictions
 from bedside.study_check import check as check_study
 from bedside.study_types import EvidenceConfig, ModelConfig, Study
+from bedside.types import Case
 
 
 def answers(run, split="test"):
@@ -134,6 +137,37 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
                                                   "60 and over"}
     assert found.worst
     assert set(found.columns) == {"size", "device"}
+
+
+def test_every_baseline_is_resampled_at_its_own_threshold():
+    """Two devices with a float32 each and none on the CPU: no point is locked for both."""
+    rng, labels, odds = sample(400)
+    labels = np.repeat(np.arange(100) % 2, 4)
+    odds = 3 * (labels - 0.5) + np.repeat(rng.normal(0, 1, 100), 4)
+    names = np.array([f"c{i}" for i in range(400)])
+    splits = np.array(["val"] * 100 + ["test"] * 300)
+
+    def cell(scheme, target, odds):
+        logits = np.stack([-odds / 2, odds / 2], axis=1).astype(np.float32)
+        return evidence.Cell(
+            Measurement(f"net-{scheme}", "net", scheme, target, "ok", predictions="p.npz"),
+            Predictions(names, splits, labels, logits))
+
+    def board(target, shift):
+        return [cell("float32", target, odds + shift),
+                cell("int8", target, odds + shift + rng.normal(0, 0.5, 400))]
+
+    near, far = board("near", 0.0), board("far", 2.5)
+    cases = {n: Case(n, f"{n}.png", TASK.classes[v], group=f"p{i // 4}")
+             for i, (n, v) in enumerate(zip(names, labels, strict=True))}
+
+    def answer(cells):
+        points = evidence.operating_points("net", cells, TASK, CONFIG)
+        assert points.locked is None
+        return {c.target: c.tests["sensitivity"].difference for c in evidence.comparisons(
+            cells, points, "test", cases, 1, CONFIG)}
+
+    assert answer([*near, *far]) == answer(near) | answer(far)
 
 
 def test_devices_are_groups_and_the_worst_one_is_named(tmp_path):

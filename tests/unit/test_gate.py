@@ -7,9 +7,9 @@ import shutil
 
 import numpy as np
 import pytest
-from choice_fixture import Cell, make, sample
+from choice_fixture import TASK, Cell, make, measure, sample
 
-from bedside import cli, recommend_stage, rundir
+from bedside import cli, evidence, recommend_stage, rundir
 from bedside.study_types import BudgetConfig, Limits
 from bedside.types import Task
 
@@ -239,6 +239,31 @@ def test_diff_says_what_changed_and_writes_nothing(good, big, capsys):
     assert code == 0
     assert "train 0 → 0, val 200 → 400, test 600 → 2000" in out
     assert sorted((p, p.stat().st_mtime_ns) for p in [*good.rglob("*"), *big.rglob("*")]) == before
+
+
+@pytest.mark.parametrize("again", ["a new cell", "a cell measured again"])
+def test_cells_that_were_measured_after_the_evidence_are_compared(good, tmp_path, capsys, again):
+    """As ``evaluate`` leaves a run: the evidence is older than a cell."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    _, labels, odds = sample(N)
+    names = rundir.predictions(good, "net-int8", "cpu").ids
+    for run in (old, new):
+        shutil.copytree(good, run)
+    if again == "a new cell":
+        later = [(old, "dynamic", Cell(odds, 3)), (new, "dynamic", Cell(odds, 3))]
+    else:  # every score is a little higher, and so is the threshold
+        later = [(new, "float32", Cell(odds + 1, 12, 4_000_000)), (new, "int8", Cell(odds + 1, 4))]
+    for run, scheme, cell in later:
+        measure(run, TASK, scheme, cell, names, np.array(splits(VAL, TEST)), labels)
+    code, said = document(capsys, "diff", old, new)
+    assert code == 0
+    name = "net-dynamic" if again == "a new cell" else "net-float32"
+    one = next(c for c in said["cells"] if c["variant"] == name)
+    assert (one["test"]["n"], one["test"]["flips"]["changed"]["value"]) == (TEST, 0)
+    study = rundir.study(new)
+    evidence.evidence(new, study.evidence)
+    recommend_stage.recommend(new, study)
+    assert bedside(capsys, "gate", new, "--against", old)[0] == 0
 
 
 def test_latencies_of_different_machines_are_not_compared(good, tmp_path, capsys, monkeypatch):

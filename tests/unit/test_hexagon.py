@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,24 @@ def test_a_chip_without_published_latencies_has_none_and_says_so(run):
     made = _build(run, "int8", "sm8350-hexagon")
     assert (made.status, made.latency_ms) == ("ok", None)
     assert "no published latency of this chip" in made.latency_note
+
+
+def test_a_latency_profile_of_the_users_own_is_used_and_another_one_builds_anew(run):
+    folder = run / "targets"
+    folder.mkdir(exist_ok=True)
+    profile = (Path(targets.__file__).parent / "profiles" / "sd8gen3-npu.toml").read_text()
+    ours = folder / "our-npu.toml"
+    ours.write_text(profile.replace("sd8gen3-npu", "our-npu"))
+    (folder / "our-hexagon.toml").write_text(
+        'id = "our-hexagon"\nbackend = "hexagon"\nthreads = 1\n'
+        '[options]\nchip = "SM8650"\nlatency = "our-npu"\n')
+    assert build(run, "resnet34-int8", "our-hexagon")
+    first = _build(run, "int8", "our-hexagon")
+    assert (first.status, first.reason) == ("ok", None)
+    assert not build(run, "resnet34-int8", "our-hexagon")
+    ours.write_text(ours.read_text().replace("launch_us = 1.0", "launch_us = 500.0"))
+    assert build(run, "resnet34-int8", "our-hexagon")
+    assert _build(run, "int8", "our-hexagon").latency_ms.median > first.latency_ms.median
 
 
 def test_half_precision_is_said_and_is_nearer_to_float32_than_int8(run):

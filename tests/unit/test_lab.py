@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ import pytest
 from app_fixture import serving
 from fastapi.testclient import TestClient
 
-from bedside import artefact, codec, quantize, rundir
+from bedside import app_commands, artefact, codec, quantize, rundir, study
 from bedside.case_table import cases_to_csv
 from bedside.deploy import lab_ca
 from bedside.deploy.lab_plan import make_plan
@@ -208,6 +209,34 @@ def test_over_http_images_need_both_sides_and_a_token(client):
     other = {"Authorization": f"Bearer {_join(client, images=False).json()['token']}"}
     assert client.get("/lab/api/images/0/3", headers=other).status_code == 403
     assert len(client.get("/lab/api/models/0", headers=signed).content) > 10_000
+
+
+def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
+    """Another writer of the run: the phone is told to try again, and then gets through."""
+    monkeypatch.setattr("bedside.deploy.lab_server.app_files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.deploy.lab_server.app_files.names", lambda: ("assets/a.css",))
+    started = []
+    monkeypatch.setattr("bedside.deploy.lab.serve", started.append)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app_commands.lab(run, port, "127.0.0.1", False, True, None)
+    [served] = started
+    site = f"http://127.0.0.1:{port}"
+    client = TestClient(served.app, base_url=site)
+    joined = client.post("/lab/api/join", headers={"Origin": site}, json={
+        "code": served.url.partition("#")[2], "device": codec.encode(PHONE), "images": False})
+    signed = {"Authorization": f"Bearer {joined.json()['token']}", "Origin": site}
+    for key, value in _all(Lab(make_plan(run, share_images=False)), None, False).items():
+        assert client.put(f"/lab/api/uploads/{key}", headers=signed, json=value).json()["new"]
+    with study.locked(run):
+        refused = client.post("/lab/api/finish", headers=signed)
+    assert (refused.status_code, "another bedside process" in refused.text) == (503, True)
+    assert rundir.measurements(run) == ()
+    assert len(client.post("/lab/api/finish", headers=signed).json()["measurements"]) == 2
+    assert len(rundir.measurements(run)) == 2
+    with study.locked(run):
+        pass
 
 
 @pytest.mark.parametrize("headers", [

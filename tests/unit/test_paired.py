@@ -247,6 +247,17 @@ def test_macro_sensitivity_is_the_mean_change_of_recall():
     assert paired_macro.sensitivity(labels, old, new, 4, 0.02).difference.value is None
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_macro_sensitivity_is_sure_where_every_image_is_gained_or_lost(right):
+    """The interval then has no width on one side, and nothing may be divided by it."""
+    labels = np.repeat([0, 1, 2], 40)
+    new = np.full(len(labels), right)
+    test = paired_macro.sensitivity(labels, ~new, new, 3, 0.02)
+    assert test.difference.value == (1.0 if right else -1.0)
+    sure = (test.p_worse, test.p_noninferior)
+    assert sure == pytest.approx((1.0, 0.0) if right else (0.0, 1.0), abs=1e-6)
+
+
 # ------------------------------------------------------------------ patients
 
 

@@ -6,6 +6,7 @@ import csv
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import outliers
 import pytest
 
@@ -76,6 +77,43 @@ def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeyp
     again = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
     assert again.kept == found.kept
     assert len(calls) - before < found.evaluations
+
+
+@pytest.mark.parametrize("cut", [2, 9])
+def test_a_search_killed_in_the_middle_of_a_line_goes_on(run, found, monkeypatch, tmp_path, cut):
+    """Cut after the inner bracket (2), or inside a number: no newline at the end either way."""
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    shutil.rmtree(rundir.search_dir(other, outliers.MODEL))
+    real, left = budget.Judge.score, [5]
+
+    def stops(self, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(self, data)
+
+    monkeypatch.setattr(budget.Judge, "score", stops)
+
+    def search():
+        return budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    [cache] = other.rglob(budget._CACHE)
+    whole = cache.read_text()
+    judged = len(whole.splitlines())
+    cache.write_text(whole[:-cut])
+    left[0] = 3  # the float model first
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    # The torn line is made again, and a line of its own holds each that came after it.
+    lines = cache.read_text().splitlines()
+    assert len(lines) == judged + 2
+    assert [budget._record(x) is None for x in lines].count(True) == 1
+    left[0] = 1000
+    assert search().kept == found.kept
+    assert 1000 - left[0] == 1 + found.evaluations - (judged + 1)
 
 
 def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
@@ -161,6 +199,18 @@ def test_the_study_compares_sets_and_names_the_smallest(tiny_run):
                        and int(r["flips_to_largest"]) <= 1
                        for r in mine if int(r["size"]) >= s.size)
     assert calibration_study.study(tiny_run, "resnet34", plan) == result
+
+
+def test_the_study_refuses_an_activation_that_is_not_finite_in_words(tiny_run, monkeypatch,
+                                                                    tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(tiny_run, other)
+    real = calibration_study.LiteRTModel.tensor
+    monkeypatch.setattr(calibration_study.LiteRTModel, "tensor",
+                        lambda self, index: real(self, index) * np.float32(np.nan))
+    plan = calibration_study.Plan(("minmax", "percentile"), ("random",), (2,), seeds=1)
+    with pytest.raises(BadInput, match="not finite in"):
+        calibration_study.study(other, "resnet34", plan)
 
 
 @pytest.mark.parametrize("plan", [calibration_study.Plan(estimators=("kl",)),

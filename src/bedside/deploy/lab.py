@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from bedside.deploy.lab_ca import Certificates, certificates, default_folder
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_server import Place, join_url, lab_app, new_code
+from bedside.deploy.lab_session import Hold
 from bedside.errors import BadInput
 
 
@@ -40,8 +42,8 @@ def own_address() -> str:
 
 
 def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool = False,
-            folder: Path | None = None) -> Served:
-    """Addresses, certificates and the app of a lab.
+            folder: Path | None = None, hold: Hold = nullcontext) -> Served:
+    """Addresses, certificates and the app of a lab; ``hold`` is held while it publishes.
 
     Raises:
         BadInput: a port that is taken, or an address no certificate may name.
@@ -59,7 +61,7 @@ def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool =
                   made.authority if made else None, made.fingerprint if made else None, hosts)
     code = new_code()
     return Served(join_url(place, code), f"http://127.0.0.1:{port}/workbench", place,
-                  lab_app(plan, place, code), ports, made)
+                  lab_app(plan, place, code, hold), ports, made)
 
 
 def _free(port: int) -> None:

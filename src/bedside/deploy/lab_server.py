@@ -6,6 +6,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,7 +20,7 @@ from bedside import codec
 from bedside.deploy import app_files
 from bedside.deploy.app_server import file_response
 from bedside.deploy.lab_plan import Plan
-from bedside.deploy.lab_session import BATCH, Device, Lab, Refused, Session
+from bedside.deploy.lab_session import BATCH, Device, Hold, Lab, Refused, Session
 from bedside.errors import BedsideError
 
 MAX_BODY = 1 << 20
@@ -48,10 +49,10 @@ def new_code() -> str:
     return secrets.token_urlsafe(16)
 
 
-def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
-    """The ASGI app of a lab."""
+def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> FastAPI:
+    """The ASGI app of a lab; ``hold`` is held while it publishes."""
     app_files.app_dir()
-    lab, lock = Lab(plan), threading.Lock()
+    lab, lock = Lab(plan, hold), threading.Lock()
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @api.middleware("http")

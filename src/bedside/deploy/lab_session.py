@@ -14,7 +14,10 @@ import math
 import re
 import secrets
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,7 @@ RECORD = "session.json"
 BATCH = 32
 _KEY = re.compile(r"(cell|time|logits)-(\d{1,4})-(wasm|webgpu|webnn)(?:-(\d{1,6}))?\Z")
 _REMEDY = "Open the lab's page again."
+Hold = Callable[[Path], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,10 @@ def target_id(device: Device, accelerator: str) -> str:
 
 
 class Lab:
-    """The sessions of a run's lab."""
+    """The sessions of a run's lab. ``hold`` keeps other writers off the run while it publishes."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, hold: Hold = nullcontext) -> None:
+        self.plan, self._hold = plan, hold
         self.folder = plan.run / SESSIONS
         self._fresh: dict[str, Session] = {}
 
@@ -182,7 +186,12 @@ class Lab:
     # -------------------------------------------------------------- the end
 
     def finish(self, session: Session) -> tuple[str, ...]:
-        """Publish a measurement for each cell; again for the same session: the same answer."""
+        """Publish a measurement for each cell; again for the same session: the same answer.
+
+        Raises:
+            Refused: uploads are missing, or another process is writing the run (503: a phone
+                then tries again by itself).
+        """
         if session.finished is not None:
             return session.finished
         cells = [(i, a) for i in range(len(self.plan.variants))
@@ -191,9 +200,19 @@ class Lab:
                    if k not in session.chunks]
         if missing:
             raise Refused(409, f"{len(missing)} uploads are missing, first {missing[0]}")
-        names = tuple(self._publish(session, i, a) for i, a in cells)
-        self._save(replace(session, finished=names))
+        with self._held():
+            names = tuple(self._publish(session, i, a) for i, a in cells)
+            self._save(replace(session, finished=names))
         return names
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._hold(self.plan.run))
+            except BadInput as error:
+                raise Refused(503, error.fault) from None
+            yield
 
     def _needed(self, session: Session, index: int, accelerator: str) -> list[str]:
         cell = self._chunk(session, f"cell-{index}-{accelerator}")

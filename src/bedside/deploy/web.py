@@ -40,18 +40,25 @@ def open_for_app(paths: Sequence[Path], trust: Sequence[Path]
 def export(paths: Sequence[Path], out: Path, trust: Sequence[Path] = ()) -> list[Bundle]:
     """Write the app and its bundles into ``out``, whole or not at all.
 
+    An older export there stays whole until the new one takes its place. What a kill in between
+    left aside comes back at the next export.
+
     Raises:
         BadInput: ``out`` holds something else.
         GateFailed: a bundle does not verify.
         MissingComponent: the app is not built here.
     """
+    place = out.resolve()
+    aside = place.with_name(f".{place.name}.bedside-old")
+    with disk_errors(out):
+        _settle(place, aside)
     names = app_files.names()
     opened, trusted = open_for_app(paths, trust)
     if out.exists() and not (out / app_files.APP_JSON).is_file() and (
             not out.is_dir() or any(out.iterdir())):
         raise BadInput("holds something other than an export of the app", where=out,
                        remedy="Choose another --out.")
-    scratch = out.with_name(f".{out.name}.{os.getpid()}.part")
+    scratch = place.with_name(f".{place.name}.{os.getpid()}.part")
     with disk_errors(out):
         try:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -66,12 +73,21 @@ def export(paths: Sequence[Path], out: Path, trust: Sequence[Path] = ()) -> list
                    app_files.app_json([b for b, _ in opened], trusted))
             lines = "".join(f"  {k}: {v}\n" for k, v in app_files.HEADERS.items())
             _write(scratch / _HEADERS_FILE, f"/*\n{lines}".encode())
-            if out.exists():
-                shutil.rmtree(out)
-            scratch.replace(out)
+            if place.exists():
+                place.replace(aside)
+            scratch.replace(place)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            _settle(place, aside)
     return [b for b, _ in opened]
+
+
+def _settle(place: Path, aside: Path) -> None:
+    """Remove the older export that was moved aside, or bring it back where no newer one came."""
+    if place.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    elif aside.exists():
+        aside.replace(place)
 
 
 def _write(path: Path, data: bytes) -> None:

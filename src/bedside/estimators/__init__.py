@@ -36,7 +36,7 @@ class Observer(Protocol):
     """Watches one tensor."""
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
-        """Take the values of one image, any shape."""
+        """Take the values of one image, any shape. Raises ValueError for one that is not finite."""
 
     def limits(self) -> tuple[float, float]:
         """The estimated range, (low, high), low <= high."""

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from bedside.estimators.extremes import extremes
+
 BINS = 4096
 
 Counts = npt.NDArray[np.int64]
@@ -32,9 +34,7 @@ class Histogram:
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Count the values of one image."""
         flat = values.reshape(-1)
-        low, high = float(flat.min()), float(flat.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError("a value is not finite")
+        low, high = extremes(flat)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._make_room()
         # One buffer for all tensors: allocating tens of megabytes an image costs more than

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bedside.estimators.extremes import extremes
+
 
 class MinMax:
     """Running extremes."""
@@ -14,8 +16,8 @@ class MinMax:
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Take the values of one image."""
-        self.low = min(self.low, float(values.min()))
-        self.high = max(self.high, float(values.max()))
+        low, high = extremes(values)
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     def limits(self) -> tuple[float, float]:
         """Smallest and largest value."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bedside.estimators.extremes import extremes
+
 CONSTANT = 0.01
 
 
@@ -21,7 +23,7 @@ class MovingAverage:
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Take the values of one image."""
-        low, high = float(values.min()), float(values.max())
+        low, high = extremes(values)
         if self._limits is not None:
             low = self._limits[0] + CONSTANT * (low - self._limits[0])
             high = self._limits[1] + CONSTANT * (high - self._limits[1])

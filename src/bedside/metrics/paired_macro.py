@@ -54,13 +54,24 @@ def sensitivity(labels: Labels, old: Bools, new: Bools, classes: int, margin: fl
         up += (high - value) ** 2
     mean = float(np.mean(values))
     below, above = math.sqrt(down) / classes, math.sqrt(up) / classes
-    worse = float(ndtr(mean * Z / above)) if mean else None
+    worse = _tail(mean, above) if mean else None
     return PairedTest(
         name, method, float(np.mean(before)), float(np.mean(before)) + mean,
         Estimate(mean, mean - below, mean + above, len(labels)),
         int((new & ~old).sum()), int((old & ~new).sum()), None, margin,
-        float(ndtr(-(mean + margin) * Z / below)), worse, mean - below,
+        _tail(-(mean + margin), below), worse, mean - below,
         len(labels), reason="a mean of several classes has no exact test")
+
+
+def _tail(value: float, half: float) -> float:
+    """Probability below ``value`` of a normal around 0 whose 95% interval reaches to ``half``.
+
+    The interval has no width on a side where every image was lost or every one gained: the
+    change cannot be larger.
+    """
+    if half > 0.0:
+        return float(ndtr(value * Z / half))
+    return 1.0 if value >= 0.0 else 0.0
 
 
 def auroc(labels: Labels, old: Floats, new: Floats, margin: float) -> PairedTest:

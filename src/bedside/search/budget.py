@@ -166,11 +166,12 @@ class Bench:
         self.layers: tuple[Layer, ...] = layers(self._graph)
         self._cache, self._progress = cache, progress
         self._done: dict[tuple[str, ...], Score] = {}
-        for line in cache.read_text().splitlines() if cache.is_file() else ():
-            # A line that a kill cut short is made again.
-            if line.endswith("}"):
-                row = json.loads(line)
-                self._done[tuple(row["kept"])] = Score(**row["score"])
+        text = cache.read_text(errors="replace") if cache.is_file() else ""
+        # What a kill cut short is made again, and the next record gets a line of its own.
+        self._done.update(found for found in map(_record, text.splitlines()) if found)
+        if text and not text.endswith("\n"):
+            with cache.open("a") as handle:
+                handle.write("\n")
 
     def judged(self) -> list[tuple[tuple[str, ...], Score]]:
         """Every mixture so far with its score."""
@@ -204,6 +205,12 @@ class Bench:
         rows = [[number, len(kept), *asdict(score).values(), " ".join(kept)]
                 for number, (kept, score) in enumerate(self._done.items(), 1)]
         return _csv(["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    kept: tuple[str, ...]
+    score: Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +271,15 @@ def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[
 
 
 # ------------------------------------------------------------------ files
+
+
+def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
+    """One line of the cache; None where it is not whole."""
+    try:
+        row = codec.decode(_Record, codec.parse_json(line, _CACHE), _CACHE)
+    except BadInput:
+        return None
+    return row.kept, row.score
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

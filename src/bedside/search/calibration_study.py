@@ -223,7 +223,7 @@ def _ranges(run: Path, model: str, ids: Sequence[str], counts: Sequence[int],
             for k, index in enumerate(watched):
                 values = loaded.tensor(index)
                 for name in names:
-                    seen[name][k].update(values)
+                    calibrate.update(seen[name][k], values, graph, index, path)
             if done in counts:
                 found[done] = {n: {graph.tensors[i].name: o.limits()
                                    for i, o in zip(watched, seen[n], strict=True)}

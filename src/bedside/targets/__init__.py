@@ -16,6 +16,8 @@ offer more:
 
 - ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;
 - ``BUILD_TIMEOUT_S``;
+- ``depends(target, run) -> object``: what its builds depend on besides the variant, the profile
+  and the version; plain data, part of a build's key;
 - ``REFERENCE``: the lazy name of a runner of the variant's own file, to compare logits with,
   and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
 - ``check(target) -> Availability``: asks a device that is elsewhere (``bedside doctor``);

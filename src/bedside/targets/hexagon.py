@@ -156,17 +156,22 @@ def build(order: Order) -> Build:
     files = take(folder, order.scratch, (CONTEXT, COMPILED))
     shutil.copyfile(order.file, order.scratch / qnn_context.MODEL)
     size = float((order.scratch / COMPILED).stat().st_size)
-    return _estimated(order.target, graph, replace(
+    return _estimated(order.target, order.run, graph, replace(
         made, files={**files, qnn_context.MODEL: order.variant.sha256}, main=CONTEXT,
         facts={**made.facts, "compiled_bytes": size}))
 
 
-def _estimated(target: Target, graph: Graph, made: Build) -> Build:
+def depends(target: Target, run: Path) -> Target | None:
+    """The profile that the latency is estimated with; None where there is no such."""
+    return targets.profiles(run).get(target.options.get("latency", ""))
+
+
+def _estimated(target: Target, run: Path, graph: Graph, made: Build) -> Build:
     """Latency by the cost model that the profile names; every operation is on the NPU here."""
     name = target.options.get("latency")
     if name is None:
         return made
-    profile = estimate.profile(targets.load(name))
+    profile = estimate.profile(targets.load(name, run))
     try:
         found = roofline.predict(roofline.works(graph), profile)
     except Unsupported as error:
