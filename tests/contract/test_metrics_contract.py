@@ -9,7 +9,7 @@ import pytest
 
 from bedside import codec
 from bedside.errors import BadInput
-from bedside.metrics import METRICS, Metric, for_task
+from bedside.metrics import BINARY, MACRO, METRICS, Metric, for_task
 from bedside.registry import lookup
 from bedside.types import Estimate
 
@@ -20,6 +20,10 @@ NAMES = sorted(METRICS)
 def metric(request: pytest.FixtureRequest) -> Metric:
     found: Metric = lookup(METRICS, request.param, "metric")
     return found
+
+
+def test_every_metric_is_computed_for_some_task() -> None:
+    assert set(BINARY) | set(MACRO) == set(METRICS)
 
 
 def sample(classes: int) -> tuple[np.ndarray, np.ndarray]:

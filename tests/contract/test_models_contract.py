@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bedside import registry
-from bedside.models import MODELS
+from bedside.models import DESCRIPTIONS, MODELS
 from bedside.runtime.graph import read_graph
 from bedside.study_types import ModelConfig
 
@@ -19,6 +19,11 @@ def build(name: str, px: int = 64, **options) -> torch.nn.Module:
     config = ModelConfig(name, image_px=px, width=0.125, **options)
     module: torch.nn.Module = registry.lookup(MODELS, name, "model")(config, 2)
     return module
+
+
+def test_every_network_is_described_where_the_networks_are_listed():
+    assert set(DESCRIPTIONS) == set(MODELS)
+    assert all(DESCRIPTIONS.values())
 
 
 @pytest.mark.parametrize("name", MODELS)

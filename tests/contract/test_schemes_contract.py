@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from tiny import publish_mixture
 
 from bedside import codec, rundir, schemes, variants
 from bedside.build_types import Scheme, Variant
-from bedside.runtime.graph import read_graph
+from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.study_types import CalibrationConfig
 
@@ -26,6 +28,23 @@ def test_the_table_and_the_modules_agree():
         codec.to_json(module.recipe(frozenset()))  # recipes are plain data
 
 
+def formats(graph, scheme_id):
+    """The file's layers hold what the scheme declares, all or (where it tells layers apart) most.
+
+    Weights count as they are stored, which is in front of a DEQUANTIZE where there is one.
+    """
+    module, scheme, _ = schemes.load(scheme_id)
+    stored = {o.outputs[0]: o.inputs[0] for o in graph.operations if o.op == "DEQUANTIZE"}
+    found = Counter((graph.tensors[stored.get(o.inputs[1], o.inputs[1])].dtype,
+                     graph.tensors[o.inputs[0]].dtype)
+                    for o in graph.operations if o.op in CONVOLUTIONS)
+    declared = found[scheme.weights, scheme.activations]
+    if hasattr(module, "layer_rules"):
+        assert declared > found.total() / 2, found
+    else:
+        assert declared == found.total() > 0, found
+
+
 @pytest.mark.parametrize("scheme_id", EVERY)
 def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_id):
     if "searched" in scheme_id:
@@ -38,6 +57,7 @@ def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_
     assert variant.size_bytes == (place / variant.file).stat().st_size
     graph = read_graph(place / variant.file)
     assert sum(sum(v.values()) for v in variant.ops_by_dtype.values()) == len(graph.operations)
+    formats(graph, scheme_id)
     model = LiteRTModel(place / variant.file)
     original = LiteRTModel(rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL)
     assert set(model.outputs) == {"logits", "cam"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
-from bedside import calibrate, rundir, schemes
+from bedside import artefact, calibrate, codec, quantize, rundir, schemes
 from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
@@ -49,6 +51,24 @@ def test_a_dead_filters_bias_is_kept(dead):
     assert raised == 4
     kept, scale = _stored(quantizer.apply(held, int8.recipe(frozenset()), ranges, _ranks(held)), 0)
     np.testing.assert_allclose(kept[:4], wanted, atol=2 * scale)
+
+
+@pytest.mark.parametrize(("scheme", "raised"), [("int8", 4), ("int16x8", 0)])
+def test_a_variant_of_a_run_holds_its_biases_and_records_how_many(dead, tiny_run, tmp_path,
+                                                                  scheme, raised):
+    data, ranges, operation = dead
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    with artefact.writing(rundir.model_dir(run, MODEL), "convert", "dead") as scratch:
+        (scratch / rundir.FLOAT_MODEL).write_bytes(data)
+    assert quantize.quantize(run, MODEL, scheme, None, ranges)
+    folder = rundir.variant_dir(run, f"{MODEL}-{scheme}")
+    recipe = codec.parse_json((folder / rundir.RECIPE).read_text(), "")
+    assert recipe["filters_raised_to_hold_their_bias"] == raised
+    if raised:
+        kept, scale = _stored((folder / rundir.VARIANT_MODEL).read_bytes(), slice(4))
+        wanted = parse_graph(data).constant(operation.inputs[2])[:4]
+        np.testing.assert_array_less(np.abs(kept[:4] - wanted), 2 * scale)
 
 
 def test_the_float_answer_does_not_change(dead, tiny_run, tmp_path):

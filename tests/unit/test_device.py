@@ -15,7 +15,8 @@ from bundle_fixture import packed
 from PIL import Image
 from test_bundle import ATTACKS
 
-from bedside import build, cli, codec, quantize, rundir
+from bedside import artefact, build, cli, codec, quantize, rundir
+from bedside.build_types import Variant
 from bedside.deploy import bundle as deploy
 from bedside.errors import BadInput, GateFailed
 from bedside.evaluate import evaluate
@@ -77,6 +78,22 @@ def bedside(capsys, monkeypatch, tmp_path):
         return caught.value.code, output.out, output.err
 
     return run
+
+
+def test_a_variant_made_anew_since_it_was_measured_gets_no_bundle(cells, tmp_path):
+    """Its evidence would be that of other weights."""
+    run = tmp_path / "run"
+    shutil.copytree(cells, run)
+    folder = rundir.variant_dir(run, VARIANT)
+    made = codec.read_json(Variant, folder / rundir.VARIANT)
+    assert deploy.cell(run, VARIANT, "cpu").variant == made
+    with artefact.writing(folder, "quantize", "anew") as scratch:
+        shutil.copyfile(folder / rundir.VARIANT_MODEL, scratch / rundir.VARIANT_MODEL)
+        artefact.write_text(scratch / rundir.VARIANT, codec.to_json(
+            replace(made, sha256="0" * 64)))
+    with pytest.raises(BadInput, match="made anew since it was measured") as caught:
+        deploy.make(run, "cpu", VARIANT)
+    assert "bedside evaluate" in caught.value.remedy
 
 
 def changed(file, keys, edit):

@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from bedside import artefact, codec, quantize, rundir
 from bedside import evaluate as stage
 from bedside.build import build
 from bedside.build_types import Build
+from bedside.cell import Found
 from bedside.errors import BadInput
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
+from bedside.runtime.worker import JobResult
 from bedside.study_types import EvaluateConfig
+from bedside.types import Case
 
 CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-dynamic")
@@ -94,6 +98,34 @@ def test_raw_latency_samples_are_kept(run, measured):
         times = [float(r["ms"]) for r in rows]
         assert m.latency_ms.median == pytest.approx(float(np.median(times)), abs=1e-5)
         assert m.latency_ms.p95 == pytest.approx(float(np.percentile(times, 95)), abs=1e-5)
+
+
+def test_rounds_visit_every_cell_in_an_order_of_their_own(monkeypatch):
+    """A machine that warms up or slows down must not favour the cell that always comes first."""
+    names = ("a", "b", "c", "d")
+    cells = [SimpleNamespace(name=n, sampling=lambda config: (config.rounds, 0, 1))
+             for n in names]
+    monkeypatch.setattr(stage, "_job", lambda run, cell, *rest: cell.name)
+
+    def orders():
+        seen = []
+
+        def launch(cell, *rest):
+            seen.append(cell.name)
+            return JobResult(samples_ms=(1.0,))
+
+        monkeypatch.setattr(stage, "_launch", launch)
+        found = {n: Found() for n in names}
+        stage._latencies(None, cells, EvaluateConfig(rounds=6),
+                         [Case("c0", "0.png", "benign")], found, None)
+        assert all([r for r, _, _ in f.samples] == list(range(6)) for f in found.values())
+        return [tuple(seen[i:i + 4]) for i in range(0, 24, 4)]
+
+    rounds = orders()
+    assert all(sorted(r) == list(names) for r in rounds)
+    assert len({r[0] for r in rounds}) > 1
+    assert len({r[-1] for r in rounds}) > 1
+    assert orders() == rounds
 
 
 def test_a_finished_cell_is_left_alone_and_a_new_one_keeps_the_old(run, measured):

@@ -10,8 +10,8 @@ from bedside import calibrate, codec, improve, rundir, variants
 from bedside.build_types import ModelSpec, Variant
 from bedside.errors import BadInput
 from bedside.runtime.graph import parse_graph, read_graph
+from bedside.schemes import biascorrect, int8
 from bedside.schemes import equalize as equalization
-from bedside.schemes import int8
 from bedside.study_types import CalibrationConfig
 
 CONFIG = CalibrationConfig(images=30)
@@ -92,10 +92,30 @@ def test_bias_correction_brings_the_mean_logits_back(tiny_run):
                            ).parent == "resnet34"
 
 
+def test_a_layers_own_bias_makes_up_for_its_rounded_weights(tiny_run):
+    """Before the classifier is corrected besides, which hides what a layer did wrong."""
+    def coarse(data):
+        """The same model with the weights of its last layer in steps of 1/8."""
+        changed = bytearray(data)
+        graph = parse_graph(changed)
+        weights = graph.constant(biascorrect.layers(graph)[-1].inputs[1])
+        weights[:] = np.round(weights * 8) / 8
+        return bytes(changed)
+
+    ids = calibrate.choose(tiny_run, "resnet34", CONFIG)
+    path = rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL
+    data, graph = path.read_bytes(), read_graph(path)
+    means = improve._means(tiny_run, "resnet34", path, graph,
+                           [o.inputs[0] for o in biascorrect.layers(graph)], ids, None, "")
+    corrected = coarse(biascorrect.correct_weights(data, coarse(data), means))
+    wanted, plain, better = (improve._mean_logits(tiny_run, "resnet34", d, ids)
+                             for d in (data, coarse(data), corrected))
+    assert np.abs(plain - wanted).max() > 0.01
+    np.testing.assert_allclose(better, wanted, atol=1e-4)
+
+
 def test_the_response_of_a_layer_is_that_of_torch():
     import torch
-
-    from bedside.schemes import biascorrect
 
     class Fake:
         def __init__(self, weights):

@@ -316,3 +316,17 @@ def test_the_sign_test_counts_patients():
     assert test.p_worse == pytest.approx(0.5 ** 12)
     assert found.p_worse == pytest.approx(0.25)
     assert found.method.endswith("sign test")
+
+
+@pytest.mark.parametrize("low", [-0.001, -0.4])
+def test_few_patients_cannot_exclude_more_than_their_number_allows(low):
+    """Resamples of 12 patients who hardly differ lie close together; that proves nothing."""
+    old, new = decisions(24, 0, 0, 0)
+    test = paired.paired_proportion("sensitivity", old, new, 0.02, "")
+    patients = np.repeat(np.arange(12), 2)
+    found = clustered(test, (low, 0.001, 0.0005), patients, np.zeros(24, np.int64))
+    floor, _ = paired.tango_interval(0, 0, 12)
+    assert -0.4 < floor < -0.2
+    assert found.difference.low == low
+    assert found.excluded == pytest.approx(min(low, floor))
+    assert found.p_noninferior > 0.025

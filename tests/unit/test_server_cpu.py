@@ -13,10 +13,11 @@ from bedside import calibrate, codec, quantize, rundir
 from bedside.build import build
 from bedside.build_types import Build
 from bedside.convert import convert
+from bedside.errors import BadInput
 from bedside.evaluate import evaluate
 from bedside.runtime.litert import LiteRTModel
 from bedside.study_types import CalibrationConfig, EvaluateConfig, ModelConfig
-from bedside.targets import child, load
+from bedside.targets import child, load, source
 from bedside.targets.onnx_cpu import OnnxModel
 from bedside.targets.openvino_cpu import OpenVinoModel
 from bedside.targets.tflite_onnx import _WRITERS, write_onnx
@@ -97,6 +98,23 @@ def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
             else:  # another quantizer, on an untrained network an eighth as wide
                 assert not np.array_equal(found.logits, theirs)
                 assert 0 < error < 0.15 * np.ptp(bare)
+
+
+@pytest.mark.parametrize(("share", "sound"), [(0.0, True), (5e-4, True), (2e-3, False),
+                                              (-0.5, False), (np.nan, False)])
+def test_a_converted_model_that_is_another_network_is_refused(run, share, sound):
+    """One logit of one image moves by a share of the logits' range."""
+    file = rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL
+    model = LiteRTModel(file)
+    with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+        images = list(store.tensors(store.ids[:4]))
+    ours = [model.run(image)["logits"].copy() for image in images]
+    ours[2][0, 1] += share * np.ptp(ours)
+    if sound:
+        assert source.check_parity(file, images, ours) == pytest.approx(share, abs=1e-5)
+    else:
+        with pytest.raises(BadInput, match="differ from LiteRT's"):
+            source.check_parity(file, images, ours)
 
 
 @pytest.mark.parametrize("target", TARGETS)

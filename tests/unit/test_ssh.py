@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.study_types import EvaluateConfig
 from bedside.targets import ssh
-from bedside.targets.board_link import command, settings
+from bedside.targets.board_link import Lost, command, settings
 from bedside.targets.child import place
 
 QUICK = EvaluateConfig(rounds=2, warmup=1, samples=3)
@@ -392,3 +393,27 @@ def test_the_copied_runtime_is_a_closed_set_and_the_same_bytes():
     for name in inside - {"__init__"}:
         outside = _own(imports(MODULES[name], top_level_only=True)) - inside
         assert not outside, f"{name} needs {outside}"
+
+
+def _saved(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    (_saved(np.zeros((2, 2), np.float32)), "3 rows of float32 are needed"),
+    (_saved(np.zeros((4, 2), np.float32)), "3 rows of float32 are needed"),
+    (_saved(np.zeros(3, np.float32)), "3 rows of float32 are needed"),
+    (_saved(np.zeros((3, 2), np.float64)), "of float64"),
+    (_saved(np.zeros((3, 2), np.float32))[:-1], "do not read"),
+    (b"", "do not read"),
+])
+def test_logits_that_are_not_one_row_an_image_are_not_kept(tmp_path, data, said):
+    """Fewer rows would be given to the wrong images, and nobody would see it."""
+    path = tmp_path / "logits.npy"
+    with pytest.raises(Lost, match=said):
+        ssh._keep(data, 3, path)
+    assert not path.exists()
+    ssh._keep(_saved(np.ones((3, 2), np.float32)), 3, path)
+    assert np.load(path).shape == (3, 2)

@@ -18,10 +18,11 @@ from bedside.build_types import ModelSpec
 from bedside.case_table import cases_to_csv
 from bedside.checkpoint import State, average, begin, load_checkpoint, save_checkpoint
 from bedside.errors import BadInput
-from bedside.models import preprocess_of
+from bedside.models import MODELS, preprocess_of
 from bedside.runtime.pixels import PixelStore
 from bedside.study_types import ModelConfig, Study, TrainConfig
 from bedside.train import train
+from bedside.tune import tune
 from bedside.types import Case, Task
 
 PX = 32
@@ -156,6 +157,43 @@ def test_killed_training_gives_the_bytes_of_one_never_killed(tmp_path, options):
     assert published(killed) == published(whole)
 
 
+class Dropping(torch.nn.Module):
+    """A network of which training draws random numbers."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(1, 8, 5, 4)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.classifier = torch.nn.Conv2d(8, classes, 1)
+
+    def forward(self, image):
+        maps = self.classifier(self.dropout(torch.relu(self.conv1(image.permute(0, 3, 1, 2)))))
+        return {"logits": maps.mean((2, 3)), "cam": maps.permute(0, 2, 3, 1)}
+
+
+def dropping(config, classes):
+    return Dropping(classes)
+
+
+def test_training_that_goes_on_drops_what_it_would_have_dropped(tmp_path, monkeypatch):
+    """Masks of dropout come from torch's own generator, which no checkpoint holds."""
+    monkeypatch.setitem(MODELS, "dropping", f"{__name__}:dropping")
+    net = replace(NET, name="dropping")
+    whole, stopped = make_run(tmp_path / "whole"), make_run(tmp_path / "stopped")
+    train(whole, STUDY, net)
+
+    def stop(stage, done, total, text=""):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, STUDY, net, stop)
+    steps = []
+    train(stopped, STUDY, net, lambda stage, done, *rest: steps.append(done))
+    assert steps[0] == 5
+    assert published(stopped, "dropping") == published(whole, "dropping")
+
+
 def test_progress_reports_every_step_and_ends_at_the_total(tmp_path):
     calls = []
     train(make_run(tmp_path), STUDY, NET, lambda *c: calls.append(c))
@@ -238,6 +276,23 @@ def test_tuning_records_its_trials_and_goes_on_where_it_stopped(tmp_path):
     train(stopped, study, NET, lambda stage, *rest: seen.append(stage))
     assert not any("trial 1" in s or "trial 2" in s for s in seen)
     assert published(stopped) == published(whole)
+
+
+@pytest.mark.parametrize(("scores", "best"), [((0.9, 0.5, 0.6), 0), ((0.5, 0.9, 0.6), 1),
+                                              ((0.5, 0.6, 0.9), 2), ((0.7, 0.7, 0.7), 0)])
+def test_tuning_takes_the_best_trial_and_the_first_of_equals(tmp_path, scores, best):
+    tried = []
+
+    def score(recipe, number):
+        tried.append(recipe)
+        return scores[number]
+
+    recipe = replace(STUDY.train, tune=3)
+    chosen = tune(recipe, 2, 0, tmp_path, score)
+    assert len({r.learning_rate for r in tried}) == 3
+    assert {r.epochs for r in tried} == {2}
+    assert chosen == replace(tried[best], epochs=recipe.epochs)
+    assert codec.parse_json((tmp_path / "tune.json").read_text(), "")["chosen"] == best
 
 
 def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path):

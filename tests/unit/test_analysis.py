@@ -1,0 +1,35 @@
+"""Which figures are computed again, and which are left as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tiny import write_tiny_data
+
+from bedside import analysis, artefact, codec, rundir
+from bedside.analyse import READS_SETTINGS
+from bedside.analyse.base import FigureData
+from bedside.study_types import Study
+
+
+@pytest.mark.parametrize("figure", ["robustness", "history"])
+def test_a_figure_that_reads_the_settings_is_made_anew_when_they_change(tmp_path, monkeypatch,
+                                                                       figure):
+    """A margin that moved must not keep the verdicts of the old one."""
+    write_tiny_data(tmp_path)
+    study, made = Study(), []
+
+    def compute(run, model):
+        made.append(rundir.study(run).evidence)
+        return FigureData(facts={"number": len(made)})
+
+    monkeypatch.setattr(analysis, "jobs", lambda run, models: [(figure, "net")])
+    monkeypatch.setattr(f"bedside.analyse.{figure}.compute", compute)
+    other = replace(study, evidence=replace(study.evidence, auc_margin=0.05))
+    for settings in (study, study, other, other):
+        artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(settings))
+        analysis.analyse(tmp_path)
+    reads = figure in READS_SETTINGS
+    assert reads == (figure == "robustness")
+    assert made == ([study.evidence, other.evidence] if reads else [study.evidence])
