@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -13,10 +14,11 @@ import pytest
 import test_device
 from test_device import png
 
+from bedside.deploy import app_files
 from bedside.deploy.guard import Limits
 from bedside.deploy.queue import Line
 from bedside.deploy.serving import Settings, server
-from bedside.errors import BadInput
+from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
@@ -78,6 +80,7 @@ def log(tmp_path_factory):
 def running(bundle, file, log):
     with Device(bundle) as device:
         run = Running([device], [(bundle, file.read_bytes())], audit_log=log, header_s=1.0,
+                      write_s=1.0,
                       limits=Limits(upload_bytes=300_000, held_bytes=900_000, body_s=1.0))
         yield run
         run.stop()
@@ -211,6 +214,59 @@ def test_slow_headers_end_and_a_good_request_is_answered_meanwhile(running):
     assert running.ask()[0] == 200
     assert time.monotonic() - start < 5
     assert {_status(link) for link in slow} == {408}
+
+
+def test_clients_that_never_read_hold_little_memory_and_are_ended(running):
+    """Each asks for ten megabytes that it does not take."""
+    name = _largest()
+    whole = running.ask(path=f"/{name}")[1]
+    assert whole == gzip.decompress(app_files.read(name).data)
+    before = _resident()
+    deaf = []
+    for _ in range(60):
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        link.connect(("127.0.0.1", running.port))
+        link.sendall(f"GET /{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        deaf.append(link)
+    most, end = 0, time.monotonic() + 20
+    while len(running.server.server_state.connections) < 60 and time.monotonic() < end:
+        most = max(most, _resident())
+        time.sleep(0.01)
+    while running.server.server_state.connections and time.monotonic() < end:
+        most = max(most, _resident())
+        assert running.ask()[0] == 200
+        time.sleep(0.05)
+    assert not running.server.server_state.connections
+    assert most - before < 60_000_000, "less than a tenth of what they asked for"
+    for link in deaf:
+        link.close()
+
+
+def test_a_client_that_reads_slowly_but_steadily_gets_all(running):
+    name = _largest()
+    link = running.socket(f"GET /{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                          .encode())
+    size, start = 0, time.monotonic()
+    while piece := link.recv(1 << 20):
+        size += len(piece)
+        time.sleep(0.15 if time.monotonic() - start < 3 else 0)
+    assert time.monotonic() - start > 1
+    assert size > len(gzip.decompress(app_files.read(name).data))
+    link.close()
+
+
+def _largest():
+    try:
+        return max(app_files.names(), key=lambda n: len(app_files.read(n).data))
+    except MissingComponent:
+        pytest.skip("the web app is not built here")
+
+
+def _resident():
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines()
+                if x.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
 
 
 def test_a_full_line_is_429(running, monkeypatch):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fastapi import APIRouter, Request, Response
 
 from bedside.deploy import app_files
+from bedside.deploy.pieces import Pieces
 from bedside.runtime.bundle.reader import Bundle
 
 
@@ -20,12 +21,11 @@ def file_response(name: str, request: Request) -> Response:
     # Names of assets carry their hash; everything else is asked for anew.
     headers["Cache-Control"] = ("public, max-age=31536000, immutable"
                                 if name.startswith("assets/") else "no-cache")
-    data, gzipped = found.data, found.gzipped
-    if gzipped and "gzip" not in request.headers.get("accept-encoding", ""):
-        data, gzipped = found.plain(), False
-    if gzipped:
+    if found.gzipped and "gzip" not in request.headers.get("accept-encoding", ""):
+        found = app_files.read_plain(name) or found
+    if found.gzipped:
         headers["Content-Encoding"] = "gzip"
-    return Response(data, headers=headers, media_type=found.media_type)
+    return Pieces(found.data, headers=headers, media_type=found.media_type)
 
 
 def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]) -> APIRouter:
@@ -49,8 +49,8 @@ def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
         data = held.get(f"bundles/{name}")
         if data is None:
             return Response("not found", 404, media_type="text/plain")
-        return Response(data, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
-                        media_type="application/zip")
+        return Pieces(data, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
+                      media_type="application/zip")
 
     def add(name: str) -> None:
         def answer(request: Request) -> Response:

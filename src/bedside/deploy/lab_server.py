@@ -20,6 +20,7 @@ from bedside.deploy import app_files
 from bedside.deploy.app_server import file_response
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_session import BATCH, Device, Lab, Refused, Session
+from bedside.deploy.pieces import Pieces
 from bedside.errors import BedsideError
 
 MAX_BODY = 1 << 20
@@ -152,7 +153,7 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
         session_of(request)
         if not 0 <= index < len(plan.variants):
             raise Refused(404, "no such variant")
-        return Response(plan.model(index), media_type="application/octet-stream")
+        return Pieces(plan.model(index), media_type="application/octet-stream")
 
     @api.get("/lab/api/images/{variant}/{image}")
     def image(variant: int, image: int, request: Request) -> Response:

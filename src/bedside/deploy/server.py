@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from bedside import __version__, codec
 from bedside.deploy.app_server import app_router
+from bedside.deploy.pieces import Pieces
 from bedside.deploy.queue import Full, Line
 from bedside.errors import BadInput, GateFailed, MissingComponent
 from bedside.runtime.bundle.manifest import NOTICE
@@ -152,7 +153,7 @@ def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Itera
         data = held.get(name)
         if data is None:
             return _fault(404, "no such bundle", "See /models.")
-        return Response(data, media_type="application/zip")
+        return Pieces(data, media_type="application/zip")
 
     @api.get("/", include_in_schema=False)
     async def index() -> Response:
