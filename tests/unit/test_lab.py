@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import ssl
+import threading
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -17,6 +20,7 @@ from fastapi.testclient import TestClient
 
 from bedside import artefact, codec, quantize, rundir
 from bedside.case_table import cases_to_csv
+from bedside.deploy import lab as lab_serving
 from bedside.deploy import lab_ca
 from bedside.deploy.lab_plan import make_plan
 from bedside.deploy.lab_server import Place, lab_app
@@ -261,3 +265,44 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
     assert rounds == plan.rounds(("wasm", "webgpu")) and len(rounds) == 2
     assert all(sorted(map(tuple, r)) == [(0, "wasm"), (0, "webgpu")] for r in rounds)
     assert np.unique([len(r) for r in rounds]).tolist() == [2]
+
+
+@pytest.fixture
+def lab_port(client, monkeypatch):
+    """The lab's own server with short clocks."""
+    monkeypatch.setattr("bedside.deploy.patient.PatientProtocol.header_s", 0.5)
+    monkeypatch.setattr("bedside.deploy.lab_server.BODY_S", 0.5)
+    place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
+    server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(10)
+
+
+def _sending(port, data):
+    link = socket.create_connection(("127.0.0.1", port), timeout=10)
+    link.sendall(data)
+    return link
+
+
+def test_clients_that_send_nothing_do_not_keep_the_others_out(lab_port):
+    hello = b"GET /lab/api/place HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n"
+    silent = [_sending(lab_port, b"GET /lab" if i % 2 else b"") for i in range(205)]
+    assert b" 503 " in _sending(lab_port, hello).recv(4096)
+    for link in silent:
+        assert link.recv(4096) == b"", "no status, which a phone would take for a refusal"
+    assert b" 200 " in _sending(lab_port, hello).recv(4096)
+
+
+def test_an_upload_is_read_with_a_token_only_and_in_time(client, lab_port):
+    head = (b"PUT /lab/api/uploads/cell-0-wasm HTTP/1.1\r\nHost: testserver\r\n"
+            b"Origin: http://testserver\r\nContent-Length: 900000\r\n")
+    assert b" 401 " in _sending(lab_port, head + b"\r\n{").recv(4096)
+    assert b" 401 " in _sending(lab_port, head + b"Authorization: Bearer x\r\n\r\n{").recv(4096)
+    token = _join(client).json()["token"].encode()
+    begun = _sending(lab_port, head + b"Authorization: Bearer " + token + b"\r\n\r\n{")
+    assert b" 503 " in begun.recv(4096)

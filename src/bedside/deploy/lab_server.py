@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import threading
@@ -24,6 +25,7 @@ from bedside.deploy.pieces import Pieces
 from bedside.errors import BedsideError
 
 MAX_BODY = 1 << 20
+BODY_S = 10.0
 MAX_SESSIONS = 200
 _SHOWN = {"wasm": "processor", "webgpu": "WebGPU", "webnn": "WebNN"}
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
@@ -73,15 +75,21 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
     @api.exception_handler(BedsideError)
     async def refused(_: Request, error: Exception) -> JSONResponse:
         status = error.status if isinstance(error, Refused) else 400
+        # What is left of a body that was not read would stand before the next request.
         return JSONResponse({"error": error.fault if isinstance(error, BedsideError) else ""},
-                            status)
+                            status, {"Connection": "close"} if status in (413, 503) else None)
 
     async def body(request: Request) -> Any:
         data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > MAX_BODY:
-                raise Refused(413, "an upload of more than 1 MB")
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for part in request.stream():
+                    data += part
+                    if len(data) > MAX_BODY:
+                        raise Refused(413, "an upload of more than 1 MB")
+        except TimeoutError:
+            # Not 408: a phone whose network was away sends again after a status 5xx only.
+            raise Refused(503, f"an upload that took longer than {BODY_S:g} s") from None
         return codec.parse_json(bytes(data), "upload")
 
     def session_of(request: Request) -> Session:
@@ -166,6 +174,8 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
 
     @api.put("/lab/api/uploads/{key}")
     async def upload(key: str, request: Request) -> dict[str, bool]:
+        # Before the body: who has not joined cannot make this process read one.
+        await run_in_threadpool(locked, lambda: session_of(request))
         value = await body(request)
         new = await run_in_threadpool(
             locked, lambda: lab.put(session_of(request), key, value))

@@ -16,10 +16,13 @@ class PatientProtocol(H11Protocol):
 
     ``header_s``: seconds for a request's headers. ``write_s``: in each span of so many seconds a
     client takes ``LEAST_BYTES`` of what waits for it, or all; else the connection is aborted, for
-    closing it would wait for that client again.
+    closing it would wait for that client again. ``late``: what one whose headers do not arrive is
+    sent before the end.
     """
 
     header_s = 10.0
+    late = (b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n"
+            b"connection: close\r\n\r\n")
     write_s = 10.0
     _clock: asyncio.TimerHandle | None = None
     _watch: asyncio.TimerHandle | None = None
@@ -73,8 +76,7 @@ class PatientProtocol(H11Protocol):
 
     def _late(self) -> None:
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n"
-                                 b"connection: close\r\n\r\n")
+            self.transport.write(self.late)
             self.transport.close()
 
     def _look(self) -> None:
