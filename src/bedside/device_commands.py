@@ -57,7 +57,7 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
     previous = None
     if against is not None:
         own = {signing.public_of(key)} if key is not None else set()
-        previous = open_bundle(against, keys(trust) | own)
+        previous = open_bundle(against, keys(trust) | own, allow_unsigned=not trust)
     with Reporter() as progress:
         data, made = deploy.make(run, target, variant, key=key, against=previous,
                                  against_run=against_run, licence=licence, progress=progress)

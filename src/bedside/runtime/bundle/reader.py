@@ -96,14 +96,14 @@ def read_bytes(path: Path) -> bytes:
                        remedy="Give a bundle (bedside bundle makes one).") from None
 
 
-def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsigned: bool = True,
+def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsigned: bool = False,
                 where: str | None = None) -> Bundle:
     """Verify a bundle.
 
     Args:
         source: the file, or its bytes.
         trusted: public keys (32 bytes each) that may sign.
-        allow_unsigned: whether a bundle without signature passes (it says so everywhere).
+        allow_unsigned: whether a bundle without signature passes (it then says so everywhere).
         where: what to call it in a message.
 
     Raises:
