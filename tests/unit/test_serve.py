@@ -154,6 +154,21 @@ def test_a_token_is_needed_where_one_is_set(bundle, file):
         run.stop()
 
 
+def test_where_it_listens_on_every_address_each_is_its_own_host(bundle):
+    with Device(bundle) as device:
+        run = Running([device], [], host="0.0.0.0", token=TOKEN)
+        signed = {"Authorization": f"Bearer {TOKEN}"}
+        # Connected to 127.0.0.1; on Linux 127.0.0.2 leads to this machine as well.
+        assert run.ask(**signed)[0] == 200
+        for host in ("0.0.0.0", "evil.example", "127.0.0.2", "[::2]"):
+            assert run.ask(Host=host, **signed)[0] == 403
+        with socket.create_connection(("127.0.0.2", run.port), timeout=30) as link:
+            link.sendall(f"GET /health HTTP/1.1\r\nHost: 127.0.0.2:{run.port}\r\n"
+                         f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+            assert link.recv(4096).startswith(b"HTTP/1.1 200 ")
+        run.stop()
+
+
 def test_beyond_loopback_needs_a_token_and_tls_needs_both_files(bundle, tmp_path):
     with Device(bundle) as device:
         line = Line([device], 1, 1.0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bedside.deploy.address import own_address
 from bedside.deploy.lab_ca import Certificates, certificates, default_folder
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_server import Place, join_url, lab_app, new_code
@@ -24,19 +25,6 @@ class Served:
     app: Any
     ports: tuple[int, int | None]
     certificates: Certificates | None
-
-
-def own_address() -> str:
-    """This machine's address in the local network; loopback where there is none.
-
-    Nothing is sent: connecting a datagram socket only asks the system for a route.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool = False,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from bedside.deploy.address import WILDCARDS
 from bedside.deploy.guard import Guard, Limits
 from bedside.deploy.patient import PatientProtocol
 from bedside.deploy.queue import Line
@@ -85,7 +86,7 @@ def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settin
     if settings.certificate is not None and settings.private_key is not None:
         _check_tls(settings.certificate, settings.private_key)
     hosts = {"127.0.0.1", "localhost", "[::1]", settings.host.lower(),
-             *(h.lower() for h in settings.hosts)} - {"0.0.0.0", "::"}
+             *(h.lower() for h in settings.hosts)} - set(WILDCARDS)
     guarded = Guard(application(line, bundles, trusted), frozenset(hosts),
                     settings.token, settings.limits, auditor(settings.audit_log))
     protocol = type("Protocol", (PatientProtocol,),
