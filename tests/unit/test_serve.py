@@ -17,11 +17,12 @@ from test_device import png
 from bedside.deploy import app_files
 from bedside.deploy.guard import Limits
 from bedside.deploy.queue import Line
-from bedside.deploy.serving import Settings, server
+from bedside.deploy.serving import Settings, auditor, server
 from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
+from bedside.runtime.files import write_bytes
 
 cells, keys, file = test_device.cells, test_device.keys, test_device.file
 TOKEN = "a-token-of-more-than-twenty-characters"
@@ -328,6 +329,16 @@ def test_an_audit_log_on_a_full_disk_is_said_once_and_answers_go_on(bundle, caps
         assert [run.predict(png())[0] for _ in range(3)] == [200] * 3
         run.stop()
     assert capsys.readouterr().err.count("the audit log cannot be written") == 1
+
+
+def test_an_audit_log_that_cannot_be_written_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "log", Path("/proc/none/log")):
+        with pytest.raises(BadInput, match="audit log cannot be written") as caught:
+            auditor(path)
+        assert caught.value.exit_code == 2
+    with pytest.raises(BadInput, match="a folder stands where a file is needed"):
+        write_bytes(tmp_path, b"x")
 
 
 def test_schemathesis_finds_nothing(running):

@@ -19,7 +19,6 @@ from bedside.deploy.queue import Line
 from bedside.deploy.server import application
 from bedside.errors import BadInput
 from bedside.runtime.bundle.reader import Bundle
-from bedside.runtime.files import disk_errors
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECTIONS = 256
@@ -48,9 +47,13 @@ def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
     """
     if path is None:
         return lambda *_: None
-    with disk_errors(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise BadInput(f"the audit log cannot be written ({error.strerror})", where=path,
+                       remedy="Give --audit-log a file in a folder that can be written."
+                       ) from None
     failed: list[Path] = []
 
     def write(method: str, route: str, status: int, ms: float, size: int) -> None:
@@ -75,7 +78,8 @@ def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settin
     """The server, ready to run.
 
     Raises:
-        BadInput: an address beyond loopback without a token, or TLS files that do not read.
+        BadInput: an address beyond loopback without a token, TLS files that do not read, or an
+            audit log that cannot be written.
     """
     if settings.host not in LOOPBACK and not settings.token:
         raise BadInput("an address that others reach needs a token", where="--host",
