@@ -231,6 +231,16 @@ def test_bad_bodies_are_refused(client):
                        headers=origin).status_code == 413
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("GET", "/lab/api/nothing", 404), ("GET", "/lab/api/join", 405), ("GET", "/nowhere", 404),
+    ("GET", "/lab/api/models/x", 400)])
+def test_every_fault_is_told_in_the_same_form(client, method, path, status):
+    told = client.request(method, path)
+    assert told.status_code == status
+    assert set(told.json()) == {"error"}
+    assert isinstance(told.json()["error"], str)
+
+
 def test_the_authority_is_kept_and_vouches_for_private_addresses_only(tmp_path):
     made = lab_ca.certificates(["192.168.1.20", "127.0.0.1", "localhost"], tmp_path)
     again = lab_ca.certificates(["192.168.1.21", "127.0.0.1"], tmp_path)

@@ -198,6 +198,23 @@ def test_wrong_queries(running):
     assert running.ask(path="/nowhere")[0] == 404
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("GET", "/predict", 405), ("DELETE", "/health", 405), ("PUT", "/", 405),
+    ("GET", "/nowhere", 404), ("GET", "/bundles/nope.zip", 404), ("GET", "/models/x", 404)])
+def test_every_fault_has_the_same_form(running, method, path, status):
+    got, data, headers = running.ask(method, path)
+    assert got == status
+    assert set(json.loads(data)["error"]) == {"fault", "remedy"}
+    assert ("allow" in headers) == (status == 405)
+
+
+def test_head_of_what_can_be_downloaded(running, bundle, file):
+    assert running.ask("HEAD", "/")[:2] == (200, b"")
+    status, data, headers = running.ask("HEAD", f"/bundles/{bundle.id}.zip")
+    assert (status, data) == (200, b"")
+    assert int(headers["content-length"]) == len(file.read_bytes())
+
+
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
 

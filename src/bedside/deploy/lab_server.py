@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from bedside import codec
 from bedside.deploy import app_files
-from bedside.deploy.app_server import file_response
+from bedside.deploy.app_server import GET, file_response
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_session import BATCH, Device, Lab, Refused, Session
 from bedside.deploy.pieces import Pieces
@@ -62,10 +64,10 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
         if host not in place.hosts:
-            return PlainTextResponse("another host", 403)
+            return JSONResponse({"error": "another host"}, 403)
         if request.method not in ("GET", "HEAD") and (
                 origin is None or origin.partition("://")[2] != host):
-            return PlainTextResponse("another site", 403)
+            return JSONResponse({"error": "another site"}, 403)
         response = await call(request)
         for name, value in app_files.HEADERS.items():
             response.headers.setdefault(name, value)
@@ -78,6 +80,15 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
         # What is left of a body that was not read would stand before the next request.
         return JSONResponse({"error": error.fault if isinstance(error, BedsideError) else ""},
                             status, {"Connection": "close"} if status in (413, 503) else None)
+
+    @api.exception_handler(HTTPException)
+    async def missing(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail.lower()}, error.status_code, error.headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the address does not read"}, 400)
 
     async def body(request: Request) -> Any:
         data = bytearray()
@@ -102,8 +113,8 @@ def lab_app(plan: Plan, place: Place, code: str) -> FastAPI:
         with lock:
             return work()
 
-    @api.get("/")
-    @api.get("/lab.html")
+    @api.api_route("/", methods=GET)
+    @api.api_route("/lab.html", methods=GET)
     def page(request: Request) -> Response:
         return file_response("lab.html", request)
 
@@ -200,7 +211,7 @@ def _local(request: Request) -> bool:
 def _add_file(api: FastAPI, name: str) -> None:
     def answer(request: Request) -> Response:
         return file_response(name, request)
-    api.add_api_route(f"/{name}", answer, methods=["GET"], response_model=None)
+    api.add_api_route(f"/{name}", answer, methods=GET, response_model=None)
 
 
 def join_url(place: Place, code: str) -> str:
