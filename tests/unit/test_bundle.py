@@ -250,6 +250,13 @@ def test_a_signature_of_another_bundle_does_not_fit(signed, keys):
     ({"task": Task(("a", "b"))}, "threshold does not fit"),
     ({"operating_point": OperatingPoint(threshold=1.0)}, "between 0 and 1"),
     ({"operating_point": OperatingPoint(temperature=0.0)}, "temperature"),
+    ({"notice": ""}, "notice"),
+    ({"notice": "A medical device"}, "notice"),
+    ({"name": ""}, "name is not"),
+    ({"name": "net-int8@gpu"}, "name is not"),
+    ({"name": "x" * 200_000}, "name is not"),
+    ({"model": replace(parts()[0].model, backend="abacus")}, "backend is not one"),
+    ({"task": Task(("", "malignant"), "malignant")}, "class without a name"),
 ])
 def test_a_manifest_that_makes_no_sense_is_refused(changes, fault):
     with pytest.raises(GateFailed, match=fault):
