@@ -58,7 +58,7 @@ def bundle(run: Path, target: str, out: Path, json: bool, *, variant: str | None
     previous = None
     if against is not None:
         own = {signing.public_of(key)} if key is not None else set()
-        previous = open_bundle(against, keys(trust) | own)
+        previous = open_bundle(against, keys(trust) | own, allow_unsigned=not trust)
     if variant is None and (run / rundir.RECOMMENDATION).is_file():
         gate.current(run, study.load(run))  # what an older one chose is not offered
     with Reporter() as progress:

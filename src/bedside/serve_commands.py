@@ -26,6 +26,7 @@ def serve(sources: list[Path], *, host: str, port: int, token_file: Path | None,
     if missing:
         raise MissingComponent(f"the server needs {', '.join(missing)}, not installed here",
                                remedy="Install it: pip install 'bedside[server]'.")
+    from bedside.deploy.address import reached_at
     from bedside.deploy.guard import Limits
     from bedside.deploy.queue import Line
     from bedside.deploy.serving import LOOPBACK, Settings, server
@@ -51,11 +52,15 @@ def serve(sources: list[Path], *, host: str, port: int, token_file: Path | None,
             Limits(upload_bytes=max_upload_mb * 1_000_000,
                    held_bytes=max(48, max_upload_mb) * 1_000_000)), stores.trusted(place, trust))
         scheme = "https" if tls_cert is not None else "http"
-        shown = f"[{host}]" if ":" in host else host
+        reached = reached_at(host)
+        shown = f"[{reached}]" if ":" in reached else reached
         for device in devices:
             console.stderr.print(
                 f"{device.bundle.id} {device.bundle.manifest.name}, {device.bundle.signed}; "
                 f"self-test passed", soft_wrap=True, markup=False)
+        if tls_cert is None and host not in LOOPBACK:
+            console.stderr.print("warning: plain HTTP sends the token and the images unencrypted; "
+                                 "give --tls-cert and --tls-key", soft_wrap=True, markup=False)
         console.stderr.print(f"serving on {scheme}://{shown}:{port} (Ctrl-C ends it). {NOTICE}",
                              soft_wrap=True, markup=False)
         # uvicorn ends in order on SIGTERM and then raises it again, which would kill this process
@@ -64,7 +69,7 @@ def serve(sources: list[Path], *, host: str, port: int, token_file: Path | None,
         try:
             ready.run()
         except SystemExit:
-            raise BadInput("the address cannot be used", where=f"{shown}:{port}",
+            raise BadInput("the address cannot be used", where=f"{host}:{port}",
                            remedy="Choose another --host or --port.") from None
         finally:
             line.close()

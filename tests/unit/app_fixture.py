@@ -27,7 +27,7 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
                 name: str | None = None, shift: float = 0.0, threshold: float = 0.5) -> bytes:
     """A bundle of a variant of ``run``, with two reference vectors through this machine's CPU.
 
-    ``shift`` falsifies their logits.
+    ``shift`` falsifies their logits; ``name`` is shown as the variant's.
     """
     from bedside import codec, rundir
     from bedside.build_types import Variant
@@ -62,8 +62,8 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
         "change.json": ("change", codec.to_json(m.Change(reason="first")).encode()),
     }
     manifest = m.Manifest(
-        m.SCHEMA, m.KIND, name or f"{variant}@cpu", "0", m.NOTICE,
-        m.BundleModel(variant, found.model, found.scheme, "cpu", "cpu", "tflite",
+        m.SCHEMA, m.KIND, f"{name or variant}@cpu", "0", m.NOTICE,
+        m.BundleModel(name or variant, found.model, found.scheme, "cpu", "cpu", "tflite",
                       "model/model.tflite", 2, "cam" in model.outputs), task, found.preprocess,
         m.OperatingPoint(threshold, 1.3, True, "chosen for a test"), {})
     return writer.pack(manifest, files, key)

@@ -77,11 +77,11 @@ def test_an_unknown_signer_is_refused(signed, tmp_path):
 
 
 def test_an_unsigned_bundle_says_so_and_is_refused_where_signatures_are_asked_for():
-    bundle = open_bundle(packed(), ())
+    bundle = open_bundle(packed(), (), allow_unsigned=True)
     assert bundle.signer is None
     assert "UNSIGNED" in bundle.signed
     with pytest.raises(GateFailed, match="unsigned"):
-        open_bundle(packed(), (), allow_unsigned=False)
+        open_bundle(packed(), ())
 
 
 def test_the_same_parts_give_the_same_bytes(keys):
@@ -104,7 +104,7 @@ def test_every_flipped_bit_is_refused(keys, sealed):
         bad = bytearray(data)
         bad[place] ^= 1 << rng.randrange(8)
         with pytest.raises(GateFailed):
-            open_bundle(bytes(bad), {keys[1]})
+            open_bundle(bytes(bad), {keys[1]}, allow_unsigned=True)
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,7 +116,7 @@ def test_any_bytes_are_refused_and_never_crash(noise, at):
     if mutant == data:
         return
     with pytest.raises(GateFailed):
-        open_bundle(mutant, ())
+        open_bundle(mutant, (), allow_unsigned=True)
 
 
 @settings(max_examples=60, deadline=None)
@@ -225,14 +225,14 @@ def test_attacks_are_refused(attack, signed, keys):
     bad = ATTACKS[attack](signed)
     assert bad != signed
     with pytest.raises(GateFailed):
-        open_bundle(bad, {keys[1]})
+        open_bundle(bad, {keys[1]}, allow_unsigned=True)
 
 
 def test_without_its_signature_it_is_unsigned_not_signed(signed, keys):
     stripped = rezip(signed, lambda e: {n: v for n, v in e.items() if n != "manifest.sig"})
-    assert open_bundle(stripped, {keys[1]}).signer is None
+    assert open_bundle(stripped, {keys[1]}, allow_unsigned=True).signer is None
     with pytest.raises(GateFailed, match="unsigned"):
-        open_bundle(stripped, {keys[1]}, allow_unsigned=False)
+        open_bundle(stripped, {keys[1]})
 
 
 def test_a_signature_of_another_bundle_does_not_fit(signed, keys):
@@ -250,10 +250,17 @@ def test_a_signature_of_another_bundle_does_not_fit(signed, keys):
     ({"task": Task(("a", "b"))}, "threshold does not fit"),
     ({"operating_point": OperatingPoint(threshold=1.0)}, "between 0 and 1"),
     ({"operating_point": OperatingPoint(temperature=0.0)}, "temperature"),
+    ({"notice": ""}, "notice"),
+    ({"notice": "A medical device"}, "notice"),
+    ({"name": ""}, "name is not"),
+    ({"name": "net-int8@gpu"}, "name is not"),
+    ({"name": "x" * 200_000}, "name is not"),
+    ({"model": replace(parts()[0].model, backend="abacus")}, "backend is not one"),
+    ({"task": Task(("", "malignant"), "malignant")}, "class without a name"),
 ])
 def test_a_manifest_that_makes_no_sense_is_refused(changes, fault):
     with pytest.raises(GateFailed, match=fault):
-        open_bundle(packed(**changes), ())
+        open_bundle(packed(**changes), (), allow_unsigned=True)
 
 
 @pytest.mark.parametrize(("change", "fault"), [
@@ -270,7 +277,7 @@ def test_files_that_do_not_fit_are_refused(change, fault):
     change(manifest, files)
     data = writer.pack(manifest, files)
     with pytest.raises(GateFailed, match=fault):
-        open_bundle(data, ())
+        open_bundle(data, (), allow_unsigned=True)
 
 
 def test_an_unknown_key_in_the_manifest_is_refused():
@@ -279,18 +286,18 @@ def test_an_unknown_key_in_the_manifest_is_refused():
     entries = [("manifest.json", text),
                ("manifest.sha256", hashlib.sha256(text).hexdigest().encode())]
     with pytest.raises(GateFailed, match="unknown key"):
-        open_bundle(canonical_zip.build(entries), ())
+        open_bundle(canonical_zip.build(entries), (), allow_unsigned=True)
 
 
 def test_a_message_names_the_file_and_never_leaks_a_traceback(tmp_path):
     path = tmp_path / "b.zip"
     path.write_bytes(b"PK\x03\x04" + bytes(40))
     with pytest.raises(GateFailed, match=r"b\.zip: "):
-        open_bundle(path, ())
+        open_bundle(path, (), allow_unsigned=True)
     with pytest.raises(BadInput, match=r"none\.zip"):
-        open_bundle(tmp_path / "none.zip", ())
+        open_bundle(tmp_path / "none.zip", (), allow_unsigned=True)
     with pytest.raises(BadInput, match="cannot be read"):
-        open_bundle(tmp_path, ())
+        open_bundle(tmp_path, (), allow_unsigned=True)
 
 
 def test_keys_are_made_once_and_private(tmp_path):

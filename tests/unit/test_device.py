@@ -211,6 +211,18 @@ def test_an_unsigned_bundle_says_so(bedside, cells, keys, tmp_path):
     assert "unsigned" in err
 
 
+def test_an_unsigned_bundle_before_is_refused_where_keys_are_named(bedside, cells, keys, tmp_path):
+    before, out = tmp_path / "before.zip", tmp_path / "after.zip"
+    before.write_bytes(packed())
+    asked = ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--out", out,
+             "--against", before)
+    code, _, err = bedside(*asked, "--trust", keys[1])
+    assert code == 1
+    assert "unsigned" in err
+    assert not out.exists()
+    assert bedside(*asked, "--key", keys[0])[0] == 0, "without --trust it is taken"
+
+
 def test_install_switches_only_to_what_passed(bedside, cells, file, keys, tmp_path):
     code, out, _ = bedside("install", file, "--trust", keys[1], "--json")
     assert code == 0

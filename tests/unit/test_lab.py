@@ -7,6 +7,8 @@ import re
 import shutil
 import socket
 import ssl
+import threading
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -18,6 +20,7 @@ from fastapi.testclient import TestClient
 
 from bedside import app_commands, artefact, codec, quantize, rundir, study
 from bedside.case_table import cases_to_csv
+from bedside.deploy import lab as lab_serving
 from bedside.deploy import lab_ca
 from bedside.deploy.lab_plan import make_plan
 from bedside.deploy.lab_server import Place, lab_app
@@ -256,6 +259,16 @@ def test_bad_bodies_are_refused(client):
                        headers=origin).status_code == 413
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("GET", "/lab/api/nothing", 404), ("GET", "/lab/api/join", 405), ("GET", "/nowhere", 404),
+    ("GET", "/lab/api/models/x", 400)])
+def test_every_fault_is_told_in_the_same_form(client, method, path, status):
+    told = client.request(method, path)
+    assert told.status_code == status
+    assert set(told.json()) == {"error"}
+    assert isinstance(told.json()["error"], str)
+
+
 def test_the_authority_is_kept_and_vouches_for_private_addresses_only(tmp_path):
     made = lab_ca.certificates(["192.168.1.20", "127.0.0.1", "localhost"], tmp_path)
     again = lab_ca.certificates(["192.168.1.21", "127.0.0.1"], tmp_path)
@@ -290,3 +303,44 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
     assert rounds == plan.rounds(("wasm", "webgpu")) and len(rounds) == 2
     assert all(sorted(map(tuple, r)) == [(0, "wasm"), (0, "webgpu")] for r in rounds)
     assert np.unique([len(r) for r in rounds]).tolist() == [2]
+
+
+@pytest.fixture
+def lab_port(client, monkeypatch):
+    """The lab's own server with short clocks."""
+    monkeypatch.setattr("bedside.deploy.patient.PatientProtocol.header_s", 0.5)
+    monkeypatch.setattr("bedside.deploy.lab_server.BODY_S", 0.5)
+    place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
+    server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(10)
+
+
+def _sending(port, data):
+    link = socket.create_connection(("127.0.0.1", port), timeout=10)
+    link.sendall(data)
+    return link
+
+
+def test_clients_that_send_nothing_do_not_keep_the_others_out(lab_port):
+    hello = b"GET /lab/api/place HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n"
+    silent = [_sending(lab_port, b"GET /lab" if i % 2 else b"") for i in range(205)]
+    assert b" 503 " in _sending(lab_port, hello).recv(4096)
+    for link in silent:
+        assert link.recv(4096) == b"", "no status, which a phone would take for a refusal"
+    assert b" 200 " in _sending(lab_port, hello).recv(4096)
+
+
+def test_an_upload_is_read_with_a_token_only_and_in_time(client, lab_port):
+    head = (b"PUT /lab/api/uploads/cell-0-wasm HTTP/1.1\r\nHost: testserver\r\n"
+            b"Origin: http://testserver\r\nContent-Length: 900000\r\n")
+    assert b" 401 " in _sending(lab_port, head + b"\r\n{").recv(4096)
+    assert b" 401 " in _sending(lab_port, head + b"Authorization: Bearer x\r\n\r\n{").recv(4096)
+    token = _join(client).json()["token"].encode()
+    begun = _sending(lab_port, head + b"Authorization: Bearer " + token + b"\r\n\r\n{")
+    assert b" 503 " in begun.recv(4096)

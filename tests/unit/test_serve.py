@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -13,13 +14,15 @@ import pytest
 import test_device
 from test_device import png
 
+from bedside.deploy import app_files
 from bedside.deploy.guard import Limits
 from bedside.deploy.queue import Line
-from bedside.deploy.serving import Settings, server
-from bedside.errors import BadInput
+from bedside.deploy.serving import Settings, auditor, server
+from bedside.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
+from bedside.runtime.files import write_bytes
 
 cells, keys, file = test_device.cells, test_device.keys, test_device.file
 TOKEN = "a-token-of-more-than-twenty-characters"
@@ -78,6 +81,7 @@ def log(tmp_path_factory):
 def running(bundle, file, log):
     with Device(bundle) as device:
         run = Running([device], [(bundle, file.read_bytes())], audit_log=log, header_s=1.0,
+                      write_s=1.0,
                       limits=Limits(upload_bytes=300_000, held_bytes=900_000, body_s=1.0))
         yield run
         run.stop()
@@ -151,6 +155,21 @@ def test_a_token_is_needed_where_one_is_set(bundle, file):
         run.stop()
 
 
+def test_where_it_listens_on_every_address_each_is_its_own_host(bundle):
+    with Device(bundle) as device:
+        run = Running([device], [], host="0.0.0.0", token=TOKEN)
+        signed = {"Authorization": f"Bearer {TOKEN}"}
+        # Connected to 127.0.0.1; on Linux 127.0.0.2 leads to this machine as well.
+        assert run.ask(**signed)[0] == 200
+        for host in ("0.0.0.0", "evil.example", "127.0.0.2", "[::2]"):
+            assert run.ask(Host=host, **signed)[0] == 403
+        with socket.create_connection(("127.0.0.2", run.port), timeout=30) as link:
+            link.sendall(f"GET /health HTTP/1.1\r\nHost: 127.0.0.2:{run.port}\r\n"
+                         f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+            assert link.recv(4096).startswith(b"HTTP/1.1 200 ")
+        run.stop()
+
+
 def test_beyond_loopback_needs_a_token_and_tls_needs_both_files(bundle, tmp_path):
     with Device(bundle) as device:
         line = Line([device], 1, 1.0)
@@ -177,6 +196,23 @@ def test_wrong_queries(running):
     assert running.predict(png(), "?bundle=0000000000000000")[0] == 404
     assert running.ask("DELETE", "/predict")[0] == 405
     assert running.ask(path="/nowhere")[0] == 404
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("GET", "/predict", 405), ("DELETE", "/health", 405), ("PUT", "/", 405),
+    ("GET", "/nowhere", 404), ("GET", "/bundles/nope.zip", 404), ("GET", "/models/x", 404)])
+def test_every_fault_has_the_same_form(running, method, path, status):
+    got, data, headers = running.ask(method, path)
+    assert got == status
+    assert set(json.loads(data)["error"]) == {"fault", "remedy"}
+    assert ("allow" in headers) == (status == 405)
+
+
+def test_head_of_what_can_be_downloaded(running, bundle, file):
+    assert running.ask("HEAD", "/")[:2] == (200, b"")
+    status, data, headers = running.ask("HEAD", f"/bundles/{bundle.id}.zip")
+    assert (status, data) == (200, b"")
+    assert int(headers["content-length"]) == len(file.read_bytes())
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
@@ -211,6 +247,59 @@ def test_slow_headers_end_and_a_good_request_is_answered_meanwhile(running):
     assert running.ask()[0] == 200
     assert time.monotonic() - start < 5
     assert {_status(link) for link in slow} == {408}
+
+
+def test_clients_that_never_read_hold_little_memory_and_are_ended(running):
+    """Each asks for ten megabytes that it does not take."""
+    name = _largest()
+    whole = running.ask(path=f"/{name}")[1]
+    assert whole == gzip.decompress(app_files.read(name).data)
+    before = _resident()
+    deaf = []
+    for _ in range(60):
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        link.connect(("127.0.0.1", running.port))
+        link.sendall(f"GET /{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        deaf.append(link)
+    most, end = 0, time.monotonic() + 20
+    while len(running.server.server_state.connections) < 60 and time.monotonic() < end:
+        most = max(most, _resident())
+        time.sleep(0.01)
+    while running.server.server_state.connections and time.monotonic() < end:
+        most = max(most, _resident())
+        assert running.ask()[0] == 200
+        time.sleep(0.05)
+    assert not running.server.server_state.connections
+    assert most - before < 60_000_000, "less than a tenth of what they asked for"
+    for link in deaf:
+        link.close()
+
+
+def test_a_client_that_reads_slowly_but_steadily_gets_all(running):
+    name = _largest()
+    link = running.socket(f"GET /{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                          .encode())
+    size, start = 0, time.monotonic()
+    while piece := link.recv(1 << 20):
+        size += len(piece)
+        time.sleep(0.15 if time.monotonic() - start < 3 else 0)
+    assert time.monotonic() - start > 1
+    assert size > len(gzip.decompress(app_files.read(name).data))
+    link.close()
+
+
+def _largest():
+    try:
+        return max(app_files.names(), key=lambda n: len(app_files.read(n).data))
+    except MissingComponent:
+        pytest.skip("the web app is not built here")
+
+
+def _resident():
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines()
+                if x.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
 
 
 def test_a_full_line_is_429(running, monkeypatch):
@@ -257,6 +346,16 @@ def test_an_audit_log_on_a_full_disk_is_said_once_and_answers_go_on(bundle, caps
         assert [run.predict(png())[0] for _ in range(3)] == [200] * 3
         run.stop()
     assert capsys.readouterr().err.count("the audit log cannot be written") == 1
+
+
+def test_an_audit_log_that_cannot_be_written_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "log", Path("/proc/none/log")):
+        with pytest.raises(BadInput, match="audit log cannot be written") as caught:
+            auditor(path)
+        assert caught.value.exit_code == 2
+    with pytest.raises(BadInput, match="a folder stands where a file is needed"):
+        write_bytes(tmp_path, b"x")
 
 
 def test_schemathesis_finds_nothing(running):

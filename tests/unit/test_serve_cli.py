@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_over_tls_with_a_token_it_answers_as_offline_and_ends_in_order(file, key
         assert f"serving on https://127.0.0.1:{served.port}" in served.said
         assert "self-test passed" in served.said
         assert TOKEN not in served.said
+        assert "unencrypted" not in served.said
         trusting = ssl.create_default_context(cafile=str(made.authority))
         assert served.ask(context=trusting)[0] == 403
         signed = {"Authorization": f"Bearer {TOKEN}"}
@@ -115,6 +117,22 @@ def test_over_tls_with_a_token_it_answers_as_offline_and_ends_in_order(file, key
         code = served.stop()
     assert code == 0
     assert {json.loads(line)["status"] for line in log.read_text().splitlines()} == {200, 403}
+
+
+def test_the_address_it_prints_works_and_plain_http_is_warned_of(file, keys, tmp_path):
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    served = Served(file, keys[1], tmp_path, "--host", "0.0.0.0", "--token-file",
+                    tmp_path / "token")
+    try:
+        assert "unencrypted" in served.said
+        url = served.said.split("serving on ")[1].split()[0]
+        assert "0.0.0.0" not in url
+        asked = urllib.request.Request(f"{url}/health",
+                                       headers={"Authorization": f"Bearer {TOKEN}"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        assert opener.open(asked, timeout=30).status == 200
+    finally:
+        served.stop()
 
 
 @pytest.mark.parametrize(("flags", "words"), [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -82,9 +84,32 @@ def read(name: str) -> AppFile | None:
         return None
     path = app_dir() / name
     packed = path.with_name(path.name + ".gz")
-    if packed.is_file():
-        return AppFile(packed.read_bytes(), media_type(name), True)
-    return AppFile(path.read_bytes(), media_type(name), False)
+    gzipped = packed.is_file()
+    return AppFile(_held(packed if gzipped else path), media_type(name), gzipped)
+
+
+def read_plain(name: str) -> AppFile | None:
+    """As :func:`read`, never compressed."""
+    found = read(name)
+    if found is None or not found.gzipped:
+        return found
+    path = app_dir() / name
+    return AppFile(_held(path.with_name(path.name + ".gz"), plain=True), found.media_type, False)
+
+
+# The app's own files are few. Each is in memory once, however many clients ask for it at once.
+_one = threading.Lock()
+
+
+def _held(path: Path, plain: bool = False) -> bytes:
+    with _one:
+        return _load(path, plain)
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, plain: bool) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if plain else data
 
 
 def app_json(bundles: Sequence[Bundle], trusted: Iterable[bytes]) -> bytes:

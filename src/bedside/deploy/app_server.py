@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from bedside.deploy import app_files
+from bedside.deploy.pieces import Pieces
 from bedside.runtime.bundle.reader import Bundle
+
+GET = ["GET", "HEAD"]
+
+
+def fault(status: int, fault: str, remedy: str, headers: Mapping[str, str] | None = None
+          ) -> JSONResponse:
+    """What every fault looks like to a client."""
+    return JSONResponse({"error": {"fault": fault, "remedy": remedy}}, status,
+                        dict(headers or {}))
 
 
 def file_response(name: str, request: Request) -> Response:
     """One file of the app; the engine goes out as it is stored, compressed."""
     found = app_files.read(name)
     if found is None:
-        return Response("not found", 404, {"X-Content-Type-Options": "nosniff"},
-                        media_type="text/plain")
+        return fault(404, "no such page", "See /openapi.json.")
     headers = dict(app_files.HEADERS)
     # Names of assets carry their hash; everything else is asked for anew.
     headers["Cache-Control"] = ("public, max-age=31536000, immutable"
                                 if name.startswith("assets/") else "no-cache")
-    data, gzipped = found.data, found.gzipped
-    if gzipped and "gzip" not in request.headers.get("accept-encoding", ""):
-        data, gzipped = found.plain(), False
-    if gzipped:
+    if found.gzipped and "gzip" not in request.headers.get("accept-encoding", ""):
+        found = app_files.read_plain(name) or found
+    if found.gzipped:
         headers["Content-Encoding"] = "gzip"
-    return Response(data, headers=headers, media_type=found.media_type)
+    return Pieces(found.data, headers=headers, media_type=found.media_type)
 
 
 def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]) -> APIRouter:
@@ -35,27 +44,27 @@ def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
     config = app_files.app_json([b for b, _ in bundles], trusted)
     held = {app_files.bundle_path(b): data for b, data in bundles}
 
-    @router.get("/")
+    @router.api_route("/", methods=GET)
     def index(request: Request) -> Response:
         return file_response("index.html", request)
 
-    @router.get("/app.json")
+    @router.api_route("/app.json", methods=GET)
     def app_json() -> Response:
         return Response(config, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
                         media_type="application/json")
 
-    @router.get("/bundles/{name}")
+    @router.api_route("/bundles/{name}", methods=GET)
     def bundle(name: str) -> Response:
         data = held.get(f"bundles/{name}")
         if data is None:
-            return Response("not found", 404, media_type="text/plain")
-        return Response(data, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
-                        media_type="application/zip")
+            return fault(404, "no such bundle", "See /models.")
+        return Pieces(data, headers={**app_files.HEADERS, "Cache-Control": "no-cache"},
+                      media_type="application/zip")
 
     def add(name: str) -> None:
         def answer(request: Request) -> Response:
             return file_response(name, request)
-        router.add_api_route(f"/{name}", answer, methods=["GET"], response_model=None)
+        router.add_api_route(f"/{name}", answer, methods=GET, response_model=None)
 
     for name in app_files.names():
         if name not in ("index.html", "lab.html"):

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from bedside.deploy.app_files import HEADERS
@@ -99,7 +100,7 @@ class Guard:
                 raise _Refused(403, f"two headers {name.decode()}", "Send one.")
             headers[name] = value
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if _name(host) not in self._hosts:
+        if _name(host) not in self._hosts and not _reached(scope, _name(host)):
             raise _Refused(403, "asked under another host name",
                            "Use the address that bedside serve printed, or allow the name "
                            "with --allow-host.")
@@ -161,6 +162,16 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+
+
+def _reached(scope: Scope, name: str) -> bool:
+    """Whether a Host is the very address that the connection came to. Where a server listens on
+    every address, each works; a name that another site points here never does.
+    """
+    try:
+        return ip_address(name.strip("[]")) == ip_address((scope.get("server") or ("",))[0])
+    except ValueError:
+        return False
 
 
 def route_of(path: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bedside.deploy.address import own_address
 from bedside.deploy.lab_ca import Certificates, certificates, default_folder
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_server import Place, join_url, lab_app, new_code
@@ -26,19 +27,6 @@ class Served:
     app: Any
     ports: tuple[int, int | None]
     certificates: Certificates | None
-
-
-def own_address() -> str:
-    """This machine's address in the local network; loopback where there is none.
-
-    Nothing is sent: connecting a datagram socket only asks the system for a route.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool = False,
@@ -74,20 +62,30 @@ def _free(port: int) -> None:
                            remedy="Choose another --port.") from None
 
 
-def serve(served: Served) -> None:
-    """Run the servers until Ctrl-C."""
+def servers(served: Served) -> list[Any]:
+    """The uvicorn servers: plain HTTP, and TLS where there is a certificate."""
     import uvicorn
 
+    from bedside.deploy.patient import PatientProtocol
+
+    # A phone that lost its network sends again after a broken connection, but takes a status
+    # 4xx for a refusal; and it may be away for a while in the middle of a download. Idle
+    # connections are closed before the clock for headers strikes.
+    protocol = type("LabProtocol", (PatientProtocol,), {"late": b"", "write_s": 30.0})
     common: dict[str, Any] = {"host": "0.0.0.0", "log_level": "warning", "access_log": False,
-                              "server_header": False, "limit_concurrency": 200,
-                              "timeout_keep_alive": 20}
-    servers = [uvicorn.Server(uvicorn.Config(served.app, port=served.ports[0], **common))]
+                              "server_header": False, "limit_concurrency": 200, "ws": "none",
+                              "timeout_keep_alive": 8, "http": protocol}
+    made = [uvicorn.Server(uvicorn.Config(served.app, port=served.ports[0], **common))]
     if served.certificates is not None and served.ports[1] is not None:
-        servers.append(uvicorn.Server(uvicorn.Config(
+        made.append(uvicorn.Server(uvicorn.Config(
             served.app, port=served.ports[1], ssl_certfile=str(served.certificates.certificate),
             ssl_keyfile=str(served.certificates.key), **common)))
+    return made
 
+
+def serve(served: Served) -> None:
+    """Run the servers until Ctrl-C."""
     async def both() -> None:
-        await asyncio.gather(*(s.serve() for s in servers))
+        await asyncio.gather(*(s.serve() for s in servers(served)))
 
     asyncio.run(both())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import threading
@@ -13,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from bedside import codec
 from bedside.deploy import app_files
-from bedside.deploy.app_server import file_response
+from bedside.deploy.app_server import GET, file_response
 from bedside.deploy.lab_plan import Plan
 from bedside.deploy.lab_session import BATCH, Device, Hold, Lab, Refused, Session
+from bedside.deploy.pieces import Pieces
 from bedside.errors import BedsideError
 
 MAX_BODY = 1 << 20
+BODY_S = 10.0
 MAX_SESSIONS = 200
 _SHOWN = {"wasm": "processor", "webgpu": "WebGPU", "webnn": "WebNN"}
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
@@ -60,10 +65,10 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
         if host not in place.hosts:
-            return PlainTextResponse("another host", 403)
+            return JSONResponse({"error": "another host"}, 403)
         if request.method not in ("GET", "HEAD") and (
                 origin is None or origin.partition("://")[2] != host):
-            return PlainTextResponse("another site", 403)
+            return JSONResponse({"error": "another site"}, 403)
         response = await call(request)
         for name, value in app_files.HEADERS.items():
             response.headers.setdefault(name, value)
@@ -73,15 +78,30 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
     @api.exception_handler(BedsideError)
     async def refused(_: Request, error: Exception) -> JSONResponse:
         status = error.status if isinstance(error, Refused) else 400
+        # What is left of a body that was not read would stand before the next request.
         return JSONResponse({"error": error.fault if isinstance(error, BedsideError) else ""},
-                            status)
+                            status, {"Connection": "close"} if status in (413, 503) else None)
+
+    @api.exception_handler(HTTPException)
+    async def missing(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail.lower()}, error.status_code, error.headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the address does not read"}, 400)
 
     async def body(request: Request) -> Any:
         data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > MAX_BODY:
-                raise Refused(413, "an upload of more than 1 MB")
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for part in request.stream():
+                    data += part
+                    if len(data) > MAX_BODY:
+                        raise Refused(413, "an upload of more than 1 MB")
+        except TimeoutError:
+            # Not 408: a phone whose network was away sends again after a status 5xx only.
+            raise Refused(503, f"an upload that took longer than {BODY_S:g} s") from None
         return codec.parse_json(bytes(data), "upload")
 
     def session_of(request: Request) -> Session:
@@ -94,8 +114,8 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
         with lock:
             return work()
 
-    @api.get("/")
-    @api.get("/lab.html")
+    @api.api_route("/", methods=GET)
+    @api.api_route("/lab.html", methods=GET)
     def page(request: Request) -> Response:
         return file_response("lab.html", request)
 
@@ -153,7 +173,7 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
         session_of(request)
         if not 0 <= index < len(plan.variants):
             raise Refused(404, "no such variant")
-        return Response(plan.model(index), media_type="application/octet-stream")
+        return Pieces(plan.model(index), media_type="application/octet-stream")
 
     @api.get("/lab/api/images/{variant}/{image}")
     def image(variant: int, image: int, request: Request) -> Response:
@@ -166,6 +186,8 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
 
     @api.put("/lab/api/uploads/{key}")
     async def upload(key: str, request: Request) -> dict[str, bool]:
+        # Before the body: who has not joined cannot make this process read one.
+        await run_in_threadpool(locked, lambda: session_of(request))
         value = await body(request)
         new = await run_in_threadpool(
             locked, lambda: lab.put(session_of(request), key, value))
@@ -190,7 +212,7 @@ def _local(request: Request) -> bool:
 def _add_file(api: FastAPI, name: str) -> None:
     def answer(request: Request) -> Response:
         return file_response(name, request)
-    api.add_api_route(f"/{name}", answer, methods=["GET"], response_model=None)
+    api.add_api_route(f"/{name}", answer, methods=GET, response_model=None)
 
 
 def join_url(place: Place, code: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from bedside import __version__, codec
-from bedside.deploy.app_server import app_router
+from bedside.deploy.app_server import GET, app_router, fault
+from bedside.deploy.pieces import Pieces
 from bedside.deploy.queue import Full, Line
 from bedside.errors import BadInput, GateFailed, MissingComponent
 from bedside.runtime.bundle.manifest import NOTICE
@@ -36,12 +39,6 @@ BundleId = Annotated[str | None, Query(
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {s: {"description": _FAULTS[s], "content": {"application/json": {"schema": _ERROR}}}
             for s in statuses}
-
-
-def _fault(status: int, fault: str, remedy: str, headers: Mapping[str, str] | None = None
-           ) -> JSONResponse:
-    return JSONResponse({"error": {"fault": fault, "remedy": remedy}}, status,
-                        dict(headers or {}))
 
 
 def describe(device: Device) -> dict[str, Any]:
@@ -91,20 +88,20 @@ def application(line: Line, bundles: Sequence[tuple[Bundle, bytes]],
         """Answer one image, sent as the body."""
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in IMAGE_TYPES:
-            return _fault(415, "not a picture's Content-Type",
+            return fault(415, "not a picture's Content-Type",
                           f"Send the image itself as {', '.join(IMAGE_TYPES)}.")
         device = line.devices.get(bundle or line.first)
         if device is None:
-            return _fault(404, "no such bundle", "See /models.")
+            return fault(404, "no such bundle", "See /models.")
         try:
             answer, raw = await line.ask(device.bundle.id, await request.body())
         except Full:
-            return _fault(429, "too many requests wait", "Send it again later.",
+            return fault(429, "too many requests wait", "Send it again later.",
                           {"retry-after": "1"})
         except BadInput as error:
-            return _fault(422, error.fault, "Send a whole PNG, JPEG, BMP or TIFF.")
+            return fault(422, error.fault, "Send a whole PNG, JPEG, BMP or TIFF.")
         except GateFailed as error:
-            return _fault(503, error.fault, "Send it again.")
+            return fault(503, error.fault, "Send it again.")
         document = {
             "schema": 1, "variant": device.bundle.manifest.model.variant,
             "bundle": {"id": device.bundle.id, "name": device.bundle.manifest.name,
@@ -116,15 +113,16 @@ def application(line: Line, bundles: Sequence[tuple[Bundle, bytes]],
             document["cam"] = _map(raw)
         return JSONResponse(codec.encode(document))
 
-    @api.exception_handler(404)
-    async def missing(request: Request, error: Exception) -> JSONResponse:
-        return _fault(404, "no such page", "See /openapi.json.")
-
-    from fastapi.exceptions import RequestValidationError
+    @api.exception_handler(HTTPException)
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        # Starlette's own: no such route, or not with this method; its words are {"detail"}.
+        assert isinstance(error, HTTPException)
+        words = "no such page" if error.status_code == 404 else error.detail.lower()
+        return fault(error.status_code, words, "See /openapi.json.", error.headers)
 
     @api.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: Exception) -> JSONResponse:
-        return _fault(400, "the query does not read", "See /openapi.json.")
+        return fault(400, "the query does not read", "See /openapi.json.")
 
     _pages(api, bundles, trusted)
     return api
@@ -147,14 +145,14 @@ def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Itera
         text = f"{error.fault} {error.remedy}"
     held = {f"{b.id}.zip": data for b, data in bundles}
 
-    @api.get("/bundles/{name}", include_in_schema=False)
+    @api.api_route("/bundles/{name}", methods=GET, include_in_schema=False)
     async def bundle_file(name: str) -> Response:
         data = held.get(name)
         if data is None:
-            return _fault(404, "no such bundle", "See /models.")
-        return Response(data, media_type="application/zip")
+            return fault(404, "no such bundle", "See /models.")
+        return Pieces(data, media_type="application/zip")
 
-    @api.get("/", include_in_schema=False)
+    @api.api_route("/", methods=GET, include_in_schema=False)
     async def index() -> Response:
         return HTMLResponse(
             "<!doctype html><html lang=en><meta charset=utf-8><title>bedside</title>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 import sys
@@ -10,17 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from bedside.deploy.address import WILDCARDS
 from bedside.deploy.guard import Guard, Limits
+from bedside.deploy.patient import PatientProtocol
 from bedside.deploy.queue import Line
 from bedside.deploy.server import application
 from bedside.errors import BadInput
 from bedside.runtime.bundle.reader import Bundle
-from bedside.runtime.files import disk_errors
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECTIONS = 256
@@ -39,50 +37,7 @@ class Settings:
     audit_log: Path | None = None
     limits: Limits = field(default_factory=Limits)
     header_s: float = 10.0
-
-
-class PatientProtocol(H11Protocol):
-    """uvicorn's protocol, which ends connections whose headers do not arrive in time."""
-
-    header_s = 10.0
-    _clock: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Start the clock with the connection."""
-        super().connection_made(transport)
-        self._arm()
-
-    def data_received(self, data: bytes) -> None:
-        """Stop the clock once a request's headers are whole."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop()
-
-    def on_response_complete(self) -> None:
-        """The next request's headers have the same time."""
-        super().on_response_complete()
-        if self.cycle is None or self.cycle.response_complete:
-            self._arm()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        self._stop()
-        super().connection_lost(exc)
-
-    def _arm(self) -> None:
-        self._stop()
-        self._clock = self.loop.call_later(self.header_s, self._late)
-
-    def _stop(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
-
-    def _late(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n"
-                                 b"connection: close\r\n\r\n")
-            self.transport.close()
+    write_s: float = 10.0
 
 
 def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
@@ -92,9 +47,13 @@ def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
     """
     if path is None:
         return lambda *_: None
-    with disk_errors(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise BadInput(f"the audit log cannot be written ({error.strerror})", where=path,
+                       remedy="Give --audit-log a file in a folder that can be written."
+                       ) from None
     failed: list[Path] = []
 
     def write(method: str, route: str, status: int, ms: float, size: int) -> None:
@@ -119,7 +78,8 @@ def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settin
     """The server, ready to run.
 
     Raises:
-        BadInput: an address beyond loopback without a token, or TLS files that do not read.
+        BadInput: an address beyond loopback without a token, TLS files that do not read, or an
+            audit log that cannot be written.
     """
     if settings.host not in LOOPBACK and not settings.token:
         raise BadInput("an address that others reach needs a token", where="--host",
@@ -130,10 +90,11 @@ def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settin
     if settings.certificate is not None and settings.private_key is not None:
         _check_tls(settings.certificate, settings.private_key)
     hosts = {"127.0.0.1", "localhost", "[::1]", settings.host.lower(),
-             *(h.lower() for h in settings.hosts)} - {"0.0.0.0", "::"}
+             *(h.lower() for h in settings.hosts)} - set(WILDCARDS)
     guarded = Guard(application(line, bundles, trusted), frozenset(hosts),
                     settings.token, settings.limits, auditor(settings.audit_log))
-    protocol = type("Protocol", (PatientProtocol,), {"header_s": settings.header_s})
+    protocol = type("Protocol", (PatientProtocol,),
+                    {"header_s": settings.header_s, "write_s": settings.write_s})
     return uvicorn.Server(uvicorn.Config(
         guarded, host=settings.host, port=settings.port, http=protocol, ws="none",
         log_config=None, access_log=False, server_header=False, date_header=False,

@@ -52,6 +52,7 @@ _DISK_FAULTS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter --out."),
     errno.ELOOP: ("links that lead in a circle", "Choose another --out."),
     errno.ENOTDIR: ("a file stands where a folder is needed", "Choose another --out."),
+    errno.EISDIR: ("a folder stands where a file is needed", "Choose another --out."),
     errno.EEXIST: ("a file stands where a folder is needed", "Choose another --out."),
 }
 

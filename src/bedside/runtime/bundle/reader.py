@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bedside import codec
+from bedside import codec, registry
 from bedside.errors import BadInput, BedsideError, GateFailed
 from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.manifest import (
     KIND,
+    NOTICE,
     ONCE,
     SCHEMA,
     Change,
@@ -96,14 +97,14 @@ def read_bytes(path: Path) -> bytes:
                        remedy="Give a bundle (bedside bundle makes one).") from None
 
 
-def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsigned: bool = True,
+def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsigned: bool = False,
                 where: str | None = None) -> Bundle:
     """Verify a bundle.
 
     Args:
         source: the file, or its bytes.
         trusted: public keys (32 bytes each) that may sign.
-        allow_unsigned: whether a bundle without signature passes (it says so everywhere).
+        allow_unsigned: whether a bundle without signature passes (it then says so everywhere).
         where: what to call it in a message.
 
     Raises:
@@ -180,10 +181,15 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
         raise GateFailed(f"a bundle of schema {manifest.schema}; this bedside reads {SCHEMA}",
                          where=place, remedy="Update bedside.")
     task, point, spec = manifest.task, manifest.operating_point, manifest.preprocess
-    chosen = manifest.files.get(manifest.model.file)
+    model = manifest.model
+    chosen = manifest.files.get(model.file)
     roles = [f.role for f in manifest.files.values()]
     temperature, threshold = point.temperature, point.threshold
     faults = (
+        ("the notice is not the one that must be shown", manifest.notice == NOTICE),
+        ("the name is not <variant>@<target>", manifest.name == f"{model.variant}@{model.target}"),
+        ("the backend is not one of this bedside", _known(model.backend)),
+        ("a class without a name", all(c.strip() for c in task.classes)),
         ("the model's file is not listed as a model", chosen is not None
          and chosen.role == "model"),
         (f"each of {', '.join(ONCE)} is needed once", all(roles.count(r) == 1 for r in ONCE)),
@@ -200,11 +206,16 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
         ("channels, mean and std do not fit", spec.channels in (1, 3)
          and _fits(spec.mean, spec.channels) and _fits(spec.std, spec.channels)
          and all(s > 0 for s in spec.std)),
-        ("threads is not between 1 and 256", 1 <= manifest.model.threads <= 256),
+        ("threads is not between 1 and 256", 1 <= model.threads <= 256),
     )
     for fault, fine in faults:
         if not fine:
             raise refuse(fault, f"{place}: {MANIFEST}")
+
+
+def _known(backend: str) -> bool:
+    # The table is read where it is needed only: a device that runs LiteRT imports no targets.
+    return backend == "cpu" or backend in registry.resolve("bedside.targets:BACKENDS")
 
 
 def _fits(values: tuple[float, ...], channels: int) -> bool:
