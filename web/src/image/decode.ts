@@ -6,6 +6,7 @@
 import { decode as decodePng, hasPngSignature, type DecodedPng } from "fast-png";
 import { Fault } from "../fault";
 import { MAX_PIXELS, type Pixels } from "./pixels";
+import { sizeOf } from "./size";
 import { turn } from "./turn";
 
 /** Decode one file. Throws a Fault for what is no image, damaged, or too large. */
@@ -13,6 +14,8 @@ export async function decode(file: Blob): Promise<Pixels> {
   if (file.size === 0) throw new Fault("emptyFile");
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (hasPngSignature(bytes)) return fromPng(bytes);
+  const size = sizeOf(bytes);
+  if (size) checkSize(size.width, size.height);
   return fromBrowser(file);
 }
 
