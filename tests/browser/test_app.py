@@ -23,6 +23,7 @@ from bedside.evaluate import evaluate
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import keys, open_bundle
 from bedside.runtime.device import Device
+from bedside.runtime.preprocess import decode
 from bedside.study_types import EvaluateConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -334,6 +335,19 @@ def test_a_run_under_way_fails_no_answer_of_the_next_model(held, made, tmp_path)
     page.evaluate("held.run[0].go()")
     page.wait_for_timeout(300)
     assert _shown(page) == before and before[0] == 30 and before[2] == ""
+
+
+def test_a_jpeg_is_turned_by_exif_alone_as_in_python(held):
+    page, photo = held
+    with Image.open(photo) as image:
+        image.load()
+    exif, xmp = Image.Exif(), b'<rdf:Description tiff:Orientation="6"/>'
+    exif[0x0112] = 6
+    for name, said in (("xmp", {"xmp": xmp}), ("exif", {"exif": exif})):
+        image.save(photo.with_name(f"{name}.jpg"), **said)
+        _answer(page, photo.with_name(f"{name}.jpg"))
+        assert _shown(page)[0] == decode(photo.with_name(f"{name}.jpg")).shape[1]
+    assert _shown(page)[0] == 20
 
 
 def _hold(page, what):
