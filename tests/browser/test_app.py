@@ -23,6 +23,7 @@ from bedside.evaluate import evaluate
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import keys, open_bundle
 from bedside.runtime.device import Device
+from bedside.runtime.preprocess import decode
 from bedside.study_types import EvaluateConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,6 +247,111 @@ def test_a_picture_from_the_camera(browser, site):
     assert page.locator("video").count() == 0
     assert _strange(said) == []
     context.close()
+
+
+# Holds back decoding and runs until the test releases them, or lets a run fail.
+_HELD = """
+const held = window.held = {decode: [], run: [], hold: ""};
+const decode = window.createImageBitmap.bind(window), post = Worker.prototype.postMessage;
+window.createImageBitmap = async (...given) => {
+  if (held.hold === "decode") await new Promise((go) => held.decode.push(go));
+  return decode(...given);
+};
+Worker.prototype.postMessage = function (message, ...more) {
+  const go = () => post.call(this, message, ...more);
+  const fail = () => this.onmessage({data: {id: message.id, ok: false, error: "made up"}});
+  if (held.hold === "run" && message.do === "run") held.run.push({go, fail});
+  else go();
+};
+"""
+
+
+@pytest.fixture
+def held(browser, site, tmp_path):
+    """A page whose decoding and runs can be held, and a JPEG of 30 x 20 pixels."""
+    context = browser.new_context()
+    context.add_init_script(_HELD)
+    page, said, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    # A worker that takes over isolates the page by loading it anew.
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    photo = tmp_path / "photo.jpg"
+    noise = np.random.default_rng(7).integers(0, 255, (20, 30), dtype=np.uint8)
+    Image.fromarray(noise).save(photo)
+    yield page, photo
+    assert _strange(said) == []
+    context.close()
+
+
+def _shown(page):
+    return page.evaluate("""[document.querySelector('canvas').width,
+        document.querySelector('#verdict')?.textContent ?? '',
+        document.querySelector('#problems').textContent]""")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["decodes", "damaged"])
+def test_a_picture_that_decodes_slowly_does_not_replace_a_later_one(held, scans, whole):
+    page, photo = held
+    if not whole:
+        photo.write_bytes(photo.read_bytes()[:300] + b"\xff\xd9")
+    _hold(page, "decode")
+    page.set_input_files("#file", photo)
+    _until(page, "held.decode.length === 1")
+    _answer(page, scans[0])
+    before = _shown(page)
+    page.evaluate("held.decode.forEach((go) => go())")
+    page.wait_for_timeout(500)
+    assert _shown(page) == before and before[0] != 30 and before[2] == ""
+
+
+@pytest.mark.parametrize("end", ["go", "fail"])
+def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
+    page, photo = held
+    _hold(page, "run")
+    page.set_input_files("#file", photo)
+    _until(page, "held.run.length === 1")
+    _hold(page, "")
+    _answer(page, scans[0])
+    before = _shown(page)
+    page.evaluate(f"held.run[0].{end}()")
+    page.wait_for_timeout(300)
+    assert _shown(page) == before and before[1] and before[2] == ""
+
+
+def test_a_run_under_way_fails_no_answer_of_the_next_model(held, made, tmp_path):
+    page, photo = held
+    _hold(page, "run")
+    page.set_input_files("#file", photo)
+    _until(page, "held.run.length === 1")
+    _hold(page, "")
+    (tmp_path / "next.zip").write_bytes(
+        make_bundle(made / "run", VARIANT, made / "keys" / "bedside.key", name="next"))
+    page.set_input_files("#bundle-file", tmp_path / "next.zip")
+    page.wait_for_selector("#verdict", timeout=60_000)
+    before = _shown(page)
+    assert page.evaluate("document.querySelector('#model').selectedOptions[0].text") == "next"
+    page.evaluate("held.run[0].go()")
+    page.wait_for_timeout(300)
+    assert _shown(page) == before and before[0] == 30 and before[2] == ""
+
+
+def test_a_jpeg_is_turned_by_exif_alone_as_in_python(held):
+    page, photo = held
+    with Image.open(photo) as image:
+        image.load()
+    exif, xmp = Image.Exif(), b'<rdf:Description tiff:Orientation="6"/>'
+    exif[0x0112] = 6
+    for name, said in (("xmp", {"xmp": xmp}), ("exif", {"exif": exif})):
+        image.save(photo.with_name(f"{name}.jpg"), **said)
+        _answer(page, photo.with_name(f"{name}.jpg"))
+        assert _shown(page)[0] == decode(photo.with_name(f"{name}.jpg")).shape[1]
+    assert _shown(page)[0] == 20
+
+
+def _hold(page, what):
+    page.evaluate(f"held.hold = '{what}'")
 
 
 @pytest.mark.parametrize("where", ["body", "seal", "name", "end"])

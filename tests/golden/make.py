@@ -16,9 +16,10 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from bedside.runtime.preprocess import decode, resize
 from bedside.types import Preprocess
@@ -54,14 +55,27 @@ def inputs() -> dict[str, Image.Image]:
         "tiny": Image.fromarray(tiny),
         "large_dim": Image.fromarray(large),
         "line": Image.fromarray(grey[:1]),
+        "exif_turned": Image.fromarray(grey[:23, :31]),
+        "xmp_not_turned": Image.fromarray(grey[:23, :31]),
     }
+
+
+XMP = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+
+
+def said() -> dict[str, dict[str, Any]]:
+    """What is saved beside the pixels: EXIF turns an image, what XMP says of it does not."""
+    exif, xmp = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[ExifTags.Base.Orientation] = 6
+    xmp.add_itxt("XML:com.adobe.xmp", XMP)
+    return {"exif_turned": {"exif": exif}, "xmp_not_turned": {"pnginfo": xmp}}
 
 
 def main() -> None:
     entries = []
     for name, image in inputs().items():
         buffer = io.BytesIO()
-        image.save(buffer, "PNG")
+        image.save(buffer, "PNG", **said().get(name, {}))
         (HERE / f"{name}.png").write_bytes(buffer.getvalue())
         for height, width in SIZES:
             for channels in (1, 3):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from bedside.errors import BadInput
-from bedside.runtime.preprocess import decode, normalise, resize, to_tensor
+from bedside.runtime.preprocess import (
+    decode,
+    exif_orientation,
+    normalise,
+    resize,
+    to_tensor,
+)
 from bedside.types import Preprocess
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -78,6 +86,8 @@ def _planes(path: Path, channels: int) -> np.ndarray:
 @pytest.mark.parametrize("entry", ENTRIES, ids=_name)
 def test_golden_pixels_follow_a_triangle_filter(entry: dict) -> None:
     planes = _planes(GOLDEN / entry["input"], entry["channels"])
+    if entry["input"] == "exif_turned.png":
+        planes = np.rot90(planes, -1)
     rows = _weights(planes.shape[0], entry["shape"][0])
     columns = _weights(planes.shape[1], entry["shape"][1])
     expected = np.einsum("ih,hwc,jw->ijc", rows, planes, columns)
@@ -113,3 +123,65 @@ def test_sixteen_bits_keep_more_than_eight_do() -> None:
 def test_all_black_has_no_maximum() -> None:
     with pytest.raises(BadInput, match="all black"):
         normalise(np.zeros((4, 4, 1), np.uint8), Preprocess(4, 4))
+
+
+XMP = b'<rdf:Description tiff:Orientation="6"/>'
+ORIENTATION = 0x0112
+
+
+def _saved(kind: str, **said: object) -> bytes:
+    """A grey image, 4 high and 3 wide, dark above and bright below."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.repeat(np.arange(0, 240, 60, dtype=np.uint8)[:, None], 3, axis=1)).save(
+        buffer, kind, **said)
+    return buffer.getvalue()
+
+
+def _png_with(key: str, text: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(key, text)
+    return _saved("PNG", pnginfo=info)
+
+
+def _exif(orientation: int | None) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010E] = "scan"
+    if orientation is not None:
+        exif[ORIENTATION] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("data", [
+    _png_with("XML:com.adobe.xmp", XMP.decode()),
+    _png_with("Raw profile type exif", f"\nexif\n  10\n{_exif(6).tobytes().hex()}\n"),
+    _saved("JPEG", xmp=XMP),
+    # With EXIF and without a resolution, Pillow reads XMP's orientation on opening already.
+    _saved("JPEG", xmp=XMP, exif=_exif(None)),
+    _saved("TIFF", tiffinfo={700: XMP}),
+], ids=["png", "png-text", "jpeg", "jpeg-exif", "tiff"])
+def test_what_is_no_exif_does_not_turn_an_image(data: bytes) -> None:
+    assert decode(data).shape == (4, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_exif_turns_an_image_as_pillow_does(kind: str, orientation: int) -> None:
+    data = _saved(kind, exif=_exif(orientation))
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(decode(data), expected)
+
+
+def test_exif_overrules_xmp() -> None:
+    assert decode(_saved("JPEG", exif=_exif(1), xmp=XMP)).shape == (4, 3)
+    assert decode(_saved("JPEG", exif=_exif(6), xmp=XMP.replace(b"6", b"1"))).shape == (3, 4)
+
+
+def test_damaged_exif_turns_nothing() -> None:
+    whole = b"II*\0" + struct.pack("<IHHHIHH", 8, 1, ORIENTATION, 3, 1, 6, 0)
+    assert exif_orientation(whole) == exif_orientation(b"Exif\0\0" + whole) == 6
+    for length in range(len(whole)):
+        assert exif_orientation(whole[:length]) == 1
+    assert exif_orientation(b"XX*\0" + whole[4:]) == 1
+    assert exif_orientation(whole[:4] + b"\xff" * 4 + whole[8:]) == 1
+    assert exif_orientation(whole.replace(b"\x06\0", b"\x09\0")) == 1

@@ -10,11 +10,15 @@ import { Model, type Outcome } from "./model";
 import { fetchFile, installWorker, keep } from "./offline";
 import { forgetBundle, keepBundle, keptBundles } from "./store";
 import { fill, strings } from "./strings";
+import { Turns } from "./turns";
 import { openCamera } from "./ui/camera";
 import { fillWith, h } from "./ui/dom";
 import { HistoryView } from "./ui/history";
 import { resultView } from "./ui/result";
 import { themeChooser } from "./ui/theme";
+
+/** A picture chosen later replaces one still being decoded; a new picture or model, a run under way. */
+const choices = new Turns(), answers = new Turns();
 
 interface Config { bundles: string[]; trust: string[] }
 
@@ -142,9 +146,12 @@ function listModels(): void {
 }
 
 async function selectModel(id: string | undefined): Promise<void> {
+  const newest = answers.begin();
   shown.model?.close();
   shown.model = undefined;
   const bundle = id === undefined ? undefined : shown.models.get(id);
+  // The answer of the model before must not stand beside the name of this one.
+  if (shown.pixels) unanswered(bundle ? strings.working : strings.noModel);
   if (!bundle) {
     fillWith(state, h("p", {}, strings.noModel));
     return;
@@ -157,9 +164,10 @@ async function selectModel(id: string | undefined): Promise<void> {
   showDetails(bundle);
   document.getElementById("remove")!.hidden = !shown.added.has(bundle.id);
   try {
-    await model.whenReady();
-    if (shown.pixels) await answerPixels(shown.pixels, shown.name, false);
+    const ready = await newest(model.whenReady().then(() => true));
+    if (ready && shown.pixels) await answerPixels(shown.pixels, shown.name, false);
   } catch (error) {
+    if (shown.pixels) unanswered();
     complain(error);
   }
 }
@@ -211,9 +219,11 @@ async function keepEngine(model: Model): Promise<void> {
 // ------------------------------------------------------------------ images
 
 async function answerFile(file: File): Promise<void> {
+  const newest = choices.begin();
   try {
     fillWith(problems);
-    await answerPixels(await decode(file), file.name, true);
+    const pixels = await newest(decode(file));
+    if (pixels) await answerPixels(pixels, file.name, true);
   } catch (error) {
     complain(error);
   }
@@ -222,37 +232,42 @@ async function answerFile(file: File): Promise<void> {
 async function useCamera(): Promise<void> {
   drop.hidden = true;
   try {
-    await openCamera(camera, (pixels) => void answerPixels(pixels, strings.camera, true).catch(complain),
-      () => { drop.hidden = shown.pixels !== undefined; chooseButton.focus(); });
+    await openCamera(camera, (pixels) => {
+      choices.begin();
+      void answerPixels(pixels, strings.camera, true).catch(complain);
+    }, () => { drop.hidden = shown.pixels !== undefined; chooseButton.focus(); });
   } catch (error) {
     drop.hidden = shown.pixels !== undefined;
     complain(error);
   }
 }
 
+/** No answer is shown, but what stands in its place. */
+function unanswered(text = ""): void {
+  overlay.hidden = true;
+  map.hidden = true;
+  took.textContent = "";
+  fillWith(result, text ? h("p", {}, text) : null);
+}
+
 async function answerPixels(pixels: Pixels, name: string, record: boolean): Promise<void> {
+  const newest = answers.begin();
   shown.pixels = pixels;
   shown.name = name;
   paintPixels(picture, pixels);
   stage.hidden = false;
   drop.hidden = true;
-  overlay.hidden = true;
-  map.hidden = true;
-  took.textContent = "";
   const model = shown.model;
-  if (!model) {
-    fillWith(result, h("p", {}, strings.noModel));
-    return;
-  }
-  fillWith(result, h("p", {}, strings.working));
-  let outcome: Outcome;
+  unanswered(model ? strings.working : strings.noModel);
+  if (!model) return;
+  let outcome: Outcome | undefined;
   try {
-    outcome = await model.run(pixels);
+    outcome = await newest(model.run(pixels));
   } catch (error) {
-    fillWith(result);
+    unanswered();
     throw error;
   }
-  if (shown.pixels !== pixels || shown.model !== model) return;
+  if (!outcome) return;
   showOutcome(model, outcome);
   if (record) {
     // On a phone the answer lies below the picture.

@@ -1,9 +1,9 @@
 /** A bundle with the engine that was chosen for it, and one image's way through both. */
 import { type Answer, answer } from "./bundle/answer";
 import type { Bundle } from "./bundle/bundle";
-import type { Output } from "./engine/protocol";
+import type { Output, Ran } from "./engine/protocol";
 import { type Candidate, choose, inputShape, type Qualified } from "./engine/qualify";
-import type { Accelerator } from "./engine/engine";
+import type { Accelerator, Engine } from "./engine/engine";
 import type { Pixels } from "./image/pixels";
 import { normalise, prepare } from "./image/tensor";
 
@@ -17,7 +17,10 @@ export interface Outcome {
 
 export class Model {
   private used: Qualified | undefined;
-  private retired: Qualified[] = [];
+  private readonly retired = new Set<Engine>();
+  /** How many runs are under way on an engine; it is closed when the last of them has ended. */
+  private readonly runs = new Map<Engine, number>();
+  private closed = false;
   private readonly ready: Promise<void>;
   candidates: readonly Candidate[] = [];
   testing: Accelerator | null = null;
@@ -29,8 +32,12 @@ export class Model {
         this.candidates = [...done];
         changed();
       }, (best) => {
-        if (this.used) this.retired.push(this.used);
-        this.used = best;
+        // The self-test of a model that was closed meanwhile goes on; its engines are not kept.
+        if (this.closed) best.engine.close();
+        else {
+          if (this.used) this.retire(this.used.engine);
+          this.used = best;
+        }
         resolve();
         changed();
       }).catch(reject);
@@ -49,11 +56,20 @@ export class Model {
 
   async run(pixels: Pixels): Promise<Outcome> {
     await this.ready;
+    if (this.closed) throw new Error("the model was closed");
+    // From here to the count of this run nothing waits, so the engine is not closed in between.
     const { engine, accelerator } = this.used!;
     const spec = this.bundle.manifest.preprocess;
     const resized = prepare(pixels, spec);
-    const ran = await engine.run(normalise(resized, spec), inputShape(this.bundle));
-    for (const old of this.retired.splice(0)) if (old.engine !== engine) old.engine.close();
+    const input = normalise(resized, spec);
+    this.runs.set(engine, (this.runs.get(engine) ?? 0) + 1);
+    let ran: Ran;
+    try {
+      ran = await engine.run(input, inputShape(this.bundle));
+    } finally {
+      this.runs.set(engine, this.runs.get(engine)! - 1);
+      if (this.retired.has(engine)) this.retire(engine);
+    }
     return {
       answer: answer(this.bundle.manifest, this.bundle.familiarity, ran, resized),
       cam: this.bundle.manifest.model.cam ? ran.outputs["cam"] : undefined,
@@ -61,7 +77,17 @@ export class Model {
     };
   }
 
+  /** Close the engines, each when the run on it has ended: that one still gets its answer. */
   close(): void {
-    for (const one of [...this.retired, this.used]) one?.engine.close();
+    this.closed = true;
+    if (this.used) this.retire(this.used.engine);
+  }
+
+  private retire(engine: Engine): void {
+    this.retired.add(engine);
+    if (this.runs.get(engine)) return;
+    this.retired.delete(engine);
+    this.runs.delete(engine);
+    engine.close();
   }
 }

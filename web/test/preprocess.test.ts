@@ -1,7 +1,7 @@
 /** The golden vectors of tests/golden: from the same files, at most one grey level apart. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { fromPng, pngOrientation } from "../src/image/decode";
+import { exifOrientation, fromPng, pngOrientation } from "../src/image/decode";
 import type { Preprocess } from "../src/image/pixels";
 import { resize } from "../src/image/resize";
 import { normalise, prepare } from "../src/image/tensor";
@@ -33,7 +33,7 @@ function load(entry: Entry) {
 }
 
 test("the golden file holds every kind of image", () => {
-  expect(entries.length).toBe(54);
+  expect(entries.length).toBe(66);
   expect(new Set(entries.map((e) => e.dtype))).toEqual(new Set(["uint8", "uint16"]));
 });
 
@@ -90,7 +90,19 @@ test("orientation: six is a quarter turn, and undone by eight", () => {
   const turned = turn(image, 6);
   expect([turned.width, turned.height, ...turned.data]).toEqual([2, 3, 4, 1, 5, 2, 6, 3]);
   expect(turn(turned, 8)).toEqual(image);
-  expect(pngOrientation(new Uint8Array(readFileSync(new URL("rgb.png", GOLDEN))))).toBe(1);
+  const said = (name: string) => pngOrientation(new Uint8Array(readFileSync(new URL(name, GOLDEN))));
+  expect(["rgb.png", "xmp_not_turned.png", "exif_turned.png"].map(said)).toEqual([1, 1, 6]);
+});
+
+test("damaged EXIF turns nothing", () => {
+  const view = (bytes: number[]) => new DataView(Uint8Array.from(bytes).buffer);
+  const whole = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0];
+  expect(exifOrientation(view(whole))).toBe(6);
+  expect(exifOrientation(view([0x45, 0x78, 0x69, 0x66, 0, 0, ...whole]))).toBe(6);
+  for (let length = 0; length < whole.length; length++) expect(exifOrientation(view(whole.slice(0, length)))).toBe(1);
+  expect(exifOrientation(view([0x58, 0x58, ...whole.slice(2)]))).toBe(1);
+  expect(exifOrientation(view(whole.with(18, 9)))).toBe(1);
+  expect(exifOrientation(view([...whole.slice(0, 4), 255, 255, 255, 255, ...whole.slice(8)]))).toBe(1);
 });
 
 test("shrinking averages (antialiasing)", () => {

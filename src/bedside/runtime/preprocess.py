@@ -7,13 +7,14 @@ float32. Golden vectors in ``tests/golden`` hold this file and the web app to on
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from bedside.errors import BadInput
 from bedside.types import Preprocess
@@ -25,6 +26,12 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}
 _REMEDY = "Repair or remove the file, or set it aside with --skip-bad."
 
 
@@ -80,8 +87,11 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
     if _several(image):
         raise BadInput("an image of several frames", where=where,
                        remedy="Save one frame as a picture of its own.")
+    if image.format == "TIFF":
+        # Pillow turns a TIFF while it loads it, by XMP too where the tag of its own is missing.
+        image.info.pop("xmp", None)
     image.load()
-    turned = ImageOps.exif_transpose(image)
+    turned = _upright(image)
     if turned.mode in _GREY_16 or turned.mode == "I":
         return _grey_16(turned, channels, where)
     if turned.mode == "F":
@@ -92,6 +102,38 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
     wanted = turned.convert("L" if channels == 1 else "RGB")
     pixels: npt.NDArray[np.uint8] = np.asarray(wanted, dtype=np.uint8)
     return pixels
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as EXIF says, and as nothing else does.
+
+    Not by Pillow's ``exif_transpose``: that obeys XMP and ImageMagick's text chunks too, which
+    browsers and the web app do not, and the same file would then be two images.
+    """
+    turn = _TURNS.get(exif_orientation(image.info.get("exif", b"")))
+    return image if turn is None else image.transpose(turn)
+
+
+def exif_orientation(exif: bytes) -> int:
+    """The orientation (1 to 8) of a block of EXIF; 1 where it says none or is damaged.
+
+    Twin of ``exifOrientation`` in ``web/src/image/decode.ts``.
+    """
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        for at in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, _, _, value, _ = struct.unpack_from(f"{order}HHIHH", exif, at)
+            if tag == _ORIENTATION:
+                return int(value) if value in _TURNS else 1
+    except struct.error:
+        pass  # It ends before the entry.
+    return 1
 
 
 def _several(image: Image.Image) -> bool:

@@ -6,6 +6,7 @@
 import { decode as decodePng, hasPngSignature, type DecodedPng } from "fast-png";
 import { Fault } from "../fault";
 import { MAX_PIXELS, type Pixels } from "./pixels";
+import { sizeOf } from "./size";
 import { turn } from "./turn";
 
 /** Decode one file. Throws a Fault for what is no image, damaged, or too large. */
@@ -13,6 +14,8 @@ export async function decode(file: Blob): Promise<Pixels> {
   if (file.size === 0) throw new Fault("emptyFile");
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (hasPngSignature(bytes)) return fromPng(bytes);
+  const size = sizeOf(bytes);
+  if (size) checkSize(size.width, size.height);
   return fromBrowser(file);
 }
 
@@ -113,10 +116,16 @@ export function pngOrientation(bytes: Uint8Array): number {
   return 1;
 }
 
-function exifOrientation(exif: DataView): number {
-  if (exif.byteLength < 14) return 1;
-  const little = exif.getUint16(0) === 0x4949;
-  const start = exif.getUint32(4, little);
+/** Twin of `exif_orientation` in bedside.runtime.preprocess: EXIF alone, never XMP. */
+export function exifOrientation(exif: DataView): number {
+  let at = 0;
+  // Some writers put JPEG's prefix "Exif", 0, 0 before the block in a PNG as well.
+  while (at + 6 <= exif.byteLength && exif.getUint32(at) === 0x45786966 && exif.getUint16(at + 4) === 0) at += 6;
+  if (at + 8 > exif.byteLength) return 1;
+  const order = exif.getUint32(at);
+  if (order !== 0x49492a00 && order !== 0x4d4d002a) return 1;
+  const little = order === 0x49492a00;
+  const start = at + exif.getUint32(at + 4, little);
   if (start + 2 > exif.byteLength) return 1;
   const entries = exif.getUint16(start, little);
   for (let i = 0; i < entries && start + 14 + i * 12 <= exif.byteLength; i++) {

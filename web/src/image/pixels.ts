@@ -17,5 +17,8 @@ export interface Preprocess {
   readonly std: readonly number[];
 }
 
-/** Larger images are refused before they are decoded, as in `bedside.runtime.preprocess`. */
+/**
+ * Larger PNG, JPEG, BMP and WebP files are refused before they are decoded, as in
+ * `bedside.runtime.preprocess`; what else a browser may read, as soon as it has told the size.
+ */
 export const MAX_PIXELS = 40_000_000;
