@@ -13,7 +13,17 @@ from bedside.data.burned.background import on_background
 from bedside.data.burned.fill import fill
 from bedside.data.burned.ink import CERTAIN
 from bedside.data.burned.inked import FLAT, Box, Inked, whole_line
-from bedside.data.burned.looks import LEVELS, SURE, Look, boxes_of, closer, grown, looks, missed
+from bedside.data.burned.looks import (
+    LEVELS,
+    SURE,
+    Look,
+    boxes_of,
+    closer,
+    grown,
+    looks,
+    missed,
+    turned,
+)
 from bedside.data.burned.masks import Floats, Mask
 from bedside.data.burned.rim import around, with_rim
 
@@ -32,6 +42,7 @@ UNREADABLE = "what may be text that cannot be read"
 CUT = "a line of text that may go on where it cannot be seen"
 FAINT = "what may be faint text"
 UNSEEN = "a row of letter-like marks that the reader did not see"
+TURNED = "what may be text that runs upwards or aslant"
 
 # A line is looked at from near once more where that showed more of it.
 _ROUNDS = 2
@@ -118,8 +129,9 @@ def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
     left += [line for look in near
              for line in missed(look.probable, found.ink, SURE, begun=True, wide=look.letter)]
     left += [(line.box, line.sure) for look in views for line in _said(look, found.ink)]
-    return Found((*found.lines, *(Line(box, sure, 0.0) for box, sure in left)), found.ink,
-                 found.doubt or (FAINT if left else ""))
+    aslant = turned(probable, found.ink)
+    return Found((*found.lines, *(Line(box, sure, 0.0) for box, sure in left + aslant)), found.ink,
+                 found.doubt or (FAINT if left else TURNED if aslant else ""))
 
 
 def _said(look: Look, mask: Mask) -> list[Line]:

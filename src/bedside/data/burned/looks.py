@@ -27,6 +27,9 @@ _SLIGHTLY = 1.3
 # A line is looked at from near at these scales, so many heights above, beside and below it, the
 # height being from and up to so many pixels.
 _NEAR, _ABOVE, _BESIDE, _HEIGHT_PX = (1.5, 3.0), 1, 8, (8, 14)
+# A line that is steeper than so many degrees, so many pixels long and times as long as wide, as
+# sure as this, and of which less than this share was taken out.
+_ASLANT_DEG, _LONG_PX, _NARROW, _SURELY, _TAKEN = 20.0, 20, 2.8, 0.8, 0.1
 # Of a gap in what is taken out, so many columns are more than the space between two letters.
 _LETTER_PX = 4
 # From near, and in a picture made over, the detector marks more than the letters, at the ends of a
@@ -126,6 +129,34 @@ def boxes_of(probable: Floats) -> list[tuple[Box, float]]:
             box = grown((rows.start, columns.start, rows.stop, columns.stop), probable.shape)
             found.append((box, float(mean[number])))
             taken[box[0]:box[2], box[1]:box[3]] = True
+    return found
+
+
+def turned(probable: Floats, gone: Mask) -> list[tuple[Box, float]]:
+    """Boxes of what is surely a line that runs upwards or aslant and is not taken out.
+
+    The detector sees it, but ink is looked for along rows. Texture that it takes for such a line
+    is short for its width.
+
+    Args:
+        probable: (H, W) in [0, 1].
+        gone: (H, W), what is taken out.
+    """
+    import cv2
+
+    found = []
+    _, labels = cv2.connectedComponents((probable > LEVELS[0]).astype(np.uint8))
+    for number, place in enumerate(ndimage.find_objects(labels), 1):
+        mine = labels[place] == number
+        ys, xs = np.nonzero(mine)
+        (_, sides, angle) = cv2.minAreaRect(np.stack([xs, ys], axis=1).astype(np.float32))
+        long, short = max(sides) + 1, min(sides) + 1
+        slope = abs((angle + (90 if sides[0] < sides[1] else 0) + 90) % 180 - 90)
+        sure = float(probable[place][mine].mean())
+        if (slope > _ASLANT_DEG and long >= _LONG_PX and long >= _NARROW * short
+                and sure >= _SURELY and gone[place][mine].mean() < _TAKEN):
+            box = (place[0].start, place[1].start, place[0].stop, place[1].stop)
+            found.append((box, sure))
     return found
 
 
