@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -74,6 +75,19 @@ def test_folders_and_masks_keep_what_they_mean():
     assert found["b/X (1)_mask.png"] == stem + "_mask"
     assert found["b/X (1)_mask_1.png"] == stem + "_mask_1"
     assert len(set(found.values())) == 6
+
+
+def test_a_mask_keeps_no_number_that_may_be_a_date_or_a_record():
+    files = ["b/US.png", "b/US_mask.png", "b/US_mask_1.png", "b/US_mask_19620314.png",
+             "b/US_mask_４７.png", "b/US_mask_123.png", "b/lost_mask_4711999.png"]
+    found = names.stems(iter(files), KEY)
+    image = found["b/US.png"]
+    assert [found[f] for f in files[1:6]] == [
+        image + tail for tail in ("_mask", "_mask_1", "_mask_2", "_mask_3", "_mask_4")]
+    # Without its image it stays a mask, so that nobody takes it for an image.
+    assert re.fullmatch(r"f[a-z0-9]+_mask", found[files[6]])
+    assert "4711999" not in found[files[6]]
+    assert len(set(found.values())) == len(files)
 
 
 # ------------------------------------------------------------------ dates and texts
