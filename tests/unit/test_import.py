@@ -201,6 +201,23 @@ def test_bad_sources_are_refused_in_one_line(tmp_path, capsys, made, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("row", [
+    "kowalski_2.png,benign,", "../kowalski.png,benign,", "/etc/hostname,benign,", "sub,benign,",
+    "linked/a.png,benign,", ",benign,", "a.png,benign,kowalski_mask.png"])
+def test_a_row_without_its_file_is_told_by_its_line(tmp_path, capsys, row):
+    src = tmp_path / "src"
+    (src / "sub").mkdir(parents=True)
+    for path in (src / "a.png", src / "sub" / "a.png", tmp_path / "kowalski.png"):
+        path.write_bytes(b"")
+    (src / "linked").symlink_to("sub")
+    (src / "x.csv").write_text(f"file,label,mask\na.png,benign,\n{row}\nsub/a.png,benign,\n")
+    assert _guarded(["import", str(src / "x.csv"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "in 1 of 3 rows (line 3)" in said
+    assert "kowalski" not in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_review_needs_a_private_folder(tmp_path, capsys):
     assert _guarded(["review", str(tmp_path)]) == 2
     assert "not the private folder" in capsys.readouterr().err
