@@ -6,6 +6,7 @@ import csv
 import http.client
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -126,6 +127,25 @@ def test_a_decision_holds_for_the_candidate_that_was_seen(imported):
     for bad in (((0.5, 0.1, 0.2, 0.4),), ((0.0, 0.0, 1.5, 1.0),), ()):
         with pytest.raises(BadInput, match="not a decision"):
             review.decide(work, entry.id, "redact", bad)
+
+
+def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, capsys):
+    _, _, private, _ = imported
+    work = review.open_review(private)
+    review.decide(work, work.entries[0].id, "accept")
+    (tmp_path / "src").mkdir()
+    Image.fromarray(small(3)).save(tmp_path / "src" / "a.png")
+    other = tmp_path / "clean"
+    import_dataset(tmp_path / "src", other, private_of(other))
+    before = {p: p.read_bytes() for p in other.rglob("*") if p.is_file()}
+    assert _guarded(["review", str(private), "--out", str(other), "--apply"]) == 2
+    assert "another key or private folder" in capsys.readouterr().err
+    # A folder that was written anew under an open page, and a table that it does not know.
+    tableless = replace(work, out=other, entries=())
+    for late in (replace(work, out=other), tableless):
+        with pytest.raises(BadInput, match="another key or private folder"):
+            review.apply(late)
+    assert {p: p.read_bytes() for p in other.rglob("*") if p.is_file()} == before
 
 
 def ask(server, method, path, body=None, **headers):
