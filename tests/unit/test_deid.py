@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -74,6 +75,19 @@ def test_folders_and_masks_keep_what_they_mean():
     assert found["b/X (1)_mask.png"] == stem + "_mask"
     assert found["b/X (1)_mask_1.png"] == stem + "_mask_1"
     assert len(set(found.values())) == 6
+
+
+def test_a_mask_keeps_no_number_that_may_be_a_date_or_a_record():
+    files = ["b/US.png", "b/US_mask.png", "b/US_mask_1.png", "b/US_mask_19620314.png",
+             "b/US_mask_４７.png", "b/US_mask_123.png", "b/lost_mask_4711999.png"]
+    found = names.stems(iter(files), KEY)
+    image = found["b/US.png"]
+    assert [found[f] for f in files[1:6]] == [
+        image + tail for tail in ("_mask", "_mask_1", "_mask_2", "_mask_3", "_mask_4")]
+    # Without its image it stays a mask, so that nobody takes it for an image.
+    assert re.fullmatch(r"f[a-z0-9]+_mask", found[files[6]])
+    assert "4711999" not in found[files[6]]
+    assert len(set(found.values())) == len(files)
 
 
 # ------------------------------------------------------------------ dates and texts
@@ -173,3 +187,31 @@ def test_a_table_keeps_its_columns_in_keyed_names():
 def test_tables_in_doubt_are_set_aside(text):
     with pytest.raises(Quarantine):
         tables.clean(text.encode(), "", lambda f: f, KEY)
+
+
+@pytest.mark.parametrize(("label", "patient"), [
+    ("roe jane", "Roe Jane"), ("Jane Roe malignant", "Roe^Jane"), ("DOE", "doe"),
+    ("p12 benign", "P12"), ("P0012345 malignant", ""), ("0044 7700 900123", ""),
+    ("1962-03-14", ""), ("1962_03_14", ""), ("Dr Roe", ""), ("patient_7", "")])
+def test_labels_that_name_a_patient_or_a_date_set_the_table_aside(label, patient):
+    with pytest.raises(Quarantine, match="labels that may name patients"):
+        tables.clean(f"file,label,patient\na.png,{label},\nb.png,benign,{patient}\n".encode(), "",
+                     lambda f: f, KEY)
+
+
+def test_ordinary_labels_stay():
+    labels = ["benign", "malignant", "BI-RADS 4a", "class 3", "class_12", "0", "1", "no DR", "MR"]
+    patients = ["Roe Jane", "P0012345", "benign-17", "12", "3", "A", "", "", ""]
+    rows = "".join(f"{label}.png,{label},{p}\n"
+                   for label, p in zip(labels, patients, strict=True))
+    data, _ = tables.clean(f"file,label,patient\n{rows}".encode(), "", lambda f: f, KEY)
+    assert [r["label"] for r in csv.DictReader(io.StringIO(data.decode()))] == labels
+
+
+def test_a_size_carries_no_more_digits_than_a_lesion_has():
+    sizes = {"12.5": "12.5", "8": "8", "19.620314": "19.6", "1962.0314": "", "0314": "314",
+             "500": "500", "501": "", "x": ""}
+    text = "file,label,size_mm\n" + "".join(f"a{i}.png,x,{s}\n" for i, s in enumerate(sizes))
+    data, _ = tables.clean(text.encode(), "", lambda f: f, KEY)
+    assert [r["size_mm"] for r in csv.DictReader(io.StringIO(data.decode()))] == list(
+        sizes.values())

@@ -6,6 +6,7 @@ import csv
 import http.client
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -128,6 +129,25 @@ def test_a_decision_holds_for_the_candidate_that_was_seen(imported):
             review.decide(work, entry.id, "redact", bad)
 
 
+def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, capsys):
+    _, _, private, _ = imported
+    work = review.open_review(private)
+    review.decide(work, work.entries[0].id, "accept")
+    (tmp_path / "src").mkdir()
+    Image.fromarray(small(3)).save(tmp_path / "src" / "a.png")
+    other = tmp_path / "clean"
+    import_dataset(tmp_path / "src", other, private_of(other))
+    before = {p: p.read_bytes() for p in other.rglob("*") if p.is_file()}
+    assert _guarded(["review", str(private), "--out", str(other), "--apply"]) == 2
+    assert "another key or private folder" in capsys.readouterr().err
+    # A folder that was written anew under an open page, and a table that it does not know.
+    tableless = replace(work, out=other, entries=())
+    for late in (replace(work, out=other), tableless):
+        with pytest.raises(BadInput, match="another key or private folder"):
+            review.apply(late)
+    assert {p: p.read_bytes() for p in other.rglob("*") if p.is_file()} == before
+
+
 def ask(server, method, path, body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
     connection.request(method, path, body, headers)
@@ -198,6 +218,23 @@ def test_bad_sources_are_refused_in_one_line(tmp_path, capsys, made, message):
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("row", [
+    "kowalski_2.png,benign,", "../kowalski.png,benign,", "/etc/hostname,benign,", "sub,benign,",
+    "linked/a.png,benign,", ",benign,", "a.png,benign,kowalski_mask.png"])
+def test_a_row_without_its_file_is_told_by_its_line(tmp_path, capsys, row):
+    src = tmp_path / "src"
+    (src / "sub").mkdir(parents=True)
+    for path in (src / "a.png", src / "sub" / "a.png", tmp_path / "kowalski.png"):
+        path.write_bytes(b"")
+    (src / "linked").symlink_to("sub")
+    (src / "x.csv").write_text(f"file,label,mask\na.png,benign,\n{row}\nsub/a.png,benign,\n")
+    assert _guarded(["import", str(src / "x.csv"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "in 1 of 3 rows (line 3)" in said
+    assert "kowalski" not in said
     assert not (tmp_path / "out").exists()
 
 

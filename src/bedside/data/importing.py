@@ -7,6 +7,7 @@ DICOM know that it did, and data sets that are no folder.
 from __future__ import annotations
 
 import csv
+import os
 import posixpath
 import shutil
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from bedside.runtime.files import disk_errors
 from bedside.types import DeidConfig
 
 _UNPACKED = ".npz"
+_SHOWN = 5
 
 
 def private_of(out: Path) -> Path:
@@ -90,15 +92,38 @@ def _run(root: Path, out: Path, private: Path, config: DeidConfig | None,
 
 
 def _named_in(table: Path) -> set[str]:
-    """The files that a table names, and the table, relative to its folder."""
+    """The files that a table names, and the table, relative to its folder.
+
+    Raises:
+        BadInput: a row without its file or mask in the folder; else it would go unnoticed, for
+            import only counts the rows whose file did not pass.
+    """
     rows, _ = read_table(table, ("file", "label"), OPTIONAL)
+    there = _files_below(table.parent)
     found = {table.name}
-    for _, row in rows:
+    lost = []
+    for where, row in rows:
         name = posixpath.normpath(row["file"])
-        found |= {name, batch.without_frame(name)}
-        found |= {posixpath.normpath(m) for m in row.get("mask", "").split(MASK_SEPARATOR)
-                  if m.strip()}
+        names = {name, batch.without_frame(name)}
+        masks = {posixpath.normpath(m) for m in row.get("mask", "").split(MASK_SEPARATOR)
+                 if m.strip()}
+        if there.isdisjoint(names) or not masks <= there:
+            lost.append(where.rpartition(": line ")[2])
+        found |= names | masks
+    if lost:
+        # The lines alone: the names of files may name patients.
+        more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+        raise BadInput(f"no such file or mask in the folder, in {len(lost)} of {len(rows)} rows "
+                       f"(line {', '.join(lost[:_SHOWN])}{more})", where=table,
+                       remedy="Put the files into the table's folder, not as links to folders, "
+                       "or remove the lines.")
     return found
+
+
+def _files_below(root: Path) -> set[str]:
+    """What import will find: links to folders are not followed."""
+    return {posixpath.normpath((Path(folder).relative_to(root) / name).as_posix())
+            for folder, _, files in os.walk(root) for name in files}
 
 
 def _unpack(src: Path, folder: Path, class_names: Sequence[str], progress: Progress | None

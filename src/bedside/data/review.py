@@ -80,7 +80,8 @@ def open_review(private: Path, out: Path | None = None) -> Review:
     """Open what import or deid set apart.
 
     Raises:
-        BadInput: no such folder, others may open it, or its clean folder is gone.
+        BadInput: no such folder, others may open it, or its clean folder is gone or belongs to
+            another private folder.
     """
     if not (private / ledger.NAMES).is_file() or not (private / PLACE).is_file():
         raise BadInput("not the private folder of a finished import or deid", where=private,
@@ -92,14 +93,28 @@ def open_review(private: Path, out: Path | None = None) -> Review:
     if place.stage not in _STAGES or place.stage not in artefact.read_manifest(clean).stages:
         raise BadInput("its clean folder is not there", where=clean,
                        remedy="Run the import again, or give the folder with --out.")
-    rows = csv.DictReader(io.StringIO((private / ledger.NAMES).read_text(
-        "utf-8", "surrogateescape")))
+    rows = list(csv.DictReader(io.StringIO((private / ledger.NAMES).read_text(
+        "utf-8", "surrogateescape"))))
+    if {r["id"] for r in rows} != set(_ledger_rows(clean)):
+        raise _another(clean)
     entries = [Entry(r["id"], "dicom" if r["file"].endswith(".dcm") else "picture",
                      "quarantined", r["reason"], r["file"], r["patient"], sha256=r["sha256"])
                for r in rows if r["status"] == "quarantined"
                and r["file"].startswith(f"{step.QUARANTINE}/")
                and (private / r["file"]).is_file()]
     return Review(private, clean, place.stage, tuple(entries), place.targets)
+
+
+def _ledger_rows(clean: Path) -> dict[str, Entry]:
+    """The clean folder's ledger by id of the entry."""
+    book = ledger.from_csv(codec.read_text(clean / ledger.LEDGER))
+    return {e.id: e for e in book.entries}
+
+
+def _another(clean: Path) -> BadInput:
+    return BadInput("the clean folder was written with another key or private folder",
+                    where=clean, remedy="Give the clean folder of the same import with --out, "
+                    "or run the import again.")
 
 
 def candidate(work: Review, entry: Entry) -> str:
@@ -173,11 +188,17 @@ def apply(work: Review) -> dict[str, int]:
 
     Returns:
         How many were accepted, redacted, rejected and left open.
+
+    Raises:
+        BadInput: the clean folder belongs to another private folder; nothing is written.
     """
     decided = decisions(work)
     counts: Counter[str] = Counter(dict.fromkeys((*VERDICTS, "open"), 0))
-    book = ledger.from_csv(codec.read_text(work.out / ledger.LEDGER))
-    rows = {e.id: e for e in book.entries}
+    rows = _ledger_rows(work.out)
+    tables = sorted((work.private / batch.TABLES).glob("*.csv"))
+    # Before the first write: the folder may have been imported anew since it was opened.
+    if not rows.keys() >= {*(e.id for e in work.entries), *(t.stem for t in tables)}:
+        raise _another(work.out)
     fresh: dict[str, artefact.FileRecord | None] = {}
     for entry in work.entries:
         choice = decided.get(entry.id)
@@ -204,7 +225,7 @@ def apply(work: Review) -> dict[str, int]:
         rows[entry.id] = replace(rows[entry.id], status="ok", reason="", file=name, after=digest)
     there = {n for n, r in fresh.items() if r is not None}
     gone = {n for n, r in fresh.items() if r is None}
-    for path in sorted((work.private / batch.TABLES).glob("*.csv")):
+    for path in tables:
         row = rows[path.stem]
         table = _rows_that_passed(work, path, row.file, there, gone)
         record = artefact.FileRecord(hashlib.sha256(table.encode()).hexdigest(),

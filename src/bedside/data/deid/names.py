@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from pathlib import PurePosixPath
 
 from bedside.data.deid.key import Key
 
-_MASK = re.compile(r"^(?P<stem>.+?)(?P<mask>_mask(?:_\d+)?)$")
+_MASK = re.compile(r"(?P<stem>.+?)_mask(?:_(?P<number>\d+))?", re.DOTALL)
+# Longer numbers may be dates or record numbers, and so may digits of other scripts.
+_COUNT = re.compile(r"[0-9]{1,2}")
 
 
 def folders(path: PurePosixPath, key: Key, keep: Iterable[str]) -> str:
@@ -32,18 +35,34 @@ def renamed(files: Iterable[str], key: Key, keep: Iterable[str]) -> dict[str, st
 def stems(files: Iterable[str], key: Key) -> dict[str, str]:
     """A keyed id for each file, without its suffix; ``X_mask.png`` follows ``X.png``.
 
+    ``X_mask_1.png`` keeps a number of one or two digits. A longer one may identify: such a mask
+    is counted anew where its image is there, and is keyed as a whole where it is not.
+
     Args:
         files: paths relative to the source, in a fixed order.
 
     Returns:
         path to id; ids are unique within a folder.
     """
+    paths = {name: PurePosixPath(name) for name in files}
+    masks = {name: _MASK.fullmatch(path.stem) for name, path in paths.items()}
+    images = {(path.parent, path.stem) for name, path in paths.items() if not masks[name]}
+    # Numbers that stay are given first, so that a mask counted anew takes none of them.
+    numbers = {(paths[name].parent, m["stem"], int(m["number"])) for name, m in masks.items()
+               if m and m["number"] and _COUNT.fullmatch(m["number"])}
     found: dict[str, str] = {}
     taken: set[tuple[str, str]] = set()
-    for name in files:
-        path = PurePosixPath(name)
-        mask = _MASK.match(path.stem)
-        stem, tail = (mask["stem"], mask["mask"]) if mask else (path.stem, "")
+    for name, path in paths.items():
+        stem, tail = path.stem, ""
+        if mask := masks[name]:
+            number, tail = mask["number"], "_mask"
+            if not number or _COUNT.fullmatch(number):
+                stem, tail = mask["stem"], f"_mask_{number}" if number else "_mask"
+            elif (path.parent, mask["stem"]) in images:
+                stem = mask["stem"]
+                free = next(n for n in count(1) if (path.parent, stem, n) not in numbers)
+                numbers.add((path.parent, stem, free))
+                tail = f"_mask_{free}"
         folder = path.parent.as_posix()
         made = "f" + key.name("file", f"{folder}/{stem}") + tail
         if (folder, made) in taken:
