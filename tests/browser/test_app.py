@@ -306,6 +306,40 @@ def test_a_picture_that_decodes_slowly_does_not_replace_a_later_one(held, scans,
     assert _shown(page) == before and before[0] != 30 and before[2] == ""
 
 
+@pytest.mark.parametrize("kind", ["corrupt", "text", "empty", "large"])
+def test_a_file_that_cannot_be_read_leaves_nothing_of_the_picture_before(
+        held, scans, tmp_path, kind):
+    page, photo = held
+    page.set_viewport_size({"width": 390, "height": 600})
+    _answer(page, scans[0])
+    png = scans[0].read_bytes()
+    contents = {"corrupt": png[:200], "text": b"no picture", "empty": b"",
+                "large": png[:16] + b"\0\0\x40\0" * 2 + png[24:]}
+    (tmp_path / "bad.png").write_bytes(contents[kind])
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.set_input_files("#file", tmp_path / "bad.png")
+    page.wait_for_selector("#problems .bad")
+    assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
+    assert not page.is_visible(".stage") and not page.is_visible("#overlay")
+    top, bottom = page.evaluate("""(({top, bottom}) => [top, bottom])(
+        document.querySelector('#problems').getBoundingClientRect())""")
+    assert -1 < top and bottom < 601
+    _answer(page, photo)
+    assert _shown(page)[0] == 30 and _shown(page)[2] == ""
+    assert page.is_visible(".stage")
+
+
+def test_while_a_picture_decodes_the_one_before_is_not_shown(held, scans):
+    page, photo = held
+    _answer(page, scans[0])
+    _hold(page, "decode")
+    page.set_input_files("#file", photo)
+    _until(page, "held.decode.length === 1")
+    assert page.inner_text("#result") == "Calculating …" and not page.is_visible(".stage")
+    page.evaluate("held.decode.forEach((go) => go())")
+    page.wait_for_selector("#result[data-logits] #verdict")
+
+
 @pytest.mark.parametrize("end", ["go", "fail"])
 def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
     page, photo = held

@@ -99,6 +99,8 @@ function layout(): void {
 function complain(error: unknown): void {
   const text = inWords(error);
   fillWith(problems, h("p", { class: "note bad" }, text));
+  // On a phone it may lie above what is on the screen.
+  problems.scrollIntoView({ block: "nearest" });
 }
 
 // ------------------------------------------------------------------ models
@@ -220,11 +222,21 @@ async function keepEngine(model: Model): Promise<void> {
 
 async function answerFile(file: File): Promise<void> {
   const newest = choices.begin();
+  // From here the picture before is history: should this file not be readable, nobody may take the
+  // answer that is on the screen, or one still being calculated, for this file's.
+  answers.begin();
+  shown.pixels = undefined;
+  stage.hidden = true;
+  unanswered(strings.working);
+  fillWith(problems);
   try {
-    fillWith(problems);
     const pixels = await newest(decode(file));
     if (pixels) await answerPixels(pixels, file.name, true);
   } catch (error) {
+    if (!shown.pixels) {
+      drop.hidden = false;
+      unanswered(strings.resultNone);
+    }
     complain(error);
   }
 }
@@ -247,6 +259,8 @@ function unanswered(text = ""): void {
   overlay.hidden = true;
   map.hidden = true;
   took.textContent = "";
+  delete result.dataset["logits"];
+  delete result.dataset["predicted"];
   fillWith(result, text ? h("p", {}, text) : null);
 }
 
