@@ -12,6 +12,19 @@ const QUALITY: Record<string, string> = {
 /** Probabilities this close to the threshold are called close. */
 const NEAR = 0.1;
 
+export type Tone = "" | "alert" | "near" | "calm";
+
+export function isNear(answer: Answer): boolean {
+  return answer.threshold !== null && Math.abs(answer.probabilities[1]! - answer.threshold) < NEAR;
+}
+
+/** Only an answer without any warning may look reassuring: a colour is read before a sentence is. */
+export function toneOf(answer: Answer, binary: boolean): Tone {
+  if (!binary) return "";
+  if (answer.predicted === 1) return "alert";
+  return isNear(answer) || answer.unlike || answer.quality.length > 0 ? "near" : "calm";
+}
+
 export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const { classes, positive } = bundle.manifest.task;
   const predicted = classes[answer.predicted]!;
@@ -22,9 +35,8 @@ export function resultView(bundle: Bundle, answer: Answer): Node[] {
     shown.push(h("p", { class: "note", "data-faults": answer.quality.join(" ") }, fill(strings.quality, faults)));
   }
   const binary = positive !== null && answer.threshold !== null;
-  const near = binary && Math.abs(answer.probabilities[1]! - answer.threshold!) < NEAR;
-  // Nothing close to the threshold looks reassuring.
-  const tone = !binary ? "" : answer.predicted === 1 ? "alert" : near ? "near" : "calm";
+  const near = binary && isNear(answer);
+  const tone = toneOf(answer, binary);
   const why = binary
     ? fill(answer.predicted === 1 ? strings.above : strings.below, positive, percent(answer.probabilities[1]!), percent(answer.threshold!), predicted)
     : strings.highest;
