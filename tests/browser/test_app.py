@@ -441,7 +441,25 @@ def test_a_build_that_fails_its_self_test_gives_no_answer(browser, made, tmp_pat
         page.set_input_files("#file", scans[0])
         page.wait_for_timeout(300)
         assert page.locator("#verdict").count() == 0
+        assert "failed its self-test" in page.inner_text("#state")
         context.close()
+
+
+def test_a_change_to_a_model_that_fails_its_self_test_says_so_and_takes_the_answer_away(
+        held, made, tmp_path, scans):
+    page, _ = held
+    _answer(page, scans[0])
+    (tmp_path / "strict.zip").write_bytes(make_bundle(
+        made / "run", VARIANT, made / "keys" / "bedside.key", shift=0.1, name="strict"))
+    page.set_input_files("#bundle-file", tmp_path / "strict.zip")
+    page.wait_for_selector("#state #failed", timeout=30_000)
+    assert "Testing" not in page.inner_text("#state")
+    assert "self-test failed" in page.inner_text("#problems")
+    assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
+    # The first model answers again.
+    page.select_option("#model", index=0)
+    page.wait_for_selector("#verdict", timeout=60_000)
+    assert page.locator("#failed").count() == 0 and _shown(page)[2] == ""
 
 
 def test_webgpu_passes_the_self_test(play, site):

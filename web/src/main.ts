@@ -165,19 +165,27 @@ async function selectModel(id: string | undefined): Promise<void> {
   showState(model);
   showDetails(bundle);
   document.getElementById("remove")!.hidden = !shown.added.has(bundle.id);
+  // Not by turns: a picture chosen meanwhile does not make the end of the self-test old news.
+  const ready = model.whenReady().then(() => true, (error: unknown) => {
+    if (shown.model === model) {
+      showState(model, true);
+      if (shown.pixels) unanswered();
+      complain(error);
+    }
+    return false;
+  });
   try {
-    const ready = await newest(model.whenReady().then(() => true));
-    if (ready && shown.pixels) await answerPixels(shown.pixels, shown.name, false);
+    if (await newest(ready) && shown.pixels) await answerPixels(shown.pixels, shown.name, false);
   } catch (error) {
-    if (shown.pixels) unanswered();
     complain(error);
   }
 }
 
-function showState(model: Model): void {
+function showState(model: Model, failed = false): void {
   const { best, testing } = model;
   const lines: Node[] = [];
-  if (!best) lines.push(h("p", {}, strings.checking));
+  if (failed) lines.push(h("p", { class: "note bad", id: "failed" }, strings.selfTestFailed));
+  else if (!best) lines.push(h("p", {}, strings.checking));
   else {
     const where = accelerator(best.accelerator);
     lines.push(h("p", { id: "runs-on", "data-accelerator": best.accelerator },

@@ -27,6 +27,7 @@ export const strings = {
   checking: "Testing the model on this device …",
   working: "Calculating …",
   selfTestPassed: "Self-test passed: {0} of {0} reference images agree.",
+  selfTestFailed: "This model failed its self-test on this device. It gives no answer.",
   runsOn: "Runs on {0}",
   stillChecking: "Runs on {0}. Testing {1} …",
   cpuThreads: "the processor, {0} threads",
