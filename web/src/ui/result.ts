@@ -1,13 +1,22 @@
 /** The answer in plain words. */
-import type { Answer } from "../bundle/answer";
+import type { Answer, Outside } from "../bundle/answer";
 import type { Bundle } from "../bundle/bundle";
 import { fill, strings } from "../strings";
 import { h, percent } from "./dom";
 
-const QUALITY: Record<string, string> = {
-  brightness: strings.qualityBrightness, contrast: strings.qualityContrast,
-  saturated: strings.qualitySaturated, black: strings.qualityBlack, sharpness: strings.qualitySharpness,
-};
+/** Below and above the training images; twin of `QUALITY_WORDS` in bedside.runtime.judge. */
+const QUALITY = new Map<string, readonly [low: string, high: string]>([
+  ["brightness", [strings.qualityDarker, strings.qualityBrighter]],
+  ["contrast", [strings.qualityFlat, strings.qualityHard]],
+  ["saturated", [strings.qualityLessSaturated, strings.qualitySaturated]],
+  ["black", [strings.qualityLessBlack, strings.qualityBlack]],
+  ["sharpness", [strings.qualityBlurred, strings.qualitySharp]],
+]);
+
+export function qualityText(faults: readonly Outside[], language?: string): string {
+  const words = faults.map(({ name, high }) => QUALITY.get(name)?.[high ? 1 : 0] ?? fill(strings.qualityOther, name));
+  return fill(strings.quality, new Intl.ListFormat(language).format(words));
+}
 
 /** Probabilities this close to the threshold are called close. */
 const NEAR = 0.1;
@@ -31,8 +40,8 @@ export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const shown: Node[] = [];
   if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
   if (answer.quality.length) {
-    const faults = new Intl.ListFormat(document.documentElement.lang).format(answer.quality.map((n) => QUALITY[n] ?? n));
-    shown.push(h("p", { class: "note", "data-faults": answer.quality.join(" ") }, fill(strings.quality, faults)));
+    const names = answer.quality.map((q) => q.name).join(" ");
+    shown.push(h("p", { class: "note", "data-faults": names }, qualityText(answer.quality, document.documentElement.lang)));
   }
   const binary = positive !== null && answer.threshold !== null;
   const near = binary && isNear(answer);
