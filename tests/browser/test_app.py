@@ -340,6 +340,34 @@ def test_while_a_picture_decodes_the_one_before_is_not_shown(held, scans):
     page.wait_for_selector("#result[data-logits] #verdict")
 
 
+# An entry as versions before kept them: without the warnings.
+_OLD_ENTRY = """new Promise((done) => {
+  const asked = indexedDB.open('bedside', 1);
+  asked.onsuccess = () => {
+    const put = asked.result.transaction('history', 'readwrite').objectStore('history').add(
+      {when: 1, name: 'old.png', model: 'm', predicted: 'benign', probability: 0.9,
+       threshold: 0.5, thumbnail: new Blob()});
+    put.onsuccess = () => { asked.result.close(); done(true); };
+  };
+})"""
+
+
+def test_the_history_keeps_the_warnings(held, tmp_path):
+    page, _ = held
+    Image.fromarray(np.full((50, 60), 255, np.uint8)).save(tmp_path / "white.png")
+    _answer(page, tmp_path / "white.png")
+    said = page.locator("#result .note").all_inner_texts()
+    assert len(said) == 2 and said[1].startswith("The image is brighter")
+    assert page.locator(".verdict.calm").count() == 0
+    _until(page, "document.querySelectorAll('.history img').length === 1")
+    assert page.locator(".history .warned").all_inner_texts() == said
+    assert page.evaluate(_OLD_ENTRY)
+    page.reload()
+    _until(page, "document.querySelectorAll('.history img').length === 2")
+    assert page.locator(".history li:has-text('old.png') .warned").count() == 0
+    assert page.locator(".history .warned").all_inner_texts() == said
+
+
 @pytest.mark.parametrize("end", ["go", "fail"])
 def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
     page, photo = held

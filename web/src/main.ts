@@ -339,6 +339,7 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
 
 let workerReady: Promise<boolean> = Promise.resolve(false);
 
+    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
 async function start(): Promise<void> {
   layout();
   fillWith(state, h("p", {}, strings.loading));

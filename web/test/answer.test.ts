@@ -40,7 +40,7 @@ describe.each(cases.map((c, i) => ({ name: `${i}: ${c.classes.length} classes, $
     for (const [name, value] of Object.entries(c.quality)) near(found[name]!, value);
   });
 
-  test("quality outside the training images', with its direction", () => {
+  test("quality outside the training images, with its direction", () => {
     const { brightness, contrast } = c.quality as { brightness: number; contrast: number };
     const spans = { brightness: { low: brightness + 1, high: brightness + 2 }, contrast: { low: contrast - 2, high: contrast - 1 } };
     const manifest = {
