@@ -249,6 +249,39 @@ def test_a_picture_from_the_camera(browser, site):
     context.close()
 
 
+def test_the_camera_is_on_once_at_most_and_off_when_a_file_is_chosen(browser, site, scans):
+    context = browser.new_context()
+    context.add_init_script("""const media = navigator.mediaDevices, tracks = window.tracks = [];
+        const ask = media.getUserMedia.bind(media);
+        media.getUserMedia = async (what) => {
+          const stream = await ask(what);
+          tracks.push(...stream.getTracks());
+          return stream;
+        };
+        window.live = () => tracks.filter((t) => t.readyState === 'live').length;""")
+    page, said, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    # Twice in one go, before the first request is answered, and once more.
+    page.evaluate("for (const _ of 'ab') document.querySelector('#camera').click()")
+    _until(page, "tracks.length === 2 && document.querySelector('video')")
+    assert page.evaluate("live()") == 1
+    page.click("#camera")
+    _until(page, "tracks.length === 3 && document.querySelectorAll('video').length === 1")
+    assert page.evaluate("live()") == 1
+    _answer(page, scans[0])
+    assert page.evaluate("live()") == 0 and page.locator("video").count() == 0
+    # A file chosen while the camera is asked for.
+    page.evaluate("document.querySelector('#camera').click()")
+    _answer(page, scans[1])
+    _until(page, "tracks.length === 4 && live() === 0")
+    assert page.locator("video").count() == 0
+    assert _strange(said) == []
+    context.close()
+
+
 # Holds back decoding and runs until the test releases them, or lets a run fail.
 _HELD = """
 const held = window.held = {decode: [], run: [], hold: ""};

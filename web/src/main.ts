@@ -11,7 +11,7 @@ import { fetchFile, installWorker, keep } from "./offline";
 import { forgetBundle, keepBundle, keptBundles } from "./store";
 import { fill, strings } from "./strings";
 import { Turns } from "./turns";
-import { openCamera } from "./ui/camera";
+import { closeCamera, openCamera } from "./ui/camera";
 import { fillWith, h } from "./ui/dom";
 import { HistoryView } from "./ui/history";
 import { resultView } from "./ui/result";
@@ -237,6 +237,7 @@ async function answerFile(file: File): Promise<void> {
   stage.hidden = true;
   unanswered(strings.working);
   fillWith(problems);
+  closeCamera();
   try {
     const pixels = await newest(decode(file));
     if (pixels) await answerPixels(pixels, file.name, true);
