@@ -523,6 +523,74 @@ def test_a_change_to_a_model_that_fails_its_self_test_says_so_and_takes_the_answ
     assert page.locator("#failed").count() == 0 and _shown(page)[2] == ""
 
 
+@pytest.fixture
+def two_models(made, tmp_path):
+    """An app with two models, the first of which the server then holds damaged, and its server."""
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.zip").write_bytes(make_bundle(
+            made / "run", VARIANT, made / "keys" / "bedside.key", name=name))
+    _command("web", tmp_path / "first.zip", tmp_path / "second.zip", "--trust",
+             made / "keys" / "bedside.pub", "--out", tmp_path / "site")
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "site"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    first = json.loads((tmp_path / "site" / "app.json").read_text())["bundles"][0]
+    yield f"http://127.0.0.1:{server.server_port}/", tmp_path / "site" / first, server
+    server.shutdown()
+    server.server_close()
+
+
+def _damage(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def test_a_model_that_is_refused_at_the_start_is_not_replaced_in_silence(
+        browser, two_models, scans):
+    url, first, _ = two_models
+    _damage(first)
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(url)
+    _ready(page)
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["second"]
+    _answer(page, scans[0])
+    text = page.inner_text("#start-faults")
+    assert page.is_visible("#start-faults .bad") and first.name in text and "damaged" in text
+    context.close()
+
+
+def test_a_damaged_download_leaves_the_copy_that_works_offline(browser, two_models, scans):
+    url, first, server = two_models
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(url)
+    _ready(page)
+    # A worker that takes over isolates the page by loading it anew.
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    _until(page, "document.querySelector('#offline').textContent.includes('offline')")
+    _damage(first)
+    (first.parents[1] / "app.json").write_text('{"bundles": [')
+    page.reload()
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    text = page.inner_text("#start-faults")
+    assert first.name in text and text.count("The copy of an earlier visit is used") == 2
+    server.shutdown()
+    server.server_close()
+    context.set_offline(True)
+    page.reload()
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    assert page.inner_text("#start-faults") == ""
+    _answer(page, scans[0])
+    context.close()
+
+
 def test_webgpu_passes_the_self_test(play, site):
     chromium = play.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *GPU_ARGS])
     page = chromium.new_page()

@@ -55,12 +55,14 @@ const overlayNote = h("small", { id: "overlay-note" });
 const overlay = h("div", { hidden: true }, h("label", { for: "overlay" }, strings.overlay), slider, overlayNote);
 const result = h("div", { id: "result", "aria-live": "polite" }, h("p", { class: "soft" }, strings.resultNone));
 const took = h("small", { id: "took" });
-const chooser = h("select", { id: "model", "aria-label": strings.modelHeading, change: () => void selectModel(chooser.value) });
+const chooser = h("select", { id: "model", "aria-label": strings.modelHeading, change: () => { fillWith(problems); void selectModel(chooser.value); } });
 const state = h("div", { id: "state", "aria-live": "polite" });
 const details = h("dl", { class: "facts" });
 const candidates = h("ul", { class: "plain", id: "candidates" });
 const problems = h("div", { id: "problems", role: "alert" });
 const offline = h("p", { id: "offline" });
+/** What went wrong while the app opened: a model that was refused must not be replaced in silence. */
+const startFaults = h("div", { id: "start-faults", role: "alert" });
 const past = new HistoryView(say);
 
 function layout(): void {
@@ -72,14 +74,14 @@ function layout(): void {
       h("div", { class: "titles" }, h("h1", {}, strings.appName)), themeChooser()),
     h("main", {},
       h("section", { class: "card", "aria-labelledby": "image-heading" },
-        h("h2", { id: "image-heading" }, strings.chooseHeading), problems, stage, overlay, camera, drop,
+        h("h2", { id: "image-heading" }, strings.chooseHeading), startFaults, problems, stage, overlay, camera, drop,
         h("div", { class: "row" }, chooseButton, cameraButton), fileInput),
       h("section", { class: "card", "aria-labelledby": "result-heading" },
         h("h2", { id: "result-heading" }, strings.resultHeading), result, took,
         h("h2", {}, strings.modelHeading), chooser, state,
         h("details", {}, h("summary", {}, strings.detailsHeading), details, candidates),
         h("div", { class: "row" }, h("button", { id: "add", click: () => bundleInput.click() }, strings.addModel),
-          h("button", { id: "remove", hidden: true, click: () => void removeModel() }, strings.removeModel)),
+          h("button", { id: "remove", hidden: true, click: () => { fillWith(problems); void removeModel().catch(complain); } }, strings.removeModel)),
         bundleInput),
       past.element),
     h("footer", {}, h("p", {}, strings.noticeLong), offline), live);
@@ -104,6 +106,11 @@ function complain(error: unknown): void {
 }
 
 // ------------------------------------------------------------------ models
+/** As `complain`, but for as long as the page is open: nothing that a person does next undoes it. */
+function complainAtStart(what: string, error: unknown, more = ""): void {
+  startFaults.append(h("p", { class: "note bad" }, fill(strings.atStart, what, inWords(error), more)));
+}
+
 
 function accelerator(name: Accelerator): string {
   const threads = threadCount();
@@ -120,6 +127,7 @@ async function addBundle(data: Uint8Array): Promise<Bundle> {
 
 async function addFile(file: File): Promise<void> {
   try {
+  fillWith(problems);
     const data = new Uint8Array(await file.arrayBuffer());
     const bundle = await addBundle(data);
     shown.added.add(bundle.id);
@@ -159,7 +167,6 @@ async function selectModel(id: string | undefined): Promise<void> {
     return;
   }
   chooser.value = bundle.id;
-  fillWith(problems);
   const model = new Model(bundle, () => { if (shown.model === model) showState(model); });
   shown.model = model;
   showState(model);
@@ -233,11 +240,11 @@ async function answerFile(file: File): Promise<void> {
   // From here the picture before is history: should this file not be readable, nobody may take the
   // answer that is on the screen, or one still being calculated, for this file's.
   answers.begin();
+  closeCamera();
   shown.pixels = undefined;
   stage.hidden = true;
   unanswered(strings.working);
   fillWith(problems);
-  closeCamera();
   try {
     const pixels = await newest(decode(file));
     if (pixels) await answerPixels(pixels, file.name, true);
@@ -255,6 +262,7 @@ async function useCamera(): Promise<void> {
   try {
     await openCamera(camera, (pixels) => {
       choices.begin();
+  fillWith(problems);
       void answerPixels(pixels, strings.camera, true).catch(complain);
     }, () => { drop.hidden = shown.pixels !== undefined; chooseButton.focus(); });
   } catch (error) {
@@ -336,11 +344,21 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
   };
 }
 
+    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
 // ------------------------------------------------------------------ start
 
 let workerReady: Promise<boolean> = Promise.resolve(false);
 
-    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
+async function readConfig(data: Uint8Array): Promise<Config> {
+  try {
+    const config = JSON.parse(new TextDecoder().decode(data)) as Partial<Config>;
+    if (Array.isArray(config.bundles) && Array.isArray(config.trust)) return config as Config;
+  } catch {
+    // The same to a person as a list without its parts.
+  }
+  throw new Fault("listDamaged");
+}
+
 async function start(): Promise<void> {
   layout();
   fillWith(state, h("p", {}, strings.loading));
@@ -349,17 +367,22 @@ async function start(): Promise<void> {
   // The engine comes while bundles are fetched and verified; not before a reload for isolation.
   if (self.crossOriginIsolated || !self.isSecureContext) void kitOf(flavourFor("wasm")).catch(() => {});
   try {
-    const config = JSON.parse(new TextDecoder().decode(await fetchFile("app.json"))) as Config;
+    const keptInstead = (url: string) => (error: unknown) => complainAtStart(url, error, strings.keptCopy);
+    const config = await fetchFile("app.json", readConfig, keptInstead("app.json"));
     shown.trust = config.trust;
     for (const url of config.bundles) {
-      await addBundle(await fetchFile(url)).catch(complain);
+      try {
+        await fetchFile(url, addBundle, keptInstead(url));
+      } catch (error) {
+        complainAtStart(url, error);
+      }
     }
     for (const data of await keptBundles().catch(() => [])) {
-      const bundle = await addBundle(data).catch(complain);
+      const bundle = await addBundle(data).catch((error: unknown) => complainAtStart(strings.addedModel, error));
       if (bundle) shown.added.add(bundle.id);
     }
   } catch (error) {
-    complain(error);
+    complainAtStart("app.json", error);
   }
   listModels();
   await selectModel([...shown.models.keys()][0]);

@@ -87,6 +87,9 @@ export const strings = {
   themeAuto: "As the device",
   themeLight: "Light",
   themeDark: "Dark",
+  atStart: "{0}: {1} {2}",
+  keptCopy: "The copy of an earlier visit is used instead.",
+  addedModel: "A model added on this device",
   remedyRefused: "The model was not loaded. Ask the person who gave it to you for a fresh copy.",
 } as const;
 
@@ -134,6 +137,7 @@ export const faults = {
   noCamera: "The camera cannot be used here ({0}). Choose a file instead.",
   notABundle: "This is not a model file of bedside ({0}).",
   bundleTooLarge: "The model file is too large ({0}).",
+  listDamaged: "The list of the app’s models is damaged. Ask the person who runs this app.",
   bundleChanged: "The model file was changed or damaged ({0}).",
   badSignature: "The signature of the model file does not fit: it was changed after it was signed.",
   unknownSigner: "The model file is signed by someone this app does not know (key {0}).",
