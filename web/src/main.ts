@@ -1,5 +1,6 @@
 /** The app. */
 import { type Bundle, openBundle } from "./bundle/bundle";
+import { checkZipSize } from "./bundle/zip";
 import { type Accelerator, flavourFor, threadCount } from "./engine/engine";
 import { filesOf, kitOf } from "./engine/kit";
 import { Fault, inWords } from "./fault";
@@ -33,7 +34,7 @@ const shown = {
 
 const live = h("p", { class: "sr", role: "status", "aria-live": "polite", id: "live" });
 const say = (text: string) => { live.textContent = text; };
-const fileInput = h("input", { type: "file", accept: "image/png,image/jpeg,image/bmp,image/*", id: "file", class: "sr", tabindex: "-1", "aria-label": strings.choose, change: () => {
+const fileInput = h("input", { type: "file", accept: "image/png,image/jpeg,image/bmp,image/webp", id: "file", class: "sr", tabindex: "-1", "aria-label": strings.choose, change: () => {
   const file = fileInput.files?.[0];
   fileInput.value = "";
   if (file) void answerFile(file);
@@ -60,9 +61,9 @@ const state = h("div", { id: "state", "aria-live": "polite" });
 const details = h("dl", { class: "facts" });
 const candidates = h("ul", { class: "plain", id: "candidates" });
 const problems = h("div", { id: "problems", role: "alert" });
-const offline = h("p", { id: "offline" });
 /** What went wrong while the app opened: a model that was refused must not be replaced in silence. */
 const startFaults = h("div", { id: "start-faults", role: "alert" });
+const offline = h("p", { id: "offline" });
 const past = new HistoryView(say);
 
 function layout(): void {
@@ -105,12 +106,12 @@ function complain(error: unknown): void {
   problems.scrollIntoView({ block: "nearest" });
 }
 
-// ------------------------------------------------------------------ models
 /** As `complain`, but for as long as the page is open: nothing that a person does next undoes it. */
 function complainAtStart(what: string, error: unknown, more = ""): void {
   startFaults.append(h("p", { class: "note bad" }, fill(strings.atStart, what, inWords(error), more)));
 }
 
+// ------------------------------------------------------------------ models
 
 function accelerator(name: Accelerator): string {
   const threads = threadCount();
@@ -126,8 +127,10 @@ async function addBundle(data: Uint8Array): Promise<Bundle> {
 }
 
 async function addFile(file: File): Promise<void> {
-  try {
   fillWith(problems);
+  try {
+    // Before the file is in memory.
+    checkZipSize(file.size);
     const data = new Uint8Array(await file.arrayBuffer());
     const bundle = await addBundle(data);
     shown.added.add(bundle.id);
@@ -237,10 +240,10 @@ async function keepEngine(model: Model): Promise<void> {
 
 async function answerFile(file: File): Promise<void> {
   const newest = choices.begin();
+  closeCamera();
   // From here the picture before is history: should this file not be readable, nobody may take the
   // answer that is on the screen, or one still being calculated, for this file's.
   answers.begin();
-  closeCamera();
   shown.pixels = undefined;
   stage.hidden = true;
   unanswered(strings.working);
@@ -259,10 +262,10 @@ async function answerFile(file: File): Promise<void> {
 
 async function useCamera(): Promise<void> {
   drop.hidden = true;
+  fillWith(problems);
   try {
     await openCamera(camera, (pixels) => {
       choices.begin();
-  fillWith(problems);
       void answerPixels(pixels, strings.camera, true).catch(complain);
     }, () => { drop.hidden = shown.pixels !== undefined; chooseButton.focus(); });
   } catch (error) {
@@ -341,10 +344,10 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
   return {
     when: Date.now(), name, model: bundle.manifest.name, predicted: classes[predicted]!,
     of: classes[told]!, probability: probabilities[told]!, threshold, thumbnail,
+    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
   };
 }
 
-    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
 // ------------------------------------------------------------------ start
 
 let workerReady: Promise<boolean> = Promise.resolve(false);
