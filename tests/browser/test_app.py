@@ -401,6 +401,24 @@ def test_the_history_keeps_the_warnings(held, tmp_path):
     assert page.locator(".history .warned").all_inner_texts() == said
 
 
+def test_the_history_fits_a_phone(held, scans):
+    page, _ = held
+    page.set_viewport_size({"width": 360, "height": 700})
+    wide = "(e => e.getBoundingClientRect().width)(document.querySelector('{}'))"
+    # The empty list's line is a line, not the column of the thumbnails.
+    assert page.evaluate(wide.format(".history li.soft")) > 250
+    assert page.evaluate("""(() => { const range = document.createRange();
+        range.selectNodeContents(document.querySelector('.history li.soft'));
+        return range.getClientRects().length; })()""") == 1
+    page.set_input_files("#file", {"name": "ultrasound-of-the-left-breast-2026-11-28-0003.png",
+                                   "mimeType": "image/png", "buffer": scans[0].read_bytes()})
+    _until(page, "document.querySelectorAll('.history img').length === 1")
+    assert page.evaluate(wide.format(".history li > div")) > 190
+    below, text = page.evaluate("""['span', 'div'].map((e) =>
+        document.querySelector(`.history li > ${e}`).getBoundingClientRect())""")
+    assert below["top"] >= text["bottom"] and below["left"] == text["left"]
+
+
 @pytest.mark.parametrize("end", ["go", "fail"])
 def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
     page, photo = held
