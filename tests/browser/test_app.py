@@ -249,6 +249,39 @@ def test_a_picture_from_the_camera(browser, site):
     context.close()
 
 
+def test_the_camera_is_on_once_at_most_and_off_when_a_file_is_chosen(browser, site, scans):
+    context = browser.new_context()
+    context.add_init_script("""const media = navigator.mediaDevices, tracks = window.tracks = [];
+        const ask = media.getUserMedia.bind(media);
+        media.getUserMedia = async (what) => {
+          const stream = await ask(what);
+          tracks.push(...stream.getTracks());
+          return stream;
+        };
+        window.live = () => tracks.filter((t) => t.readyState === 'live').length;""")
+    page, said, _ = _watched(context)
+    page.goto(site[0])
+    _ready(page)
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    # Twice in one go, before the first request is answered, and once more.
+    page.evaluate("for (const _ of 'ab') document.querySelector('#camera').click()")
+    _until(page, "tracks.length === 2 && document.querySelector('video')")
+    assert page.evaluate("live()") == 1
+    page.click("#camera")
+    _until(page, "tracks.length === 3 && document.querySelectorAll('video').length === 1")
+    assert page.evaluate("live()") == 1
+    _answer(page, scans[0])
+    assert page.evaluate("live()") == 0 and page.locator("video").count() == 0
+    # A file chosen while the camera is asked for.
+    page.evaluate("document.querySelector('#camera').click()")
+    _answer(page, scans[1])
+    _until(page, "tracks.length === 4 && live() === 0")
+    assert page.locator("video").count() == 0
+    assert _strange(said) == []
+    context.close()
+
+
 # Holds back decoding and runs until the test releases them, or lets a run fail.
 _HELD = """
 const held = window.held = {decode: [], run: [], hold: ""};
@@ -304,6 +337,86 @@ def test_a_picture_that_decodes_slowly_does_not_replace_a_later_one(held, scans,
     page.evaluate("held.decode.forEach((go) => go())")
     page.wait_for_timeout(500)
     assert _shown(page) == before and before[0] != 30 and before[2] == ""
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "text", "empty", "large"])
+def test_a_file_that_cannot_be_read_leaves_nothing_of_the_picture_before(
+        held, scans, tmp_path, kind):
+    page, photo = held
+    page.set_viewport_size({"width": 390, "height": 600})
+    _answer(page, scans[0])
+    png = scans[0].read_bytes()
+    contents = {"corrupt": png[:200], "text": b"no picture", "empty": b"",
+                "large": png[:16] + b"\0\0\x40\0" * 2 + png[24:]}
+    (tmp_path / "bad.png").write_bytes(contents[kind])
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.set_input_files("#file", tmp_path / "bad.png")
+    page.wait_for_selector("#problems .bad")
+    assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
+    assert not page.is_visible(".stage") and not page.is_visible("#overlay")
+    top, bottom = page.evaluate("""(({top, bottom}) => [top, bottom])(
+        document.querySelector('#problems').getBoundingClientRect())""")
+    assert -1 < top and bottom < 601
+    _answer(page, photo)
+    assert _shown(page)[0] == 30 and _shown(page)[2] == ""
+    assert page.is_visible(".stage")
+
+
+def test_while_a_picture_decodes_the_one_before_is_not_shown(held, scans):
+    page, photo = held
+    _answer(page, scans[0])
+    _hold(page, "decode")
+    page.set_input_files("#file", photo)
+    _until(page, "held.decode.length === 1")
+    assert page.inner_text("#result") == "Calculating …" and not page.is_visible(".stage")
+    page.evaluate("held.decode.forEach((go) => go())")
+    page.wait_for_selector("#result[data-logits] #verdict")
+
+
+# An entry as versions before kept them: without the warnings.
+_OLD_ENTRY = """new Promise((done) => {
+  const asked = indexedDB.open('bedside', 1);
+  asked.onsuccess = () => {
+    const put = asked.result.transaction('history', 'readwrite').objectStore('history').add(
+      {when: 1, name: 'old.png', model: 'm', predicted: 'benign', probability: 0.9,
+       threshold: 0.5, thumbnail: new Blob()});
+    put.onsuccess = () => { asked.result.close(); done(true); };
+  };
+})"""
+
+
+def test_the_history_keeps_the_warnings(held, tmp_path):
+    page, _ = held
+    Image.fromarray(np.full((50, 60), 255, np.uint8)).save(tmp_path / "white.png")
+    _answer(page, tmp_path / "white.png")
+    said = page.locator("#result .note").all_inner_texts()
+    assert len(said) == 2 and said[1].startswith("The image is brighter")
+    assert page.locator(".verdict.calm").count() == 0
+    _until(page, "document.querySelectorAll('.history img').length === 1")
+    assert page.locator(".history .warned").all_inner_texts() == said
+    assert page.evaluate(_OLD_ENTRY)
+    page.reload()
+    _until(page, "document.querySelectorAll('.history img').length === 2")
+    assert page.locator(".history li:has-text('old.png') .warned").count() == 0
+    assert page.locator(".history .warned").all_inner_texts() == said
+
+
+def test_the_history_fits_a_phone(held, scans):
+    page, _ = held
+    page.set_viewport_size({"width": 360, "height": 700})
+    wide = "(e => e.getBoundingClientRect().width)(document.querySelector('{}'))"
+    # The empty list's line is a line, not the column of the thumbnails.
+    assert page.evaluate(wide.format(".history li.soft")) > 250
+    assert page.evaluate("""(() => { const range = document.createRange();
+        range.selectNodeContents(document.querySelector('.history li.soft'));
+        return range.getClientRects().length; })()""") == 1
+    page.set_input_files("#file", {"name": "ultrasound-of-the-left-breast-2026-11-28-0003.png",
+                                   "mimeType": "image/png", "buffer": scans[0].read_bytes()})
+    _until(page, "document.querySelectorAll('.history img').length === 1")
+    assert page.evaluate(wide.format(".history li > div")) > 190
+    below, text = page.evaluate("""['span', 'div'].map((e) =>
+        document.querySelector(`.history li > ${e}`).getBoundingClientRect())""")
+    assert below["top"] >= text["bottom"] and below["left"] == text["left"]
 
 
 @pytest.mark.parametrize("end", ["go", "fail"])
@@ -407,7 +520,93 @@ def test_a_build_that_fails_its_self_test_gives_no_answer(browser, made, tmp_pat
         page.set_input_files("#file", scans[0])
         page.wait_for_timeout(300)
         assert page.locator("#verdict").count() == 0
+        assert "failed its self-test" in page.inner_text("#state")
         context.close()
+
+
+def test_a_change_to_a_model_that_fails_its_self_test_says_so_and_takes_the_answer_away(
+        held, made, tmp_path, scans):
+    page, _ = held
+    _answer(page, scans[0])
+    (tmp_path / "strict.zip").write_bytes(make_bundle(
+        made / "run", VARIANT, made / "keys" / "bedside.key", shift=0.1, name="strict"))
+    page.set_input_files("#bundle-file", tmp_path / "strict.zip")
+    page.wait_for_selector("#state #failed", timeout=30_000)
+    assert "Testing" not in page.inner_text("#state")
+    assert "self-test failed" in page.inner_text("#problems")
+    assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
+    # The first model answers again.
+    page.select_option("#model", index=0)
+    page.wait_for_selector("#verdict", timeout=60_000)
+    assert page.locator("#failed").count() == 0 and _shown(page)[2] == ""
+
+
+@pytest.fixture
+def two_models(made, tmp_path):
+    """An app with two models, the first of which the server then holds damaged, and its server."""
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.zip").write_bytes(make_bundle(
+            made / "run", VARIANT, made / "keys" / "bedside.key", name=name))
+    _command("web", tmp_path / "first.zip", tmp_path / "second.zip", "--trust",
+             made / "keys" / "bedside.pub", "--out", tmp_path / "site")
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "site"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    first = json.loads((tmp_path / "site" / "app.json").read_text())["bundles"][0]
+    yield f"http://127.0.0.1:{server.server_port}/", tmp_path / "site" / first, server
+    server.shutdown()
+    server.server_close()
+
+
+def _damage(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def test_a_model_that_is_refused_at_the_start_is_not_replaced_in_silence(
+        browser, two_models, scans):
+    url, first, _ = two_models
+    _damage(first)
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(url)
+    _ready(page)
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["second"]
+    _answer(page, scans[0])
+    text = page.inner_text("#start-faults")
+    assert page.is_visible("#start-faults .bad") and first.name in text and "damaged" in text
+    context.close()
+
+
+def test_a_damaged_download_leaves_the_copy_that_works_offline(browser, two_models, scans):
+    url, first, server = two_models
+    context = browser.new_context()
+    page, _, _ = _watched(context)
+    page.goto(url)
+    _ready(page)
+    # A worker that takes over isolates the page by loading it anew.
+    _until(page, "crossOriginIsolated")
+    _ready(page)
+    _until(page, "document.querySelector('#offline').textContent.includes('offline')")
+    _damage(first)
+    (first.parents[1] / "app.json").write_text('{"bundles": [')
+    page.reload()
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    text = page.inner_text("#start-faults")
+    assert first.name in text and text.count("The copy of an earlier visit is used") == 2
+    server.shutdown()
+    server.server_close()
+    context.set_offline(True)
+    page.reload()
+    _ready(page)
+    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    assert page.inner_text("#start-faults") == ""
+    _answer(page, scans[0])
+    context.close()
 
 
 def test_webgpu_passes_the_self_test(play, site):

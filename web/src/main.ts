@@ -1,5 +1,6 @@
 /** The app. */
 import { type Bundle, openBundle } from "./bundle/bundle";
+import { checkZipSize } from "./bundle/zip";
 import { type Accelerator, flavourFor, threadCount } from "./engine/engine";
 import { filesOf, kitOf } from "./engine/kit";
 import { Fault, inWords } from "./fault";
@@ -11,7 +12,7 @@ import { fetchFile, installWorker, keep } from "./offline";
 import { forgetBundle, keepBundle, keptBundles } from "./store";
 import { fill, strings } from "./strings";
 import { Turns } from "./turns";
-import { openCamera } from "./ui/camera";
+import { closeCamera, openCamera } from "./ui/camera";
 import { fillWith, h } from "./ui/dom";
 import { HistoryView } from "./ui/history";
 import { resultView } from "./ui/result";
@@ -33,7 +34,7 @@ const shown = {
 
 const live = h("p", { class: "sr", role: "status", "aria-live": "polite", id: "live" });
 const say = (text: string) => { live.textContent = text; };
-const fileInput = h("input", { type: "file", accept: "image/png,image/jpeg,image/bmp,image/*", id: "file", class: "sr", tabindex: "-1", "aria-label": strings.choose, change: () => {
+const fileInput = h("input", { type: "file", accept: "image/png,image/jpeg,image/bmp,image/webp", id: "file", class: "sr", tabindex: "-1", "aria-label": strings.choose, change: () => {
   const file = fileInput.files?.[0];
   fileInput.value = "";
   if (file) void answerFile(file);
@@ -55,11 +56,13 @@ const overlayNote = h("small", { id: "overlay-note" });
 const overlay = h("div", { hidden: true }, h("label", { for: "overlay" }, strings.overlay), slider, overlayNote);
 const result = h("div", { id: "result", "aria-live": "polite" }, h("p", { class: "soft" }, strings.resultNone));
 const took = h("small", { id: "took" });
-const chooser = h("select", { id: "model", "aria-label": strings.modelHeading, change: () => void selectModel(chooser.value) });
+const chooser = h("select", { id: "model", "aria-label": strings.modelHeading, change: () => { fillWith(problems); void selectModel(chooser.value); } });
 const state = h("div", { id: "state", "aria-live": "polite" });
 const details = h("dl", { class: "facts" });
 const candidates = h("ul", { class: "plain", id: "candidates" });
 const problems = h("div", { id: "problems", role: "alert" });
+/** What went wrong while the app opened: a model that was refused must not be replaced in silence. */
+const startFaults = h("div", { id: "start-faults", role: "alert" });
 const offline = h("p", { id: "offline" });
 const past = new HistoryView(say);
 
@@ -72,14 +75,14 @@ function layout(): void {
       h("div", { class: "titles" }, h("h1", {}, strings.appName)), themeChooser()),
     h("main", {},
       h("section", { class: "card", "aria-labelledby": "image-heading" },
-        h("h2", { id: "image-heading" }, strings.chooseHeading), problems, stage, overlay, camera, drop,
+        h("h2", { id: "image-heading" }, strings.chooseHeading), startFaults, problems, stage, overlay, camera, drop,
         h("div", { class: "row" }, chooseButton, cameraButton), fileInput),
       h("section", { class: "card", "aria-labelledby": "result-heading" },
         h("h2", { id: "result-heading" }, strings.resultHeading), result, took,
         h("h2", {}, strings.modelHeading), chooser, state,
         h("details", {}, h("summary", {}, strings.detailsHeading), details, candidates),
         h("div", { class: "row" }, h("button", { id: "add", click: () => bundleInput.click() }, strings.addModel),
-          h("button", { id: "remove", hidden: true, click: () => void removeModel() }, strings.removeModel)),
+          h("button", { id: "remove", hidden: true, click: () => { fillWith(problems); void removeModel().catch(complain); } }, strings.removeModel)),
         bundleInput),
       past.element),
     h("footer", {}, h("p", {}, strings.noticeLong), offline), live);
@@ -99,6 +102,13 @@ function layout(): void {
 function complain(error: unknown): void {
   const text = inWords(error);
   fillWith(problems, h("p", { class: "note bad" }, text));
+  // On a phone it may lie above what is on the screen.
+  problems.scrollIntoView({ block: "nearest" });
+}
+
+/** As `complain`, but for as long as the page is open: nothing that a person does next undoes it. */
+function complainAtStart(what: string, error: unknown, more = ""): void {
+  startFaults.append(h("p", { class: "note bad" }, fill(strings.atStart, what, inWords(error), more)));
 }
 
 // ------------------------------------------------------------------ models
@@ -117,7 +127,10 @@ async function addBundle(data: Uint8Array): Promise<Bundle> {
 }
 
 async function addFile(file: File): Promise<void> {
+  fillWith(problems);
   try {
+    // Before the file is in memory.
+    checkZipSize(file.size);
     const data = new Uint8Array(await file.arrayBuffer());
     const bundle = await addBundle(data);
     shown.added.add(bundle.id);
@@ -157,25 +170,32 @@ async function selectModel(id: string | undefined): Promise<void> {
     return;
   }
   chooser.value = bundle.id;
-  fillWith(problems);
   const model = new Model(bundle, () => { if (shown.model === model) showState(model); });
   shown.model = model;
   showState(model);
   showDetails(bundle);
   document.getElementById("remove")!.hidden = !shown.added.has(bundle.id);
+  // Not by turns: a picture chosen meanwhile does not make the end of the self-test old news.
+  const ready = model.whenReady().then(() => true, (error: unknown) => {
+    if (shown.model === model) {
+      showState(model, true);
+      if (shown.pixels) unanswered();
+      complain(error);
+    }
+    return false;
+  });
   try {
-    const ready = await newest(model.whenReady().then(() => true));
-    if (ready && shown.pixels) await answerPixels(shown.pixels, shown.name, false);
+    if (await newest(ready) && shown.pixels) await answerPixels(shown.pixels, shown.name, false);
   } catch (error) {
-    if (shown.pixels) unanswered();
     complain(error);
   }
 }
 
-function showState(model: Model): void {
+function showState(model: Model, failed = false): void {
   const { best, testing } = model;
   const lines: Node[] = [];
-  if (!best) lines.push(h("p", {}, strings.checking));
+  if (failed) lines.push(h("p", { class: "note bad", id: "failed" }, strings.selfTestFailed));
+  else if (!best) lines.push(h("p", {}, strings.checking));
   else {
     const where = accelerator(best.accelerator);
     lines.push(h("p", { id: "runs-on", "data-accelerator": best.accelerator },
@@ -220,17 +240,29 @@ async function keepEngine(model: Model): Promise<void> {
 
 async function answerFile(file: File): Promise<void> {
   const newest = choices.begin();
+  closeCamera();
+  // From here the picture before is history: should this file not be readable, nobody may take the
+  // answer that is on the screen, or one still being calculated, for this file's.
+  answers.begin();
+  shown.pixels = undefined;
+  stage.hidden = true;
+  unanswered(strings.working);
+  fillWith(problems);
   try {
-    fillWith(problems);
     const pixels = await newest(decode(file));
     if (pixels) await answerPixels(pixels, file.name, true);
   } catch (error) {
+    if (!shown.pixels) {
+      drop.hidden = false;
+      unanswered(strings.resultNone);
+    }
     complain(error);
   }
 }
 
 async function useCamera(): Promise<void> {
   drop.hidden = true;
+  fillWith(problems);
   try {
     await openCamera(camera, (pixels) => {
       choices.begin();
@@ -247,6 +279,8 @@ function unanswered(text = ""): void {
   overlay.hidden = true;
   map.hidden = true;
   took.textContent = "";
+  delete result.dataset["logits"];
+  delete result.dataset["predicted"];
   fillWith(result, text ? h("p", {}, text) : null);
 }
 
@@ -310,12 +344,23 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
   return {
     when: Date.now(), name, model: bundle.manifest.name, predicted: classes[predicted]!,
     of: classes[told]!, probability: probabilities[told]!, threshold, thumbnail,
+    unlike: outcome.answer.unlike, quality: outcome.answer.quality,
   };
 }
 
 // ------------------------------------------------------------------ start
 
 let workerReady: Promise<boolean> = Promise.resolve(false);
+
+async function readConfig(data: Uint8Array): Promise<Config> {
+  try {
+    const config = JSON.parse(new TextDecoder().decode(data)) as Partial<Config>;
+    if (Array.isArray(config.bundles) && Array.isArray(config.trust)) return config as Config;
+  } catch {
+    // The same to a person as a list without its parts.
+  }
+  throw new Fault("listDamaged");
+}
 
 async function start(): Promise<void> {
   layout();
@@ -325,17 +370,22 @@ async function start(): Promise<void> {
   // The engine comes while bundles are fetched and verified; not before a reload for isolation.
   if (self.crossOriginIsolated || !self.isSecureContext) void kitOf(flavourFor("wasm")).catch(() => {});
   try {
-    const config = JSON.parse(new TextDecoder().decode(await fetchFile("app.json"))) as Config;
+    const keptInstead = (url: string) => (error: unknown) => complainAtStart(url, error, strings.keptCopy);
+    const config = await fetchFile("app.json", readConfig, keptInstead("app.json"));
     shown.trust = config.trust;
     for (const url of config.bundles) {
-      await addBundle(await fetchFile(url)).catch(complain);
+      try {
+        await fetchFile(url, addBundle, keptInstead(url));
+      } catch (error) {
+        complainAtStart(url, error);
+      }
     }
     for (const data of await keptBundles().catch(() => [])) {
-      const bundle = await addBundle(data).catch(complain);
+      const bundle = await addBundle(data).catch((error: unknown) => complainAtStart(strings.addedModel, error));
       if (bundle) shown.added.add(bundle.id);
     }
   } catch (error) {
-    complain(error);
+    complainAtStart("app.json", error);
   }
   listModels();
   await selectModel([...shown.models.keys()][0]);

@@ -1,4 +1,5 @@
 /** What stays on this device: models that a person added, and the history. IndexedDB, nothing else. */
+import type { Outside } from "./bundle/answer";
 import { Fault } from "./fault";
 
 export interface Entry {
@@ -11,6 +12,9 @@ export interface Entry {
   of?: string;
   probability: number;
   threshold: number | null;
+  /** The warnings of the answer; entries of earlier versions lack both. */
+  unlike?: boolean;
+  quality?: readonly Outside[];
   thumbnail: Blob;
 }
 

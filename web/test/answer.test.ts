@@ -40,6 +40,18 @@ describe.each(cases.map((c, i) => ({ name: `${i}: ${c.classes.length} classes, $
     for (const [name, value] of Object.entries(c.quality)) near(found[name]!, value);
   });
 
+  test("quality outside the training images, with its direction", () => {
+    const { brightness, contrast } = c.quality as { brightness: number; contrast: number };
+    const spans = { brightness: { low: brightness + 1, high: brightness + 2 }, contrast: { low: contrast - 2, high: contrast - 1 } };
+    const manifest = {
+      task: { classes: c.classes, positive: c.positive },
+      operating_point: { threshold: c.threshold, temperature: c.temperature }, model: { cam: true },
+    } as unknown as Manifest;
+    const ran = { outputs: { logits: { data: logits, shape: [1, c.classes.length] }, cam }, ms: 0 };
+    expect(answer(manifest, { ...known, quality: spans } as Familiarity, ran, pixels).quality)
+      .toEqual([{ name: "brightness", high: false }, { name: "contrast", high: true }]);
+  });
+
   test("answer", () => {
     const manifest = {
       task: { classes: c.classes, positive: c.positive },

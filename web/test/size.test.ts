@@ -1,5 +1,6 @@
 /** Sizes from headers: what claims too many pixels must not reach the browser's decoder. */
 import { afterEach, expect, test, vi } from "vitest";
+import { checkZipSize } from "../src/bundle/zip";
 import { decode } from "../src/image/decode";
 import { sizeOf } from "../src/image/size";
 
@@ -71,12 +72,22 @@ test("a JPEG whose pixels begin or that ends without a frame header is damaged",
   expect(() => sized([0xff, 0xd8, 0xff, 0xe0, 0, 1, ...frame(0xc0, [4, 4])])).toThrow("damaged");
 });
 
-test("a small JPEG and a file of another kind go to the browser", async () => {
+test("a small JPEG goes to the browser; a file of another kind does not", async () => {
   const decoder = vi.fn(() => Promise.reject(new Error("asked")));
   vi.stubGlobal("createImageBitmap", decoder);
   expect(await refusal(jpeg([640, 480]))).toBe("notAnImage");
   expect(sized(ascii("GIF89a"))).toBeUndefined();
   expect(sized([])).toBeUndefined();
   expect(await refusal(ascii("GIF89a"))).toBe("notAnImage");
-  expect(decoder).toHaveBeenCalledTimes(2);
+  expect(decoder).toHaveBeenCalledTimes(1);
+});
+
+test("an animated WebP is refused, and a file of another kind by its size alone", async () => {
+  const animated = extended([4, 4]);
+  animated[20] = 2;
+  expect(await refusal(animated)).toBe("severalFrames");
+  const unread = { size: 250e6, arrayBuffer: () => Promise.reject(new Error("read")) } as unknown as Blob;
+  await expect(decode(unread)).rejects.toThrow("fileTooLarge: 240");
+  expect(() => checkZipSize(2 ** 30)).not.toThrow();
+  expect(() => checkZipSize(3 * 2 ** 30)).toThrow("bundleTooLarge: 3072 MiB");
 });

@@ -4,13 +4,15 @@ import { Fault } from "../fault";
 import type { Pixels } from "../image/pixels";
 import type { Familiarity, Manifest } from "./manifest";
 
+/** A quality measure below or above every training image's. */
+export interface Outside { readonly name: string; readonly high: boolean }
+
 export interface Answer {
   readonly predicted: number;
   readonly probabilities: readonly number[];
   readonly threshold: number | null;
   readonly unlike: boolean;
-  /** Quality measures outside the span of the training images. */
-  readonly quality: readonly string[];
+  readonly quality: readonly Outside[];
 }
 
 /** softmax(logits / temperature), in double precision. */
@@ -153,11 +155,10 @@ function steps(grey: Float64Array, width: number, height: number, dx: number, dy
   return { sum, count, mean: count ? sum / count : 0 };
 }
 
-function outside(found: Record<string, number>, known: Familiarity): string[] {
-  return Object.entries(known.quality)
-    .filter(([name, range]) => {
-      const value = found[name];
-      return value !== undefined && (value < range.low || value > range.high);
-    })
-    .map(([name]) => name);
+function outside(found: Record<string, number>, known: Familiarity): Outside[] {
+  return Object.entries(known.quality).flatMap(([name, range]) => {
+    const value = found[name];
+    if (value === undefined || (value >= range.low && value <= range.high)) return [];
+    return [{ name, high: value > range.high }];
+  });
 }

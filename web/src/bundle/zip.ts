@@ -26,9 +26,14 @@ function crc32(data: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
+/** Throws `bundleTooLarge` for more than 1 GiB. */
+export function checkZipSize(bytes: number): void {
+  if (bytes > MAX_BYTES) throw new Fault("bundleTooLarge", `${Math.floor(bytes / 2 ** 20)} MiB`);
+}
+
 /** The entries of a canonical zip, in its order. Throws a Fault for anything else. */
 export function readZip(data: Uint8Array): Entries {
-  if (data.length > MAX_BYTES) throw new Fault("bundleTooLarge", `${data.length >> 20} MiB`);
+  checkZipSize(data.length);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (data.length < END || view.getUint32(0, true) !== 0x04034b50) {
     throw new Fault("notABundle", "no zip");

@@ -6,16 +6,23 @@
 import { decode as decodePng, hasPngSignature, type DecodedPng } from "fast-png";
 import { Fault } from "../fault";
 import { MAX_PIXELS, type Pixels } from "./pixels";
+import { checkPng } from "./png";
 import { sizeOf } from "./size";
 import { turn } from "./turn";
+
+/** As large as `MAX_PIXELS` of three channels in 16 bits; refused before the file is in memory. */
+const MAX_FILE = MAX_PIXELS * 6;
 
 /** Decode one file. Throws a Fault for what is no image, damaged, or too large. */
 export async function decode(file: Blob): Promise<Pixels> {
   if (file.size === 0) throw new Fault("emptyFile");
+  if (file.size > MAX_FILE) throw new Fault("fileTooLarge", String(MAX_FILE / 1e6));
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (hasPngSignature(bytes)) return fromPng(bytes);
   const size = sizeOf(bytes);
-  if (size) checkSize(size.width, size.height);
+  // Of a GIF the browser would give the first frame without a word.
+  if (!size) throw new Fault("notAnImage");
+  checkSize(size.width, size.height);
   return fromBrowser(file);
 }
 
@@ -28,6 +35,7 @@ export function fromPng(bytes: Uint8Array): Pixels {
   const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 33) throw new Fault("damaged");
   checkSize(header.getUint32(16), header.getUint32(20));
+  checkPng(bytes);
   let png: DecodedPng;
   try {
     png = decodePng(bytes, { checkCrc: true });

@@ -8,7 +8,8 @@ export interface Size { readonly width: number; readonly height: number }
 
 /**
  * Width and height in pixels as stored, not turned; undefined for a file of another kind. Throws
- * `damaged` where a file of these kinds ends, or its pixels begin, before the size.
+ * `damaged` where a file of these kinds ends, or its pixels begin, before the size, and
+ * `severalFrames` for an animated WebP.
  */
 export function sizeOf(bytes: Uint8Array): Size | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -58,6 +59,8 @@ function bmpSize(view: DataView): Size {
 /** Of the canvas where the file is extended: no frame may be larger. */
 function webpSize(bytes: Uint8Array, view: DataView): Size {
   if (starts(bytes, 12, "VP8X")) {
+    // The flag of an animation.
+    if (view.getUint8(20) & 2) throw new Fault("severalFrames");
     const side = (at: number) => 1 + view.getUint16(at, true) + (view.getUint8(at + 2) << 16);
     return { width: side(24), height: side(27) };
   }

@@ -2,6 +2,7 @@
 import { forgetHistory, history, remember, type Entry } from "../store";
 import { fill, strings } from "../strings";
 import { fillWith, h, percent } from "./dom";
+import { qualityText } from "./result";
 
 export class HistoryView {
   private readonly list = h("ul", { class: "history" });
@@ -41,7 +42,9 @@ export class HistoryView {
     return h("li", {}, h("img", { src: url, alt: "" }),
       h("div", {}, h("strong", {}, entry.predicted),
         h("div", { class: "soft" }, fill(strings.historyRow, entry.name, entry.model)),
-        h("div", { class: "soft" }, when)),
+        h("div", { class: "soft" }, when),
+        entry.unlike ? h("div", { class: "warned" }, strings.unlike) : null,
+        entry.quality?.length ? h("div", { class: "warned" }, qualityText(entry.quality, document.documentElement.lang)) : null),
       h("span", {}, fill(strings.historyProbability, entry.of ?? entry.predicted, percent(entry.probability))));
   }
 

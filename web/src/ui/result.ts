@@ -1,16 +1,38 @@
 /** The answer in plain words. */
-import type { Answer } from "../bundle/answer";
+import type { Answer, Outside } from "../bundle/answer";
 import type { Bundle } from "../bundle/bundle";
 import { fill, strings } from "../strings";
 import { h, percent } from "./dom";
 
-const QUALITY: Record<string, string> = {
-  brightness: strings.qualityBrightness, contrast: strings.qualityContrast,
-  saturated: strings.qualitySaturated, black: strings.qualityBlack, sharpness: strings.qualitySharpness,
-};
+/** Below and above the training images; twin of `QUALITY_WORDS` in bedside.runtime.judge. */
+const QUALITY = new Map<string, readonly [low: string, high: string]>([
+  ["brightness", [strings.qualityDarker, strings.qualityBrighter]],
+  ["contrast", [strings.qualityFlat, strings.qualityHard]],
+  ["saturated", [strings.qualityLessSaturated, strings.qualitySaturated]],
+  ["black", [strings.qualityLessBlack, strings.qualityBlack]],
+  ["sharpness", [strings.qualityBlurred, strings.qualitySharp]],
+]);
+
+export function qualityText(faults: readonly Outside[], language?: string): string {
+  const words = faults.map(({ name, high }) => QUALITY.get(name)?.[high ? 1 : 0] ?? fill(strings.qualityOther, name));
+  return fill(strings.quality, new Intl.ListFormat(language).format(words));
+}
 
 /** Probabilities this close to the threshold are called close. */
 const NEAR = 0.1;
+
+export type Tone = "" | "alert" | "near" | "calm";
+
+export function isNear(answer: Answer): boolean {
+  return answer.threshold !== null && Math.abs(answer.probabilities[1]! - answer.threshold) < NEAR;
+}
+
+/** Only an answer without any warning may look reassuring: a colour is read before a sentence is. */
+export function toneOf(answer: Answer, binary: boolean): Tone {
+  if (!binary) return "";
+  if (answer.predicted === 1) return "alert";
+  return isNear(answer) || answer.unlike || answer.quality.length > 0 ? "near" : "calm";
+}
 
 export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const { classes, positive } = bundle.manifest.task;
@@ -18,13 +40,12 @@ export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const shown: Node[] = [];
   if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
   if (answer.quality.length) {
-    const faults = new Intl.ListFormat(document.documentElement.lang).format(answer.quality.map((n) => QUALITY[n] ?? n));
-    shown.push(h("p", { class: "note", "data-faults": answer.quality.join(" ") }, fill(strings.quality, faults)));
+    const names = answer.quality.map((q) => q.name).join(" ");
+    shown.push(h("p", { class: "note", "data-faults": names }, qualityText(answer.quality, document.documentElement.lang)));
   }
   const binary = positive !== null && answer.threshold !== null;
-  const near = binary && Math.abs(answer.probabilities[1]! - answer.threshold!) < NEAR;
-  // Nothing close to the threshold looks reassuring.
-  const tone = !binary ? "" : answer.predicted === 1 ? "alert" : near ? "near" : "calm";
+  const near = binary && isNear(answer);
+  const tone = toneOf(answer, binary);
   const why = binary
     ? fill(answer.predicted === 1 ? strings.above : strings.below, positive, percent(answer.probabilities[1]!), percent(answer.threshold!), predicted)
     : strings.highest;
