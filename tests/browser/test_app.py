@@ -356,7 +356,7 @@ def test_a_file_that_cannot_be_read_leaves_nothing_of_the_picture_before(
     assert not page.is_visible(".stage") and not page.is_visible("#overlay")
     top, bottom = page.evaluate("""(({top, bottom}) => [top, bottom])(
         document.querySelector('#problems').getBoundingClientRect())""")
-    assert -1 < top and bottom < 601
+    assert top > -1 and bottom < 601
     _answer(page, photo)
     assert _shown(page)[0] == 30 and _shown(page)[2] == ""
     assert page.is_visible(".stage")
