@@ -28,6 +28,9 @@ def run(capsys, *arguments):
     (["run", "nowhere", "--target", "cpus"], "unknown target", "Did you mean 'cpu'?"),
     (["run", "nowhere", "--scheme", "int8", "--scheme", "int8"], "twice", "once"),
     (["run", "nowhere", "--merge", "other"], "NEW=A,B", "--merge other=benign,normal"),
+    (["run", "-c", "shares.toml", "--dry-run"], "proportions -1:2:3", "1000:200:200"),
+    (["run", "-c", "no_shares.toml", "--dry-run"], "proportions 0:0:0", "1000:200:200"),
+    (["run", "-c", "no_targets.toml", "--dry-run"], "targets: no target", "cpu"),
     (["run", "nowhere", "--preset", "papers"], "unknown preset", "Did you mean 'paper'?"),
     (["run", "nowhere", "--last-conv", "x"], "without --float-model", ""),
     (["run", "-c", "none.toml"], "none.toml: no such file", ""),
@@ -43,6 +46,11 @@ def run(capsys, *arguments):
 ])
 def test_bad_usage_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments, fault, remedy):
     monkeypatch.chdir(tmp_path)
+    data = '[data]\nsource = "phantom"\n'
+    models = '[[models]]\nname = "resnet34"\n'
+    (tmp_path / "shares.toml").write_text(f"{data}proportions = [-1, 2, 3]\n{models}")
+    (tmp_path / "no_shares.toml").write_text(f"{data}proportions = [0, 0, 0]\n{models}")
+    (tmp_path / "no_targets.toml").write_text(f"targets = []\n{data}{models}")
     code, out, err = run(capsys, *arguments)
     assert code == 2
     assert out == ""
