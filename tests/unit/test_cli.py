@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bedside import cli
+from bedside import cli, config
 
 
 def run(capsys, *arguments):
@@ -112,3 +112,8 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(cli.commands, "list_known", interrupted)
     assert cli._guarded(["list", "models"]) == 130
     assert "run the same command again" in capsys.readouterr().err
+
+
+def test_merges_into_one_class_add_up():
+    flags = config.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
+    assert config.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
