@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -117,3 +118,15 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 def test_merges_into_one_class_add_up():
     flags = config.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
     assert config.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_is_no_failed_gate(form, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "bedside", "list", "targets", *form],
+                          stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
