@@ -130,3 +130,28 @@ def test_a_reader_that_goes_is_no_failed_gate(form, unbuffered):
                           env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_counts_while_the_command_is_still_loading():
+    program = ("import builtins, sys\n"
+               "real = builtins.__import__\n"
+               "def stops(name, *rest):\n"
+               "    if name == 'typer':\n"
+               "        raise KeyboardInterrupt\n"
+               "    return real(name, *rest)\n"
+               "builtins.__import__ = stops\n"
+               "from bedside.__main__ import main\n"
+               "main()\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "run the same command again" in done.stderr
+
+
+def test_the_installed_command_starts_where_ctrl_c_counts():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"]["bedside"] == "bedside.__main__:main"
