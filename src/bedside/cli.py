@@ -229,20 +229,32 @@ def main(argv: list[str] | None = None) -> None:
 def _guarded(argv: list[str] | None) -> int:
     try:
         result: Any = app(argv, standalone_mode=False)
+        # Here, as at the interpreter's end a reader that has gone is exit code 120.
+        sys.stdout.flush()
     except BedsideError as error:
         console.fault(error.message)
         return error.exit_code
     except KeyboardInterrupt:
         return commands.stopped()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unheard()
+    except SystemExit as stop:
+        # What click and Rich make of a pipe whose reader has gone; 1 means a failed gate.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _unheard()
+        raise
     except Exception as error:
         return commands.unexpected(error)
     # Typer makes an exit code of Ctrl-C.
     if result == EXIT_STOPPED:
         return commands.stopped()
     return result if isinstance(result, int) else 0
+
+
+def _unheard() -> int:
+    """Nobody reads standard output any longer, as after ``head``: no fault of the command's."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 if __name__ == "__main__":

@@ -29,11 +29,12 @@ def calibrate(
         help="Study only this choice of images; repeat for more.")] = None,
     size: Annotated[list[int] | None, typer.Option(
         min=1, help="Study this number of images; repeat for more.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Draws of each set.")] = 5,
+    seeds: Annotated[int | None, typer.Option(
+        min=1, help="Draws of each set (default 5).")] = None,
     images: Annotated[int | None, typer.Option(
         min=2, help="At most so many validation images.")] = None,
     dry_run: Annotated[bool, typer.Option(
-        "--dry-run", help="Print a time estimate, and stop.")] = False,
+        "--dry-run", help="Print a time estimate of the study, and stop.")] = False,
     json: Json = False,
 ) -> None:
     """Find activation ranges, or with --study how many images that takes."""

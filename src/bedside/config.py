@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def _with_data(base: Study, flags: Flags) -> Study:
     if flags.exclude:
         data = replace(data, exclude=flags.exclude)
     if flags.merge:
-        data = replace(data, merge=dict(_merge(m) for m in flags.merge))
+        data = replace(data, merge=_merged(flags.merge))
     if flags.positive is not None:
         data = replace(data, positive=flags.positive)
     if flags.split_file is not None:
@@ -158,6 +159,15 @@ def _with_data(base: Study, flags: Flags) -> Study:
     if flags.skip_bad:
         data = replace(data, skip_bad=True)
     return replace(base, data=data)
+
+
+def _merged(flags: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every ``--merge``; those of one new class add up, as a repeated flag does elsewhere."""
+    merge: dict[str, tuple[str, ...]] = {}
+    for new, old in map(_merge, flags):
+        before = merge.get(new, ())
+        merge[new] = before + tuple(o for o in old if o not in before)
+    return merge
 
 
 def _merge(text: str) -> tuple[str, tuple[str, ...]]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bedside import codec, console, schemes, study
+from bedside import artefact, codec, console, rundir, schemes, study
 from bedside.console import Reporter
 from bedside.errors import BadInput
 from bedside.registry import did_you_mean
 from bedside.study_types import Study
+
+if TYPE_CHECKING:
+    from bedside.search.calibration_study import Plan
+
+_STUDY_FLAGS = {"estimators": "--estimator", "choices": "--choice", "sizes": "--size",
+                "seeds": "--seeds", "images": "--images"}
 
 
 def _models(run: Path, config: Study, wanted: list[str] | None) -> list[str]:
@@ -24,16 +30,23 @@ def _models(run: Path, config: Study, wanted: list[str] | None) -> list[str]:
 
 def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, json: bool,
               flags: Mapping[str, Any]) -> None:
-    """``bedside calibrate``."""
+    """``bedside calibrate``; ``flags`` are those that only a study has."""
     from bedside import calibrate as stage
     from bedside import variants
     from bedside.search import calibration_study
 
     config = study.load(run)
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
-                             for k, v in flags.items() if v is not None}
+                             for k, v in flags.items() if v not in (None, [])}
+    if not compare and (given or dry_run):
+        names = [_STUDY_FLAGS[k] for k in given] + ["--dry-run"] * dry_run
+        raise BadInput("only a study has this", where=", ".join(names),
+                       remedy="Add --study, or leave it out.")
     plan = calibration_study.Plan(**given)
     calibration_study.check(plan)
+    if dry_run:
+        _estimate(run, _models(run, config, model), plan, json)
+        return
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "convert", None, progress)
         models = _models(run, config, model)
@@ -51,8 +64,6 @@ def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, 
             return
         total = sum(calibration_study.seconds(run, name, plan) for name in models)
         console.stderr.print(f"about {console.duration(total)} on this machine (estimated)")
-        if dry_run:
-            return
         found = [calibration_study.study(run, name, plan, progress) for name in models]
     if json:
         print(codec.to_json({"schema": 1, "studies": found}), end="")
@@ -63,9 +74,24 @@ def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, 
                     str(s.largest), f"{s.auroc:.4f}"] for r in found for s in r.smallest], {4, 5})
 
 
+def _estimate(run: Path, models: list[str], plan: Plan, json: bool) -> None:
+    """The time of a study. A stage that is missing is not run for it: that may take hours."""
+    from bedside.search import calibration_study
+
+    for name in models:
+        if not artefact.finished(rundir.model_dir(run, name), rundir.float_stage(run, name)):
+            raise BadInput(f"model {name!r} is not there yet, and the estimate times it",
+                           where=run, remedy="Run bedside convert first.")
+    total = sum(calibration_study.seconds(run, name, plan) for name in models)
+    console.stderr.print(f"about {console.duration(total)} on this machine (estimated)")
+    if json:
+        print(codec.to_json({"schema": 1, "seconds": round(total, 1)}), end="")
+
+
 def _table(json: bool, name: str, columns: list[str], rows: list[list[str]]) -> None:
     if json:
-        print(codec.to_json({name: [dict(zip(columns, r, strict=True)) for r in rows]}), end="")
+        found = [dict(zip(columns, r, strict=True)) for r in rows]
+        print(codec.to_json({"schema": 1, name: found}), end="")
         return
     console.table("", columns, rows)
 

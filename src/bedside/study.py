@@ -82,6 +82,8 @@ def refuse(run: Path, study: Study, only: str | None = None) -> list[str]:
         from bedside.convert import check_float_model
 
         ids.append(check_float_model(study.float_model, ids).id)
+    if not study.targets:
+        raise BadInput("no target", where="targets", remedy="Give at least cpu.")
     if not select(ids, study, only):
         raise BadInput(f"no cell matches {only!r}", where="--only",
                        remedy="Give a glob over variants, as 'resnet34-*'.")

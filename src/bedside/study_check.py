@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bedside import calibrate, rundir, schemes, targets
+from bedside.data.split import check_proportions
 from bedside.errors import BadInput
 from bedside.models import MODELS
 from bedside.recommend import check_budget
@@ -22,6 +23,7 @@ def check(study: Study, run: Path | None = None) -> Study:
     """
     models = tuple(replace(m, id=m.id or m.name) for m in study.models)
     _check_models(models)
+    check_proportions(study.data.proportions)
     if not 0 <= study.seed < 2**31:
         raise BadInput(f"a seed of {study.seed}", where="seed",
                        remedy="Give a whole number from 0 to 2147483647.")

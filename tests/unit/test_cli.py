@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from bedside import cli
+from bedside import cli, config
 
 
 def run(capsys, *arguments):
@@ -28,6 +29,9 @@ def run(capsys, *arguments):
     (["run", "nowhere", "--target", "cpus"], "unknown target", "Did you mean 'cpu'?"),
     (["run", "nowhere", "--scheme", "int8", "--scheme", "int8"], "twice", "once"),
     (["run", "nowhere", "--merge", "other"], "NEW=A,B", "--merge other=benign,normal"),
+    (["run", "-c", "shares.toml", "--dry-run"], "proportions -1:2:3", "1000:200:200"),
+    (["run", "-c", "no_shares.toml", "--dry-run"], "proportions 0:0:0", "1000:200:200"),
+    (["run", "-c", "no_targets.toml", "--dry-run"], "targets: no target", "cpu"),
     (["run", "nowhere", "--preset", "papers"], "unknown preset", "Did you mean 'paper'?"),
     (["run", "nowhere", "--last-conv", "x"], "without --float-model", ""),
     (["run", "-c", "none.toml"], "none.toml: no such file", ""),
@@ -43,6 +47,11 @@ def run(capsys, *arguments):
 ])
 def test_bad_usage_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments, fault, remedy):
     monkeypatch.chdir(tmp_path)
+    data = '[data]\nsource = "phantom"\n'
+    models = '[[models]]\nname = "resnet34"\n'
+    (tmp_path / "shares.toml").write_text(f"{data}proportions = [-1, 2, 3]\n{models}")
+    (tmp_path / "no_shares.toml").write_text(f"{data}proportions = [0, 0, 0]\n{models}")
+    (tmp_path / "no_targets.toml").write_text(f"targets = []\n{data}{models}")
     code, out, err = run(capsys, *arguments)
     assert code == 2
     assert out == ""
@@ -104,3 +113,45 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(cli.commands, "list_known", interrupted)
     assert cli._guarded(["list", "models"]) == 130
     assert "run the same command again" in capsys.readouterr().err
+
+
+def test_merges_into_one_class_add_up():
+    flags = config.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
+    assert config.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_is_no_failed_gate(form, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "bedside", "list", "targets", *form],
+                          stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_counts_while_the_command_is_still_loading():
+    program = ("import builtins, sys\n"
+               "real = builtins.__import__\n"
+               "def stops(name, *rest):\n"
+               "    if name == 'typer':\n"
+               "        raise KeyboardInterrupt\n"
+               "    return real(name, *rest)\n"
+               "builtins.__import__ = stops\n"
+               "from bedside.__main__ import main\n"
+               "main()\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "run the same command again" in done.stderr
+
+
+def test_the_installed_command_starts_where_ctrl_c_counts():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"]["bedside"] == "bedside.__main__:main"

@@ -6,6 +6,7 @@ DICOM know that it did, and data sets that are no folder.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import posixpath
@@ -19,6 +20,7 @@ from bedside.data.deid import batch, key
 from bedside.data.deid.ledger import Ledger
 from bedside.data.parallel import Progress
 from bedside.data.readers import MANIFEST_CSV, imported, npz
+from bedside.data.readers.base import Listing
 from bedside.data.readers.manifest import MASK_SEPARATOR, OPTIONAL, read_table
 from bedside.errors import BadInput
 from bedside.runtime.files import disk_errors
@@ -67,28 +69,38 @@ def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | Non
     if suffix == ".csv":
         wanted = _named_in(src)
         return _run(src.parent, out, private, config, progress, workers, key_file,
-                    wanted.__contains__)
+                    wanted.__contains__, origin=src)
     if suffix != ".npz":
         raise BadInput("not a data set that bedside imports", where=src, remedy="Give a folder, "
                        "a CSV with columns file,label, or a MedMNIST .npz.")
     batch.check_places(src.parent / f"{src.name} unpacked", out, private)
+    # Read before the private folder is made: a refused source or key leaves none behind.
+    listing = npz.read(src, class_names)
+    key.find_key(private, key_file)
+    made = not private.exists()
     key.private_dir(private)
     unpacked = private / _UNPACKED
     shutil.rmtree(unpacked, ignore_errors=True)
     key.private_dir(unpacked)
     try:
-        _unpack(src, unpacked, class_names, progress)
-        return _run(unpacked, out, private, config, progress, workers, key_file, inside=True)
+        _unpack(src, listing, unpacked, progress)
+        return _run(unpacked, out, private, config, progress, workers, key_file, inside=True,
+                    origin=src)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
+        if made:
+            with contextlib.suppress(OSError):
+                # Goes only where it is empty: nothing was kept.
+                private.rmdir()
 
 
 def _run(root: Path, out: Path, private: Path, config: DeidConfig | None,
          progress: Progress | None, workers: int, key_file: Path | None,
-         wanted: Callable[[str], bool] | None = None, inside: bool = False) -> Ledger:
+         wanted: Callable[[str], bool] | None = None, inside: bool = False,
+         origin: Path | None = None) -> Ledger:
     return batch.deidentify(root, out, private, config, progress, workers, key_file,
                             stage=imported.STAGE, facts={imported.FACT: imported.DEIDENTIFIED},
-                            wanted=wanted, inside=inside)
+                            wanted=wanted, inside=inside, origin=origin)
 
 
 def _named_in(table: Path) -> set[str]:
@@ -126,10 +138,8 @@ def _files_below(root: Path) -> set[str]:
             for folder, _, files in os.walk(root) for name in files}
 
 
-def _unpack(src: Path, folder: Path, class_names: Sequence[str], progress: Progress | None
-            ) -> None:
+def _unpack(src: Path, listing: Listing, folder: Path, progress: Progress | None) -> None:
     """Write an ``.npz`` as PNG files and a table; names say nothing but the place."""
-    listing = npz.read(src, class_names)
     with npz.NpzImages(src) as images, disk_errors(folder), (
             folder / MANIFEST_CSV).open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")

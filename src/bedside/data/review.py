@@ -26,15 +26,15 @@ from bedside.data.burned.fill import fill
 from bedside.data.deid import batch, key, ledger, step
 from bedside.data.deid.ledger import Entry, Ledger
 from bedside.data.deid.pictures import png
+from bedside.data.deid.place import FILE as PLACE
+from bedside.data.deid.place import STAGES, Place
 from bedside.errors import BadInput
 from bedside.runtime.preprocess import decode
 
 DECISIONS = "decisions.json"
-PLACE = batch.PLACE
 Verdict = Literal["accept", "redact", "reject"]
 VERDICTS: tuple[Verdict, ...] = ("accept", "redact", "reject")
 REJECTED = "rejected by a person"
-_STAGES = ("import", "deid")
 
 Box = tuple[float, float, float, float]
 
@@ -53,15 +53,6 @@ class Decisions:
     """By id of the entry."""
 
     entries: dict[str, Decision] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which clean folder a private folder belongs to, and where its quarantined files go."""
-
-    out: str
-    stage: str
-    targets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ def open_review(private: Path, out: Path | None = None) -> Review:
     place = codec.read_json(Place, private / PLACE)
     clean = out or Path(place.out)
     # Sizes are not compared: an apply that was cut short is mended by the next one.
-    if place.stage not in _STAGES or place.stage not in artefact.read_manifest(clean).stages:
+    if place.stage not in STAGES or place.stage not in artefact.read_manifest(clean).stages:
         raise BadInput("its clean folder is not there", where=clean,
                        remedy="Run the import again, or give the folder with --out.")
     rows = list(csv.DictReader(io.StringIO((private / ledger.NAMES).read_text(

@@ -21,7 +21,7 @@ from bedside.data.landmarks import landmarks
 from bedside.data.parallel import Progress, Throttle, one_blas_thread, ordered_map
 from bedside.data.readers.load import bytes_of, frame_of, pixels_of, stored_path
 from bedside.errors import BadInput
-from bedside.runtime.preprocess import FORMATS, SUFFIXES, Pixels
+from bedside.runtime.preprocess import FORMATS, REMEDY, SUFFIXES, Pixels
 
 THUMB_PX = 64
 HASH_BITS = 256
@@ -177,7 +177,8 @@ def _look(root: Path, file: str, sha256: str
     except OSError as error:
         return BadInput(f"cannot be read ({error.strerror})", where=where, remedy=_REMEDY)
     except BadInput as error:
-        return error
+        return BadInput(error.fault, where=error.where,
+                        remedy=_REMEDY if error.remedy == REMEDY else error.remedy)
     if int(grey.max()) == 0:
         return BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
     plain = eight_bits(grey)

@@ -83,8 +83,10 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
     target = targets.load(target_id, run)
     folder = rundir.variant_dir(run, variant_id)
     if not artefact.finished(folder, "quantize"):
+        made_ids = ", ".join(v.id for v in rundir.variants(run))
         raise BadInput(f"no variant {variant_id!r} in this run", where=run,
-                       remedy=f"There are: {', '.join(v.id for v in rundir.variants(run))}.")
+                       remedy=f"There are: {made_ids}." if made_ids else
+                       "It has none yet: run bedside quantize first.")
     place = rundir.build_dir(run, variant_id, target_id)
     artefact.check(place, "build")
     measured = rundir.measurement_dir(run, variant_id, target_id)

@@ -32,7 +32,8 @@ _TURNS = {
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }
-_REMEDY = "Repair or remove the file, or set it aside with --skip-bad."
+# Without a flag: devices show it too, and not every command can set a file aside.
+REMEDY = "Repair or remove the file."
 
 
 def decode(source: Path | bytes, channels: int = 1, name: str | None = None) -> Pixels:
@@ -54,9 +55,9 @@ def decode(source: Path | bytes, channels: int = 1, name: str | None = None) -> 
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
-        raise BadInput(f"cannot be read ({error.strerror})", where=where, remedy=_REMEDY) from None
+        raise BadInput(f"cannot be read ({error.strerror})", where=where, remedy=REMEDY) from None
     if not data:
-        raise BadInput("the file is empty (0 bytes)", where=where, remedy=_REMEDY)
+        raise BadInput("the file is empty (0 bytes)", where=where, remedy=REMEDY)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -66,14 +67,14 @@ def decode(source: Path | bytes, channels: int = 1, name: str | None = None) -> 
             raise
         except UnidentifiedImageError:
             raise BadInput(f"not a readable image of the formats {', '.join(FORMATS)}",
-                           where=where, remedy=_REMEDY) from None
+                           where=where, remedy=REMEDY) from None
         except Image.DecompressionBombError:
             raise _too_large(where) from None
         except Exception as error:
             # Pillow's decoders raise many types on damaged data (OSError, SyntaxError,
             # struct.error, ValueError, zlib.error, …): all mean the same to a user.
             raise BadInput(f"damaged or truncated image ({type(error).__name__})", where=where,
-                           remedy=_REMEDY) from None
+                           remedy=REMEDY) from None
 
 
 def _too_large(where: str) -> BadInput:
@@ -199,7 +200,7 @@ def normalise(resized: Pixels, preprocess: Preprocess, where: str = "image"
     """
     peak = int(resized.max())
     if peak == 0:
-        raise BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
+        raise BadInput("the image is all black (maximum 0)", where=where, remedy=REMEDY)
     if preprocess.normalise == "dtype":
         peak = int(np.iinfo(resized.dtype).max)
     tensor: npt.NDArray[np.float32] = resized.astype(np.float32) / np.float32(peak)

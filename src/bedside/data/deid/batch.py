@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bedside import artefact, codec
-from bedside.data.deid import key, ledger, names, profile, step
+from bedside.data.deid import key, ledger, names, place, profile, step
 from bedside.data.deid import tables as table_rows
 from bedside.data.deid.key import Key
 from bedside.data.deid.ledger import Entry, Ledger
@@ -26,9 +26,9 @@ from bedside.types import DeidConfig
 
 STAGE = "deid"
 DEVICES = "devices"
-_VERSION = 1
+_VERSION = 2
 _JOURNAL = ".journal"
-PLACE, TABLES = "out.json", "tables"
+TABLES = "tables"
 _PROCESS = "bedside.data.deid.step:process"
 # The search for text keeps its models in memory, and looks at every frame of a film.
 _LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
@@ -39,7 +39,8 @@ _FRAME = re.compile(r"^frame-[0-9]{4,5}$")
 def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = None,
                progress: Progress | None = None, workers: int = 2, key_file: Path | None = None,
                *, stage: str = STAGE, facts: dict[str, str] | None = None,
-               wanted: Callable[[str], bool] | None = None, inside: bool = False) -> Ledger:
+               wanted: Callable[[str], bool] | None = None, inside: bool = False,
+               origin: Path | None = None) -> Ledger:
     """De-identify every file of a folder.
 
     ``out`` receives clean files under keyed names and ``ledger.csv``; ``private`` the key,
@@ -58,12 +59,14 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         facts: what the manifest says besides the profile.
         wanted: whether to take a file, by its path relative to ``src``.
         inside: ``src`` is the caller's own folder inside ``private``.
+        origin: what the user named as the source, where that is not ``src``.
 
     Returns:
         One entry for every file below ``src``.
 
     Raises:
-        BadInput: folders inside one another, a key or folder that others may read, no file.
+        BadInput: folders inside one another, a key or folder that others may read, no file,
+            or folders that hold another source.
         MissingComponent: pydicom or the profile's table is not installed.
     """
     config = config or DeidConfig()
@@ -72,18 +75,26 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
     check_places(private if inside else src, out, private, inside)
     profile.load(config.options)
     step.check_search(config)
-    secret = key.open_key(private, key_file)
+    found_key = key.find_key(private, key_file)
+    secret = found_key or key.new_key()
     root = src.resolve()
     files = [f for f in _walk(root) if wanted is None or wanted(f[0])]
     if not files:
         raise BadInput("no file in the folder", where=src, remedy="Check the path.")
-    listed = [(n, size, "" if inside else time, fault) for n, size, time, fault in files]
+    # What is unpacked afresh carries the time of the file that it comes from.
+    stamp = (origin or src).stat().st_mtime_ns
+    listed = [(n, size, stamp if inside else time, fault) for n, size, time, fault in files]
     stage_key = artefact.stage_key(stage, _VERSION, config, step.PIXELS or "",
                                    secret.digest("listing", repr(listed)).hex())
     if artefact.finished(out, stage, stage_key):
         if progress:
             progress(stage, 1, 1, "already done")
         return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
+    # Only now is anything written: what is refused above leaves neither folder nor key behind.
+    place.check(private, out, secret, origin or src)
+    key.private_dir(private)
+    if found_key is None:
+        key.keep_key(private, secret)
     journal = _journal(private, stage_key)
     said = {"profile": f"PS3.15 Annex E {profile.EDITION}", **(facts or {})}
     with artefact.writing(out, stage, stage_key, resume=True, facts=said) as scratch:
@@ -98,19 +109,20 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         key.write_private(private / ledger.FOLDERS, ledger.folders_csv(
             names.renamed((f[0] for f in files), secret, config.keep_names)).encode(
                 "utf-8", "surrogateescape"))
-        _note_place(private, out, stage, result, secret, config)
+        _note_place(private, out, stage, result, secret, config, origin or src)
         artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(result))
     _clear(journal)
     return ledger.from_csv(ledger.to_csv(result))
 
 
 def _note_place(private: Path, out: Path, stage: str, result: Ledger, secret: Key,
-                config: DeidConfig) -> None:
-    """For a review: which folder this belongs to, and where each quarantined file would go."""
+                config: DeidConfig, source: Path) -> None:
+    """For a review and the next run: what this belongs to, and where quarantined files would go."""
     targets = {e.id: _target(e, secret, config)
                for e in result.entries if e.file.startswith(f"{step.QUARANTINE}/")}
-    key.write_private(private / PLACE, codec.to_json(
-        {"out": str(out.resolve()), "stage": stage, "targets": targets}).encode())
+    key.write_private(private / place.FILE, codec.to_json(place.Place(
+        str(out.resolve()), stage, targets, place.source_mark(secret, source),
+        place.key_mark(secret))).encode())
 
 
 def _target(entry: Entry, secret: Key, config: DeidConfig) -> str:
@@ -123,9 +135,9 @@ def check_places(src: Path, out: Path, private: Path, ours: bool = False) -> Non
     """Refuse folders that lie in one another, unless ``src`` is ``ours``. Raises BadInput."""
     places = {} if ours else {"SRC": src.resolve()}
     places |= {"--out": out.resolve(), "--private": private.resolve()}
-    for name, place in places.items():
+    for name, outer in places.items():
         for other, inside in places.items():
-            if name != other and inside.is_relative_to(place):
+            if name != other and inside.is_relative_to(outer):
                 raise BadInput(f"{other} lies inside {name}", where=inside,
                                remedy="Give three folders side by side.")
 

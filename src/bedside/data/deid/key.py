@@ -44,12 +44,36 @@ def open_key(private: Path, path: Path | None = None) -> Key:
     Raises:
         BadInput: others may read the file, it holds no key, or ``path`` does not exist.
     """
+    found = find_key(private, path)
     private_dir(private)
+    return found or keep_key(private, new_key())
+
+
+def new_key() -> Key:
+    """A key that nobody has."""
+    return Key(secrets.token_bytes(_BYTES))
+
+
+def keep_key(private: Path, secret: Key) -> Key:
+    """Write a new key into ``private``, which is made where it is missing."""
+    private_dir(private)
+    write_private(private / FILE, (secret.secret.hex() + "\n").encode())
+    return secret
+
+
+def find_key(private: Path, path: Path | None = None) -> Key | None:
+    """The key that is there, or None where ``private`` has none yet; nothing is made.
+
+    Raises:
+        BadInput: see :func:`open_key`.
+    """
+    if private.exists():
+        private_dir(private)
     file = path or private / FILE
     if not file.exists():
         if path is not None:
             raise BadInput("no such key file", where=path, remedy="Check --key.")
-        write_private(file, (secrets.token_hex(_BYTES) + "\n").encode())
+        return None
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise BadInput("other users may read this key", where=file,

@@ -1,0 +1,55 @@
+"""``bedside calibrate``: what its flags mean, and what it prints for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bedside import artefact, codec, quant_commands, rundir, study
+from bedside.cli import _guarded
+from bedside.search import calibration_study
+from bedside.study_check import check
+from bedside.study_types import ModelConfig, Study
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    def stage(*_, **__):
+        raise AssertionError("a stage was run")
+
+    monkeypatch.setattr(study, "through", stage)
+    artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(
+        check(Study(models=(ModelConfig("resnet34"),)))))
+    return tmp_path
+
+
+@pytest.mark.parametrize("flags", [
+    ["--dry-run"], ["--estimator", "mse"], ["--size", "8"], ["--choice", "random"],
+    ["--seeds", "5"], ["--images", "9"]])
+def test_what_only_a_study_has_is_refused_without_it(run, capsys, flags):
+    assert _guarded(["calibrate", str(run), *flags]) == 2
+    said = capsys.readouterr()
+    assert flags[0] in said.err
+    assert "--study" in said.err
+    assert said.out == ""
+
+
+def test_an_estimate_runs_no_stage_and_is_a_document(run, capsys, monkeypatch):
+    command = ["calibrate", str(run), "--study", "--dry-run", "--json", "--size", "8"]
+    assert _guarded(command) == 2
+    assert "bedside convert" in capsys.readouterr().err
+    with artefact.writing(rundir.model_dir(run, "resnet34"), "convert", "x") as scratch:
+        (scratch / "float.tflite").write_bytes(b"x")
+    monkeypatch.setattr(rundir, "model_specs", lambda _: ())
+    monkeypatch.setattr(calibration_study, "seconds", lambda run, model, plan: 12.04 * len(
+        plan.sizes))
+    assert _guarded(command) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"schema": 1, "seconds": 12.0}
+    assert "12 s" in said.err
+
+
+def test_calibrations_are_a_document_with_a_schema(capsys):
+    quant_commands._table(True, "calibrations", ["model"], [["a"]])
+    assert json.loads(capsys.readouterr().out) == {"schema": 1, "calibrations": [{"model": "a"}]}

@@ -1,0 +1,27 @@
+"""A remedy names only what the command at hand can do."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedside.data import scan
+from bedside.deploy.bundle import cell
+from bedside.errors import BadInput
+from bedside.runtime.preprocess import decode
+
+
+def test_only_the_scan_of_a_data_set_can_set_an_image_aside(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"no image")
+    with pytest.raises(BadInput) as caught:
+        decode(path)
+    assert "--skip-bad" not in caught.value.message
+    found = scan._look(tmp_path, "a.png", "0" * 64)
+    assert isinstance(found, BadInput)
+    assert "--skip-bad" in found.message
+
+
+def test_a_run_without_variants_says_so(tmp_path):
+    with pytest.raises(BadInput, match=r"no variant 'x-int8' in this run.*none yet") as caught:
+        cell(tmp_path, "x-int8", "cpu")
+    assert "There are: ." not in caught.value.message
