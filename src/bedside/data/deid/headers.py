@@ -29,6 +29,10 @@ _TABLES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221,
                      0x00281223, 0x00283006})
 _DATES = frozenset({"DA", "DT", "TM"})
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"})
+# Decimals that measure the image: spacings, thickness, scan angles. A short number of a patient
+# (study 1024, street number) would stand in them by chance.
+_MEASURES = frozenset({0x00180050, 0x00180088, 0x00181164, 0x00182010, 0x00189073, 0x00200032,
+                       0x00200037, 0x00201041})
 _BULK = frozenset({"OB", "OW", "OD", "OF", "OL", "OV", "UN"})
 # Coding schemes of standards (PS3.16 Chapter 8): their codes are long numbers and name nobody.
 _SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM", "DCM", "LN", "UCUM", "RADLEX", "FMA", "UMLS",
@@ -120,14 +124,21 @@ def identity_of(dataset: Dataset) -> str:
 # ------------------------------------------------------------------ one element
 
 
+def _measures(tag: int) -> bool:
+    return tag >> 16 == 0x0028 or tag >> 8 == 0x001860 or tag in _MEASURES
+
+
 def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) -> bool:
     """Whether the values of an element outside the table, or one to clean, may stay."""
+    if vr in _NUMBERS:
+        # Not compared with known numbers: without Columns, say, no image can be shown.
+        return True
     texts = [str(v) for v in values]
+    if vr in ("DS", "IS") and _measures(tag):
+        return all(_DIGITS.match(t) for t in texts)
     if context.names.words and vr not in _BULK and any(map(context.names.named_in, texts)) \
             and not (tag >> 16 == 0x0028 and vr == "CS"):
         return False
-    if vr in _NUMBERS:
-        return True
     if vr in ("DS", "IS"):
         return all(_DIGITS.match(t) for t in texts)
     if vr == "CS":
@@ -182,7 +193,7 @@ def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any
             return element.value, "kept"
         return _uids(values_of(element), context), "uids"
     if action == "K":
-        if any(map(context.names.named_in, map(str, values_of(element)))):
+        if vr not in _NUMBERS and any(map(context.names.named_in, map(str, values_of(element)))):
             raise _Left
         return element.value, "kept"
     if action == "C":
