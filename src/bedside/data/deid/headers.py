@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bedside.data.deid import dates
+from bedside.data.deid import codes, dates, lut
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import Counts, Quarantine
 from bedside.data.deid.profile import CLEAN_PIXELS, MODIFIED_DATES, Profile
@@ -25,8 +25,6 @@ PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 _CHARACTER_SET, _MODALITY = 0x00080005, 0x00080060
 _WRITTEN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303})
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_TABLES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222,
-                     0x00281223, 0x00283006})
 _DATES = frozenset({"DA", "DT", "TM"})
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"})
 # Decimals that measure the image: spacings, thickness, scan angles. A short number of a patient
@@ -136,13 +134,15 @@ def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) 
     texts = [str(v) for v in values]
     if vr in ("DS", "IS") and _measures(tag):
         return all(_DIGITS.match(t) for t in texts)
-    if context.names.words and vr not in _BULK and any(map(context.names.named_in, texts)) \
+    if vr not in _BULK and any(map(context.names.named_in, texts)) \
             and not (tag >> 16 == 0x0028 and vr == "CS"):
         return False
     if vr in ("DS", "IS"):
         return all(_DIGITS.match(t) for t in texts)
     if vr == "CS":
-        return all(_CODE.match(t.strip()) for t in texts)
+        # One word has no date and no number; MR and DR are modalities, not titles.
+        return all(_CODE.match(t.strip()) and (t.strip().isalpha() or may_stay(t, Known()))
+                   for t in texts)
     if vr in ("LO", "SH"):
         return keep and all(may_stay(t, context.names) for t in texts)
     return False
@@ -205,8 +205,6 @@ def _unlisted(element: Any, context: Context) -> tuple[Any, str]:
     tag, vr = int(element.tag), element.VR
     if vr in _DATES and context.profile.shift_dates:
         return dates.shift(vr, values_of(element), context.shift), "shifted"
-    if tag in _TABLES:
-        return element.value, "kept"
     keep = element.keyword in context.profile.technical
     if not _usable(vr, tag, values_of(element), context, keep):
         raise _Left
@@ -222,14 +220,20 @@ def _skip(tag: int) -> bool:
 
 
 def _code(element: Any, dataset: Dataset, context: Context) -> Any:
-    """Codes stay where a standard defines them: a hospital's own may be words about a patient."""
-    text = str(element.value)
-    known_form = (_STANDARD_CODE.match(text) if int(element.tag) == _CODE_VALUE
-                  else may_stay(text, context.names))
-    if str(dataset.get(_SCHEME, "")) not in _SCHEMES or not known_form \
-            or context.names.named_in(text):
+    """Codes stay where a standard defines them: a hospital's own may be words about a patient.
+
+    Their meaning is the standard's own; a file's words under the name of a standard are not.
+    """
+    scheme, text = str(dataset.get(_SCHEME, "")), str(element.value)
+    if context.names.named_in(text):
         raise _Left
-    return element.value
+    if int(element.tag) == _CODE_MEANING:
+        text = codes.meaning(scheme, str(dataset.get("CodeValue", "")), text)
+    elif not _STANDARD_CODE.match(text):
+        raise _Left
+    if scheme not in _SCHEMES or not text or context.names.named_in(text):
+        raise _Left
+    return text
 
 
 _MAX_DEPTH = 32
@@ -243,6 +247,7 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
     Raises:
         Quarantine: nested deeper than 32 levels, or a damaged element that describes the image.
     """
+    from pydicom.datadict import dictionary_has_tag
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
     from pydicom.multival import MultiValue
@@ -254,7 +259,7 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
         action = context.profile.actions.get(tag, "")
         if depth == 0 and tag in _PIXELS:
             continue
-        if _skip(tag) or tag in _PIXELS or action == "X":
+        if _skip(tag) or tag in _PIXELS or action == "X" or not dictionary_has_tag(tag):
             context.counts["removed"] += 1
             continue
         try:
@@ -265,6 +270,8 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
                 raise _Left
             elif tag in (_CODE_VALUE, _CODE_MEANING):
                 value, done = _code(element, dataset, context), "kept"
+            elif tag in lut.TABLES:
+                value, done = lut.cut(element, dataset), "kept"
             else:
                 value, done = _value(element, action, context, depth)
             # A fresh list: the old one may carry the bytes it was read from.
