@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from bedside.data.deid import dicom, profile
-from bedside.data.deid.outcome import Quarantine
+from bedside.data.deid.outcome import PixelOutcome, Quarantine
 
 
 def image(rows=8, columns=8, **elements):
@@ -147,3 +147,17 @@ def test_a_code_has_the_meaning_that_the_standard_gives_it(scheme, code, kept):
     item.CodeMeaning = "Joe Bloggs of High Street"
     out = cleaned(image(AnatomicRegionSequence=[item])).AnatomicRegionSequence[0]
     assert (out.CodeValue, out.get("CodeMeaning")) == (code, kept)
+
+
+@pytest.mark.parametrize(("status", "written"), [("clean", True), ("uncertain", False)])
+def test_the_header_says_whether_a_search_found_the_pixels_clean(status, written):
+    out = cleaned(image(), ("modified-dates",), lambda _: PixelOutcome(status, ""))
+    found = [c.CodeValue for c in out.DeidentificationMethodCodeSequence]
+    assert found == ["113100", *["113101"] * written, "113107"]
+
+
+def test_words_of_an_institution_go_from_free_text_but_not_from_codes():
+    out = cleaned(image(InstitutionName="Mercy General Hospital", ViewName="Mercy Springfield view",
+                        AcquisitionMode="general view", BodyPartExamined="MERCY"))
+    assert "ViewName" not in out
+    assert (out.AcquisitionMode, out.BodyPartExamined) == ("general view", "MERCY")

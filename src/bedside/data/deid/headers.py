@@ -54,6 +54,8 @@ _IDS = frozenset({
     "ReferringPhysicianTelephoneNumbers", "ServiceEpisodeID", "PatientBirthDate",
     "FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest",
     "InsurancePlanIdentification"})
+_PLACES = frozenset({"InstitutionName", "InstitutionAddress", "PatientAddress", "PersonAddress",
+                     "ReferringPhysicianAddress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,15 @@ def names_of(dataset: Dataset) -> Known:
     """Every name and id of persons, patients and institutions in a data set, nested ones too."""
     persons: list[str] = []
     numbers: list[str] = []
+    places: list[str] = []
     for element in _walk(dataset):
         if element.VR == _PERSON_VR:
             persons.extend(str(v) for v in values_of(element))
         elif element.keyword in _IDS and element.VR != "SQ":
             numbers.extend(str(v) for v in values_of(element))
-    return known(persons, numbers)
+            if element.keyword in _PLACES:
+                places.extend(str(v) for v in values_of(element))
+    return known(persons, numbers, places)
 
 
 def identity_of(dataset: Dataset) -> str:
