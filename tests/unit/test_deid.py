@@ -125,6 +125,13 @@ def test_technical_texts_stay(text):
     assert may_stay(text, known(["DOE^JANE", "Y^X"], ["1", "55443"]))
 
 
+def test_words_of_places_count_in_free_text_unless_they_are_ordinary():
+    names = known([], [], ["Mercy General Hospital", "1024 Main Street"])
+    assert not may_stay("Mercy Springfield view", names)
+    assert may_stay("main view 1024 general", names)
+    assert not names.named_in("MERCY")
+
+
 # ------------------------------------------------------------------ the table
 
 

@@ -113,6 +113,8 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
                               key.shift_days(identity), counts)
     payload.check(source)
     clean = headers.clean(source, context)
+    # Before the pixels are stored anew, which changes some of it on purpose.
+    payload.check_description(source, clean)
     if not transfer.is_little_endian:
         payload.swap_tables(clean)
     for tag, value in ((headers.PATIENT_ID, context.pseudonym),

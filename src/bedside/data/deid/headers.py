@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bedside.data.deid import dates
+from bedside.data.deid import codes, dates, lut
 from bedside.data.deid.key import Key
 from bedside.data.deid.outcome import Counts, Quarantine
 from bedside.data.deid.profile import CLEAN_PIXELS, MODIFIED_DATES, Profile
@@ -25,10 +25,12 @@ PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
 _CHARACTER_SET, _MODALITY = 0x00080005, 0x00080060
 _WRITTEN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280303})
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_TABLES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281204, 0x00281221, 0x00281222,
-                     0x00281223, 0x00283006})
 _DATES = frozenset({"DA", "DT", "TM"})
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"})
+# Decimals that measure the image: spacings, thickness, scan angles. A short number of a patient
+# (study 1024, street number) would stand in them by chance.
+_MEASURES = frozenset({0x00180050, 0x00180088, 0x00181164, 0x00182010, 0x00189073, 0x00200032,
+                       0x00200037, 0x00201041})
 _BULK = frozenset({"OB", "OW", "OD", "OF", "OL", "OV", "UN"})
 # Coding schemes of standards (PS3.16 Chapter 8): their codes are long numbers and name nobody.
 _SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM", "DCM", "LN", "UCUM", "RADLEX", "FMA", "UMLS",
@@ -52,6 +54,8 @@ _IDS = frozenset({
     "ReferringPhysicianTelephoneNumbers", "ServiceEpisodeID", "PatientBirthDate",
     "FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest",
     "InsurancePlanIdentification"})
+_PLACES = frozenset({"InstitutionName", "InstitutionAddress", "PatientAddress", "PersonAddress",
+                     "ReferringPhysicianAddress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,15 @@ def names_of(dataset: Dataset) -> Known:
     """Every name and id of persons, patients and institutions in a data set, nested ones too."""
     persons: list[str] = []
     numbers: list[str] = []
+    places: list[str] = []
     for element in _walk(dataset):
         if element.VR == _PERSON_VR:
             persons.extend(str(v) for v in values_of(element))
         elif element.keyword in _IDS and element.VR != "SQ":
             numbers.extend(str(v) for v in values_of(element))
-    return known(persons, numbers)
+            if element.keyword in _PLACES:
+                places.extend(str(v) for v in values_of(element))
+    return known(persons, numbers, places)
 
 
 def identity_of(dataset: Dataset) -> str:
@@ -120,18 +127,27 @@ def identity_of(dataset: Dataset) -> str:
 # ------------------------------------------------------------------ one element
 
 
+def _measures(tag: int) -> bool:
+    return tag >> 16 == 0x0028 or tag >> 8 == 0x001860 or tag in _MEASURES
+
+
 def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) -> bool:
     """Whether the values of an element outside the table, or one to clean, may stay."""
+    if vr in _NUMBERS:
+        # Not compared with known numbers: without Columns, say, no image can be shown.
+        return True
     texts = [str(v) for v in values]
-    if context.names.words and vr not in _BULK and any(map(context.names.named_in, texts)) \
+    if vr in ("DS", "IS") and _measures(tag):
+        return all(_DIGITS.match(t) for t in texts)
+    if vr not in _BULK and any(map(context.names.named_in, texts)) \
             and not (tag >> 16 == 0x0028 and vr == "CS"):
         return False
-    if vr in _NUMBERS:
-        return True
     if vr in ("DS", "IS"):
         return all(_DIGITS.match(t) for t in texts)
     if vr == "CS":
-        return all(_CODE.match(t.strip()) for t in texts)
+        # One word has no date and no number; MR and DR are modalities, not titles.
+        return all(_CODE.match(t.strip()) and (t.strip().isalpha() or may_stay(t, Known()))
+                   for t in texts)
     if vr in ("LO", "SH"):
         return keep and all(may_stay(t, context.names) for t in texts)
     return False
@@ -182,7 +198,7 @@ def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any
             return element.value, "kept"
         return _uids(values_of(element), context), "uids"
     if action == "K":
-        if any(map(context.names.named_in, map(str, values_of(element)))):
+        if vr not in _NUMBERS and any(map(context.names.named_in, map(str, values_of(element)))):
             raise _Left
         return element.value, "kept"
     if action == "C":
@@ -194,8 +210,6 @@ def _unlisted(element: Any, context: Context) -> tuple[Any, str]:
     tag, vr = int(element.tag), element.VR
     if vr in _DATES and context.profile.shift_dates:
         return dates.shift(vr, values_of(element), context.shift), "shifted"
-    if tag in _TABLES:
-        return element.value, "kept"
     keep = element.keyword in context.profile.technical
     if not _usable(vr, tag, values_of(element), context, keep):
         raise _Left
@@ -211,14 +225,20 @@ def _skip(tag: int) -> bool:
 
 
 def _code(element: Any, dataset: Dataset, context: Context) -> Any:
-    """Codes stay where a standard defines them: a hospital's own may be words about a patient."""
-    text = str(element.value)
-    known_form = (_STANDARD_CODE.match(text) if int(element.tag) == _CODE_VALUE
-                  else may_stay(text, context.names))
-    if str(dataset.get(_SCHEME, "")) not in _SCHEMES or not known_form \
-            or context.names.named_in(text):
+    """Codes stay where a standard defines them: a hospital's own may be words about a patient.
+
+    Their meaning is the standard's own; a file's words under the name of a standard are not.
+    """
+    scheme, text = str(dataset.get(_SCHEME, "")), str(element.value)
+    if context.names.named_in(text):
         raise _Left
-    return element.value
+    if int(element.tag) == _CODE_MEANING:
+        text = codes.meaning(scheme, str(dataset.get("CodeValue", "")), text)
+    elif not _STANDARD_CODE.match(text):
+        raise _Left
+    if scheme not in _SCHEMES or not text or context.names.named_in(text):
+        raise _Left
+    return text
 
 
 _MAX_DEPTH = 32
@@ -232,6 +252,7 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
     Raises:
         Quarantine: nested deeper than 32 levels, or a damaged element that describes the image.
     """
+    from pydicom.datadict import dictionary_has_tag
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
     from pydicom.multival import MultiValue
@@ -243,7 +264,7 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
         action = context.profile.actions.get(tag, "")
         if depth == 0 and tag in _PIXELS:
             continue
-        if _skip(tag) or tag in _PIXELS or action == "X":
+        if _skip(tag) or tag in _PIXELS or action == "X" or not dictionary_has_tag(tag):
             context.counts["removed"] += 1
             continue
         try:
@@ -254,6 +275,8 @@ def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
                 raise _Left
             elif tag in (_CODE_VALUE, _CODE_MEANING):
                 value, done = _code(element, dataset, context), "kept"
+            elif tag in lut.TABLES:
+                value, done = lut.cut(element, dataset), "kept"
             else:
                 value, done = _value(element, action, context, depth)
             # A fresh list: the old one may carry the bytes it was read from.

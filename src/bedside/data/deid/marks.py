@@ -19,7 +19,10 @@ def mark(dataset: Dataset, table: Profile, pixels_clean: bool) -> None:
     """Write what was done: (0012,0062) to (0012,0064), (0028,0301), (0028,0303)."""
     from pydicom.dataset import Dataset
 
-    codes = [c for c in table.codes if pixels_clean or c[0] != CLEAN_PIXEL_DATA]
+    codes = [c for c in table.codes if c[0] != CLEAN_PIXEL_DATA]
+    if pixels_clean:
+        # Whether the pixels are clean is what the search found, not what was asked for.
+        codes = sorted([*codes, *profile.load((profile.CLEAN_PIXELS,)).codes[1:]])
     items = []
     for code, meaning in codes:
         item = Dataset()

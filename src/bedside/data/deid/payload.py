@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 512 << 20
 _KINDS = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3,
           "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3, "YBR_PARTIAL_420": 3}
+_DESCRIPTION = frozenset({
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+    "RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth",
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue"))})
 _VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 
 
@@ -57,6 +62,25 @@ def check(dataset: Dataset) -> None:
     if rows * columns > MAX_PIXELS or rows * columns * frames * samples * max(
             8, bits) // 8 > MAX_BYTES:
         raise Quarantine("an image too large to check")
+
+
+def check_description(source: Dataset, clean: Dataset) -> None:
+    """Refuse a clean header that says something else of the pixels than the source did.
+
+    Raises:
+        Quarantine: an element that describes the pixels is missing or has another value, in the
+            data set or in an item of a sequence that both have.
+    """
+    for element in clean:
+        if element.VR == "SQ" and element.tag in source:
+            for before, after in zip(source[element.tag].value, element.value, strict=False):
+                # An empty item is the dummy of a sequence that had to go.
+                if len(after):
+                    check_description(before, after)
+    for keyword in _DESCRIPTION:
+        if keyword in source and (
+                keyword not in clean or source[keyword].value != clean[keyword].value):
+            raise Quarantine("what describes the pixels could not be kept")
 
 
 def unpack(dataset: Dataset, transfer: Any) -> npt.NDArray[Any]:

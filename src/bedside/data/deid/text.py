@@ -21,6 +21,15 @@ _LOOKS = re.compile("|".join((
     r"\b\d{1,3}(?:\.\d{1,3}){3}\b",
     r"\b(?:dr|mr|mrs|ms|prof|patient|name|dob|born|birth|mrn|ssn|phone|tel|fax|address)\b",
 )), re.IGNORECASE)
+# Words of institutions and addresses that name no place.
+_ORDINARY_TEXT = """
+    general hospital hospitals clinic clinical center centre medical medicine health healthcare care
+    university college school institute foundation national regional central community memorial
+    imaging radiology ultrasound diagnostic diagnostics breast breasts cancer women womens children
+    department unit ward floor room suite building main street road avenue lane drive square place
+    court house high upper lower left right north south east west new old city county state the and
+    for clinique hopital krankenhaus klinikum klinik"""
+_ORDINARY = frozenset(_ORDINARY_TEXT.split())
 _MIN_LETTERS, _MIN_DIGITS, _MIN_JOINED = 3, 4, 5
 
 
@@ -34,6 +43,7 @@ class Known:
 
     words: frozenset[str] = frozenset()
     joined: tuple[str, ...] = ()
+    places: frozenset[str] = frozenset()
 
     def named_in(self, text: str) -> bool:
         """Whether a text holds any of them, whatever its case and punctuation."""
@@ -43,13 +53,19 @@ class Known:
         whole = "".join(words)
         return any(part in whole for part in self.joined)
 
+    def placed_in(self, text: str) -> bool:
+        """Whether a free text holds a word of an institution or address; codes are not asked."""
+        return not self.places.isdisjoint(_words(text))
 
-def known(persons: Iterable[str], numbers: Iterable[str]) -> Known:
+
+def known(persons: Iterable[str], numbers: Iterable[str],
+          places: Iterable[str] = ()) -> Known:
     """Collect what names a patient.
 
     Args:
-        persons: person names (``DOE^JANE``), institutions, addresses: each word counts.
-        numbers: ids: the whole counts.
+        persons: person names (``DOE^JANE``): each word counts.
+        numbers: ids, institutions, addresses: the whole counts, and words with figures.
+        places: institutions and addresses: in free text each word counts that is not ordinary.
     """
     words: set[str] = set()
     joined: set[str] = set()
@@ -61,9 +77,11 @@ def known(persons: Iterable[str], numbers: Iterable[str]) -> Known:
         parts = _words(text)
         words.update(p for p in parts if len(p) >= _MIN_DIGITS and any(map(str.isdigit, p)))
         joined.add("".join(parts))
-    return Known(frozenset(words), tuple(sorted(j for j in joined if len(j) >= _MIN_JOINED)))
+    return Known(frozenset(words), tuple(sorted(j for j in joined if len(j) >= _MIN_JOINED)),
+                 frozenset(p for text in places for p in _words(text)
+                           if len(p) >= _MIN_LETTERS and p.isalpha() and p not in _ORDINARY))
 
 
 def may_stay(text: str, names: Known) -> bool:
     """Whether a short technical text is known not to identify: no name, date, number, contact."""
-    return not _LOOKS.search(text) and not names.named_in(text)
+    return not (_LOOKS.search(text) or names.named_in(text) or names.placed_in(text))
