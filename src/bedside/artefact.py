@@ -124,13 +124,57 @@ def check(folder: Path, stage: str) -> StageRecord:
     found = record(folder, stage)
     for name, entry in found.files.items():
         path = folder / name
-        if not path.is_file():
-            raise BadInput("listed in the manifest but missing", where=path,
-                           remedy="Run the stage again.")
-        if sha256_file(path) != entry.sha256:
-            raise BadInput("differs from the hash in its manifest", where=path,
-                           remedy="Delete the folder and run the stage again.")
+        _compare(path, entry)
     return found
+
+
+def checked(folder: Path, stage: str, name: str) -> Path:
+    """The path of one published file, compared with its hash; the stage's others are not read.
+
+    Raises:
+        BadInput: the stage has not finished here or did not publish it; it is missing or differs.
+    """
+    entry = record(folder, stage).files.get(name)
+    if entry is None:
+        raise BadInput(f"not among what stage {stage!r} published", where=folder / name,
+                       remedy="Delete the folder and run the stage again.")
+    _compare(folder / name, entry)
+    return folder / name
+
+
+def verified(path: Path) -> Path:
+    """The path, compared with its hash where a stage of its folder published it.
+
+    Raises:
+        BadInput: it is listed, and missing or different.
+    """
+    for found in read_manifest(path.parent).stages.values():
+        if path.name in found.files:
+            _compare(path, found.files[path.name])
+    return path
+
+
+def intact(folder: Path, stage: str, key: str | None = None) -> bool:
+    """As :func:`finished`, with every hash compared: for a stage that can make its files anew."""
+    if not finished(folder, stage, key):
+        return False
+    return all(sha256_file(folder / name) == entry.sha256
+               for name, entry in record(folder, stage).files.items())
+
+
+def recorded(folder: Path, stage: str) -> bool:
+    """Whether ``stage`` has published here, whatever became of its files since."""
+    return stage in read_manifest(folder).stages
+
+
+def _compare(path: Path, entry: FileRecord) -> None:
+    # Deleted, a file is one that its stage did not finish: a run makes it anew.
+    if not path.is_file():
+        raise BadInput("listed in the manifest but missing", where=path,
+                       remedy="Run again: bedside run --out RUN makes it anew.")
+    if path.stat().st_size != entry.size_bytes or sha256_file(path) != entry.sha256:
+        raise BadInput("differs from the hash in its manifest", where=path,
+                       remedy="Delete this file; bedside run --out RUN makes it anew.")
 
 
 def scratch_dir(folder: Path, stage: str) -> Path:

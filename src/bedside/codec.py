@@ -197,6 +197,15 @@ def parse_json(text: str | bytes, where: str) -> Any:
                        remedy="Restore the file or write it anew.") from error
 
 
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Parse TOML. Raises BadInput where the text is none."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+        raise BadInput(f"not valid TOML ({error})", where=where,
+                       remedy="Correct the line.") from error
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file.
 
@@ -222,12 +231,7 @@ def read_json(cls: type[T], path: Path) -> T:
 
 def read_toml(cls: type[T], path: Path) -> T:
     """Read one dataclass from a TOML file. Raises BadInput with the file and the fault."""
-    try:
-        data = tomllib.loads(read_text(path))
-    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
-        raise BadInput(f"not valid TOML ({error})", where=path,
-                       remedy="Correct the line.") from error
-    return _in_file(cls, data, path)
+    return _in_file(cls, parse_toml(read_text(path), str(path)), path)
 
 
 def _in_file(cls: type[T], data: Any, path: Path) -> T:

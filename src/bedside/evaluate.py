@@ -47,7 +47,8 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
         raise BadInput(f"no images in the splits {', '.join(config.splits)}", where=run,
                        remedy="Change evaluate.splits or the split.")
     waiting = [c for c in (_cell(run, v, t, config, cases) for v, t in pairs)
-               if not artefact.finished(c.folder, "evaluate", c.key) or _again(c, config)]
+               if not artefact.intact(c.folder, "evaluate", c.key) or _damaged(c)
+               or _again(c, config)]
     found = {c.name: _predict(run, c, config, progress, i, len(waiting))
              for i, c in enumerate(waiting)}
     timed = [c for c in waiting
@@ -56,6 +57,12 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
     for cell in waiting:
         publish(cell, config, found[cell.name], len(cases))
     return [c.name for c in waiting]
+
+
+def _damaged(cell: Cell) -> bool:
+    """Whether what a cell predicted is no longer what was published."""
+    return (artefact.recorded(cell.folder, "predict")
+            and not artefact.intact(cell.folder, "predict"))
 
 
 def _again(cell: Cell, config: EvaluateConfig) -> bool:
@@ -119,7 +126,7 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
         return Found(cell.build.status, cell.build.reason)
     if "accuracy" not in cell.build.measures:
         return Found()
-    if artefact.finished(cell.folder, "predict", cell.key):
+    if artefact.intact(cell.folder, "predict", cell.key):
         return codec.read_json(Found, cell.folder / "predict.json")
     if artefact.finished(cell.folder, "evaluate"):
         artefact.keep_history(cell.folder)

@@ -75,10 +75,11 @@ def _tell(progress: Progress | None, models: Sequence[str], model: str) -> bool:
 
 def _answers(run: Path, models: Sequence[str], key: str) -> None:
     folder = rundir.evidence_dir(run, ALL_MODELS)
-    if artefact.finished(folder, STAGE, key):
+    if artefact.intact(folder, STAGE, key):
         return
     every = [c for m in models for c in codec.read_json(
-        Comparisons, rundir.evidence_dir(run, m) / rundir.COMPARISONS).comparisons]
+        Comparisons, artefact.checked(rundir.evidence_dir(run, m), STAGE, rundir.COMPARISONS)
+    ).comparisons]
     done: list[Comparison] = []
     for split in SPLITS:
         done += compare.answers([c for c in every if c.split == split])
@@ -95,7 +96,7 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
     """Publish one model's folder; returns its key."""
     folder = rundir.evidence_dir(run, model)
     key = model_key(run, model, measured, cases, task, config)
-    if artefact.finished(folder, STAGE, key):
+    if artefact.intact(folder, STAGE, key):
         return key
     cells = [Cell(m, rundir.predictions(run, m.variant, m.target)) for m in measured]
     positive = positive_index(task)

@@ -49,9 +49,16 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
         every: judge every variant by the budget, not only the recommended ones.
 
     Raises:
-        BadInput: no recommendation, or one that is older than the measurements.
+        BadInput: no recommendation, one that is older than the measurements, or a file that is
+            no longer what its stage published.
     """
+    rundir.require_intact(run)
     found = current(run, study)
+    for r in found:
+        for c in r.candidates:
+            place = rundir.build_dir(run, c.variant, r.target)
+            if artefact.recorded(place, "build"):
+                artefact.check(place, "build")
     chosen = {rundir.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
     checks = [c for r in found for c in _target(r, study, every)]
     checks += [c for a in rundir.comparisons(run) if a.split == "test"

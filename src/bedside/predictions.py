@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bedside.errors import BadInput
+
+# What zipfile and np.load raise of a file that is cut short, overwritten or no archive at all.
+_DAMAGE = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, RuntimeError,
+           zipfile.BadZipFile, zlib.error, struct.error)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,6 +39,6 @@ def read_predictions(path: Path) -> Predictions:
         with np.load(path, allow_pickle=False) as data:
             return Predictions(data["ids"], data["split"], data["labels"].astype(np.int64),
                                data["logits"].astype(np.float32))
-    except (OSError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         raise BadInput(f"predictions do not read ({type(error).__name__})", where=path,
                        remedy="Delete the measurement and run again.") from error

@@ -35,7 +35,7 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
         BadInput: nothing was measured, or an input does not read.
     """
     key = stage_key(run, study)
-    if not artefact.finished(run, STAGE, key):
+    if not artefact.intact(run, STAGE, key):
         found = recommendations(run, study)
         with artefact.writing(run, STAGE, key) as scratch:
             artefact.write_text(scratch / rundir.RECOMMENDATION, codec.to_json(found))

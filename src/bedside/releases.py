@@ -106,6 +106,7 @@ class _Run:
 
 
 def _read(run: Path) -> _Run:
+    rundir.require_intact(run)  # what is damaged is not "gone"
     every = {rundir.cell_name(m.variant, m.target): m for m in rundir.measurements(run)}
     task = rundir.task(run)
     points: dict[str, OperatingPoint] = {}

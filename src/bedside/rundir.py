@@ -126,13 +126,12 @@ def report_dir(run: Path) -> Path:
 
 def cases(run: Path) -> tuple[Case, ...]:
     """The cases of a run whose data stage has finished."""
-    artefact.record(data_dir(run), "data")
-    return read_cases(data_dir(run) / CASES)
+    return read_cases(artefact.checked(data_dir(run), "data", CASES))
 
 
 def task(run: Path) -> Task:
-    """The task of a run."""
-    return codec.read_json(Task, data_dir(run) / TASK)
+    """The task of a run whose data stage has finished."""
+    return codec.read_json(Task, artefact.checked(data_dir(run), "data", TASK))
 
 
 def study(run: Path) -> Study:
@@ -243,14 +242,14 @@ def model_specs(run: Path) -> tuple[ModelSpec, ...]:
 def variants(run: Path) -> tuple[Variant, ...]:
     """Every finished variant of those models, by id."""
     models = {s.id for s in model_specs(run)}
-    found = (codec.read_json(Variant, p / VARIANT)
+    found = (codec.read_json(Variant, artefact.checked(p, "quantize", VARIANT))
              for p in _finished_in(run / "variants", "quantize"))
     return tuple(v for v in found if v.model in models)
 
 
 def builds(run: Path) -> tuple[Build, ...]:
     """Every finished build."""
-    return tuple(codec.read_json(Build, p / BUILD)
+    return tuple(codec.read_json(Build, artefact.checked(p, "build", BUILD))
                  for p in _finished_in(run / "builds", "build"))
 
 
@@ -260,10 +259,30 @@ def measurements(run: Path) -> tuple[Measurement, ...]:
     A measurement of what a variant was before it was made anew is history, not a result.
     """
     current = {v.id: v.sha256 for v in variants(run)}
-    found = (codec.read_json(Measurement, p / MEASUREMENT)
+    found = (codec.read_json(Measurement, artefact.checked(p, "evaluate", MEASUREMENT))
              for p in _finished_in(run / "measurements", "evaluate"))
     return tuple(m for m in found if m.variant in current
                  and m.variant_sha256 in (None, current[m.variant]))
+
+
+def require_intact(run: Path) -> None:
+    """Refuse a run in which a published variant, measurement or choice was lost or changed.
+
+    The lists above leave such a folder out, so that a run can make it anew; whoever judges or
+    compares would take it for one that was never there.
+
+    Raises:
+        BadInput: names the first such file.
+    """
+    for part, stages in (("variants", ("quantize",)), ("measurements", ("evaluate", "predict"))):
+        folders = sorted((run / part).iterdir()) if (run / part).is_dir() else []
+        for folder in folders:
+            for stage in stages:
+                if (not folder.name.startswith(".") and folder.is_dir()
+                        and artefact.recorded(folder, stage)):
+                    artefact.check(folder, stage)
+    if artefact.recorded(run, "recommend"):
+        artefact.check(run, "recommend")
 
 
 def usable(measurement: Measurement) -> bool:
@@ -274,7 +293,7 @@ def usable(measurement: Measurement) -> bool:
 def predictions_sha256(run: Path, measured: Measurement) -> str:
     """Of what a usable cell predicted, as the stage recorded it (else of the file)."""
     folder = measurement_dir(run, measured.variant, measured.target)
-    if artefact.finished(folder, "predict"):
+    if artefact.recorded(folder, "predict"):
         return artefact.record(folder, "predict").files[PREDICTIONS].sha256
     return artefact.sha256_file(folder / PREDICTIONS)
 
@@ -295,30 +314,30 @@ def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
 
 def operating_points(run: Path, model: str) -> OperatingPoints:
     """Locked and re-chosen operating points of a model (stage ``evidence``)."""
-    artefact.record(evidence_dir(run, model), "evidence")
-    return codec.read_json(OperatingPoints, evidence_dir(run, model) / OPERATING_POINT)
+    return codec.read_json(OperatingPoints, artefact.checked(
+        evidence_dir(run, model), "evidence", OPERATING_POINT))
 
 
 def comparisons(run: Path) -> tuple[Comparison, ...]:
     """The paired answers of the whole study, after Holm's adjustment."""
     folder = evidence_dir(run, ALL_MODELS)
-    artefact.record(folder, "evidence")
-    found: Comparisons = codec.read_json(Comparisons, folder / COMPARISONS)
+    found: Comparisons = codec.read_json(Comparisons, artefact.checked(
+        folder, "evidence", COMPARISONS))
     return found.comparisons
 
 
 def statistics(run: Path, model: str) -> Statistics:
     """Probabilities and subgroups of a model's cells."""
-    artefact.record(evidence_dir(run, model), "evidence")
-    return codec.read_json(Statistics, evidence_dir(run, model) / STATISTICS)
+    return codec.read_json(Statistics, artefact.checked(
+        evidence_dir(run, model), "evidence", STATISTICS))
 
 
 def recommendations(run: Path) -> Recommendations:
     """The choice for each target (stage ``recommend``)."""
-    artefact.record(run, "recommend")
-    return codec.read_json(Recommendations, run / RECOMMENDATION)
+    return codec.read_json(Recommendations, artefact.checked(run, "recommend", RECOMMENDATION))
 
 
 def predictions(run: Path, variant: str, target: str) -> Predictions:
     """The predictions of one cell."""
-    return read_predictions(measurement_dir(run, variant, target) / PREDICTIONS)
+    return read_predictions(artefact.verified(
+        measurement_dir(run, variant, target) / PREDICTIONS))

@@ -189,3 +189,22 @@ def test_a_manifest_that_does_not_read_says_what_to_do(tmp_path):
 def test_equal_inputs_give_equal_keys():
     assert artefact.stage_key("a", {"x": 1.0}) == artefact.stage_key("a", {"x": 1.0})
     assert artefact.stage_key("a", {"x": 1.0}) != artefact.stage_key("a", {"x": 2.0})
+
+
+def test_one_file_is_compared_without_the_others(tmp_path):
+    with artefact.writing(tmp_path, "stage", "k") as scratch:
+        (scratch / "a.txt").write_text("one")
+        (scratch / "b.txt").write_text("one")
+    (tmp_path / "b.txt").write_text("two")
+    assert artefact.checked(tmp_path, "stage", "a.txt") == tmp_path / "a.txt"
+    assert artefact.finished(tmp_path, "stage", "k")
+    assert not artefact.intact(tmp_path, "stage", "k")
+    for read in (lambda: artefact.checked(tmp_path, "stage", "b.txt"),
+                 lambda: artefact.verified(tmp_path / "b.txt")):
+        with pytest.raises(BadInput, match=r"b\.txt.*hash"):
+            read()
+    with pytest.raises(BadInput, match="not among"):
+        artefact.checked(tmp_path, "stage", "c.txt")
+    assert artefact.verified(tmp_path / "c.txt") == tmp_path / "c.txt"
+    assert artefact.recorded(tmp_path, "stage")
+    assert not artefact.recorded(tmp_path, "other")

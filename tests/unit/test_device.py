@@ -17,12 +17,13 @@ from test_bundle import ATTACKS
 
 from bedside import artefact, build, cli, codec, quantize, rundir
 from bedside.build_types import Variant
+from bedside.card.facts import Facts
 from bedside.deploy import bundle as deploy
 from bedside.errors import BadInput, GateFailed
 from bedside.evaluate import evaluate
 from bedside.runtime import engine as engines
 from bedside.runtime import store as stores
-from bedside.runtime.bundle import signing, writer
+from bedside.runtime.bundle import manifest, signing, writer
 from bedside.runtime.bundle.manifest import Reference
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
@@ -341,9 +342,10 @@ def test_the_recommended_variant_is_taken(cells, tmp_path):
     shutil.copytree(cells, run)
     with pytest.raises(BadInput, match="--variant"):
         deploy.make(run, "cpu", None)
-    path = run / "recommendation.json"
-    path.write_text(codec.to_json({"recommendations": [
-        {"target": "cpu", "chosen": "resnet34-float32"}, {"target": "cpu-1", "chosen": None}]}))
+    text = codec.to_json({"recommendations": [
+        {"target": "cpu", "chosen": "resnet34-float32"}, {"target": "cpu-1", "chosen": None}]})
+    with artefact.writing(run, "recommend", "k") as scratch:
+        artefact.write_text(scratch / "recommendation.json", text)
     assert deploy.recommended(run, "cpu") == "resnet34-float32"
     for target in ("cpu-1", "gpu"):
         with pytest.raises(BadInput, match="recommend"):
@@ -398,3 +400,44 @@ def test_nothing_stays_running(file, keys):
     with Device(open_bundle(file, {signing.read_public(keys[1])})) as device:
         process = device._engine._process
     assert process.poll() is not None
+
+
+def test_nothing_that_was_edited_goes_into_a_bundle(cells, tmp_path):
+    """The signature would vouch for what no stage made."""
+    run = tmp_path / "run"
+    shutil.copytree(cells, run)
+    chosen = codec.to_json({"recommendations": [{"target": "cpu", "chosen": VARIANT}]})
+    with artefact.writing(run, "recommend", "k") as scratch:
+        artefact.write_text(scratch / "recommendation.json", chosen)
+    with artefact.writing(run / "evidence" / "resnet34", "evidence", "k") as scratch:
+        for name in ("operating_point", "comparisons", "statistics"):
+            artefact.write_text(scratch / f"{name}.json", "{}")
+    def unproven(run):
+        shutil.rmtree(run / "evidence")  # made up above: its threshold came from no predictions
+        return deploy.make(run, "cpu", VARIANT)
+
+    cell = deploy.cell(run, VARIANT, "cpu")
+    measured = rundir.measurement_dir(run, VARIANT, "cpu")
+    point = manifest.OperatingPoint(0.5)
+    for path, read in (
+            (run / "recommendation.json", lambda: deploy.recommended(run, "cpu")),
+            (measured / rundir.PREDICTIONS, lambda: deploy.cell(run, VARIANT, "cpu")),
+            (run / "evidence/resnet34/operating_point.json",
+             lambda: deploy.operating_point(cell)),
+            (run / "evidence/resnet34/statistics.json",
+             lambda: deploy._evidence(cell, point, None)),
+            (rundir.data_dir(run) / rundir.CASES, lambda: unproven(run))):
+        before = path.read_bytes()
+        path.write_bytes(before[:-1] + b" ")
+        with pytest.raises(BadInput, match=rf"{path.name}.*hash"):
+            read()
+        path.write_bytes(before)
+
+
+def test_a_study_that_is_not_toml_is_named(cells, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(cells, run)
+    rundir.study_file(run).write_text("seed = = 1")
+    facts = Facts(run, "resnet34", (), ())
+    with pytest.raises(BadInput, match=r"study\.toml.*TOML"):
+        facts.document("study.toml")

@@ -302,3 +302,18 @@ def test_a_time_budget_keeps_what_was_predicted_in_time(run, tmp_path):
     assert np.load(tmp_path / "r.json.npy").shape == (1, 2)
     beside = replace(job, beside={str(folder / rundir.RECIPE): "0" * 64})
     assert "differs from the hash" in run_worker(beside, tmp_path).fault
+
+
+@pytest.mark.parametrize("harm", [lambda p: p.write_bytes(p.read_bytes()[:50]),
+                                  lambda p: p.write_bytes(p.read_bytes()[:-1] + b"x"),
+                                  lambda p: p.unlink()])
+def test_predictions_that_were_damaged_are_made_anew(run, measured, tmp_path, harm):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    path = rundir.measurement_dir(copy, VARIANTS[1], "cpu") / rundir.PREDICTIONS
+    before = artefact.sha256_file(path)
+    harm(path)
+    with pytest.raises(BadInput, match=r"predictions\.npz"):
+        rundir.predictions(copy, VARIANTS[1], "cpu")
+    assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == ["resnet34-dynamic@cpu"]
+    assert artefact.sha256_file(path) == before

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from choice_fixture import TASK, Cell, make, measure, sample
 
-from bedside import cli, evidence, recommend_stage, rundir
+from bedside import artefact, cli, evidence, recommend_stage, rundir
+from bedside.errors import BadInput
+from bedside.predictions import read_predictions
 from bedside.study_types import BudgetConfig, Limits
 from bedside.types import Task
 
@@ -334,3 +336,104 @@ def test_the_stage_is_left_alone_until_something_changes(tmp_path):
         latency_ms=1.0)))
     assert path.stat().st_mtime_ns != before
     assert found[0].chosen is None
+
+
+# ------------------------------------------------------------------ damage
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _retyped(path):
+    """Other contents of the same size, which sizes do not show."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-2] + b" " + data[-1:] if data[-2:-1] != b" " else data[:-2] + b"x\n")
+
+
+MEASURED = f"measurements/net-int8@cpu/{rundir.MEASUREMENT}"
+PREDICTED = f"measurements/net-int8@cpu/{rundir.PREDICTIONS}"
+
+
+@pytest.mark.parametrize("harm", [_cut, _retyped, lambda p: p.unlink()])
+@pytest.mark.parametrize("name", [MEASURED, PREDICTED, rundir.RECOMMENDATION,
+                                  f"variants/net-int8/{rundir.VARIANT}"])
+def test_what_was_damaged_is_neither_gone_nor_judged(good, tmp_path, capsys, name, harm):
+    run = tmp_path / "run"
+    shutil.copytree(good, run)
+    harm(run / name)
+    for command in (("diff", good, run), ("diff", run, good), ("gate", run)):
+        code, out, err = bedside(capsys, *command)
+        assert (code, out) == (2, "")
+        told = " ".join(err.split())
+        assert name.rsplit("/", 1)[-1] in told.replace(" ", "")
+        assert "bedside run --out RUN" in told
+
+
+def test_edited_answers_do_not_open_the_gate(tmp_path, capsys):
+    rng, labels, odds = sample(60)
+    run = make(tmp_path, labels, splits(20, 40), {
+        "float32": Cell(odds, 12), "int8": Cell(odds + rng.normal(0, 0.5, 60), 4)})
+    path = rundir.evidence_dir(run, rundir.ALL_MODELS) / rundir.COMPARISONS
+    assert '"not shown"' in path.read_text()
+    path.write_text(path.read_text().replace('"not shown"', '"shown"'))
+    code, out, err = bedside(capsys, "gate", run)
+    assert (code, out) == (2, "")
+    assert "hash" in err
+    config = rundir.study(run)
+    evidence.evidence(run, config.evidence)
+    recommend_stage.recommend(run, config)
+    assert '"not shown"' in path.read_text()
+    assert bedside(capsys, "gate", run)[0] in (0, 1)
+
+
+@pytest.mark.parametrize("file", [rundir.OPERATING_POINT, rundir.STATISTICS])
+def test_evidence_retyped_in_place_is_refused_and_made_anew(good, tmp_path, file):
+    run = tmp_path / "run"
+    shutil.copytree(good, run)
+    path = rundir.evidence_dir(run, "net") / file
+    before = path.read_bytes()
+    _retyped(path)
+    read = {rundir.OPERATING_POINT: rundir.operating_points,
+            rundir.STATISTICS: rundir.statistics}[file]
+    with pytest.raises(BadInput, match="hash"):
+        read(run, "net")
+    evidence.evidence(run, rundir.study(run).evidence)
+    assert path.read_bytes() == before
+
+
+def test_a_choice_retyped_in_place_is_made_anew(good, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(good, run)
+    before = (run / rundir.RECOMMENDATION).read_bytes()
+    _retyped(run / rundir.RECOMMENDATION)
+    recommend_stage.recommend(run, rundir.study(run))
+    assert (run / rundir.RECOMMENDATION).read_bytes() == before
+
+
+def test_edited_cases_and_task_are_refused(good, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(good, run)
+    for name, read in ((rundir.CASES, rundir.cases), (rundir.TASK, rundir.task)):
+        _retyped(rundir.data_dir(run) / name)
+        with pytest.raises(BadInput, match="hash"):
+            read(run)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3, 100, -200, -10])
+def test_cut_predictions_that_no_manifest_lists_do_not_read(good, tmp_path, keep):
+    path = tmp_path / rundir.PREDICTIONS
+    path.write_bytes((good / PREDICTED).read_bytes()[:keep])
+    with pytest.raises(BadInput, match="do not read"):
+        read_predictions(path)
+
+
+def test_a_build_that_changed_is_not_judged(good, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(good, run)
+    place = rundir.build_dir(run, "net-int8", "cpu")
+    with artefact.writing(place, "build", "k") as scratch:
+        (scratch / "model.tflite").write_text("model")
+    assert bedside(capsys, "gate", run)[0] == 0
+    (place / "model.tflite").write_text("other")
+    assert bedside(capsys, "gate", run)[0] == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -76,9 +75,9 @@ class Facts:
 
     def _published(self, cls: type[Any], model: str, name: str) -> Any:
         folder = rundir.evidence_dir(self.run, model)
-        if not artefact.finished(folder, "evidence"):
+        if not artefact.recorded(folder, "evidence"):
             return None
-        return codec.read_json(cls, folder / name)
+        return codec.read_json(cls, artefact.checked(folder, "evidence", name))
 
     def measured(self) -> list[Measurement]:
         """Cells that ran and kept their predictions."""
@@ -88,13 +87,12 @@ class Facts:
         """A file of the run (or of the bundle) as plain data, or None where it is not there."""
         if name.startswith(BUNDLE):
             return self.extra.get(name)
-        path = self.run / name.format(model=self.model)
+        path = artefact.verified(self.run / name.format(model=self.model))
         if not path.is_file():
             return None
         text = codec.read_text(path)
-        if path.suffix == ".toml":
-            return tomllib.loads(text)
-        return codec.parse_json(text, str(path))
+        parse = codec.parse_toml if path.suffix == ".toml" else codec.parse_json
+        return parse(text, str(path))
 
 
 def cell_of(row: Any) -> str:

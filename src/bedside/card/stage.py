@@ -47,7 +47,7 @@ def _model(run: Path, model: str, answers: dict[str, str]) -> None:
     folder = rundir.card_dir(run, model)
     key = artefact.stage_key(STAGE, _VERSION, bedside.__version__, text(TABLE), answers,
                              _inputs(run, model))
-    if artefact.finished(folder, STAGE, key):
+    if artefact.intact(folder, STAGE, key):
         return
     files = documents(facts_of(run, model), answers)
     with artefact.writing(folder, STAGE, key) as scratch:
@@ -64,8 +64,7 @@ def documents(facts: Facts, answers: dict[str, str]) -> dict[str, str]:
 
 def read(run: Path, model: str) -> Card:
     """A card that the stage published. Raises BadInput where it has not."""
-    artefact.record(rundir.card_dir(run, model), STAGE)
-    return codec.read_json(Card, rundir.card_dir(run, model) / EVIDENCE)
+    return codec.read_json(Card, artefact.checked(rundir.card_dir(run, model), STAGE, EVIDENCE))
 
 
 def _inputs(run: Path, model: str) -> dict[str, str]:

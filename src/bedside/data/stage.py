@@ -57,7 +57,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
     key = artefact.stage_key(STAGE, _VERSION, config, study.seed,
                              _fingerprint(listing, hashes, given), source, decided, gate)
     folder = folder or rundir.data_dir(run)
-    if artefact.finished(folder, STAGE, key):
+    if artefact.intact(folder, STAGE, key):
         _say(progress, "data", "already done")
         return
     aside = list(listing.set_aside)

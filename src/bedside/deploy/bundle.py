@@ -60,6 +60,7 @@ def recommended(run: Path, target: str) -> str:
     if not path.is_file():
         raise BadInput("no recommendation yet", where=run,
                        remedy="Run bedside recommend, or name a variant with --variant.")
+    artefact.checked(run, "recommend", path.name)
     found = codec.parse_json(codec.read_text(path), str(path))
     rows = found.get("recommendations", []) if isinstance(found, dict) else []
     row = next((r for r in rows if isinstance(r, dict) and r.get("target") == target), None)
@@ -91,9 +92,11 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
     artefact.check(place, "build")
     measured = rundir.measurement_dir(run, variant_id, target_id)
     artefact.check(measured, "evaluate")
+    if artefact.recorded(measured, "predict"):
+        artefact.check(measured, "predict")
     made = codec.read_json(Build, place / rundir.BUILD)
     found = codec.read_json(Measurement, measured / rundir.MEASUREMENT)
-    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    variant = codec.read_json(Variant, artefact.checked(folder, "quantize", rundir.VARIANT))
     if found.status != "ok" or not made.files:
         raise BadInput(f"{variant_id} on {target_id} is {found.status}: "
                        f"{found.reason or made.reason}", where=run,
@@ -114,14 +117,15 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
     """The point that the stage ``evidence`` locked on validation, or the default.
 
     Raises:
-        BadInput: the point was found on predictions that have changed since.
+        BadInput: the point was found on predictions that have changed since, or its file differs
+            from what was published: 0.5 must not silently stand in for it.
     """
     positive = cell.variant.task.positive
     folder = cell.run / "evidence" / cell.variant.model
-    path = folder / "operating_point.json"
     default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
-    if not (artefact.finished(folder, "evidence") and path.is_file()):
+    if not artefact.recorded(folder, "evidence"):
         return default
+    path = artefact.checked(folder, "evidence", "operating_point.json")
     found: Any = codec.parse_json(codec.read_text(path), str(path))
     if not _current(cell.run, found.get("predictions")):
         raise BadInput("the threshold is older than the predictions", where=path,
@@ -245,9 +249,9 @@ def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
     folder = chosen.run / "evidence" / chosen.variant.model
     for name in ("comparisons.json", "statistics.json"):
-        if artefact.finished(folder, "evidence") and (folder / name).is_file():
-            facts[name.removesuffix(".json")] = codec.parse_json(
-                codec.read_text(folder / name), str(folder / name))
+        if artefact.recorded(folder, "evidence"):
+            path = artefact.checked(folder, "evidence", name)
+            facts[name.removesuffix(".json")] = codec.parse_json(codec.read_text(path), str(path))
     return codec.to_json({**facts, "card": card, "model_card_xml": chai.render(card)})
 
 
