@@ -444,7 +444,7 @@ def test_a_run_under_way_fails_no_answer_of_the_next_model(held, made, tmp_path)
     page.set_input_files("#bundle-file", tmp_path / "next.zip")
     page.wait_for_selector("#verdict", timeout=60_000)
     before = _shown(page)
-    assert page.evaluate("document.querySelector('#model').selectedOptions[0].text") == "next"
+    assert page.evaluate("document.querySelector('#model').selectedOptions[0].text") == "next@cpu"
     page.evaluate("held.run[0].go()")
     page.wait_for_timeout(300)
     assert _shown(page) == before and before[0] == 30 and before[2] == ""
@@ -574,7 +574,7 @@ def test_a_model_that_is_refused_at_the_start_is_not_replaced_in_silence(
     _ready(page)
     _until(page, "crossOriginIsolated")
     _ready(page)
-    assert page.locator("#model option").all_inner_texts() == ["second"]
+    assert page.locator("#model option").all_inner_texts() == ["second@cpu"]
     _answer(page, scans[0])
     text = page.inner_text("#start-faults")
     assert page.is_visible("#start-faults .bad") and first.name in text and "damaged" in text
@@ -595,7 +595,7 @@ def test_a_damaged_download_leaves_the_copy_that_works_offline(browser, two_mode
     (first.parents[1] / "app.json").write_text('{"bundles": [')
     page.reload()
     _ready(page)
-    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    assert page.locator("#model option").all_inner_texts() == ["first@cpu", "second@cpu"]
     text = page.inner_text("#start-faults")
     assert first.name in text and text.count("The copy of an earlier visit is used") == 2
     server.shutdown()
@@ -603,7 +603,7 @@ def test_a_damaged_download_leaves_the_copy_that_works_offline(browser, two_mode
     context.set_offline(True)
     page.reload()
     _ready(page)
-    assert page.locator("#model option").all_inner_texts() == ["first", "second"]
+    assert page.locator("#model option").all_inner_texts() == ["first@cpu", "second@cpu"]
     assert page.inner_text("#start-faults") == ""
     _answer(page, scans[0])
     context.close()
