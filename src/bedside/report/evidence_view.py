@@ -242,8 +242,8 @@ def answers(found: Found, split: str, order: Sequence[Measurement]) -> Table | N
     place = {(m.variant, m.target): (m.model, m.scheme) for m in order}
     mine = {(c.variant, c.target): c for c in found.comparisons if c.split == split}
     names = tuple(dict.fromkeys(n for c in mine.values() for n in c.tests))
-    names = tuple(sorted(names, key=lambda n: (n == "accuracy", n == "specificity",
-                                               _is_area(n))))
+    # What has a margin first: the short table leaves the last one, accuracy, out.
+    names = tuple(sorted(names, key=lambda n: (n == "accuracy", _is_area(n))))
     groups: dict[str, list[Line]] = {}
     for key, (model, scheme) in place.items():
         c = mine.get(key)
