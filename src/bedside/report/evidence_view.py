@@ -138,9 +138,9 @@ def limits(config: EvidenceConfig, binary: bool) -> tuple[str, ...]:
             margin("auroc", config.auc_margin))
 
 
-def either(texts: Sequence[str]) -> str:
+def listed(texts: Sequence[str], word: str) -> str:
     """``a, b or c``."""
-    return " or ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
+    return f" {word} ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
 def _name(metric: str) -> str:
@@ -153,13 +153,14 @@ def sentence(c: Comparison, config: EvidenceConfig) -> str:
     if c.answer is None:
         return f"Nothing to test: {c.reason}."
     if c.answer == "shown":
-        return f"A loss of {either(limits(config, 'specificity' in c.tests))} or more is excluded."
+        margins = listed(limits(config, "specificity" in c.tests), "or")
+        return f"A loss of {margins} or more is excluded."
     tests = [t for t in c.tests.values() if t.margin is not None]
     if c.answer == "worse":
         lost = [t for t in tests if t.p_worse is not None and t.p_worse <= ALPHA / len(tests)
                 and t.difference.low is not None and t.margin is not None
                 and t.difference.low <= -t.margin]
-        return (f"A loss of {' and '.join(_name(t.metric) for t in lost) or 'one of them'} is "
+        return (f"A loss of {listed([_name(t.metric) for t in lost] or ['one of them'], 'and')} is "
                 "proved, and it may be as large as the margin or larger.")
     if not c.needed:
         return f"These images cannot tell{f': {c.reason}' if c.reason else ''}."
