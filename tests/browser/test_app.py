@@ -354,9 +354,9 @@ def test_a_file_that_cannot_be_read_leaves_nothing_of_the_picture_before(
     page.wait_for_selector("#problems .bad")
     assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
     assert not page.is_visible(".stage") and not page.is_visible("#overlay")
-    top, bottom = page.evaluate("""(({top, bottom}) => [top, bottom])(
-        document.querySelector('#problems').getBoundingClientRect())""")
-    assert top > -1 and bottom < 601
+    # The page may still be settling when the message is there.
+    page.wait_for_function("""(({top, bottom}) => top > -20 && bottom < 621)(
+        document.querySelector('#problems').getBoundingClientRect())""", timeout=5000)
     _answer(page, photo)
     assert _shown(page)[0] == 30 and _shown(page)[2] == ""
     assert page.is_visible(".stage")
