@@ -52,10 +52,10 @@ def _engine(model: bytes, side: int, channels: int) -> dict[str, object]:
     subprocess.run(["npx", "vite", "build", "--config", "bench/vite.config.ts", "--outDir",
                     str(site), "--logLevel", "error"], cwd=ROOT / "web", check=True)
     for name in app_files.names():
-        found = app_files.read(name)
+        found = app_files.read_plain(name)
         if name.startswith("wasm/litert_wasm_threaded") and found is not None:
             (site / name).parent.mkdir(exist_ok=True)
-            (site / name).write_bytes(found.plain())
+            (site / name).write_bytes(found.data)
     (site / "model.tflite").write_bytes(model)
     ratios, app, bare = [], [], []
     with served(site) as url, chromium() as browser:

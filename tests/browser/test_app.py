@@ -354,9 +354,9 @@ def test_a_file_that_cannot_be_read_leaves_nothing_of_the_picture_before(
     page.wait_for_selector("#problems .bad")
     assert _shown(page)[1] == "" and page.locator("#result .classes").count() == 0
     assert not page.is_visible(".stage") and not page.is_visible("#overlay")
-    # The page may still be settling when the message is there.
-    page.wait_for_function("""(({top, bottom}) => top > -20 && bottom < 621)(
-        document.querySelector('#problems').getBoundingClientRect())""", timeout=5000)
+    # What was scrolled into view stays there once the page has settled.
+    _until(page, """(({top, bottom}) => top > -1 && bottom < 601)(
+        document.querySelector('#problems').getBoundingClientRect())""")
     _answer(page, photo)
     assert _shown(page)[0] == 30 and _shown(page)[2] == ""
     assert page.is_visible(".stage")
@@ -421,11 +421,7 @@ def test_the_history_fits_a_phone(held, scans):
 
 @pytest.mark.parametrize("end", ["go", "fail"])
 def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
-    page, photo = held
-    _hold(page, "run")
-    page.set_input_files("#file", photo)
-    _until(page, "held.run.length === 1")
-    _hold(page, "")
+    page = _run_under_way(held)
     _answer(page, scans[0])
     before = _shown(page)
     page.evaluate(f"held.run[0].{end}()")
@@ -434,11 +430,7 @@ def test_a_run_that_ends_late_does_not_replace_a_later_answer(held, scans, end):
 
 
 def test_a_run_under_way_fails_no_answer_of_the_next_model(held, made, tmp_path):
-    page, photo = held
-    _hold(page, "run")
-    page.set_input_files("#file", photo)
-    _until(page, "held.run.length === 1")
-    _hold(page, "")
+    page = _run_under_way(held)
     (tmp_path / "next.zip").write_bytes(
         make_bundle(made / "run", VARIANT, made / "keys" / "bedside.key", name="next"))
     page.set_input_files("#bundle-file", tmp_path / "next.zip")
@@ -461,6 +453,16 @@ def test_a_jpeg_is_turned_by_exif_alone_as_in_python(held):
         _answer(page, photo.with_name(f"{name}.jpg"))
         assert _shown(page)[0] == decode(photo.with_name(f"{name}.jpg")).shape[1]
     assert _shown(page)[0] == 20
+
+
+def _run_under_way(held):
+    """A page whose first calculation ends when the test lets it; those after it run freely."""
+    page, photo = held
+    _hold(page, "run")
+    page.set_input_files("#file", photo)
+    _until(page, "held.run.length === 1")
+    _hold(page, "")
+    return page
 
 
 def _hold(page, what):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedside.data.deid import dates, names, tables
-from bedside.data.deid.key import Key, open_key
+from bedside.data.deid.key import Key, find_key, keep_key, new_key
 from bedside.data.deid.outcome import Quarantine
 from bedside.data.deid.profile import basic, load, option_names
 from bedside.data.deid.text import known, may_stay
@@ -25,19 +25,21 @@ from bedside.errors import BadInput
 
 
 def test_the_key_is_made_closed_and_kept(tmp_path):
-    first = open_key(tmp_path / "private")
+    assert find_key(tmp_path / "private") is None
+    first = new_key()
+    keep_key(tmp_path / "private", first)
     assert mode(tmp_path / "private") == 0o700
     assert mode(tmp_path / "private" / "deid.key") == 0o600
-    assert open_key(tmp_path / "private") == first
+    assert find_key(tmp_path / "private") == first
     assert "secret" not in repr(first)
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620])
 def test_an_open_key_is_refused(tmp_path, bits):
-    open_key(tmp_path / "private")
+    keep_key(tmp_path / "private", new_key())
     (tmp_path / "private" / "deid.key").chmod(bits)
     with pytest.raises(BadInput, match="other users may read this key"):
-        open_key(tmp_path / "private")
+        find_key(tmp_path / "private")
 
 
 @pytest.mark.parametrize("text", ["", "abc", "00" * 31, "zz" * 32])
@@ -46,17 +48,17 @@ def test_what_is_no_key_is_refused(tmp_path, text):
     path.write_text(text)
     path.chmod(0o600)
     with pytest.raises(BadInput, match="not a key"):
-        open_key(tmp_path / "private", path)
+        find_key(tmp_path / "private", path)
 
 
 def test_an_open_private_folder_is_refused_unless_it_is_empty(tmp_path):
     (tmp_path / "p").mkdir(mode=0o755)
     (tmp_path / "p").chmod(0o755)
-    open_key(tmp_path / "p")
+    keep_key(tmp_path / "p", new_key())
     assert mode(tmp_path / "p") == 0o700
     (tmp_path / "p").chmod(0o755)
     with pytest.raises(BadInput, match="other users may open"):
-        open_key(tmp_path / "p")
+        find_key(tmp_path / "p")
 
 
 def test_uids_are_valid_and_follow_from_the_key():

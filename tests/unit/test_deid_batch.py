@@ -13,7 +13,7 @@ from deid_fixture import CT, MARK, OPEN, US, dirty_png, mode
 from PIL import Image
 
 from bedside.data.deid import batch, deidentify
-from bedside.data.deid.key import open_key
+from bedside.data.deid.key import find_key
 from bedside.errors import BadInput
 from bedside.import_commands import warn_of_folders
 from bedside.types import DeidConfig
@@ -87,7 +87,7 @@ def test_folder_names_that_became_ids_are_told(folder, capfd):
 
 
 def KEY_OF(folder):  # noqa: N802
-    return open_key(folder / "private")
+    return find_key(folder / "private")
 
 
 def test_links_and_pipes_are_listed_not_read(folder):

@@ -46,10 +46,6 @@ class AppFile:
     media_type: str
     gzipped: bool
 
-    def plain(self) -> bytes:
-        """The contents, not compressed."""
-        return gzip.decompress(self.data) if self.gzipped else self.data
-
 
 def app_dir() -> Path:
     """The folder of the built app.

@@ -63,10 +63,10 @@ def export(paths: Sequence[Path], out: Path, trust: Sequence[Path] = ()) -> list
         try:
             shutil.rmtree(scratch, ignore_errors=True)
             for name in names:
-                found = app_files.read(name)
+                found = app_files.read_plain(name)
                 assert found is not None
                 if not name.startswith("lab"):
-                    _write(scratch / name, found.plain())
+                    _write(scratch / name, found.data)
             for bundle, data in opened:
                 _write(scratch / app_files.bundle_path(bundle), data)
             _write(scratch / app_files.APP_JSON,

@@ -29,7 +29,6 @@ from bedside.schemes.quantizer import (
 
 SEARCHED = "searched"
 WIDE = "wide"
-FIRST_AND_LAST = "first and last layer"
 
 SCHEME = Scheme(
     name="mixed", weights="int8", activations="int8", needs_calibration=True,

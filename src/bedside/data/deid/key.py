@@ -38,34 +38,22 @@ def write_private(path: Path, data: bytes) -> None:
     write_bytes(path, data, 0o600)
 
 
-def open_key(private: Path, path: Path | None = None) -> Key:
-    """The key of ``private``, made on first use, or that of a file of the user's own.
-
-    Raises:
-        BadInput: others may read the file, it holds no key, or ``path`` does not exist.
-    """
-    found = find_key(private, path)
-    private_dir(private)
-    return found or keep_key(private, new_key())
-
-
 def new_key() -> Key:
     """A key that nobody has."""
     return Key(secrets.token_bytes(_BYTES))
 
 
-def keep_key(private: Path, secret: Key) -> Key:
+def keep_key(private: Path, secret: Key) -> None:
     """Write a new key into ``private``, which is made where it is missing."""
     private_dir(private)
     write_private(private / FILE, (secret.secret.hex() + "\n").encode())
-    return secret
 
 
 def find_key(private: Path, path: Path | None = None) -> Key | None:
-    """The key that is there, or None where ``private`` has none yet; nothing is made.
+    """The key of ``private`` or of a file of the user's own, or None where there is none yet.
 
     Raises:
-        BadInput: see :func:`open_key`.
+        BadInput: others may read the file, it holds no key, or ``path`` does not exist.
     """
     if private.exists():
         private_dir(private)
