@@ -304,9 +304,9 @@ async function answerPixels(pixels: Pixels, name: string, record: boolean): Prom
   if (!outcome) return;
   showOutcome(model, outcome);
   if (record) {
-    // On a phone the answer lies below the picture.
-    const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    document.getElementById("verdict")!.scrollIntoView({ block: "nearest", behavior: smooth ? "smooth" : "auto" });
+    // On a phone the answer lies below the picture. At once: what is left of a smooth movement would
+    // push a fault that comes after it out of sight.
+    document.getElementById("verdict")!.scrollIntoView({ block: "nearest" });
     await past.add(await entry(model.bundle, outcome, name)).catch(complain);
   }
 }
