@@ -16,6 +16,7 @@ import numpy as np
 
 from bedside import artefact, codec, metrics, rundir, targets
 from bedside.build_types import Agreement, Build, Latency, Measurement, Target, Variant
+from bedside.metrics.design import clusters_of
 from bedside.predictions import read_predictions
 from bedside.runtime.machine import machine
 from bedside.study_types import EvaluateConfig
@@ -92,9 +93,11 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
     scores: dict[str, dict[str, Estimate]] = {}
     if predicted:
         predictions = read_predictions(cell.folder / rundir.PREDICTIONS)
+        groups = {c.id: c.group or c.id for c in cell.cases}
         for split in config.splits:
             part = predictions.of(split)
-            scores[split] = metrics.evaluate(part.labels, part.logits, index)
+            scores[split] = metrics.evaluate(part.labels, part.logits, index,
+                                             clusters_of([groups[str(i)] for i in part.ids]))
     latency = _latency(cell, found)
     measurement = Measurement(
         variant=cell.variant.id, model=cell.variant.model, scheme=scheme_id(cell.variant),

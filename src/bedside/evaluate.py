@@ -83,8 +83,8 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
     if count is None and getattr(module, "BUDGET_S", None) is not None:
         count = len(cases)  # all, in an order that a time budget may cut short
     chosen = tuple(stratified(cases, count))
-    ids = [[c.id, c.split, c.label] for c in chosen]
-    key = artefact.stage_key("evaluate 3", entry.key, config.splits, config.rounds,
+    ids = [[c.id, c.split, c.label, c.group] for c in chosen]
+    key = artefact.stage_key("evaluate 4", entry.key, config.splits, config.rounds,
                              config.warmup, config.samples, ids, variant.preprocess,
                              variant.task)
     made = codec.read_json(Build, folder / rundir.BUILD)

@@ -24,13 +24,14 @@ from bedside.evidence_types import (
 )
 from bedside.metrics import bootstrap, compare, probability, subgroups
 from bedside.metrics.compare import Side
+from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.predictions import Predictions
 from bedside.study_types import EvidenceConfig
 from bedside.types import Case, Estimate, Task
 
 STAGE = "evidence"
-VERSION = 3
+VERSION = 4
 ALL_MODELS = rundir.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -185,7 +186,7 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         old, new, only = matched(side(by_name[name], split, point), side(cell, split, point))
         groups = [_group(cases, str(i)) for i in old.ids]
         share, places = None, (0, 1)
-        if positive is not None and bootstrap.clusters_of(groups) is not None:
+        if positive is not None and clusters_of(groups) is not None:
             ids = tuple(str(i) for i in old.ids)
             if (point, ids) not in drawn:
                 drawn[point, ids] = _draw(cells, ids, split, point, groups, positive, config)
@@ -221,7 +222,7 @@ def _draw(cells: Sequence[Cell], ids: tuple[str, ...], split: str, point: Operat
         scores.append(log_odds(logits, positive))
         right.append(probability.decide(logits, scores[-1], positive, point) == labels)
         names.append(cell.name)
-    clusters = bootstrap.clusters_of(groups)
+    clusters = clusters_of(groups)
     assert labels is not None and clusters is not None
     return bootstrap.resample((labels == positive).astype(np.int64), np.stack(scores),
                               np.stack(right), clusters, config.resamples, config.seed), names
@@ -253,7 +254,8 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
         own, m = points.cells[cell.name], cell.measurement
         locked = points.locked or own
         logits = test.logits.astype(np.float64)
-        quality.append(_quality(cell, test.labels, logits, positive, locked, own, config))
+        clusters = clusters_of([_group(cases, str(i)) for i in test.ids])
+        quality.append(_quality(cell, test.labels, logits, positive, locked, own, config, clusters))
         if positive is None or not len(logits):
             continue
         scores = log_odds(logits, positive)
@@ -266,23 +268,23 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
         labels01 = (test.labels == positive).astype(np.int64)
         for column, names in columns.items():
             rows, low = subgroups.describe(labels01, scores, called.astype(np.int64), column,
-                                           names, m.variant, m.target)
+                                           names, m.variant, m.target, clusters)
             groups += rows
             worst += low
     return Statistics(1, tuple(quality), tuple(groups), tuple(worst), missing)
 
 
 def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,
-             locked: OperatingPoint, own: OperatingPoint, config: EvidenceConfig
-             ) -> Probabilities:
+             locked: OperatingPoint, own: OperatingPoint, config: EvidenceConfig,
+             clusters: Labels | None) -> Probabilities:
     m = cell.measurement
     raw = probability.probabilities(logits, None)
     warm = probability.probabilities(logits, own.temperature)
 
     def score(shares: Floats) -> dict[str, Estimate]:
         p, true = probability.expected(labels, shares, positive)
-        return {"brier": probability.brier(labels, shares, positive),
-                "ece": probability.ece(p, true, config.seed)}
+        return {"brier": probability.brier(labels, shares, positive, clusters),
+                "ece": probability.ece(p, true, config.seed, clusters)}
 
     metrics: dict[str, Estimate] = {}
     again: dict[str, Estimate] = {}
@@ -290,9 +292,11 @@ def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,
         scores, truth = log_odds(logits, positive), (labels == positive).astype(np.int64)
         for point, into in ((locked, metrics), (own, again)):
             into |= probability.at_threshold(
-                truth, probability.decide(logits, scores, positive, point) == positive)
+                truth, probability.decide(logits, scores, positive, point) == positive,
+                clusters)
     p, true = probability.expected(labels, warm if own.temperature else raw, positive)
     plain, came = probability.expected(labels, raw, positive)
     return Probabilities(m.variant, m.target, "test", metrics, again, score(raw),
                          score(warm) if own.temperature is not None else {},
-                         probability.reliability(p, true), probability.reliability(plain, came))
+                         probability.reliability(p, true, clusters),
+                         probability.reliability(plain, came, clusters))

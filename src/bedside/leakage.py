@@ -31,7 +31,7 @@ STAGE = "leakage"
 RESULT = "leakage.json"
 PREDICTIONS = "predictions.csv"
 ARMS = {"image": "by image", "group": "by group"}
-_FORMAT = 1
+_FORMAT = 2
 _RESAMPLES = 2000
 
 
@@ -132,10 +132,11 @@ def compare(cases: Sequence[Case], classes: Sequence[str], positive: str | None,
     """
     labels = np.asarray([classes.index(c.label) for c in cases], np.int64)
     place = classes.index(positive) if positive else None
-    arms = tuple(Arm(arm, metrics.evaluate(labels, logits[arm], place),
-                     metrics.evaluate(labels[related], logits[arm][related], place))
+    groups = np.unique([c.group for c in cases], return_inverse=True)[1].reshape(-1)
+    arms = tuple(Arm(arm, metrics.evaluate(labels, logits[arm], place, groups),
+                     metrics.evaluate(labels[related], logits[arm][related], place,
+                                      groups[related]))
                  for arm in ARMS)
-    groups = np.unique([c.group for c in cases], return_inverse=True)[1]
     gain = _difference(labels, logits["image"], logits["group"], groups, place, seed)
     return Leakage("", 0, 0, 0, seed, len(cases), int(related.sum()), arms, gain)
 

@@ -114,3 +114,23 @@ def test_refuses_what_does_not_fit(metric: Metric, labels: np.ndarray, logits: n
     with pytest.raises(BadInput) as caught:
         metric(labels, logits, positive)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("copies", [2, 5])
+def test_copies_of_an_image_tell_nothing_new(metric: Metric, classes: int, copies: int) -> None:
+    labels, logits = sample(classes)
+    positive = 1 if classes == 2 else None
+    whose = np.repeat(np.arange(len(labels)), copies)
+    own = metric(labels, logits, positive)
+    many = metric(labels[whose], logits[whose], positive, whose)
+    assert_whole(many)
+    if own.value is None:
+        assert many.value is None
+        return
+    assert many.value == pytest.approx(own.value) and many.n == copies * own.n
+    wide = own.high - own.low
+    assert many.low == pytest.approx(own.low, abs=wide / 10)
+    assert many.high == pytest.approx(own.high, abs=wide / 10)
+    careless = metric(labels[whose], logits[whose], positive)
+    assert careless.high - careless.low < 0.85 * (many.high - many.low)

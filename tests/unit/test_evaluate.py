@@ -15,6 +15,7 @@ from bedside import artefact, codec, quantize, rundir
 from bedside import evaluate as stage
 from bedside.build import build
 from bedside.build_types import Build
+from bedside.case_table import cases_to_csv
 from bedside.cell import Found
 from bedside.errors import BadInput
 from bedside.runtime.launch import run_worker
@@ -126,6 +127,27 @@ def test_rounds_visit_every_cell_in_an_order_of_their_own(monkeypatch):
     assert len({r[0] for r in rounds}) > 1
     assert len({r[-1] for r in rounds}) > 1
     assert orders() == rounds
+
+
+def test_images_of_one_patient_are_not_independent(run, measured, tmp_path):
+    """Who belongs together changes the intervals, so the cell is measured again."""
+    del measured
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    pair = [(VARIANTS[0], "cpu")]
+    assert stage.evaluate(copy, pair, CONFIG) == []
+    task = codec.to_json(rundir.task(copy))
+    cases = [replace(c, group=f"p{i % 6}") for i, c in enumerate(rundir.cases(copy))]
+    (rundir.data_dir(copy) / "manifest.json").unlink()
+    with artefact.writing(rundir.data_dir(copy), "data", "grouped") as scratch:
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
+        artefact.write_text(scratch / rundir.TASK, task)
+    assert stage.evaluate(copy, pair, CONFIG) == [f"{VARIANTS[0]}@cpu"]
+    before, after = (next(m for m in rundir.measurements(r) if m.variant == VARIANTS[0]
+                          ).metrics["test"] for r in (run, copy))
+    for name, own in after.items():
+        assert own.value == before[name].value and own.n == before[name].n
+        assert own.high - own.low > before[name].high - before[name].low
 
 
 def test_a_finished_cell_is_left_alone_and_a_new_one_keeps_the_old(run, measured):

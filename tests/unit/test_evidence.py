@@ -13,6 +13,7 @@ from bedside import codec, evidence, rundir
 from bedside.build_types import Measurement
 from bedside.errors import BadInput
 from bedside.evidence_types import Comparisons, Statistics
+from bedside.metrics.stats import wilson
 from bedside.predictions import Predictions
 from bedside.study_check import check as check_study
 from bedside.study_types import EvidenceConfig, ModelConfig, Study
@@ -137,6 +138,11 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
                                                   "60 and over"}
     assert found.worst
     assert set(found.columns) == {"size", "device"}
+    # 150 images of 38 patients, whose four go together: as if there were 38.
+    for told in (found.probabilities[0].metrics["sensitivity"], one.flips.changed,
+                 found.subgroups[0].metrics["sensitivity"]):
+        low, high = wilson(round(told.value * told.n), told.n)
+        assert told.high - told.low > 1.2 * (high - low)
 
 
 def test_every_baseline_is_resampled_at_its_own_threshold():

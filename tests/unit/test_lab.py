@@ -113,6 +113,26 @@ def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
     assert make_plan(run, share_images=False).cases == ()
 
 
+def test_images_of_one_patient_are_not_independent(run):
+    def accuracy():
+        lab = Lab(make_plan(run, share_images=True))
+        session, token = lab.join(PHONE, True)
+        for key, value in _all(lab, session, True).items():
+            lab.put(lab.by_token(token), key, value)
+        lab.finish(lab.by_token(token))
+        return next(m for m in rundir.measurements(run) if m.metrics).metrics["test"]["accuracy"]
+
+    alone, cases, task = accuracy(), rundir.cases(run), codec.to_json(rundir.task(run))
+    (run / "data" / "manifest.json").unlink()
+    with artefact.writing(rundir.data_dir(run), "data", "grouped") as scratch:
+        artefact.write_text(scratch / rundir.CASES, cases_to_csv(
+            [replace(c, group=f"p{i % 4}") for i, c in enumerate(cases)]))
+        artefact.write_text(scratch / rundir.TASK, task)
+    together = accuracy()
+    assert (together.value, together.n) == (alone.value, alone.n)
+    assert together.low < alone.low
+
+
 def test_a_used_token_takes_nothing_more(run):
     lab = Lab(make_plan(run, share_images=False))
     session, token = lab.join(PHONE, True)

@@ -14,7 +14,8 @@ from statsmodels.stats.multitest import multipletests
 
 from bedside.errors import BadInput
 from bedside.metrics import paired, paired_macro
-from bedside.metrics.bootstrap import clustered, clusters_of, resample
+from bedside.metrics.bootstrap import clustered, resample
+from bedside.metrics.design import clusters_of
 
 
 def decisions(both, gained, lost, neither):

@@ -20,9 +20,10 @@ from bedside.analyse.corrupt import Corruption, corrupt, table
 from bedside.build_types import Variant
 from bedside.evidence_types import OperatingPoint
 from bedside.metrics import robustness
+from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, log_odds
 from bedside.metrics.probability import decide
-from bedside.metrics.stats import proportion
+from bedside.metrics.stats import share
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise
 from bedside.types import Case, Task
@@ -101,8 +102,8 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
               else np.zeros(called.shape))
     labels01 = (labels == (positive if positive is not None else 0)).astype(np.int64)
     metric = "auroc" if positive is not None else "accuracy"
-    drawn = robustness.draw(labels01, scores, called == labels, [c.group or c.id for c in cases],
-                            metric, RESAMPLES, seed)
+    groups = [c.group or c.id for c in cases]
+    drawn = robustness.draw(labels01, scores, called == labels, groups, metric, RESAMPLES, seed)
     if isinstance(drawn, str):
         raise NotAvailable(drawn)
     places, at = {}, 1
@@ -124,8 +125,8 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
                                                 strict=True)]
 
     def differ(scheme: int, row: int) -> Any:
-        other = int((called[scheme * rows + row] != called[row]).sum())
-        return codec.encode(proportion(other, len(cases), "no images"))
+        other = called[scheme * rows + row] != called[row]
+        return codec.encode(share(other, clusters_of(groups), "no images"))
 
     return FigureData({}, {
         "model": model, "schemes": schemes, "metric": metric, "n": len(cases),

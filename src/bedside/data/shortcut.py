@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from bedside.data import split
 from bedside.data.scan import Scanned
+from bedside.metrics.design import clusters_of
 from bedside.metrics.stats import auc_estimate
 from bedside.types import Case, Estimate
 
@@ -120,4 +121,4 @@ def _auc(values: Floats, truth: npt.NDArray[np.int64], cases: Sequence[Case], se
                                      random_state=seed, n_jobs=1)
         trees.fit(values[~here], truth[~here])
         scores[here] = trees.predict_proba(values[here])[:, 1]
-    return auc_estimate(truth, scores)
+    return auc_estimate(truth, scores, clusters_of([c.group or c.id for c in cases]))

@@ -26,6 +26,7 @@ from bedside import artefact, codec, metrics, rundir
 from bedside.build_types import Latency, Measurement
 from bedside.deploy.lab_plan import ACCELERATORS, Plan
 from bedside.errors import BadInput
+from bedside.metrics.design import clusters_of
 from bedside.types import Estimate, Evidence
 
 SESSIONS = "lab"
@@ -280,7 +281,9 @@ class Lab:
         at = variant.task.classes.index(positive) if positive is not None else None
         splits = np.array([c.split for c in self.plan.cases])
         labels = self._labels(variant)
-        return {s: metrics.evaluate(labels[splits == s], logits[splits == s], at)
+        groups = np.array([c.group or c.id for c in self.plan.cases])
+        return {s: metrics.evaluate(labels[splits == s], logits[splits == s], at,
+                                    clusters_of(groups[splits == s]))
                 for s in self.plan.config.splits if (splits == s).any()}
 
 

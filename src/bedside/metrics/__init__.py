@@ -1,7 +1,7 @@
 """Metrics with 95% intervals, by name.
 
-To add one: a function ``metric(labels, logits, positive) -> Estimate`` in a file of its family
-and a line in ``METRICS``; ``for_task`` says for which tasks ``evaluate`` computes it.
+To add one: a function ``metric(labels, logits, positive, clusters) -> Estimate`` in a file of its
+family and a line in ``METRICS``; ``for_task`` says for which tasks ``evaluate`` computes it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ class Metric(Protocol):
     """The one signature of every metric."""
 
     def __call__(self, labels: npt.NDArray[np.int64], logits: npt.NDArray[np.floating[Any]],
-                 positive: int | None) -> Estimate:
-        """Labels (n,) in [0, K), logits (n, K), index of the positive class or None."""
+                 positive: int | None, clusters: npt.NDArray[np.int64] | None = None
+                 ) -> Estimate:
+        """Labels (n,) in [0, K), logits (n, K), index of the positive class or None, and the
+        patient's number of every image (n,), None where every image is its own patient."""
         ...
 
 
@@ -62,13 +64,15 @@ def for_task(n_classes: int, positive: int | None) -> tuple[str, ...]:
 
 
 def evaluate(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.floating[Any]],
-             positive: int | None) -> dict[str, Estimate]:
+             positive: int | None, clusters: npt.NDArray[np.int64] | None = None
+             ) -> dict[str, Estimate]:
     """Every metric of the task, by name.
 
     Args:
         labels: (n,) integers in [0, K).
         logits: (n, K) floats.
         positive: index of the positive class, or None.
+        clusters: (n,) the patient's number of every image, None where every image is its own.
 
     Raises:
         BadInput: shapes or types that do not fit, a label or positive class outside [0, K).
@@ -77,5 +81,5 @@ def evaluate(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.floating[Any]
         raise BadInput(f"logits of shape {np.shape(logits)}", where="metrics",
                        remedy="Give one row an image and one column a class.")
     names = for_task(int(np.shape(logits)[1]), positive)
-    return {name: cast(Metric, lookup(METRICS, name, "metric"))(labels, logits, positive)
+    return {name: cast(Metric, lookup(METRICS, name, "metric"))(labels, logits, positive, clusters)
             for name in names}

@@ -1,8 +1,10 @@
 """Accuracy for any number of classes; sensitivity, specificity and AUC of a positive class.
 
-Every function takes labels int64 (n,), logits float (n, K) and the index of the positive class
-or None, and returns an Estimate; :func:`bedside.metrics.inputs.checked` says what raises
-BadInput. The decision is the largest logit, the first one where logits tie.
+Every function takes labels int64 (n,), logits float (n, K), the index of the positive class or
+None, and the patient's number of every image (n,) where patients have several
+(:mod:`bedside.metrics.design`), and returns an Estimate;
+:func:`bedside.metrics.inputs.checked` says what raises BadInput. The decision is the
+largest logit, the first one where logits tie.
 """
 
 from __future__ import annotations
@@ -12,37 +14,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bedside.metrics import design
+from bedside.metrics.design import Ints
 from bedside.metrics.inputs import Labels, checked, fault, log_odds
-from bedside.metrics.stats import auc_estimate, proportion
+from bedside.metrics.stats import auc_estimate, share
 from bedside.types import Estimate
 
 NO_POSITIVE = "the task names no positive class"
 
 
-def accuracy(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None
-             ) -> Estimate:
+def accuracy(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
+             clusters: Ints | None = None) -> Estimate:
     """Share of images whose largest logit is their label's; n is all images."""
     y, z = checked(labels, logits, positive)
     reason = fault(z)
     if reason:
         return Estimate(None, n=len(y), reason=reason)
-    return proportion(int((z.argmax(axis=1) == y).sum()), len(y), "no images")
+    return share(z.argmax(axis=1) == y, clusters, "no images")
 
 
-def sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None
-                ) -> Estimate:
+def sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
+                clusters: Ints | None = None) -> Estimate:
     """Share of the positive images that are called positive; n is the positive images."""
-    return _recall(labels, logits, positive, wanted=True)
+    return _recall(labels, logits, positive, clusters, wanted=True)
 
 
-def specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None
-                ) -> Estimate:
+def specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
+                clusters: Ints | None = None) -> Estimate:
     """Share of the other images that are not called positive; n is the other images."""
-    return _recall(labels, logits, positive, wanted=False)
+    return _recall(labels, logits, positive, clusters, wanted=False)
 
 
-def _recall(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None, *,
-            wanted: bool) -> Estimate:
+def _recall(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
+            clusters: Ints | None, *, wanted: bool) -> Estimate:
     y, z = checked(labels, logits, positive)
     if positive is None:
         return Estimate(None, n=0, reason=NO_POSITIVE)
@@ -52,11 +56,11 @@ def _recall(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int
         return Estimate(None, n=int(chosen.sum()), reason=reason)
     right = (z.argmax(axis=1) == positive) == wanted
     side = "positive" if wanted else "negative"
-    return proportion(int((right & chosen).sum()), int(chosen.sum()), f"no {side} images")
+    return share(right[chosen], design.of(clusters, chosen), f"no {side} images")
 
 
-def auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None
-          ) -> Estimate:
+def auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
+          clusters: Ints | None = None) -> Estimate:
     """Area under the ROC curve of the positive class; n is all images.
 
     The score is the logit difference, positive minus other (for more than two classes the
@@ -66,4 +70,4 @@ def auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int |
     reason = NO_POSITIVE if positive is None else fault(z)
     if positive is None or reason:
         return Estimate(None, n=len(y), reason=reason)
-    return auc_estimate((y == positive).astype(np.int64), log_odds(z, positive))
+    return auc_estimate((y == positive).astype(np.int64), log_odds(z, positive), clusters)

@@ -7,16 +7,18 @@ images; every metric is computed from weighted counts, all models at once. Seede
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import binom
+from scipy.stats import t as student
 
 from bedside.evidence_types import PairedTest
+from bedside.metrics.design import effective, scatter
 from bedside.metrics.paired import tango_interval, tango_z
+from bedside.metrics.stats import Z
 from bedside.types import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -25,13 +27,6 @@ Ints = npt.NDArray[np.int64]
 
 CHUNK = 100
 METHOD = "bootstrap over patients"
-
-
-def clusters_of(groups: Sequence[str]) -> Ints | None:
-    """Cluster number of every image, (n,), or None where every image is its own."""
-    _, numbers = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-    numbers = numbers.reshape(-1).astype(np.int64)
-    return None if len(numbers) == 0 or numbers.max() + 1 == len(numbers) else numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +113,6 @@ def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints,
     return areas
 
 
-def effective(clusters: Ints) -> int:
-    """How many patients of like size weigh as much, (Σm)² / Σm² (Kish 1965, Section 8.2).
-
-    A patient with half of the images is no half of the patients.
-
-    Args:
-        clusters: (n,) cluster number of every image.
-    """
-    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
-    return int(sizes.sum() ** 2 / np.square(sizes).sum() + 1e-9) if len(sizes) else 0
-
-
 def clustered(test: PairedTest, spread: tuple[float, float, float] | None, counted: Ints,
               changes: Ints | None = None) -> PairedTest:
     """A paired test with the interval and tests of patients instead of images.
@@ -199,22 +182,28 @@ def _sign(counted: Ints, changes: Ints) -> tuple[float | None, float | None]:
             float(binom.sf(down - 1, n, 0.5)))
 
 
-def mean_interval(values: Floats) -> tuple[float, float]:
-    """95% interval of the mean of values in [0, 1] of independent images.
+def mean_interval(values: Floats, clusters: Ints | None = None) -> tuple[float, float]:
+    """95% interval of the mean of values in [0, 1].
 
-    Student's t; where the values do not vary, or fewer than ten, the score interval with the
-    largest variance values in [0, 1] can have, μ(1 − μ).
+    Student's t, over patients where they have several images; where the values do not vary, or
+    there are fewer than ten, the score interval with the largest variance values in [0, 1] can
+    have, μ(1 − μ).
+
+    Args:
+        values: (n,).
+        clusters: (n,) cluster numbers, or None where every image is its own patient.
     """
-    from scipy.stats import t as student
-
-    from bedside.metrics.stats import Z
-
     n, mean = len(values), float(values.mean())
-    sd = float(values.std(ddof=1)) if n > 1 else 0.0
-    if n < 10 or sd == 0:
+    patients, alike = n, n
+    variance = float(values.var(ddof=1)) / n if n > 1 else 0.0
+    if clusters is not None:
+        patients, alike = len(np.unique(clusters)), effective(clusters)
+        variance = max(variance, scatter(values - mean, clusters) / n**2)
+    if patients < 10 or variance == 0:
         z2 = Z * Z
-        centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
-        half = Z / (1 + z2 / n) * math.sqrt(max(mean * (1 - mean), 0) / n + z2 / (4 * n * n))
+        centre = (mean + z2 / (2 * alike)) / (1 + z2 / alike)
+        half = Z / (1 + z2 / alike) * math.sqrt(
+            max(mean * (1 - mean), 0) / alike + z2 / (4 * alike * alike))
         return max(0.0, min(centre - half, mean)), min(1.0, max(centre + half, mean))
-    half = float(student.ppf(0.975, n - 1)) * sd / math.sqrt(n)
+    half = float(student.ppf(0.975, patients - 1)) * math.sqrt(variance)
     return max(0.0, mean - half), min(1.0, mean + half)

@@ -20,10 +20,11 @@ from scipy.special import ndtri
 
 from bedside.evidence_types import Comparison, Flips, Needed, OperatingPoint, PairedTest
 from bedside.metrics import paired, paired_macro
-from bedside.metrics.bootstrap import Resampled, clustered, clusters_of, effective, resample
+from bedside.metrics.bootstrap import Resampled, clustered, resample
+from bedside.metrics.design import clusters_of, effective
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.metrics.probability import decide
-from bedside.metrics.stats import Z, proportion
+from bedside.metrics.stats import Z, share
 from bedside.study_types import EvidenceConfig
 
 ALPHA = 0.025
@@ -83,7 +84,7 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
         if clusters is not None:
             tests = _by_patient(tests, old, new, positive, right, clusters, config, drawn, places)
     return Comparison("", "", "", "", n, tests, paired.kappa(before, after, classes),
-                      _flips(before, after, labels, positive))
+                      _flips(before, after, labels, positive, clusters))
 
 
 def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: EvidenceConfig
@@ -136,9 +137,10 @@ def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right:
             for name, test in tests.items()}
 
 
-def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None) -> Flips:
+def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None,
+           clusters: Labels | None) -> Flips:
     differs = before != after
-    changed = proportion(int(differs.sum()), len(labels), "no images")
+    changed = share(differs, clusters, "no images")
     lost = int((differs & (before == labels)).sum())
     gained = int((differs & (after == labels)).sum())
     if positive is None:

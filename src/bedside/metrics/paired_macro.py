@@ -9,9 +9,8 @@ from scipy.special import ndtr
 
 from bedside.evidence_types import PairedTest
 from bedside.metrics.inputs import Floats, Labels, log_odds
-from bedside.metrics.multiclass import _one_against_rest
 from bedside.metrics.paired import Bools, difference_test, tango_interval
-from bedside.metrics.stats import Z
+from bedside.metrics.stats import Z, auc_influence
 from bedside.types import Estimate
 
 
@@ -92,7 +91,7 @@ def auroc(labels: Labels, old: Floats, new: Floats, margin: float) -> PairedTest
     for logits, sign in ((old, -1.0), (new, 1.0)):
         areas = []
         for k in range(classes):
-            area, _, part = _one_against_rest(labels == k, log_odds(logits, k))
+            area, part = auc_influence(labels == k, log_odds(logits, k))
             areas.append(area)
             influence += sign * part / classes
         means.append(float(np.mean(areas)))

@@ -15,9 +15,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 
 from bedside.evidence_types import OperatingPoint, ReliabilityBin
+from bedside.metrics import design
 from bedside.metrics.bootstrap import draw, mean_interval
 from bedside.metrics.inputs import Floats, Labels
-from bedside.metrics.stats import proportion
+from bedside.metrics.stats import share
 from bedside.study_types import EvidenceConfig
 from bedside.types import Estimate
 
@@ -151,19 +152,26 @@ def decide(logits: Floats, scores: Floats | None, positive: int | None, point: O
     return classes
 
 
-def at_threshold(labels01: Labels, called: Bools) -> dict[str, Estimate]:
-    """Accuracy, sensitivity, specificity and predictive values of decisions, Wilson's intervals."""
+def at_threshold(labels01: Labels, called: Bools, clusters: Labels | None = None
+                 ) -> dict[str, Estimate]:
+    """Accuracy, sensitivity, specificity and predictive values of decisions, Wilson's intervals.
+
+    Args:
+        labels01: (n,) of 0 and 1.
+        called: (n,) whether called positive.
+        clusters: (n,) the patient's number of every image, None where every image is its own.
+    """
     truth = labels01 == 1
     right = truth == called
 
-    def share(hits: Bools, among: Bools, none: str) -> Estimate:
-        return proportion(int((hits & among).sum()), int(among.sum()), none)
+    def among(chosen: Bools, hits: Bools, none: str) -> Estimate:
+        return share(hits[chosen], design.of(clusters, chosen), none)
 
-    return {"accuracy": share(right, np.ones_like(truth), "no images"),
-            "sensitivity": share(called, truth, "no positive images"),
-            "specificity": share(~called, ~truth, "no negative images"),
-            "ppv": share(truth, called, "no image is called positive"),
-            "npv": share(~truth, ~called, "no image is called negative")}
+    return {"accuracy": share(right, clusters, "no images"),
+            "sensitivity": among(truth, called, "no positive images"),
+            "specificity": among(~truth, ~called, "no negative images"),
+            "ppv": among(called, truth, "no image is called positive"),
+            "npv": among(~called, ~truth, "no image is called negative")}
 
 
 # ------------------------------------------------------------------ how good probabilities are
@@ -175,11 +183,13 @@ def probabilities(logits: Floats, t: float | None) -> Floats:
     return shares
 
 
-def brier(labels: Labels, shares: Floats, positive: int | None) -> Estimate:
+def brier(labels: Labels, shares: Floats, positive: int | None, clusters: Labels | None = None
+          ) -> Estimate:
     """Mean squared error of probabilities (Brier 1950, Mon. Weather Rev. 78:1).
 
     With a positive class of its probability, in [0, 1]; otherwise over all classes, halved so
-    that it lies in [0, 1] too and both agree for two classes.
+    that it lies in [0, 1] too and both agree for two classes. ``clusters`` as in
+    :func:`at_threshold`.
     """
     n = len(labels)
     if n == 0:
@@ -188,7 +198,7 @@ def brier(labels: Labels, shares: Floats, positive: int | None) -> Estimate:
         errors = np.square(shares[:, positive] - (labels == positive))
     else:
         errors = np.square(shares - np.eye(shares.shape[1])[labels]).sum(axis=1) / 2
-    low, high = mean_interval(errors)
+    low, high = mean_interval(errors, clusters)
     return Estimate(float(errors.mean()), low, high, n)
 
 
@@ -214,23 +224,27 @@ def _weights(n: int, seed: int) -> npt.NDArray[np.float32]:
     return np.concatenate([draw(rng, n, 100) for _ in range(RESAMPLES // 100)])
 
 
-def ece(p: Floats, true: Floats, seed: int = 0) -> Estimate:
+def ece(p: Floats, true: Floats, seed: int = 0, clusters: Labels | None = None) -> Estimate:
     """Expected calibration error over ten bins of equal width.
 
     Source: Naeini et al. 2015, AAAI; Guo et al. 2017. Small samples push it upward. Interval:
-    basic bootstrap over images (Davison and Hinkley 1997, Section 5.2), which turns that bias
-    round; seeded.
+    basic bootstrap over patients (Davison and Hinkley 1997, Section 5.2), which turns that bias
+    round; seeded. ``clusters`` as in :func:`at_threshold`.
     """
     n = len(p)
     if n == 0:
         return Estimate(None, n=0, reason="no images")
-    gaps = np.zeros((n, BINS))
-    gaps[np.arange(n), _bin(p)] = true - p
+    whose = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    patients = int(whose.max()) + 1
+    gaps = np.zeros((patients, BINS))
+    np.add.at(gaps, (whose, _bin(p)), true - p)
     value = float(np.abs(gaps.sum(axis=0)).sum() / n)
-    drawn = np.abs(_weights(n, seed) @ gaps.astype(np.float32)).sum(axis=1).astype(np.float64) / n
+    weights = _weights(patients, seed)
+    images = weights @ np.bincount(whose).astype(np.float32)
+    drawn = (np.abs(weights @ gaps.astype(np.float32)).sum(axis=1) / images).astype(np.float64)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    if n < 10 or high - low < 1e-6:  # resamples that do not vary say nothing
-        sure, right = float(p.mean()), mean_interval(true.astype(np.float64))
+    if patients < 10 or high - low < 1e-6:  # resamples that do not vary say nothing
+        sure, right = float(p.mean()), mean_interval(true.astype(np.float64), clusters)
         apart = sorted(abs(sure - r) for r in right)
         return Estimate(value, 0.0 if right[0] <= sure <= right[1] else min(apart[0], value),
                         max(apart[1], value), n)
@@ -238,7 +252,8 @@ def ece(p: Floats, true: Floats, seed: int = 0) -> Estimate:
                     float(np.clip(2 * value - low, value, 1.0)), n)
 
 
-def reliability(p: Floats, true: Floats) -> tuple[ReliabilityBin, ...]:
+def reliability(p: Floats, true: Floats, clusters: Labels | None = None
+                ) -> tuple[ReliabilityBin, ...]:
     """Ten bins of equal width: mean probability, and the share that came true (Wilson)."""
     number = _bin(p)
     bins = []
@@ -247,5 +262,5 @@ def reliability(p: Floats, true: Floats) -> tuple[ReliabilityBin, ...]:
         count = int(mine.sum())
         bins.append(ReliabilityBin(
             k / BINS, (k + 1) / BINS, float(p[mine].mean()) if count else None,
-            proportion(int(true[mine].sum()), count, "no image in this bin")))
+            share(true[mine] == 1, design.of(clusters, mine), "no image in this bin")))
     return tuple(bins)

@@ -14,6 +14,7 @@ from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
 
 from bedside.errors import BadInput
+from bedside.metrics import design
 from bedside.types import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     return _score_interval(successes / n, n)
 
 
-def _score_interval(p: float, n: int) -> tuple[float, float]:
+def _score_interval(p: float, n: float) -> tuple[float, float]:
     """The values θ with (p − θ)² <= Z² θ(1 − θ) / n; wilson() for p = successes / n."""
     z2 = Z * Z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
@@ -57,6 +58,35 @@ def proportion(successes: int, n: int, reason: str) -> Estimate:
         return Estimate(None, n=0, reason=reason)
     low, high = wilson(successes, n)
     return Estimate(successes / n, low, high, n)
+
+
+def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Estimate:
+    """Share of the images that hit, Wilson's interval over as many as are independent.
+
+    How many: n over the design effect, at most n (Korn and Graubard 1998). No sample claims more
+    than the same patients would prove were all their images alike: where all are right nothing
+    tells how far images of one patient go together, and a single error must not narrow it.
+
+    Args:
+        hits: (n,), n counts images.
+        clusters: (n,) cluster numbers, or None.
+        reason: why there is no share where n is 0.
+    """
+    n = len(hits)
+    if n == 0:
+        return Estimate(None, n=0, reason=reason)
+    # Whole numbers first, so that 7 of 10 is 0.7.
+    p = int(hits.sum()) / n
+    if clusters is None or len(np.unique(clusters)) == n:
+        return Estimate(p, *_score_interval(p, n), n)
+    alike = design.effective(clusters)
+    size = float(n)
+    if 0 < p < 1:
+        effect = max(design.scatter(hits - p, clusters) / (n * p * (1 - p)), 1.0)
+        size = max(n / (effect * design.widening(clusters)), 1.0)
+    low, high = _score_interval(p, size)
+    return Estimate(p, min(low, _score_interval(1.0, alike)[0], p),
+                    max(high, _score_interval(0.0, alike)[1], p), n)
 
 
 # ------------------------------------------------------------------ areas under the ROC curve
@@ -160,8 +190,8 @@ def auc_interval(auc: float, variance: float | None, positives: int, negatives: 
     Args:
         auc: in [0, 1].
         variance: DeLong's, or None where a class has one image.
-        positives: images of the positive class, at least 1.
-        negatives: images of the other, at least 1.
+        positives: images of the positive class (patients of like size), at least 1.
+        negatives: the same of the other, at least 1.
     """
     k = min(positives, negatives)
     if not variance or not 0 < auc < 1:
@@ -173,26 +203,58 @@ def auc_interval(auc: float, variance: float | None, positives: int, negatives: 
     return min(low, most, auc), max(high, 1 - most, auc)
 
 
-def auc_estimate(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> Estimate:
+def auc_influence(positive: design.Bools, scores: npt.NDArray[Any]) -> tuple[float, Floats]:
+    """AUC, and the influence (n,) of every image on it: how far its placement is from the mean.
+
+    Args:
+        positive: (n,), with at least one image of each kind.
+        scores: (n,) floats without NaN, higher for the positive.
+    """
+    above, below = placements(positive, np.asarray(scores)[None])
+    m, n = above.shape[1], below.shape[1]
+    influence = np.empty(m + n)
+    influence[positive] = (above[0] - above[0].mean()) / (n * m)
+    influence[~positive] = (below[0] - below[0].mean()) / (m * n)
+    return float(above.sum() / (m * n)), influence
+
+
+def auc_parts(positive: design.Bools, scores: npt.NDArray[Any],
+              clusters: design.Ints | None = None) -> tuple[Estimate, Floats]:
+    """AUC with its interval, and the influence (n,) of every image (:func:`auc_influence`).
+
+    Args:
+        positive: as for :func:`auc_influence`.
+        scores: likewise.
+        clusters: (n,) cluster numbers where patients have several images: then the variance is
+            Obuchowski's, and an AUC has the cases of the class with fewer patients. The
+            interval is never narrower than without.
+    """
+    auc, influence = auc_influence(positive, scores)
+    sides = int(positive.sum()), int((~positive).sum())
+    low, high = auc_interval(auc, None if min(sides) < 2 else delong(positive, scores)[1], *sides)
+    if clusters is not None:
+        own = auc_interval(auc, design.auc_variance(positive, influence, clusters),
+                           design.effective(clusters[positive]),
+                           design.effective(clusters[~positive]))
+        low, high = min(low, own[0]), max(high, own[1])
+    return Estimate(auc, low, high, len(positive)), influence
+
+
+def auc_estimate(labels01: npt.NDArray[Any], scores: npt.NDArray[Any],
+                 clusters: design.Ints | None = None) -> Estimate:
     """AUC of one score with its interval; n counts all images.
 
     Args:
         labels01: (n,) of 0 and 1.
         scores: (n,) floats without NaN, higher for 1.
+        clusters: (n,) cluster numbers, or None where every image is its own patient.
     """
-    labels01 = np.asarray(labels01)
-    n, positives = int(labels01.size), int((labels01 == 1).sum())
-    negatives = n - positives
-    if min(positives, negatives) == 0:
-        missing = "positive" if positives == 0 else "negative"
-        return Estimate(None, n=n, reason=f"no {missing} images: an AUC needs both classes")
-    if min(positives, negatives) == 1:
-        above, _ = placements(labels01, np.asarray(scores)[None])
-        auc, variance = float(above.sum() / (positives * negatives)), None
-    else:
-        auc, variance = delong(labels01, scores)
-    low, high = auc_interval(auc, variance, positives, negatives)
-    return Estimate(auc, low, high, n)
+    positive = np.asarray(labels01) == 1
+    if positive.all() or not positive.any():
+        missing = "positive" if not positive.any() else "negative"
+        return Estimate(None, n=positive.size,
+                        reason=f"no {missing} images: an AUC needs both classes")
+    return auc_parts(positive, scores, clusters)[0]
 
 
 # ------------------------------------------------------------------ means of several estimates

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bedside.evidence_types import Subgroup, Worst
+from bedside.metrics import design
 from bedside.metrics.inputs import Floats, Labels
 from bedside.metrics.probability import at_threshold
 from bedside.metrics.stats import auc_estimate
@@ -52,7 +53,8 @@ def columns(cases: Sequence[Case], devices: Mapping[str, str] | None = None
 
 
 def describe(labels01: Labels, scores: Floats, called: Labels, column: str, groups: Sequence[str],
-             variant: str, target: str) -> tuple[list[Subgroup], list[Worst]]:
+             variant: str, target: str, clusters: Labels | None = None
+             ) -> tuple[list[Subgroup], list[Worst]]:
     """Every group's metrics, and the worst group of each metric against all others.
 
     Groups of fewer than five counted images are shown and never named the worst.
@@ -65,12 +67,13 @@ def describe(labels01: Labels, scores: Floats, called: Labels, column: str, grou
         groups: (n,) group of each image.
         variant: whose decisions.
         target: where it ran.
+        clusters: (n,) the patient's number of every image, None where every image is its own.
     """
     names = np.asarray(groups)
     rows, metrics = [], {}
     for group in dict.fromkeys(sorted(groups)):
         mine = names == group
-        metrics[group] = _metrics(labels01[mine], scores[mine], called[mine])
+        metrics[group] = _metrics(labels01, scores, called, mine, clusters)
         rows.append(Subgroup(variant, target, column, group, int(mine.sum()), metrics[group]))
     worst = []
     for metric in ("sensitivity", "specificity", "auroc"):
@@ -80,14 +83,16 @@ def describe(labels01: Labels, scores: Floats, called: Labels, column: str, grou
             continue
         _, group = min(known)
         rest = names != group
-        others = _metrics(labels01[rest], scores[rest], called[rest])[metric]
+        others = _metrics(labels01, scores, called, rest, clusters)[metric]
         own = metrics[group][metric]
         apart = (own.high is not None and others.low is not None and own.high < others.low)
         worst.append(Worst(variant, target, column, metric, group, own, others, apart))
     return rows, worst
 
 
-def _metrics(labels01: Labels, scores: Floats, called: Labels) -> dict[str, Estimate]:
-    found = at_threshold(labels01, called == 1)
+def _metrics(labels01: Labels, scores: Floats, called: Labels, rows: design.Bools,
+             clusters: Labels | None) -> dict[str, Estimate]:
+    own = design.of(clusters, rows)
+    found = at_threshold(labels01[rows], called[rows] == 1, own)
     return {k: found[k] for k in ("sensitivity", "specificity")} | {
-        "auroc": auc_estimate(labels01, scores)}
+        "auroc": auc_estimate(labels01[rows], scores[rows], own)}
