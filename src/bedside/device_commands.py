@@ -123,6 +123,9 @@ def installed(activate: str | None, store: Path | None, json: bool) -> None:
     if json:
         _print_json({"schema": 1, "store": str(place), "active": active, "bundles": ids})
         return
+    if not ids:
+        console.stdout.print(f"no bundle is installed in {place}", soft_wrap=True, markup=False)
+        return
     console.table("", ["bundle", ""], [[i, "active" if i == active else ""] for i in ids])
 
 

@@ -21,7 +21,7 @@ def is_plain_name(name: str) -> bool:
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """A remedy for an unknown ``name``: the nearest option, else all of them."""
-    known = sorted(options)
+    known = sorted(set(options))
     folded = {k.lower(): k for k in reversed(known)}
     near = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)
     if near:

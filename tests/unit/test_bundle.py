@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import stat
 import struct
 import zipfile
@@ -17,10 +18,10 @@ from bundle_fixture import golden, judged, packed, parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside import codec
+from bedside import codec, targets
 from bedside.errors import BadInput, GateFailed
 from bedside.runtime.bundle import canonical_zip, reader, signing, writer
-from bedside.runtime.bundle.manifest import OperatingPoint
+from bedside.runtime.bundle.manifest import NOTICE, OperatingPoint
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.types import Task
 
@@ -311,3 +312,12 @@ def test_keys_are_made_once_and_private(tmp_path):
     with pytest.raises(BadInput, match="private key"):
         signing.sign(public, b"x")
     assert reader.keys([public]) == {signing.read_public(public)}
+
+
+def test_the_app_knows_the_same_backends_and_notice():
+    """The two readers accept and refuse the same files."""
+    source = (Path(__file__).parents[2] / "web/src/bundle/manifest.ts").read_text()
+    known = re.search(r"BACKENDS = (\[.*?\]);", source, re.DOTALL)
+    said = re.search(r'NOTICE = (".*?");', source)
+    assert known and sorted(json.loads(known[1])) == sorted(targets.BACKENDS)
+    assert said and json.loads(said[1]) == NOTICE

@@ -258,6 +258,16 @@ def test_install_switches_only_to_what_passed(bedside, cells, file, keys, tmp_pa
     assert not list((tmp_path / "store").rglob("*.part"))
 
 
+def test_a_store_without_bundles_says_so_and_a_file_is_none(bedside, tmp_path):
+    code, out, _ = bedside("installed", "--store", tmp_path / "bare")
+    assert code == 0 and "no bundle is installed in" in out
+    code, out, _ = bedside("installed", "--store", tmp_path / "bare", "--json")
+    assert code == 0 and json.loads(out)["bundles"] == []
+    (tmp_path / "file").write_text("")
+    code, out, err = bedside("installed", "--store", tmp_path / "file")
+    assert (code, out) == (2, "") and "a file, and a store of bundles is a folder" in err
+
+
 def test_no_attack_on_a_bundle_leaves_a_file_or_another_active_one(bedside, file, keys, tmp_path):
     """The attacks of test_bundle.py through ``install``."""
     private = signing.keygen(tmp_path / "attacker")[0]

@@ -296,6 +296,10 @@ def test_the_authority_is_kept_and_vouches_for_private_addresses_only(tmp_path):
     assert (tmp_path / "authority.key").stat().st_mode & 0o077 == 0
     with pytest.raises(BadInput, match="private network"):
         lab_ca.certificates(["8.8.8.8"], tmp_path)
+    lab_ca.certificates(["bedside.local", "Ward-7.Local"], tmp_path)
+    for name in ("nonsense", "example.org", "local", "a b.local", "-.local", "evil.local.org"):
+        with pytest.raises(BadInput, match=r"neither an IP address nor a \.local name"):
+            lab_ca.certificates([name], tmp_path)
 
 
 def test_a_client_that_trusts_the_authority_gets_through(tmp_path):

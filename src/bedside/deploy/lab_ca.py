@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bedside.runtime.files import disk_errors
 CA_NAME = "bedside lab"
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8",
             "100.64.0.0/10")
+_LOCAL_NAME = re.compile(r"(localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+local)\Z", re.I)
 _CA_DAYS = 825
 _LEAF_DAYS = 30
 
@@ -85,6 +87,11 @@ def _name(address: str):  # type: ignore[no-untyped-def]
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
+        if not _LOCAL_NAME.match(address):
+            raise BadInput("neither an IP address nor a .local name, and no certificate of the lab "
+                           "may name anything else", where=address,
+                           remedy="Give an address of the local network or a .local name, or run "
+                                  "with --http-only.") from None
         return x509.DNSName(address)
     if not any(found in ipaddress.ip_network(n) for n in _PRIVATE):
         raise BadInput("not an address of a private network", where=address,

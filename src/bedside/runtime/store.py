@@ -55,7 +55,14 @@ def open_trusted(source: Path | bytes, store: Path, extra: tuple[Path, ...] = ()
 
 
 def installed(store: Path) -> tuple[list[str], str | None]:
-    """The ids of the installed bundles, and the active one."""
+    """The ids of the installed bundles, and the active one; none where nothing is installed.
+
+    Raises:
+        BadInput: the store is a file, or its record of the active bundle does not read.
+    """
+    if store.is_file():
+        raise BadInput("a file, and a store of bundles is a folder", where=store,
+                       remedy="Give the folder that bundles were installed in.")
     folder = store / "bundles"
     ids = sorted(p.stem for p in folder.glob("*.zip")) if folder.is_dir() else []
     path = store / "active.json"

@@ -1,8 +1,8 @@
 /** Open a bundle: every check of docs/bundle.md, in order, before anything in it is used. */
 import { Fault } from "../fault";
 import {
-  type Familiarity, familiarityShape, type Manifest, manifestShape, ONCE, type Reference,
-  referenceShape,
+  BACKENDS, type Familiarity, familiarityShape, type Manifest, manifestShape, NOTICE, ONCE,
+  type Reference, referenceShape,
 } from "./manifest";
 import { parse } from "./shape";
 import { type Entries, readZip } from "./zip";
@@ -126,9 +126,12 @@ function checkMeaning(m: Manifest): void {
   const chosen = Object.hasOwn(m.files, m.model.file) ? m.files[m.model.file] : undefined;
   const faults: [string, boolean][] = [
     ["schema", m.schema === 1 && m.kind === "bedside bundle"],
+    ["the notice", m.notice === NOTICE],
+    ["the name", m.name === `${m.model.variant}@${m.model.target}`],
+    ["the backend", BACKENDS.includes(m.model.backend)],
     ["the model's file", chosen?.role === "model"],
     ["the parts", ONCE.every((r) => count(r) === 1) && count("familiarity") <= 1],
-    ["classes", classes.length >= 2 && new Set(classes).size === classes.length],
+    ["classes", classes.length >= 2 && classes.every((c) => c.trim() !== "") && new Set(classes).size === classes.length],
     ["the positive class", positive === null || (classes.length === 2 && classes[1] === positive)],
     ["the threshold", (threshold === null) === (positive === null)
       && (threshold === null || (threshold > 0 && threshold < 1))],
