@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bedside import artefact, rundir, schemes, study, targets
 from bedside.build_types import Target
-from bedside.data.stage import PHANTOM, check_place
+from bedside.data import stage as data
 from bedside.study_check import check as check_study
 from bedside.study_types import ModelConfig, Study
 
@@ -46,8 +46,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
         BadInput: what ``run`` would refuse before it reads an image.
     """
     config = check_study(config, run)
-    if config.data.source != PHANTOM:
-        check_place(Path(config.data.source), run)
+    data.refuse(run, config)
     ids = study.refuse(run, config, only)
     wanted = study.select(ids, config, only)
     same = _same(run, config, ids)

@@ -270,6 +270,31 @@ def test_what_run_refuses_at_once_a_dry_run_refuses_too(capsys, tmp_path, flags,
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("flags", "named"), [
+    (("EMPTY",), "no image"), (("DATA", "--class-names", "a,b"), "class-names"),
+    (("DATA", "--positive", "malignent"), "malignent"), (("DATA", "--exclude", "a"), "'a'"),
+    (("DATA", "--split-file", "none.csv"), "none.csv"), (("FEW",), "one"),
+    (("phantom", "--class-names", "a,b"), "class-names"),
+    (("phantom", "--positive", "cyst"), "cyst"), (("--config", "STUDY"), "height_px")],
+    ids=["empty", "names", "positive", "exclude", "split", "few", "drawn names", "drawn positive",
+         "drawn size"])
+def test_data_that_cannot_work_are_refused_by_a_dry_run(capsys, tmp_path, flags, named):
+    (tmp_path / "empty").mkdir()
+    _dataset(tmp_path / "few", 1)
+    (tmp_path / "s.toml").write_text("[data]\nsource = 'phantom'\n[data.phantom]\nheight_px = 3\n")
+    places = {"DATA": _dataset(tmp_path / "d", 4), "EMPTY": tmp_path / "empty",
+              "FEW": tmp_path / "few", "STUDY": tmp_path / "s.toml"}
+    before = sorted(tmp_path.rglob("*"))
+    for dry in (["--dry-run"], []):
+        message = _refused(capsys, "run", *(str(places.get(f, f)) for f in flags), "--out",
+                           str(tmp_path / "run"), "--model", "resnet34", *dry)
+        assert named in message
+        if dry:
+            assert sorted(tmp_path.rglob("*")) == before
+            told = message
+    assert message.rpartition(": ")[2] == told.rpartition(": ")[2]
+
+
 def test_a_target_whose_name_leads_out_of_the_run_is_refused(capsys, tmp_path):
     data = _dataset(tmp_path / "d", 4)
     profile = tmp_path / "run" / "targets" / "mine.toml"

@@ -14,7 +14,7 @@ from bedside.case_table import cases_to_csv
 from bedside.data import decisions, divide, readers, scan, split, task
 from bedside.data.group import group
 from bedside.data.parallel import Progress
-from bedside.data.readers.base import Listing
+from bedside.data.readers.base import Listing, no_class_names
 from bedside.data.readers.manifest import read_table, split_of
 from bedside.data.scan import Thumbs
 from bedside.data.source import SOURCE, Source
@@ -128,6 +128,39 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
     reader = registry.lookup(readers.READERS, name, "reader")
     listing: Listing = reader(path, config.class_names, **readers.options_of(name, config))
     return listing, source if source.root else Source(name, str(listing.root))
+
+
+def refuse(run: Path, study: Study) -> None:
+    """Stop where :func:`prepare` would before it decodes an image; nothing is written.
+
+    Files of DICOM and of an ``.npz`` are not opened, which would take too long.
+
+    Raises:
+        BadInput: see :func:`prepare`.
+    """
+    config = study.data
+    split.check_proportions(config.proportions)
+    if config.source == PHANTOM:
+        from bedside.data import phantom
+
+        phantom.validate(config.phantom, study.seed)
+        no_class_names(config.class_names, Path(PHANTOM))
+        readers.options_of("manifest", config)
+        place, labels = PHANTOM, list(phantom.labels(config.phantom, study.seed))
+    else:
+        path = Path(config.source)
+        name = check_place(path, run)
+        options = readers.options_of(name, config)
+        if name not in ("folder", "manifest"):
+            return
+        reader = registry.lookup(readers.READERS, name, "reader")
+        listing: Listing = reader(path, config.class_names, **options)
+        _given_split(listing, config.split_file)
+        place, labels = str(listing.root), [c.label for c in listing.cases]
+    chosen, becomes = task.resolve(config, labels)
+    decisions.read(config.decisions, run)
+    task.check_counts(Counter(becomes[v] or "" for v in labels if becomes[v] is not None),
+                      chosen.classes, place)
 
 
 def check_place(path: Path, run: Path) -> str:
