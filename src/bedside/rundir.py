@@ -180,16 +180,18 @@ def tuning(run: Path, model: str) -> Tuning | None:
     """What ``--tune`` tried for a trained model, or None where it was not asked for."""
     path = model_dir(run, model) / TUNING
     entry = artefact.read_manifest(path.parent).stages.get("train")
-    return codec.read_json(Tuning, path) if entry and TUNING in entry.files else None
+    if not entry or TUNING not in entry.files:
+        return None
+    return codec.read_json(Tuning, artefact.verified(path))
 
 
 def model_spec(run: Path, model: str) -> ModelSpec:
     """What a model folder holds; ``last_conv`` is known once it has been converted."""
     folder = model_dir(run, model)
-    spec = codec.read_json(ModelSpec, folder / SPEC)
+    spec = codec.read_json(ModelSpec, artefact.verified(folder / SPEC))
     if not (folder / CONVERSION).is_file():
         return spec
-    found = codec.read_json(Conversion, folder / CONVERSION)
+    found = codec.read_json(Conversion, artefact.verified(folder / CONVERSION))
     return dataclasses.replace(spec, last_conv=found.last_conv)
 
 
@@ -213,7 +215,7 @@ def mixture(run: Path, model: str) -> Mixture:
         raise BadInput("no mixture of layers has been searched for",
                        where=f"{model}-mixed+searched",
                        remedy=f"Run it first: bedside search RUN --model {model}.")
-    return codec.read_json(Mixture, folder / MIXTURE)
+    return codec.read_json(Mixture, artefact.checked(folder, "search", MIXTURE))
 
 
 def _finished_in(folder: Path, stage: str) -> list[Path]:

@@ -36,3 +36,10 @@ def test_a_name_in_pixels_that_stays_counts_as_wrong(tmp_path, monkeypatch):
 def test_the_search_for_leaks_finds_them(hidden):
     assert leaks(hidden, {"Kelmindor"}) == ["Kelmindor"]
     assert leaks(hidden, {"Gamwyttav"}) == []
+
+
+def test_the_search_for_leaks_takes_no_digits_of_a_new_uid_for_a_number():
+    drawn = b"2.25.296538182512220255898659340376861658800"
+    assert leaks(b"UI " + drawn + b"\0", {"768616588"}) == []
+    assert leaks(drawn + b" 768616588", {"768616588"}) == ["768616588"]
+    assert leaks(b"2.25.768616588", {"768616588"}) == ["768616588"]

@@ -7,12 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from deid_fixture import CT, MARK, OPEN, US, dirty_png, mode
 from PIL import Image
 
-from bedside.data.deid import batch, deidentify
+from bedside import codec
+from bedside.data.deid import batch, deidentify, step
 from bedside.data.deid.key import find_key
 from bedside.errors import BadInput
 from bedside.import_commands import warn_of_folders
@@ -160,7 +162,8 @@ def test_a_full_disk_stops_the_run_with_one_message(folder, monkeypatch):
         def call(self, *a, **k):
             from bedside.data.readers.sandbox import Reply
 
-            return Reply({"stop": "the disk is full", "remedy": "Free some space."})
+            return Reply({"stop": "the disk is full", "where": "/the/disk",
+                          "remedy": "Free some space."})
 
         def map(self, function, items):
             return map(function, items)
@@ -169,6 +172,24 @@ def test_a_full_disk_stops_the_run_with_one_message(folder, monkeypatch):
             pass
 
     monkeypatch.setattr(batch, "Pool", Full)
-    with pytest.raises(BadInput, match="the disk is full"):
+    with pytest.raises(BadInput, match="/the/disk: the disk is full"):
         run(folder)
     assert not (folder / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("full", ["out", "private"])
+def test_the_disk_that_is_full_is_the_one_named(folder, monkeypatch, full):
+    source = folder / "x.png"
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(source)
+    places = {k: str(folder / k) for k in ("out", "private")}
+
+    def refuse(path, *a, **k):
+        raise BadInput("the disk is full", where=path, remedy="Free some space.")
+
+    monkeypatch.setattr(step, "_write", lambda found, stem, to, out, private: refuse(
+        Path(places[full]) / "quarantine" / "x.png"))
+    config = codec.encode(DeidConfig(pixels="unchecked"))
+    value, _ = step.process(b"", str(source), "x", "", places["out"], places["private"],
+                            "00" * 32, config)
+    assert value == {"stop": "the disk is full", "remedy": "Free some space.",
+                     "where": places[full]}

@@ -252,7 +252,8 @@ def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
             raise
         return replace(base, reason=error.fault)
     if "stop" in reply.value:
-        raise BadInput(reply.value["stop"], where=arguments["out"], remedy=reply.value["remedy"])
+        raise BadInput(reply.value["stop"], where=reply.value["where"],
+                       remedy=reply.value["remedy"])
     answer: Entry = codec.decode(Entry, reply.value["entry"])
     return replace(answer, id=base.id, original=base.original)
 

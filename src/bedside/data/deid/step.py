@@ -99,7 +99,7 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
 
     Returns:
         ``entry``, an :class:`~bedside.data.deid.ledger.Entry` as plain data without id and
-        original; or ``stop`` and ``remedy`` where the disk takes no more.
+        original; or ``stop``, ``where`` and ``remedy`` where a disk takes no more.
     """
     holder = Key(bytes.fromhex(secret))
     settings = codec.decode(DeidConfig, config)
@@ -110,7 +110,9 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
     try:
         name = _write(found, stem, folder, Path(out), Path(private))
     except BadInput as error:
-        return {"stop": error.fault, "remedy": error.remedy}, ()
+        inside = Path(str(error.where)).is_relative_to(private)
+        return {"stop": error.fault, "remedy": error.remedy,
+                "where": private if inside else out}, ()
     after = hashlib.sha256(found.data).hexdigest() if found.data is not None else ""
     entry = Entry("", found.kind, found.status, found.reason, name, found.patient,
                   holder.digest("original", sha256).hex(), after, found.actions, "", sha256,
