@@ -21,6 +21,7 @@ from common import RUNS, need_busi, save
 from bedside import metrics, rundir, study
 from bedside.console import Reporter
 from bedside.data.split import folds
+from bedside.metrics.design import clusters_of
 from bedside.study_check import check as check_study
 from bedside.study_types import DataConfig, EvaluateConfig, ModelConfig, Study, TrainConfig
 
@@ -86,7 +87,9 @@ def main(only: list[int]) -> None:
         labels = np.concatenate([p.labels for p in parts])
         logits = np.concatenate([p.logits for p in parts])
         decisions[scheme] = logits.argmax(1)
-        found = metrics.evaluate(labels, logits, 1)
+        group = {c.id: c.group or c.id for c in rundir.cases(RUNS / "folds-data")}
+        clusters = clusters_of([group[str(i)] for p in parts for i in p.ids])
+        found = metrics.evaluate(labels, logits, 1, clusters)
         per_fold = [metrics.evaluate(p.labels, p.logits, 1)["auroc"].value for p in parts]
         facts[scheme] = {
             "images": len(labels), "malignant": int(labels.sum()),
