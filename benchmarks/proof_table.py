@@ -63,6 +63,13 @@ def _import(f: Facts) -> tuple[str, str]:
             f"{usual['largest_process_mb']} MB (n = {usual['files']})", "bounded memory")
 
 
+def _coverage(f: Facts) -> tuple[str, str]:
+    least = f["least"]
+    return (f"held in at least {100 * least['over patients']:.1f}% of {f['replicates']} replicates "
+            f"in every one of {len(f['rows'])} cases (intervals over images "
+            f"{100 * least['over images']:.1f}%)"), "95%"
+
+
 def _statistics(f: Facts) -> tuple[str, str]:
     found = ", ".join(f"{name} {s} s" for name, s in f["seconds"].items())
     return (f"{f['test_images']} test images × {f['variants']} variants: {found}",
@@ -169,6 +176,7 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
         f"{f['worker_peak_mb']} MB a worker", "bounded memory"),
     "import-export": _import,
     "duplicate-recall": _recall,
+    "interval-coverage": _coverage,
     "statistics-speed": _statistics,
     "phantom-evidence": _phantom_evidence,
     "estimator-time": lambda f: (

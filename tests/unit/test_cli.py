@@ -27,6 +27,7 @@ def run(capsys, *arguments):
     (["run", "nowhere", "--scheme", "int8+io9"], "no option 'io9'", "Did you mean 'io8'?"),
     (["run", "nowhere", "--model", "resnet43"], "unknown model", "Did you mean 'resnet34'?"),
     (["run", "nowhere", "--target", "cpus"], "unknown target", "Did you mean 'cpu'?"),
+    (["doctor", "--target", "zzz"], "unknown target 'zzz'", "Known: cpu, cpu-1, "),
     (["run", "nowhere", "--scheme", "int8", "--scheme", "int8"], "twice", "once"),
     (["run", "nowhere", "--merge", "other"], "NEW=A,B", "--merge other=benign,normal"),
     (["run", "-c", "shares.toml", "--dry-run"], "proportions -1:2:3", "1000:200:200"),

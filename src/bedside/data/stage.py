@@ -19,13 +19,13 @@ from bedside.data.readers.manifest import read_table, split_of
 from bedside.data.scan import Thumbs
 from bedside.data.source import SOURCE, Source
 from bedside.errors import BadInput
-from bedside.study_types import Study
+from bedside.study_types import DataConfig, Study
 from bedside.types import SetAside, Split
 
 STAGE = "data"
 PHANTOM = "phantom"
 # Raised when the same input would give another result.
-_VERSION = 2
+_VERSION = 3
 
 
 def prepare(run: Path, study: Study, progress: Progress | None = None, workers: int = 2,
@@ -125,9 +125,14 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         path = Path(config.source)
         name = check_place(path, run)
         source = Source(name, "")
-    reader = registry.lookup(readers.READERS, name, "reader")
-    listing: Listing = reader(path, config.class_names, **readers.options_of(name, config))
+    listing = _listing(path, name, config)
     return listing, source if source.root else Source(name, str(listing.root))
+
+
+def _listing(path: Path, name: str, config: DataConfig) -> Listing:
+    reader = registry.lookup(readers.READERS, name, "reader")
+    found: Listing = reader(path, config.class_names, **readers.options_of(name, config))
+    return found
 
 
 def refuse(run: Path, study: Study) -> None:
@@ -150,11 +155,10 @@ def refuse(run: Path, study: Study) -> None:
     else:
         path = Path(config.source)
         name = check_place(path, run)
-        options = readers.options_of(name, config)
         if name not in ("folder", "manifest"):
+            readers.options_of(name, config)
             return
-        reader = registry.lookup(readers.READERS, name, "reader")
-        listing: Listing = reader(path, config.class_names, **options)
+        listing = _listing(path, name, config)
         _given_split(listing, config.split_file)
         place, labels = str(listing.root), [c.label for c in listing.cases]
     chosen, becomes = task.resolve(config, labels)

@@ -230,13 +230,11 @@ def auc_parts(positive: design.Bools, scores: npt.NDArray[Any],
             interval is never narrower than without.
     """
     auc, influence = auc_influence(positive, scores)
-    sides = int(positive.sum()), int((~positive).sum())
-    low, high = auc_interval(auc, None if min(sides) < 2 else delong(positive, scores)[1], *sides)
-    if clusters is not None:
-        own = auc_interval(auc, design.auc_variance(positive, influence, clusters),
-                           design.effective(clusters[positive]),
-                           design.effective(clusters[~positive]))
-        low, high = min(low, own[0]), max(high, own[1])
+    each = np.arange(len(positive))  # every image its own patient: DeLong's variance
+    bounds = [auc_interval(auc, design.auc_variance(positive, influence, whose),
+                           design.effective(whose[positive]), design.effective(whose[~positive]))
+              for whose in ((each,) if clusters is None else (each, clusters))]
+    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
     return Estimate(auc, low, high, len(positive)), influence
 
 
