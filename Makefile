@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-APP := src/bedside/deploy/app/index.html
+APP := src/bedside/services/app/dist/index.html
 APP_SOURCES := $(shell find web -type f -not -path '*/node_modules/*')
 
 .PHONY: help demo test lint prove clean wheel app test-app
@@ -50,4 +50,4 @@ prove: $(STAMP)
 	$(MAKE) -C docs/proof BIN=$(abspath $(BIN))
 
 clean:
-	rm -rf $(VENV) dist build runs web/node_modules src/bedside/deploy/app
+	rm -rf $(VENV) dist build runs web/node_modules src/bedside/services/app/dist

@@ -28,11 +28,13 @@ import numpy as np
 from common import ROOT, RUNS, finish
 from device_bundle import bundle, images
 
-from bedside import codec, quantize, rundir
-from bedside.build import build
-from bedside.build_types import Build
-from bedside.evaluate import evaluate
-from bedside.study_types import EvaluateConfig
+from bedside.core import codec
+from bedside.core.build import Build
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import layout
+from bedside.stages import quantize
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from board_fixture import board
@@ -128,10 +130,10 @@ def measure(home: Path, emulated: Path, folder: Path) -> dict[str, object]:
 
 
 def _compared(run: Path, variant: str) -> dict[str, object]:
-    (row,) = (m for m in rundir.measurements(run) if (m.variant, m.target) == (variant, "arm"))
+    (row,) = (m for m in layout.measurements(run) if (m.variant, m.target) == (variant, "arm"))
     assert row.status == "ok", row.reason
-    here, arm = (rundir.predictions(run, variant, t).logits for t in ("cpu", "arm"))
-    made = codec.read_json(Build, rundir.build_dir(run, variant, "arm") / rundir.BUILD)
+    here, arm = (layout.predictions(run, variant, t).logits for t in ("cpu", "arm"))
+    made = codec.read_json(Build, layout.build_dir(run, variant, "arm") / layout.BUILD)
     return {"images": len(arm), "changed": row.agreement.changed if row.agreement else None,
             "largest_difference": float(np.abs(arm - here).max()),
             "logit_range": float(np.ptp(here)), "evidence": row.evidence, "machine": row.machine,
@@ -149,7 +151,7 @@ def predict(home: Path, emulated: Path, folder: Path, count: int) -> dict[str, o
             ("here", sys.executable, [ROOT / "src"]),
             ("aarch64", emulated, [ROOT / "src", unpacked])):
         done = subprocess.run(
-            [program, "-m", "bedside.cli", "predict", bundle(), *images(count), "--json",
+            [program, "-m", "bedside", "predict", bundle(), *images(count), "--json",
              "--store", home / "store"], check=False, capture_output=True, text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))})
         if done.returncode:

@@ -28,7 +28,7 @@ PER_IMAGE = """
 import sys, time
 from pathlib import Path
 from bedside.data import scan
-from bedside.data.readers.folder import read
+from bedside.readers.folder import read
 listing = read(Path(sys.argv[1]))
 files = [c.file for c in listing.cases]
 start = time.process_time()

@@ -32,14 +32,17 @@ import numpy as np
 from common import ROOT, RUNS, finish, positional
 from scipy import stats
 
-from bedside import artefact, calibrate, codec, quantize, registry, rundir, targets
-from bedside.build import build
-from bedside.build_types import Build
-from bedside.convert import convert
+from bedside import targets
+from bedside.core import codec, registry
+from bedside.core.build import Build
+from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.models import MODELS
+from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
-from bedside.study_types import CalibrationConfig, ModelConfig
+from bedside.stages import calibrate, quantize
+from bedside.stages.build import build
+from bedside.stages.convert import convert
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained
@@ -99,7 +102,7 @@ Timer = Callable[[], float]
 
 def prepare(run: Path, network: str) -> str:
     """A converted network and its variants."""
-    if not artefact.finished(rundir.data_dir(run), "data"):
+    if not artefact.finished(layout.data_dir(run), "data"):
         write_tiny_data(run, px=PX, count=2 * CALIBRATION)
     model = write_untrained(run, ModelConfig(network, image_px=PX))
     convert(run, model)
@@ -113,7 +116,7 @@ def prepare(run: Path, network: str) -> str:
 def exported(run: Path, network: str, model: str, images: np.ndarray, folder: Path
              ) -> dict[str, tuple[str, Path]]:
     """What the other runtimes are given, by name: (runtime, file)."""
-    found = {f"litert-{s}": ("litert", rundir.variant_dir(run, f"{model}-{s}") / "model.tflite")
+    found = {f"litert-{s}": ("litert", layout.variant_dir(run, f"{model}-{s}") / "model.tflite")
              for s in ("float32", "float16", "dynamic", "int8")}
     for runtime, end in (("onnxruntime", "onnx"), ("openvino", "xml")):
         for scheme in ("float32", "int8"):
@@ -143,7 +146,7 @@ def _export_torch(run: Path, network: str, model: str, path: Path) -> None:
             return self.inside(image)["cam"].mean((1, 2))  # type: ignore[no-any-return]
 
     module = registry.lookup(MODELS, network, "model")(ModelConfig(network, image_px=PX), 2)
-    module.load_state_dict(load_file(rundir.model_dir(run, model) / rundir.WEIGHTS))
+    module.load_state_dict(load_file(layout.model_dir(run, model) / layout.WEIGHTS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(Logits(module).eval(), (torch.zeros(1, PX, PX, 1),), str(path),
@@ -186,17 +189,17 @@ def ours(run: Path, model: str, work: Path) -> dict[str, Timer]:
     for target, scheme in OURS:
         variant = f"{model}-{scheme}"
         build(run, variant, target)
-        folder = rundir.build_dir(run, variant, target)
-        made = codec.read_json(Build, folder / rundir.BUILD)
+        folder = layout.build_dir(run, variant, target)
+        made = codec.read_json(Build, folder / layout.BUILD)
         if made.status != "ok":
             print(f"{variant}@{target}: {made.reason}", file=sys.stderr)
             continue
-        spec = rundir.model_spec(run, model).preprocess
+        spec = layout.model_spec(run, model).preprocess
         main = made.main or next(iter(made.files))
-        with rundir.pixel_store(run, spec) as store:
+        with layout.pixel_store(run, spec) as store:
             ids = store.ids[:IMAGES]
         job = Job("latency", targets.backend(targets.load(target)).RUNNER, str(folder / main),
-                  made.files[main], THREADS, str(rundir.cache_dir(run, spec)), ids,
+                  made.files[main], THREADS, str(layout.cache_dir(run, spec)), ids,
                   str(work / "result.json"), WARMUP,
                   {str(folder / n): h for n, h in made.files.items() if n != main})
 
@@ -247,7 +250,7 @@ def compare(network: str, rounds: int) -> dict[str, object]:
     run, work = RUNS / "best-path" / "run", RUNS / "best-path" / network
     work.mkdir(parents=True, exist_ok=True)
     model = prepare(run, network)
-    with rundir.pixel_store(run, rundir.model_spec(run, model).preprocess) as store:
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         tensors = np.stack([store.tensor(i) for i in store.ids[:CALIBRATION]])
     np.save(work / "images.npy", tensors[:IMAGES])
     mine = ours(run, model, work)

@@ -12,7 +12,7 @@ from pathlib import Path
 from common import finish
 from device_bundle import bundle
 
-from bedside.errors import GateFailed
+from bedside.core.errors import GateFailed
 from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.reader import DIGEST, MANIFEST, SEAL, open_bundle
 

@@ -19,14 +19,17 @@ from pathlib import Path
 import numpy as np
 from common import RUNS, finish, positional
 
-from bedside import artefact, calibrate, codec, rundir, variants
-from bedside.build_types import Variant
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
+from bedside.flows import variants
+from bedside.flows.search.scorer import Judge
 from bedside.metrics import stats
 from bedside.metrics.inputs import log_odds
+from bedside.runfolder import artefact, layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.search.judge import Judge
-from bedside.study_types import CalibrationConfig
+from bedside.stages import calibrate
 
 NETWORKS = ("efficientnet_lite0", "resnet34", "googlenet", "vgg16")
 CONFIG = CalibrationConfig(images=100)
@@ -38,23 +41,23 @@ Z = 1.959964
 def prepared(network: str, trained: Path) -> Path:
     """A run of our own with the trained network's data, pixels and float model."""
     source, run = trained / f"training-{network}", RUNS / f"busi-evidence-{network}"
-    if not artefact.finished(rundir.model_dir(source, network), "convert"):
+    if not artefact.finished(layout.model_dir(source, network), "convert"):
         sys.exit(f"{source.name}: not trained yet; run prove_training.py {network} first")
-    mine = rundir.model_dir(run, network) / artefact.MANIFEST
-    theirs = rundir.model_dir(source, network) / artefact.MANIFEST
+    mine = layout.model_dir(run, network) / artefact.MANIFEST
+    theirs = layout.model_dir(source, network) / artefact.MANIFEST
     if not mine.is_file() or mine.read_bytes() != theirs.read_bytes():
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
         for part in ("data", "cache", "models"):
             shutil.copytree(source / part, run / part)
-        shutil.copyfile(rundir.study_file(source), rundir.study_file(run))
+        shutil.copyfile(layout.study_file(source), layout.study_file(run))
     return run
 
 
 def predicted(run: Path, network: str, path: Path, ids: list[str]) -> np.ndarray:
     """Logits (n, K) of images by a file."""
     model = LiteRTModel(path, threads=1)
-    with rundir.pixel_store(run, rundir.model_spec(run, network).preprocess) as store:
+    with layout.pixel_store(run, layout.model_spec(run, network).preprocess) as store:
         return np.asarray([model.run(image)[LOGITS][0] for image in store.tensors(ids)])
 
 
@@ -86,23 +89,23 @@ def figure(network: str, trained: Path) -> dict:
     table = {}
     for scheme in CANDIDATES:
         variants.make(run, network, scheme, CONFIG)
-        folder = rundir.variant_dir(run, variant_of(network, scheme))
-        table[scheme] = judge.score((folder / rundir.VARIANT_MODEL).read_bytes())
+        folder = layout.variant_dir(run, variant_of(network, scheme))
+        table[scheme] = judge.score((folder / layout.VARIANT_MODEL).read_bytes())
         print(f"{network}: {scheme} {table[scheme]}", file=sys.stderr)
     # More AUC than float32 has is luck, so it earns nothing.
     best = min(table, key=lambda s: (max(judge.reference.auroc - table[s].auroc, 0.0),
                                      table[s].flips, table[s].logit_damage, s))
-    folder = rundir.variant_dir(run, variant_of(network, best))
-    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    folder = layout.variant_dir(run, variant_of(network, best))
+    variant = codec.read_json(Variant, folder / layout.VARIANT)
     used = set(calibrate.choose(run, network, variants.calibration_of(best, CONFIG)))
-    cases = [c for c in rundir.cases(run)
+    cases = [c for c in layout.cases(run)
              if c.split in ("train", "val", "test") and c.id not in used]
     ids = [c.id for c in cases]
-    task = rundir.task(run)
+    task = layout.task(run)
     labels = np.array([task.classes.index(c.label) for c in cases])
     positive = task.classes.index(task.positive or task.classes[-1])
-    old = predicted(run, network, rundir.model_dir(run, network) / rundir.FLOAT_MODEL, ids)
-    new = predicted(run, network, folder / rundir.VARIANT_MODEL, ids)
+    old = predicted(run, network, layout.model_dir(run, network) / layout.FLOAT_MODEL, ids)
+    new = predicted(run, network, folder / layout.VARIANT_MODEL, ids)
     parts = {"all images that did not calibrate": np.ones(len(ids), np.bool_),
              "of these, test images": np.array([c.split == "test" for c in cases])}
     found = {

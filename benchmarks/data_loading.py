@@ -20,11 +20,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from common import finish, positional
 
-from bedside import artefact, codec, registry
-from bedside.augment import Batches, ultrasound
+from bedside.core import codec, registry
+from bedside.core.study import ModelConfig, TrainConfig
 from bedside.models import MODELS, preprocess_of
+from bedside.runfolder import artefact
 from bedside.runtime.pixels import PixelStore
-from bedside.study_types import ModelConfig, TrainConfig
+from bedside.stages.train.augment import Batches, ultrasound
 
 
 def make_store(folder: Path, images: int, config: ModelConfig) -> PixelStore:

@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "demo"
         start = time.perf_counter()
-        process = psutil.Popen([sys.executable, "-m", "bedside.cli", "demo", "--out", str(run)],
+        process = psutil.Popen([sys.executable, "-m", "bedside", "demo", "--out", str(run)],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         peak = 0
         while process.poll() is None:

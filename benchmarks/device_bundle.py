@@ -25,7 +25,7 @@ rounds = 1
 
 def bedside(*arguments: object) -> None:
     """Run the command line."""
-    subprocess.run([sys.executable, "-m", "bedside.cli", *map(str, arguments)], check=True,
+    subprocess.run([sys.executable, "-m", "bedside", *map(str, arguments)], check=True,
                    cwd=ROOT, stdout=subprocess.DEVNULL)
 
 

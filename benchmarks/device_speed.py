@@ -40,7 +40,7 @@ def main() -> None:
     starts = []
     for _ in range(STARTS):
         begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "bedside.cli", "predict", str(path),
+        subprocess.run([sys.executable, "-m", "bedside", "predict", str(path),
                         "--store", str(path.parent / "store"),
                         str(pictures[0]), "--json"], check=True, stdout=subprocess.DEVNULL)
         starts.append(time.perf_counter() - begin)

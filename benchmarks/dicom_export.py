@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import ROOT, finish, positional
 
-from bedside.data.readers import dicom, sandbox
+from bedside.readers import dicom, sandbox
 from bedside.runtime.worker import peak_memory_bytes
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from common import ROOT, finish, positional
 
-from bedside.data.readers import dicom, sandbox
-from bedside.data.readers.dicom_file import read_file
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.readers import dicom, sandbox
+from bedside.readers.dicom_file import read_file
 from bedside.runtime.worker import peak_memory_bytes
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))

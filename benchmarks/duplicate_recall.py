@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from common import BUSI, ROOT, finish, positional
 
-from bedside.data import readers, scan
-from bedside.data.group import group
+from bedside import readers
+from bedside.core.registry import lookup
 from bedside.metrics.stats import wilson
-from bedside.registry import lookup
+from bedside.stages.data import scan
+from bedside.stages.data.duplicates.group import group
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from twins import KINDS, write_twin
@@ -33,8 +34,8 @@ def originals(scratch: Path, wanted: int) -> tuple[Path, list[str], str]:
     if BUSI.is_dir():
         root, name = BUSI, "BUSI"
     else:
-        from bedside.data.phantom import write_dataset
-        from bedside.study_types import PhantomConfig
+        from bedside.core.study import PhantomConfig
+        from bedside.synthetic.phantom import write_dataset
 
         root, name = write_dataset(PhantomConfig(images=wanted), 0, scratch / "phantom"), "phantom"
     listing = lookup(readers.READERS, readers.detect(root), "reader")(root, ())

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from common import ROOT, finish, positional
 
-from bedside import calibrate, rundir
-from bedside.convert import convert
+from bedside.core.study import ModelConfig
 from bedside.estimators import ESTIMATORS
-from bedside.study_types import ModelConfig
+from bedside.runfolder import layout
+from bedside.stages import calibrate
+from bedside.stages.convert import convert
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained
@@ -40,7 +41,7 @@ def main() -> None:
         write_tiny_data(run, px=PX, count=2 * images)
         model = write_untrained(run, ModelConfig("resnet34", image_px=PX))
         convert(run, model)
-        ids = [c.id for c in rundir.cases(run) if c.split == "train"][:images]
+        ids = [c.id for c in layout.cases(run) if c.split == "train"][:images]
         seconds: dict[str, list[float]] = {n: [] for n in ESTIMATORS}
         names = list(ESTIMATORS)
         calibrate.observe(run, model, ids[:5], names)

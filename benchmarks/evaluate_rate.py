@@ -14,20 +14,21 @@ from pathlib import Path
 import numpy as np
 from common import finish
 
-from bedside import artefact, codec, rundir
+from bedside.core import codec
+from bedside.core.types import Preprocess
+from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import Job
-from bedside.types import Preprocess
 
 IMAGES = 300
 ROUNDS = 5
 
 
 def _model(folder: Path) -> Path:
-    from bedside.convert import _export
     from bedside.models import default_config
     from bedside.models.efficientnet_lite0 import build
+    from bedside.stages.convert import _export
 
     path = folder / "model.tflite"
     _export(build(default_config("efficientnet_lite0"), 2).eval(), Preprocess(), path)
@@ -37,7 +38,7 @@ def _model(folder: Path) -> Path:
 def _store(run: Path) -> tuple[Path, list[str]]:
     ids = [f"c{i}" for i in range(IMAGES)]
     rng = np.random.default_rng(0)
-    folder = rundir.cache_dir(run, Preprocess())
+    folder = layout.cache_dir(run, Preprocess())
     with artefact.writing(folder, "cache", "benchmark") as scratch:
         rng.integers(0, 256, (IMAGES, 224, 224, 1), np.uint8).tofile(scratch / "pixels.bin")
         artefact.write_text(scratch / "index.json", codec.to_json(
@@ -72,7 +73,7 @@ def main() -> None:
         work = Path(name)
         model = _model(work)
         store, ids = _store(work)
-        with rundir.pixel_store(work, Preprocess()) as pixels:
+        with layout.pixel_store(work, Preprocess()) as pixels:
             tensors = [pixels.tensor(i) for i in ids]
         rates = [(_worker_rate(model, store, ids, work), _bare_rate(model, tensors))
                  for _ in range(ROUNDS)]

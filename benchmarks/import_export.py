@@ -23,8 +23,8 @@ from PIL import Image, ImageDraw
 from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.synthetic.phantom import generate
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from dicom_fixture import dataset

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from common import ROOT, finish
 
-from bedside.deploy import app_files
+from bedside.services.app import files
 
 OWN = ("pip", "setuptools")
 
 
 def main() -> None:
     """Build, install, add up, print (or save)."""
-    app_files.app_dir()
+    files.app_dir()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", place, ROOT],

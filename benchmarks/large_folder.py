@@ -25,7 +25,7 @@ WORK = """
 import json, sys
 from pathlib import Path
 from bedside import rundir
-from bedside.data.stage import prepare
+from bedside.stages.data.stage import prepare
 from bedside.study_types import DataConfig, Study
 run = Path(sys.argv[2])
 prepare(run, Study(data=DataConfig(source=sys.argv[1])))

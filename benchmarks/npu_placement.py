@@ -15,11 +15,13 @@ from pathlib import Path
 
 from common import ROOT, finish
 
-from bedside import calibrate, quantize, rundir, targets
-from bedside.convert import convert
+from bedside import targets
+from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.models import MODELS
-from bedside.study_types import CalibrationConfig, ModelConfig
-from bedside.targets import child
+from bedside.runfolder import layout
+from bedside.stages import calibrate, quantize
+from bedside.stages.convert import convert
+from bedside.targets import subprocess_build
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from tiny import write_tiny_data, write_untrained
@@ -35,12 +37,12 @@ def make(run: Path, network: str) -> Path:
     convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
     quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
-    return rundir.variant_dir(run, f"{model}-int8") / rundir.VARIANT_MODEL
+    return layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL
 
 
 def row(network: str, file: Path, target: targets.Target) -> dict[str, object]:
     """One network on one target."""
-    placed = child.place(file, target).placed
+    placed = subprocess_build.place(file, target).placed
     assert placed is not None, (network, target.id)
     off = [p for p in placed.placement if p.runs_on != placed.accelerator]
     working = [p for p in off if p.op not in NO_WORK[target.backend]]

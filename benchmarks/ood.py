@@ -23,14 +23,14 @@ from common import finish, need_busi
 from PIL import Image
 from trained_bundle import bundle, trained_run
 
-from bedside import rundir
-from bedside.data import phantom
-from bedside.data.readers import dicom_file
-from bedside.errors import BedsideError
+from bedside.core.errors import BedsideError
+from bedside.core.study import PhantomConfig
 from bedside.metrics import stats
+from bedside.readers import dicom_file
+from bedside.runfolder import layout
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
-from bedside.study_types import PhantomConfig
+from bedside.synthetic import phantom
 
 COUNT = 100
 
@@ -89,7 +89,7 @@ def _changed(change: Callable[[np.ndarray], np.ndarray]) -> Iterator[bytes]:
 def test_images() -> Iterator[bytes]:
     """The files of the run's test split."""
     busi = need_busi()
-    for case in rundir.cases(trained_run()):
+    for case in layout.cases(trained_run()):
         if case.split == "test":
             yield (busi / case.file).read_bytes()
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from common import RUNS, finish
 
-from bedside import rundir
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
 
 MODEL, PX, TEST, DAMAGE = "resnet34", 96, 2000, 0.5
@@ -56,7 +56,7 @@ samples = 10
 
 def bedside(*arguments: object) -> tuple[int, dict[str, Any]]:
     """Exit code of a command, and its document where it prints one."""
-    done = subprocess.run([sys.executable, "-m", "bedside.cli", *map(str, arguments)],
+    done = subprocess.run([sys.executable, "-m", "bedside", *map(str, arguments)],
                           stdout=subprocess.PIPE, text=True)
     return done.returncode, json.loads(done.stdout) if "--json" in arguments else {}
 
@@ -85,7 +85,7 @@ def answers(run: Path) -> list[dict[str, Any]]:
                            "lost": t.lost, "difference": [t.difference.value, t.difference.low,
                                                           t.difference.high]}
                        for k, t in c.tests.items() if t.margin is not None}}
-            for c in rundir.comparisons(run) if c.split == "test" and c.tests]
+            for c in layout.comparisons(run) if c.split == "test" and c.tests]
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     ran, _ = bedside("run", "-c", home / "study.toml", "--out", good)
     gate, _ = bedside("gate", good, "--json")
     _, chosen = bedside("recommend", good, "--json")
-    damage(rundir.model_dir(good, MODEL) / rundir.FLOAT_MODEL, home / "weights" / f"{MODEL}.tflite")
+    damage(layout.model_dir(good, MODEL) / layout.FLOAT_MODEL, home / "weights" / f"{MODEL}.tflite")
     (home / "damaged.toml").write_text(STUDY + EVALUATE)
     (home / "preprocess.toml").write_text(f"height_px = {PX}\nwidth_px = {PX}\nchannels = 1\n")
     again, _ = bedside("run", "-c", home / "damaged.toml", "--preprocess",

@@ -18,8 +18,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from common import finish, positional  # noqa: E402
 
-from bedside.data import phantom  # noqa: E402
-from bedside.study_types import PhantomConfig  # noqa: E402
+from bedside.core.study import PhantomConfig  # noqa: E402
+from bedside.synthetic import phantom  # noqa: E402
 
 CLAIM_PER_S = 100
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from common import BUSI, finish, positional
 
-from bedside import rundir
-from bedside.data.cache import build_cache
-from bedside.data.stage import prepare
-from bedside.study_types import DataConfig, PhantomConfig, Study
-from bedside.types import Preprocess
+from bedside.core.study import DataConfig, PhantomConfig, Study
+from bedside.core.types import Preprocess
+from bedside.runfolder import layout
+from bedside.stages.data.cache import build_cache
+from bedside.stages.data.stage import prepare
 
 GOAL = 150
 
@@ -25,7 +25,7 @@ GOAL = 150
 def rate(run: Path, spec: Preprocess, workers: int) -> float:
     start = time.perf_counter()
     build_cache(run, spec, workers)
-    return len(rundir.cases(run)) / (time.perf_counter() - start)
+    return len(layout.cases(run)) / (time.perf_counter() - start)
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from common import RUNS, need_busi, save
 
-from bedside import codec, study
-from bedside.console import Reporter
-from bedside.leakage import leakage
-from bedside.study_check import check as check_study
-from bedside.study_types import DataConfig, ModelConfig, Study
+from bedside.cli.output import Reporter
+from bedside.core import codec
+from bedside.core.study import DataConfig, ModelConfig, Study
+from bedside.flows import study
+from bedside.flows.check import check as check_study
+from bedside.flows.leakage import leakage
 
 MODEL = ModelConfig("efficientnet_lite0", image_px=64, epochs=8)
 FOLDS = 3

@@ -15,11 +15,12 @@ from dataclasses import replace
 
 from common import PROOF, RUNS, need_busi, save
 
-from bedside import artefact, rundir, study
-from bedside.console import Reporter
+from bedside.cli.output import Reporter
+from bedside.core.study import DataConfig, ModelConfig, Study, TrainConfig
+from bedside.flows import study
+from bedside.flows.check import check as check_study
 from bedside.models import default_config
-from bedside.study_check import check as check_study
-from bedside.study_types import DataConfig, ModelConfig, Study, TrainConfig
+from bedside.runfolder import artefact, layout
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
@@ -43,17 +44,17 @@ def main(name: str, threads: int = 2) -> None:
     run = RUNS / f"training-{name}"
     with study.locked(run), Reporter() as progress:
         study.through(run, config, "convert", None, progress)
-    folder = rundir.model_dir(run, name)
+    folder = layout.model_dir(run, name)
     artefact.check(folder, "train")
-    with (folder / rundir.HISTORY).open() as handle:
+    with (folder / layout.HISTORY).open() as handle:
         history = list(csv.DictReader(handle))
     with (folder / "timings.csv").open() as handle:
         seconds = sum(float(r["seconds"]) for r in csv.DictReader(handle))
     counts: dict[str, int] = {}
-    for case in rundir.cases(run):
+    for case in layout.cases(run):
         counts[case.split] = counts.get(case.split, 0) + 1
     PROOF.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / rundir.HISTORY, PROOF / f"training-{name}-history.csv")
+    shutil.copyfile(folder / layout.HISTORY, PROOF / f"training-{name}-history.csv")
     best = max(history, key=lambda r: float(r["val_auroc"] or 0))
     save(f"training-{name}", {
         "what": "training on BUSI, BreastMNIST's task and given split, near-duplicates regrouped",

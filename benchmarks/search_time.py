@@ -21,10 +21,11 @@ import time
 
 from common import RUNS, finish
 
-from bedside import rundir, study
-from bedside.console import Reporter
-from bedside.study_check import check as check_study
-from bedside.study_types import DataConfig, ModelConfig, PhantomConfig, Study, TrainConfig
+from bedside.cli.output import Reporter
+from bedside.core.study import DataConfig, ModelConfig, PhantomConfig, Study, TrainConfig
+from bedside.flows import study
+from bedside.flows.check import check as check_study
+from bedside.runfolder import layout
 
 MODEL, GOAL_MINUTES = "resnet34", 15
 BUDGETS = {"the default budget": [],
@@ -42,11 +43,11 @@ def main() -> None:
         study.through(run, config, "convert", None, progress)
     rows = []
     for name, flags in BUDGETS.items():
-        shutil.rmtree(rundir.search_dir(run, MODEL), ignore_errors=True)
+        shutil.rmtree(layout.search_dir(run, MODEL), ignore_errors=True)
         shutil.rmtree(run / "calibration", ignore_errors=True)
         load, start = os.getloadavg()[0], time.monotonic()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-m", "bedside.cli", "search", str(run), "--model",
+        done = subprocess.run([sys.executable, "-m", "bedside", "search", str(run), "--model",
                                MODEL, "--json", *flags], check=True, stdout=subprocess.PIPE,
                               text=True)
         minutes = (time.monotonic() - start) / 60

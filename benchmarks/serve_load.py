@@ -79,7 +79,7 @@ def main() -> None:
     seconds = float(positional()[0]) if positional() else 1800.0
     path = bundle()
     data = [p.read_bytes() for p in images(40)]
-    server = subprocess.Popen([sys.executable, "-m", "bedside.cli", "serve", str(path),
+    server = subprocess.Popen([sys.executable, "-m", "bedside", "serve", str(path),
                                "--store", str(path.parent / "store"),
                                "--port", str(PORT)], stderr=subprocess.DEVNULL)
     try:

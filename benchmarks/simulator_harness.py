@@ -17,12 +17,13 @@ from pathlib import Path
 
 from common import ROOT, finish, positional
 
-from bedside import artefact, calibrate, quantize, rundir
-from bedside.build import build
-from bedside.convert import convert
+from bedside.core.study import CalibrationConfig, ModelConfig
+from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
-from bedside.study_types import CalibrationConfig, ModelConfig
+from bedside.stages import calibrate, quantize
+from bedside.stages.build import build
+from bedside.stages.convert import convert
 from bedside.targets import hexagon, qnn_context
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
@@ -63,14 +64,14 @@ def main() -> None:
         ranges = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
         quantize.quantize(run, model, "int8", ranges, calibrate.read_ranges(ranges))
         build(run, f"{model}-int8", TARGET)
-        folder = rundir.build_dir(run, f"{model}-int8", TARGET)
+        folder = layout.build_dir(run, f"{model}-int8", TARGET)
         context = folder / hexagon.CONTEXT
-        preprocess = rundir.model_spec(run, model).preprocess
-        with rundir.pixel_store(run, preprocess) as store:
+        preprocess = layout.model_spec(run, model).preprocess
+        with layout.pixel_store(run, preprocess) as store:
             ids = tuple(store.ids)[:count]
             np.save(work / "images.npy", np.stack([store.tensor(i) for i in ids]))
         job = Job("predict", hexagon.RUNNER, str(context), artefact.sha256_file(context), 1,
-                  str(rundir.cache_dir(run, preprocess)), ids, str(work / "r.json"))
+                  str(layout.cache_dir(run, preprocess)), ids, str(work / "r.json"))
         seconds: dict[str, list[float]] = {"bare": [], "harness": []}
 
         def bare() -> None:

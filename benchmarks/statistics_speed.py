@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from common import finish, positional
 
-from bedside import artefact, codec, evidence, rundir
-from bedside.build_types import Measurement, ModelSpec, Variant
-from bedside.case_table import cases_to_csv
-from bedside.study_types import EvidenceConfig, ModelConfig, Study
-from bedside.types import Case, Preprocess, Task
+from bedside.core import codec
+from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.study import EvidenceConfig, ModelConfig, Study
+from bedside.core.types import Case, Preprocess, Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
+from bedside.stages import evidence
 
 GOAL_S = 30
 TASK = Task(("benign", "malignant"), "malignant")
@@ -46,21 +48,21 @@ def make(run: Path, images: int, variants: int, a_patient: int) -> None:
                   size_mm=5 + k % 30, device=MAKERS[k % 3])
              for k, (i, v, g, s) in enumerate(zip(
                  ids.tolist(), labels.tolist(), patients.tolist(), splits.tolist(), strict=True))]
-    artefact.write_text(rundir.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
-    publish(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
-                                           rundir.TASK: codec.to_json(TASK)})
-    publish(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
+    artefact.write_text(layout.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
+    publish(layout.data_dir(run), "data", {layout.CASES: cases_to_csv(cases),
+                                           layout.TASK: codec.to_json(TASK)})
+    publish(layout.model_dir(run, "net"), "convert", {layout.SPEC: codec.to_json(
         ModelSpec("net", "net", Preprocess(), TASK, ModelConfig("net")))})
     for k in range(variants + 1):
         scheme = "int8" if k else "float32"
         name = f"net-{scheme}" + (f"+v{k}" if k else "")
         values = (odds + (0.05 * k * rng.normal(0, 1, n) if k else 0)).astype(np.float32)
-        publish(rundir.variant_dir(run, name), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+        publish(layout.variant_dir(run, name), "quantize", {layout.VARIANT: codec.to_json(Variant(
             name, "net", scheme, "m.tflite", "0", 1, "float32", "float32", TASK, Preprocess()))})
-        with artefact.writing(rundir.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
-            artefact.write_text(out / rundir.MEASUREMENT, codec.to_json(Measurement(
-                name, "net", scheme, "cpu", "ok", predictions=rundir.PREDICTIONS)))
-            np.savez(out / rundir.PREDICTIONS, ids=ids, split=splits, labels=labels,
+        with artefact.writing(layout.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
+            artefact.write_text(out / layout.MEASUREMENT, codec.to_json(Measurement(
+                name, "net", scheme, "cpu", "ok", predictions=layout.PREDICTIONS)))
+            np.savez(out / layout.PREDICTIONS, ids=ids, split=splits, labels=labels,
                      logits=np.stack([-values / 2, values / 2], axis=1))
 
 
@@ -77,7 +79,7 @@ def main() -> None:
             name = "one image a patient" if a_patient == 1 else "two images a patient"
             seconds[name] = round(time.perf_counter() - start, 1)
             processor[name] = round(time.process_time() - spent, 1)
-            found = [c for c in rundir.comparisons(run) if c.split == "test"]
+            found = [c for c in layout.comparisons(run) if c.split == "test"]
             answers[name] = {a: sum(c.answer == a for c in found)
                              for a in ("shown", "not shown", "worse")}
             assert len(found) == variants and all(c.n == images for c in found)

@@ -22,7 +22,7 @@ from common import BUSI, ROOT, RUNS, finish, positional
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
-from bedside.data.burned import find as _find
+from bedside.deid.text import detect as _find
 
 LEFT, OTHER = 0.01, 0.01
 FIND = _find.find
@@ -36,18 +36,18 @@ def one(seed: int, busi: list[Path], **kind: Any) -> dict[str, Any]:
     """The figures of one image, with and without its strings; see ``texted.make``."""
     from texted import make
 
-    from bedside.data.burned import find, search
-    from bedside.data.deid.outcome import Stored
+    from bedside.deid.outcome import Stored
+    from bedside.deid.text import detect, remove
 
     # What was found is needed twice: by the search, and to know what was filled.
     look = functools.lru_cache(maxsize=4)(lambda data, shape, enlarge: FIND(
         np.frombuffer(data, np.uint8).reshape(shape), enlarge))
-    find.find = lambda picture, enlarge=True: look(picture.tobytes(), picture.shape, enlarge)
+    detect.find = lambda picture, enlarge=True: look(picture.tobytes(), picture.shape, enlarge)
     case = make(seed, busi, **kind)
     kind = "RGB" if case.image.ndim == 3 else "MONOCHROME2"
     # What is in the picture before: some of BUSI's hold text of their own.
-    before = search.clean(Stored(case.clean[None], kind, 8))
-    after = search.clean(Stored(case.image[None], kind, 8))
+    before = remove.clean(Stored(case.clean[None], kind, 8))
+    after = remove.clean(Stored(case.image[None], kind, 8))
     frames = after.frames if after.frames is not None else case.image[None]
 
     def changed(a: Any, b: Any) -> Any:
@@ -78,11 +78,11 @@ def removed(texted: Any, clean: Any, out: Any) -> Any:
     A pixel whose value came out unchanged counts as left, unless the filled value equals it by
     chance, which only the search's own mask can tell.
     """
-    from bedside.data.burned import find
+    from bedside.deid.text import detect
 
     differs = out != texted
     differs = differs if differs.ndim == 2 else differs.any(axis=2)
-    return differs | find.find(texted).ink
+    return differs | detect.find(texted).ink
 
 
 def main() -> None:

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from common import ROOT, RUNS, finish, positional
 
-from bedside import calibrate, quantize, rundir, targets
-from bedside.convert import convert
-from bedside.study_types import CalibrationConfig, ModelConfig
-from bedside.targets import child
+from bedside import targets
+from bedside.core.study import CalibrationConfig, ModelConfig
+from bedside.runfolder import layout
+from bedside.stages import calibrate, quantize
+from bedside.stages.convert import convert
+from bedside.targets import subprocess_build
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from test_lint import mutants
@@ -41,9 +43,9 @@ def originals(run: Path) -> list[bytes]:
         convert(run, model)
         folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
         quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
-        found.append((rundir.variant_dir(run, f"{model}-int8") / rundir.VARIANT_MODEL)
+        found.append((layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL)
                      .read_bytes())
-    found.append((rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL).read_bytes())
+    found.append((layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL).read_bytes())
     return found
 
 
@@ -52,7 +54,7 @@ def tried(number: int, data: bytes, folder: Path) -> list[object]:
     name = TARGETS[number // 5 % len(TARGETS)]
     path = folder / f"mutant-{number}.tflite"
     path.write_bytes(data)
-    outcome = child.place(path, targets.load(name), TIMEOUT_S)
+    outcome = subprocess_build.place(path, targets.load(name), TIMEOUT_S)
     path.unlink()
     return [number, name, outcome.status,
             outcome.reason or ("" if outcome.placed is not None else None)]

@@ -8,13 +8,13 @@ import prove_training
 from common import RUNS
 from device_bundle import bedside
 
-from bedside import artefact, rundir
+from bedside.runfolder import artefact, layout
 
 
 def trained_run(network: str = "efficientnet_lite0") -> Path:
     """The trained run; trains where it is not finished."""
     run = RUNS / f"training-{network}"
-    if not artefact.finished(rundir.model_dir(run, network), "convert"):
+    if not artefact.finished(layout.model_dir(run, network), "convert"):
         prove_training.main(network)
     return run
 

@@ -15,10 +15,10 @@ from common import RUNS, finish, need_busi
 from headless import chromium, served
 from trained_bundle import bundle, trained_run
 
-from bedside import rundir
-from bedside.deploy import web
+from bedside.runfolder import layout
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
+from bedside.services.app import export
 
 SCHEMES = ("float32", "int8")
 
@@ -26,9 +26,9 @@ SCHEMES = ("float32", "int8")
 def main() -> None:
     """Measure and print (or save)."""
     busi = need_busi()
-    files = [busi / c.file for c in rundir.cases(trained_run()) if c.split == "val"]
+    files = [busi / c.file for c in layout.cases(trained_run()) if c.split == "val"]
     paths = {s: bundle(scheme=s) for s in SCHEMES}
-    web.export(list(paths.values()), RUNS / "web-site")
+    export.export(list(paths.values()), RUNS / "web-site")
     found = {}
     with served(RUNS / "web-site") as url, chromium() as browser:
         version = browser.version

@@ -19,8 +19,8 @@ from common import ROOT, RUNS, finish
 from device_bundle import bundle, images
 from headless import chromium, served
 
-from bedside.deploy import app_files, web
 from bedside.runtime.bundle.reader import open_bundle
+from bedside.services.app import export, files
 
 STARTS = 10
 ROUNDS = 30
@@ -51,8 +51,8 @@ def _engine(model: bytes, side: int, channels: int) -> dict[str, object]:
     site = RUNS / "web-bench"
     subprocess.run(["npx", "vite", "build", "--config", "bench/vite.config.ts", "--outDir",
                     str(site), "--logLevel", "error"], cwd=ROOT / "web", check=True)
-    for name in app_files.names():
-        found = app_files.read_plain(name)
+    for name in files.names():
+        found = files.read_plain(name)
         if name.startswith("wasm/litert_wasm_threaded") and found is not None:
             (site / name).parent.mkdir(exist_ok=True)
             (site / name).write_bytes(found.data)
@@ -82,7 +82,7 @@ def main() -> None:
     """Measure and print (or save)."""
     path = bundle()
     opened = open_bundle(path, (), allow_unsigned=True)
-    web.export([path], RUNS / "web-site")
+    export.export([path], RUNS / "web-site")
     spec = opened.manifest.preprocess
     facts = _first_results(str(images(1)[0]))
     facts |= _engine(bytes(opened.files[opened.manifest.model.file]), spec.height_px,

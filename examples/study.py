@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from bedside.console import Reporter
+from bedside.cli.output import Reporter
+from bedside.core.study import DataConfig, Study
+from bedside.flows.study import run_study
 from bedside.models import default_config
-from bedside.study import run_study
-from bedside.study_types import DataConfig, Study
 
 data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/busi").resolve()
 study = Study(

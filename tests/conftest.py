@@ -26,8 +26,8 @@ def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def tiny_quantized(tiny_run: Path) -> Path:
     """The tiny run with the variants float32, float16, dynamic and int8."""
-    from bedside import calibrate, quantize
-    from bedside.study_types import CalibrationConfig
+    from bedside.core.study import CalibrationConfig
+    from bedside.stages import calibrate, quantize
 
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=8), None)
     for scheme in ("float32", "float16", "dynamic"):
@@ -47,8 +47,8 @@ def busi() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A converted ResNet34 of an eighth of the width in a run with 40 tiny images."""
-    from bedside.convert import convert
-    from bedside.study_types import ModelConfig
+    from bedside.core.study import ModelConfig
+    from bedside.stages.convert import convert
 
     run = tmp_path_factory.mktemp("tiny") / "run"
     write_tiny_data(run)

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
-const OUT = "../src/bedside/deploy/app";
+const OUT = "../src/bedside/services/app/dist";
 const ENGINE = "node_modules/@litertjs/core";
 
 /** The engine, compressed (38 MB become 11), the licences, and the service worker's list. */

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C counts from the first import on, which takes a while."""
     try:
-        from bedside.cli import main as command
+        from bedside.cli.app import main as command
 
         command()
     except KeyboardInterrupt:

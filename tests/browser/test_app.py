@@ -17,14 +17,16 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from report_fixture import PAYLOADS
 
-from bedside import build, cli, quantize, rundir
-from bedside.deploy import app_files, web
-from bedside.evaluate import evaluate
+from bedside.cli import app
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import layout
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import keys, open_bundle
 from bedside.runtime.device import Device
 from bedside.runtime.preprocess import decode
-from bedside.study_types import EvaluateConfig
+from bedside.services.app import export, files
+from bedside.stages import build, quantize
+from bedside.stages.evaluate.stage import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -54,7 +56,7 @@ def browser(play):
 @pytest.fixture(scope="module")
 def made(tiny_run, tmp_path_factory):
     """A bundle that ``bedside bundle`` made, its public key and the app of ``bedside web``."""
-    assert app_files.app_dir()
+    assert files.app_dir()
     folder = tmp_path_factory.mktemp("app")
     run = folder / "run"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("measurements", "builds"))
@@ -71,7 +73,7 @@ def made(tiny_run, tmp_path_factory):
 
 def _command(*arguments):
     with pytest.raises(SystemExit) as ended:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     assert ended.value.code == 0
 
 
@@ -204,9 +206,9 @@ def test_the_validation_images_get_the_class_that_python_gives(browser, site, ma
     page, _, _ = _watched(context)
     page.goto(site[0])
     _ready(page)
-    ids = [c.id for c in rundir.cases(run) if c.split == "val"]
+    ids = [c.id for c in layout.cases(run) if c.split == "val"]
     assert len(ids) == 10
-    with rundir.pixel_store(run, opened.manifest.preprocess) as store:
+    with layout.pixel_store(run, opened.manifest.preprocess) as store:
         for name in ids:
             Image.fromarray(store.pixels(name)[..., 0]).save(tmp_path / f"{name}.png")
     with Device(opened) as device:
@@ -506,12 +508,12 @@ def test_an_unknown_signer_and_an_unsigned_bundle_are_refused(
 def test_a_build_that_fails_its_self_test_gives_no_answer(browser, made, tmp_path, scans):
     data = make_bundle(made / "run", VARIANT, shift=0.1)
     (tmp_path / "strict.zip").write_bytes(data)
-    web.export([tmp_path / "strict.zip"], tmp_path / "site")
+    export.export([tmp_path / "strict.zip"], tmp_path / "site")
     from fastapi import FastAPI
 
-    from bedside.deploy.app_server import app_router
+    from bedside.services.app.server import app_router
 
-    opened, trusted = web.open_for_app([tmp_path / "strict.zip"], [])
+    opened, trusted = export.open_for_app([tmp_path / "strict.zip"], [])
     api = FastAPI()
     api.include_router(app_router(opened, trusted))
     with serving(api) as url:
@@ -665,7 +667,7 @@ def test_forty_hostile_names_do_not_fire(browser, made, tmp_path, scans):
         (tmp_path / f"{i}.zip").write_bytes(
             make_bundle(made / "run", VARIANT, classes=four[:2], name=four[2]))
     bundles = sorted(tmp_path.glob("*.zip"))
-    web.export(bundles, tmp_path / "site")
+    export.export(bundles, tmp_path / "site")
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "site"))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -693,7 +695,7 @@ def test_forty_hostile_names_do_not_fire(browser, made, tmp_path, scans):
 def test_our_own_script_and_style_stay_small():
     import gzip
 
-    folder = app_files.app_dir()
+    folder = files.app_dir()
     own = [*folder.glob("assets/*"), folder / "sw.js", folder / "index.html", folder / "lab.html"]
     size = sum(len(gzip.compress(p.read_bytes())) for p in own)
     assert size <= 250_000

@@ -18,13 +18,14 @@ import pytest
 from app_fixture import ARGS, CHROMIUM, GPU_ARGS
 from playwright.sync_api import Error, sync_playwright
 
-from bedside import artefact, codec, rundir
-from bedside.analyse import latency, processors
-from bedside.build_types import Variant
-from bedside.deploy import lab_ca
-from bedside.deploy.lab_session import BATCH
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.study import EvaluateConfig, ModelConfig, Study
+from bedside.figures import latency, processors
+from bedside.runfolder import artefact, layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.study_types import EvaluateConfig, ModelConfig, Study
+from bedside.services.lab import certificates
+from bedside.services.lab.session import BATCH
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -44,7 +45,7 @@ def run(tiny_quantized, tmp_path_factory):
             shutil.rmtree(folder)
     study = replace(Study(evaluate=EvaluateConfig(rounds=ROUNDS, warmup=1, samples=SAMPLES)),
                     models=(ModelConfig("resnet34", image_px=32, width=0.125),))
-    artefact.write_text(rundir.study_file(copy), codec.to_toml(study))
+    artefact.write_text(layout.study_file(copy), codec.to_toml(study))
     return copy
 
 
@@ -65,7 +66,7 @@ class Workbench:
 
     def __init__(self, run: Path, home: Path, *flags: str, address: str = "127.0.0.1") -> None:
         self.port = _free_port()
-        self.command = [sys.executable, "-m", "bedside.cli", "lab", str(run), "--port",
+        self.command = [sys.executable, "-m", "bedside", "lab", str(run), "--port",
                         str(self.port), "--address", address, *flags]
         self.address = address
         self.env = {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONUNBUFFERED": "1"}
@@ -111,7 +112,7 @@ def play():
 @pytest.fixture(scope="module")
 def browser(play, home):
     """A Chromium that trusts one authority more: the lab's, as a person would install it."""
-    authority = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").authority
+    authority = certificates.certificates(["127.0.0.1"], home / "bedside" / "lab").authority
     store = home / ".pki" / "nssdb"
     store.mkdir(parents=True)
     database = f"sql:{store}"
@@ -208,14 +209,14 @@ def _nothing_but_pixels_left(run, sent, plan):
     assert images
     assert all(re.fullmatch(r"images/\d+/\d+", k) for k in images)
     text = codec.to_json(plan)
-    for case in rundir.cases(run):
+    for case in layout.cases(run):
         assert case.id not in text
         assert case.file not in text
     assert "benign" not in text, "no label goes out"
 
 
 def _all_rows_stand(run):
-    rows = {(m.variant, m.machine["accelerator"]): m for m in rundir.measurements(run)}
+    rows = {(m.variant, m.machine["accelerator"]): m for m in layout.measurements(run)}
     assert {(v, "wasm") for v in VARIANTS} <= set(rows)
     assert {a for _, a in rows} == {"wasm", "webgpu"}
     for (variant, accelerator), row in rows.items():
@@ -230,8 +231,8 @@ def _all_rows_stand(run):
         assert row.evidence == {"latency": "measured", "accuracy": "measured"}
         assert row.latency_ms is not None
         assert row.latency_ms.n == ROUNDS * SAMPLES, "no round was lost"
-        folder = rundir.measurement_dir(run, variant, row.target)
-        rounds, ms = latency.read_latency(folder / rundir.LATENCY)
+        folder = layout.measurement_dir(run, variant, row.target)
+        rounds, ms = latency.read_latency(folder / layout.LATENCY)
         assert np.bincount(rounds).tolist() == [SAMPLES] * ROUNDS
         assert (ms > 0).all()
         _logits_are_pythons(run, variant, row)
@@ -242,13 +243,13 @@ def _all_rows_stand(run):
 
 
 def _logits_are_pythons(run, variant, row):
-    found = rundir.predictions(run, variant, row.target)
-    cases = [c for c in rundir.cases(run) if c.split in ("val", "test")]
+    found = layout.predictions(run, variant, row.target)
+    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
     assert len(cases) < BATCH
     assert list(found.ids) == [c.id for c in cases]
-    model = LiteRTModel(rundir.variant_dir(run, variant) / "model.tflite")
-    spec = codec.read_json(Variant, rundir.variant_dir(run, variant) / rundir.VARIANT).preprocess
-    with rundir.pixel_store(run, spec) as store:
+    model = LiteRTModel(layout.variant_dir(run, variant) / "model.tflite")
+    spec = codec.read_json(Variant, layout.variant_dir(run, variant) / layout.VARIANT).preprocess
+    with layout.pixel_store(run, spec) as store:
         wanted = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
     np.testing.assert_allclose(found.logits, wanted, atol=0.05 if "int8" in variant else 1e-3)
 
@@ -308,7 +309,7 @@ def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(
         page.goto(lab.url)
         page.wait_for_selector("#certificate")
         assert page.evaluate("isSecureContext") is False
-        fingerprint = lab_ca.certificates(["127.0.0.1"], home / "bedside" / "lab").fingerprint
+        fingerprint = certificates.certificates(["127.0.0.1"], home / "bedside" / "lab").fingerprint
         assert fingerprint in page.inner_text("body")
         with page.expect_download() as download:
             page.click("#certificate")
@@ -327,7 +328,7 @@ def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(
     finally:
         chromium.close()
         lab.kill()
-    (row,) = rundir.measurements(copy)
+    (row,) = layout.measurements(copy)
     assert row.target.endswith("-cpu-http")
     assert row.machine["context"] == "plain http, one thread"
     assert row.latency_ms is not None

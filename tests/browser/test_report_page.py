@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_fixture import PAYLOADS, Names, make_run
 
-from bedside import rundir
-from bedside.deploy.lab_plan import make_plan
-from bedside.deploy.lab_session import Device, Lab
-from bedside.report.build import build_report
-from bedside.study_types import EvaluateConfig
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import layout
+from bedside.services.lab.plan import make_plan
+from bedside.services.lab.session import Device, Lab
+from bedside.stages.report.build import build_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -70,8 +70,8 @@ def test_the_page_opens_offline_without_a_word_and_fits(browser, report, width):
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_the_page_of_flips_opens_offline_and_fits(browser, report, width, tmp_path):
-    from bedside.analyse.base import FigureData
-    from bedside.report import flips_page
+    from bedside.figures.base import FigureData
+    from bedside.stages.report import flips_page
 
     image = np.tile(np.arange(80, dtype=np.uint8), (60, 1))
     row = {"id": "c0123456789abcde", "split": "test", "label": "malignant", "kind": "missed",
@@ -135,7 +135,7 @@ def test_hostile_words_of_phones_do_not_fire(browser, tmp_path):
                            ("time-0-wasm-0", {"ms": [1.0 + number]})):
             lab.put(lab.by_token(token), key, value)
         lab.finish(lab.by_token(token))
-    rows = [m for m in rundir.measurements(run) if m.target.startswith("lab-")]
+    rows = [m for m in layout.measurements(run) if m.target.startswith("lab-")]
     assert len(rows) == 2 * len(payloads)
     page, said, asked = _open(browser, build_report(run), 1280)
     assert said + asked == []

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from bedside import artefact, codec
-from bedside.data import review
-from bedside.data.deid import key, ledger
-from bedside.data.deid.ledger import Entry, Ledger
-from bedside.data.review_server import Server
+from bedside.core import codec
+from bedside.deid import key, ledger
+from bedside.deid.ledger import Entry, Ledger
+from bedside.runfolder import artefact
+from bedside.services.review import decisions
+from bedside.services.review.server import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -40,12 +41,12 @@ def work(tmp_path):
                              f"quarantine/f{number}.png"))
     book = Ledger(tuple(entries))
     key.write_private(private / ledger.NAMES, ledger.names_csv(book).encode())
-    key.write_private(private / review.PLACE, codec.to_json({
+    key.write_private(private / decisions.PLACE, codec.to_json({
         "out": str(out), "stage": "import",
         "targets": {e.id: f"benign/f{n}.png" for n, e in enumerate(entries)}}).encode())
     with artefact.writing(out, "import", "k" * 24) as scratch:
         artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(book))
-    return review.open_review(private)
+    return decisions.open_review(private)
 
 
 def test_keys_and_boxes_decide(work):
@@ -83,8 +84,8 @@ def test_keys_and_boxes_decide(work):
         server.shutdown()
     assert said == []
     assert all(url.startswith(server.address) for url in asked)
-    found = review.decisions(work)
+    found = decisions.decisions(work)
     assert [found[f"e{n}"].verdict for n in range(3)] == ["redact", "reject", "accept"]
     assert np.allclose(found["e0"].boxes, [(0.2, 0.1, 0.6, 0.3)], atol=0.01)
-    assert review.apply(work) == {"accept": 1, "redact": 1, "reject": 1, "open": 0}
+    assert decisions.apply(work) == {"accept": 1, "redact": 1, "reject": 1, "open": 0}
     assert sorted(p.name for p in (work.out / "benign").iterdir()) == ["f0.png", "f2.png"]

@@ -11,12 +11,13 @@ import pytest
 from analyse_fixture import analysed_run
 from PIL import Image
 
-from bedside import artefact, registry, rundir
-from bedside.analyse import ALL_MODELS, ANALYSES, STUDY_WIDE
-from bedside.analyse.base import FigureData
-from bedside.analysis import STAGE, analyse, jobs
-from bedside.report.figures import FIGURES, TITLES
-from bedside.report.figures.render import LARGE_BYTES, caption, render
+from bedside.core import registry
+from bedside.figures import ALL_MODELS, ANALYSES, STUDY_WIDE
+from bedside.figures.base import FigureData
+from bedside.figures.draw import FIGURES, TITLES
+from bedside.figures.render import LARGE_BYTES, caption, render
+from bedside.runfolder import artefact, layout
+from bedside.stages.analyse import STAGE, analyse, jobs
 
 CELLS = [(f, ALL_MODELS if f in STUDY_WIDE else m)
          for f in ANALYSES for m in (("tiny",) if f in STUDY_WIDE else ("tiny", "foreign"))]
@@ -40,7 +41,7 @@ def test_entries_resolve(name: str) -> None:
 
 @pytest.mark.parametrize(("figure", "model"), CELLS)
 def test_analysis_is_published_or_says_why_not(run: Path, figure: str, model: str) -> None:
-    folder = rundir.analysis_dir(run, figure, model)
+    folder = layout.analysis_dir(run, figure, model)
     assert artefact.finished(folder, STAGE)
     data = FigureData.load(folder)
     if data.unavailable is None:
@@ -52,7 +53,7 @@ def test_analysis_is_published_or_says_why_not(run: Path, figure: str, model: st
 @pytest.mark.parametrize(("figure", "model"), [c for c in CELLS if c[1] != "foreign"])
 def test_figure_is_drawn_small_and_the_same_twice(run: Path, figure: str, model: str,
                                                   tmp_path: Path) -> None:
-    folder = rundir.analysis_dir(run, figure, model)
+    folder = layout.analysis_dir(run, figure, model)
     paths = render(folder, tmp_path / "a", figure)
     again = render(folder, tmp_path / "b", figure)
     assert paths is not None and again is not None
@@ -67,7 +68,7 @@ def test_figure_is_drawn_small_and_the_same_twice(run: Path, figure: str, model:
 
 @pytest.mark.parametrize(("figure", "model"), CELLS)
 def test_caption_says_what_to_see(run: Path, figure: str, model: str) -> None:
-    text = caption(rundir.analysis_dir(run, figure, model), figure)
+    text = caption(layout.analysis_dir(run, figure, model), figure)
     assert text.endswith(".") and text.count(". ") <= 5
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<locals>|\{|\}", text)
     assert len(text) > 80 or (model == "foreign" and text.startswith("Not available: "))
@@ -76,18 +77,18 @@ def test_caption_says_what_to_see(run: Path, figure: str, model: str) -> None:
 def test_finished_figures_are_left_and_changed_inputs_are_seen(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    cloud = rundir.analysis_dir(copy, "point_clouds", "tiny") / "manifest.json"
-    other = rundir.analysis_dir(copy, "weights", "foreign") / "manifest.json"
+    cloud = layout.analysis_dir(copy, "point_clouds", "tiny") / "manifest.json"
+    other = layout.analysis_dir(copy, "weights", "foreign") / "manifest.json"
     before = (cloud.stat().st_mtime_ns, other.stat().st_mtime_ns)
     seen: list[tuple[str, int, int]] = []
     analyse(copy, ["tiny"], lambda *step: seen.append(step))
     assert (cloud.stat().st_mtime_ns, other.stat().st_mtime_ns) == before
     assert seen[-1] == (STAGE, len(jobs(copy, ["tiny"])), len(jobs(copy, ["tiny"])))
-    cell = rundir.measurement_dir(copy, "tiny-int8", "cpu")
+    cell = layout.measurement_dir(copy, "tiny-int8", "cpu")
     with artefact.writing(cell, "evaluate", "k2") as scratch:
-        for name in (rundir.MEASUREMENT, rundir.PREDICTIONS):
+        for name in (layout.MEASUREMENT, layout.PREDICTIONS):
             shutil.copy(cell / name, scratch / name)
-        (scratch / rundir.LATENCY).write_text("round,sample,ms\n0,0,5\n")
+        (scratch / layout.LATENCY).write_text("round,sample,ms\n0,0,5\n")
     analyse(copy, ["tiny"])
     assert cloud.stat().st_mtime_ns > before[0]
     assert other.stat().st_mtime_ns == before[1]
@@ -96,9 +97,9 @@ def test_finished_figures_are_left_and_changed_inputs_are_seen(run: Path, tmp_pa
 def test_missing_float32_is_a_reason_not_a_crash(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    shutil.rmtree(rundir.variant_dir(copy, "tiny-float32"))
+    shutil.rmtree(layout.variant_dir(copy, "tiny-float32"))
     analyse(copy)
-    reasons = {f: FigureData.load(rundir.analysis_dir(copy, f, "tiny")).unavailable
+    reasons = {f: FigureData.load(layout.analysis_dir(copy, f, "tiny")).unavailable
                for f in ANALYSES if f not in STUDY_WIDE}
     assert reasons["history"] is None
     assert "no float32 variant" in (reasons["weights"] or "")

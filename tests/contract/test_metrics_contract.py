@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from bedside import codec
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.registry import lookup
+from bedside.core.types import Estimate
 from bedside.metrics import BINARY, MACRO, METRICS, Metric, for_task
-from bedside.registry import lookup
-from bedside.types import Estimate
 
 NAMES = sorted(METRICS)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bedside import registry
+from bedside.core import registry
+from bedside.core.study import ModelConfig
 from bedside.models import DESCRIPTIONS, MODELS
 from bedside.runtime.graph import read_graph
-from bedside.study_types import ModelConfig
 
 # Operations that split a delegate's graph, or that NPU compilers leave on the host.
 UNWANTED = {"MEAN", "PADV2", "TRANSPOSE", "BROADCAST_TO", "GATHER_ND", "SELECT_V2"}

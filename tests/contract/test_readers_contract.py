@@ -8,11 +8,11 @@ import pytest
 from data_fixture import folder, npz
 from dicom_fixture import folder as dicom_folder
 
-from bedside import registry
-from bedside.data.readers import READERS, detect
-from bedside.data.readers.base import Listing
-from bedside.data.readers.load import bytes_of, pixels_of
-from bedside.errors import BadInput
+from bedside.core import registry
+from bedside.core.errors import BadInput
+from bedside.readers import READERS, detect
+from bedside.readers.base import Listing
+from bedside.readers.load import bytes_of, pixels_of
 
 
 def sample(name: str, root: Path) -> Path:

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from tiny import publish_mixture
 
-from bedside import codec, rundir, schemes, variants
-from bedside.build_types import Scheme, Variant
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.build import Scheme, Variant
+from bedside.core.study import CalibrationConfig
+from bedside.flows import variants
+from bedside.runfolder import layout
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.study_types import CalibrationConfig
 
 EVERY = [name if option is None else f"{name}+{option}" for name in schemes.SCHEMES
          for option in (None, *schemes.load(name)[1].options)]
@@ -51,17 +54,17 @@ def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_
         publish_mixture(tiny_run, "resnet34", ("layer1.1.conv1",))
     variants.make(tiny_run, "resnet34", scheme_id, CalibrationConfig(images=8))
     variant_id = schemes.variant_id("resnet34", scheme_id)
-    place = rundir.variant_dir(tiny_run, variant_id)
-    variant = codec.read_json(Variant, place / rundir.VARIANT)
+    place = layout.variant_dir(tiny_run, variant_id)
+    variant = codec.read_json(Variant, place / layout.VARIANT)
     assert variant.id == variant_id
     assert variant.size_bytes == (place / variant.file).stat().st_size
     graph = read_graph(place / variant.file)
     assert sum(sum(v.values()) for v in variant.ops_by_dtype.values()) == len(graph.operations)
     formats(graph, scheme_id)
     model = LiteRTModel(place / variant.file)
-    original = LiteRTModel(rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL)
+    original = LiteRTModel(layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL)
     assert set(model.outputs) == {"logits", "cam"}
-    with rundir.pixel_store(tiny_run, variant.preprocess) as store:
+    with layout.pixel_store(tiny_run, variant.preprocess) as store:
         pairs = np.array([(original.run(t)["logits"][0], model.run(t)["logits"][0])
                           for t in store.tensors(store.ids)])
     error = np.sqrt(((pairs[:, 0] - pairs[:, 1]) ** 2).mean())

@@ -7,14 +7,17 @@ from typing import get_args
 
 import pytest
 
-from bedside import codec, quantize, registry, rundir, targets
-from bedside.build import build
-from bedside.build_types import Build
-from bedside.errors import BadInput
-from bedside.evaluate import evaluate
-from bedside.study_types import EvaluateConfig
-from bedside.targets import child
-from bedside.types import Evidence
+from bedside import targets
+from bedside.core import codec, registry
+from bedside.core.build import Build
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig
+from bedside.core.types import Evidence
+from bedside.runfolder import layout
+from bedside.stages import quantize
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
+from bedside.targets import subprocess_build
 
 
 @pytest.mark.parametrize("name", sorted(targets.BACKENDS))
@@ -46,8 +49,8 @@ FIRST = {t.backend: t.id for t in sorted(targets.profiles().values(),
 
 def _built(run, scheme, target_id):
     build(run, f"resnet34-{scheme}", target_id)
-    folder = rundir.build_dir(run, f"resnet34-{scheme}", target_id)
-    made = codec.read_json(Build, folder / rundir.BUILD)
+    folder = layout.build_dir(run, f"resnet34-{scheme}", target_id)
+    made = codec.read_json(Build, folder / layout.BUILD)
     assert (made.variant, made.target) == (f"resnet34-{scheme}", target_id)
     assert all((folder / f).is_file() for f in made.files)
     return made
@@ -77,7 +80,7 @@ def test_a_file_that_is_no_model_is_an_outcome_not_an_exception(name, tmp_path):
         return
     file = tmp_path / "model.tflite"
     file.write_bytes(b"\x1c\0\0\0TFL3" + bytes(range(256)) * 4)
-    outcome = child.place(file, target)
+    outcome = subprocess_build.place(file, target)
     assert outcome.status in ("failed", "unsupported")
     assert outcome.reason
     assert str(tmp_path) not in outcome.reason
@@ -92,13 +95,13 @@ def test_a_component_that_is_missing_is_a_row_and_tried_again_once_it_is_there(
     with monkeypatch.context() as patch:
         patch.setattr("bedside.targets.cpu.available", lambda: gone)
         assert build(run, "resnet34-float32", "cpu")
-        made = codec.read_json(Build, rundir.build_dir(run, "resnet34-float32", "cpu")
-                               / rundir.BUILD)
+        made = codec.read_json(Build, layout.build_dir(run, "resnet34-float32", "cpu")
+                               / layout.BUILD)
         assert (made.status, made.files) == ("unsupported", {})
         assert "LiteRT is not installed" in made.reason
         assert "Install it." in made.reason
         assert evaluate(run, [("resnet34-float32", "cpu")], EvaluateConfig())
-    (row,) = (m for m in rundir.measurements(run) if m.variant == "resnet34-float32")
+    (row,) = (m for m in layout.measurements(run) if m.variant == "resnet34-float32")
     assert (row.status, row.reason) == ("unsupported", made.reason)
     assert (row.metrics, row.latency_ms, row.evidence) == ({}, None, {})
     assert build(run, "resnet34-float32", "cpu")

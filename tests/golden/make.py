@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
+from bedside.core.types import Preprocess
 from bedside.runtime.preprocess import decode, resize
-from bedside.types import Preprocess
 
 HERE = Path(__file__).parent
 SIZES = ((24, 24), (17, 40), (64, 57))

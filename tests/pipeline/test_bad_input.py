@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bedside import cli
-from bedside.rundir import FLOAT_MODEL, model_dir
-from bedside.study_check import check as check_study
+from bedside.cli import app
+from bedside.flows.check import check as check_study
+from bedside.runfolder.layout import FLOAT_MODEL, model_dir
 
 
 def _picture(path: Path, seed: int, kind: str = "L") -> None:
@@ -137,7 +137,7 @@ CASES = [empty, one_class, class_of_one, truncated, zero_bytes, all_black, too_l
 
 def _refused(capsys, *arguments: str) -> str:
     with pytest.raises(SystemExit) as caught:
-        cli.main(list(arguments))
+        app.main(list(arguments))
     output = capsys.readouterr()
     assert caught.value.code == 2, output.err
     assert output.out == ""
@@ -161,10 +161,10 @@ def test_bad_data_is_one_message_and_nothing_is_left(case, capsys, tmp_path):
 @pytest.mark.parametrize("case", [truncated, zero_bytes, all_black, too_large],
                          ids=lambda c: c.__name__)
 def test_skip_bad_sets_the_image_aside_and_lists_it(case, tmp_path):
-    from bedside import codec
-    from bedside.data.stage import prepare
+    from bedside.core import codec
+    from bedside.core.study import DataConfig, Study
     from bedside.models import default_config
-    from bedside.study_types import DataConfig, Study
+    from bedside.stages.data.stage import prepare
 
     source, named = case(tmp_path)
     config = check_study(Study(data=DataConfig(source=str(source), skip_bad=True),
@@ -186,7 +186,7 @@ def test_a_full_disk_is_one_message_and_the_old_results_stay(tmp_path):
     """RLIMIT_FSIZE stands for a full disk: writes past it fail at any place."""
     data = _dataset(tmp_path / "d", 30)
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "bedside.cli", "run", str(data), "--out", str(out),
+    command = [sys.executable, "-m", "bedside", "run", str(data), "--out", str(out),
                "--model", "resnet34"]
 
     def limit() -> None:
@@ -305,7 +305,7 @@ def test_a_target_whose_name_leads_out_of_the_run_is_refused(capsys, tmp_path):
     assert "mine.toml" in message
     assert "../../evil" in message
     profile.write_text('id = "mine"\nbackend = "cpu"\n')
-    cli._guarded(["run", str(data), "--out", str(tmp_path / "run"), "--target", "mine",
+    app._guarded(["run", str(data), "--out", str(tmp_path / "run"), "--target", "mine",
                   "--dry-run"])
     assert "float32@mine" in capsys.readouterr().out
 

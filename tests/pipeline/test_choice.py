@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from bedside import cli
+from bedside.cli import app
 
 STUDY = """
 schemes = ["float32", "float16"]
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("studies")
 def bedside(capsys, *arguments):
     capsys.readouterr()
     with pytest.raises(SystemExit) as caught:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     return caught.value.code, out, err
@@ -52,8 +52,8 @@ def network(file, sign):
     """A model from elsewhere: the share of bright pixels decides; ``sign`` −1 damages it."""
     import torch
 
-    from bedside.convert import _export
-    from bedside.types import Preprocess
+    from bedside.core.types import Preprocess
+    from bedside.stages.convert import _export
 
     class Bright(torch.nn.Module):
         def __init__(self):
@@ -91,7 +91,7 @@ def root(tmp_path_factory):
         (folder / name).mkdir()
         network(folder / name / "net.tflite", sign)
         with pytest.raises(SystemExit) as caught:
-            cli.main(["run", "-c", str(folder / "s.toml"), "--preprocess", str(folder / "p.toml"),
+            app.main(["run", "-c", str(folder / "s.toml"), "--preprocess", str(folder / "p.toml"),
                       "--float-model", str(folder / name / "net.tflite"),
                       "--out", str(folder / f"run-{name}")])
         assert caught.value.code == 0

@@ -15,7 +15,8 @@ import pytest
 from app_fixture import make_bundle
 from PIL import Image
 
-from bedside import quantize, rundir
+from bedside.runfolder import layout
+from bedside.stages import quantize
 
 ROOT = Path(__file__).resolve().parents[2]
 MB = 1_000_000
@@ -57,7 +58,7 @@ def device(tmp_path_factory, wheel):
 
 def test_the_runtime_alone_answers_an_image(device, tiny_run, tmp_path):
     quantize.quantize(tiny_run, "resnet34", "float32", None, None)
-    folder = rundir.variant_dir(tiny_run, "resnet34-float32")
+    folder = layout.variant_dir(tiny_run, "resnet34-float32")
     Image.effect_noise((50, 40), 60).save(tmp_path / "scan.png")
     done = _run(device / "bedside", "predict", folder, tmp_path / "scan.png", "--json",
                 cwd=tmp_path)
@@ -70,8 +71,8 @@ def test_the_runtime_alone_answers_an_image(device, tiny_run, tmp_path):
 
 def test_the_wheel_carries_the_app_built(wheel, device, tiny_run, tmp_path):
     """And the runtime alone exports it, with LiteRT.js's four builds unpacked."""
-    app = {n.removeprefix("bedside/deploy/app/") for n in zipfile.ZipFile(wheel).namelist()
-           if n.startswith("bedside/deploy/app/")}
+    app = {n.removeprefix("bedside/services/app/dist/") for n in zipfile.ZipFile(wheel).namelist()
+           if n.startswith("bedside/services/app/dist/")}
     assert {"index.html", "lab.html", "sw.js", "manifest.webmanifest"} <= app
     engines = {n for n in app if n.endswith(".wasm.gz")}
     assert len(engines) == 4
@@ -92,7 +93,7 @@ def test_a_source_install_without_npm_says_what_to_run(tiny_run, tmp_path):
     quantize.quantize(tiny_run, "resnet34", "float32", None, None)
     (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
     done = subprocess.run(
-        [sys.executable, "-m", "bedside.cli", "web", "b.zip", "--out", "site"], cwd=tmp_path,
+        [sys.executable, "-m", "bedside", "web", "b.zip", "--out", "site"], cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(source / "src")}, capture_output=True, text=True,
         check=False)
     assert done.returncode == 3

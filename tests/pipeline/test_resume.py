@@ -43,7 +43,7 @@ pytestmark = pytest.mark.xdist_group("resume")
 
 
 def _start(study: Path, out: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "bedside.cli", "run", "-c", str(study), "--out",
+    return subprocess.Popen([sys.executable, "-m", "bedside", "run", "-c", str(study), "--out",
                              str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                             start_new_session=True)
 

@@ -11,9 +11,11 @@ import json
 import numpy as np
 import pytest
 
-from bedside import cli, codec, rundir
+from bedside.cli import app
+from bedside.core import codec
+from bedside.core.types import Preprocess
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
-from bedside.types import Preprocess
 
 TEST = 480
 STUDY = """
@@ -44,7 +46,7 @@ def trained(path):
     import torch
     from torch import nn
 
-    from bedside.convert import _export
+    from bedside.stages.convert import _export
 
     class Small(nn.Module):
         def __init__(self) -> None:
@@ -91,7 +93,7 @@ def damaged(source, path):
 def command(capsys, *arguments):
     """Exit code and the document on standard output."""
     with pytest.raises(SystemExit) as caught:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     out = capsys.readouterr().out
     return caught.value.code or 0, json.loads(out) if "--json" in arguments else {}
 
@@ -111,7 +113,7 @@ def test_a_sound_int8_is_shown_and_a_damaged_release_is_worse(tmp_path, capsys):
                           file, "--preprocess", tmp_path / "preprocess.toml", "--class-names",
                           "benign,malignant", "--out", run)
         assert code == 0
-    found = {c.variant: c for c in rundir.comparisons(good) if c.split == "test"}
+    found = {c.variant: c for c in layout.comparisons(good) if c.split == "test"}
     (answer,) = found.values()
     assert (answer.answer, answer.n) == ("shown", TEST), codec.to_json(answer)
     code, gate = command(capsys, "gate", good, "--json")

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from bedside import cli, rundir
+from bedside.cli import app
+from bedside.runfolder import layout
 
 SMALL = """
 schemes = ["float32", "int8"]
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("studies")
 
 def _bedside(*arguments) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     assert caught.value.code == 0
 
 
@@ -80,7 +81,7 @@ def test_three_classes_report_macro_metrics(three):
 
 def test_a_given_split_is_respected(three):
     counts = {}
-    for case in rundir.cases(three / "run"):
+    for case in layout.cases(three / "run"):
         part = case.file.split("_")[0]
         counts[(part, case.split)] = counts.get((part, case.split), 0) + 1
     assert counts == {("train", "train"): 60, ("val", "val"): 15, ("test", "test"): 15}
@@ -88,7 +89,7 @@ def test_a_given_split_is_respected(three):
 
 def test_a_model_trained_elsewhere_goes_the_rest_of_the_way(three, tmp_path):
     """The float model of one study enters another; without a CAM, figures say so."""
-    float_model = rundir.model_dir(three / "run", "resnet34") / rundir.FLOAT_MODEL
+    float_model = layout.model_dir(three / "run", "resnet34") / layout.FLOAT_MODEL
     foreign = tmp_path / "clinic-net.tflite"
     foreign.write_bytes(float_model.read_bytes())
     config = tmp_path / "s.toml"
@@ -129,11 +130,11 @@ def test_predict_answers_as_the_study_did(three, capsys, tmp_path):
 
     run = three / "run"
     data = np.load(three / "d.npz")
-    predictions = rundir.predictions(run, "resnet34-int8", "cpu")
-    case = next(c for c in rundir.cases(run) if c.file == "test_images[3]")
+    predictions = layout.predictions(run, "resnet34-int8", "cpu")
+    case = next(c for c in layout.cases(run) if c.file == "test_images[3]")
     Image.fromarray(data["test_images"][3]).save(tmp_path / "x.png")
     capsys.readouterr()
-    _bedside("predict", rundir.variant_dir(run, "resnet34-int8"), tmp_path / "x.png", "--json")
+    _bedside("predict", layout.variant_dir(run, "resnet34-int8"), tmp_path / "x.png", "--json")
     answer = json.loads(capsys.readouterr().out)["answers"][0]
     row = list(predictions.ids).index(case.id)
     np.testing.assert_allclose(answer["logits"], predictions.logits[row], atol=1e-6)

@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bedside import artefact, calibrate, codec, evidence, metrics, quantize, rundir
-from bedside.build_types import Latency, Measurement, ModelSpec, Variant
-from bedside.case_table import cases_to_csv
+from bedside import metrics
+from bedside.core import codec
+from bedside.core.build import Latency, Measurement, ModelSpec, Variant
+from bedside.core.study import CalibrationConfig, EvidenceConfig, ModelConfig, Study
+from bedside.core.types import Case, Preprocess, Task
+from bedside.flows.search import calibration_study
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
-from bedside.search import calibration_study
-from bedside.study_types import CalibrationConfig, EvidenceConfig, ModelConfig, Study
-from bedside.types import Case, Preprocess, Task
+from bedside.stages import calibrate, evidence, quantize
 
 PX = 32
 SCHEMES = ("float32", "float16", "dynamic", "int8")
@@ -85,12 +88,12 @@ def blob_dataset(root: Path) -> list[Case]:
 def publish_data(run: Path, root: Path, cases: list[Case], preprocess: Preprocess,
                  task: Task = TASK) -> None:
     """The folders of the data and cache stages."""
-    artefact.write_text(rundir.study_file(run), codec.to_toml(Study()))
-    with artefact.writing(rundir.data_dir(run), "data", "k") as scratch:
-        (scratch / rundir.CASES).write_text(cases_to_csv(cases))
-        (scratch / rundir.TASK).write_text(codec.to_json(task))
+    artefact.write_text(layout.study_file(run), codec.to_toml(Study()))
+    with artefact.writing(layout.data_dir(run), "data", "k") as scratch:
+        (scratch / layout.CASES).write_text(cases_to_csv(cases))
+        (scratch / layout.TASK).write_text(codec.to_json(task))
         (scratch / "source.json").write_text(codec.to_json({"root": str(root)}))
-    with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "k") as scratch:
+    with artefact.writing(layout.cache_dir(run, preprocess), "cache", "k") as scratch:
         with (scratch / PIXELS).open("wb") as handle:
             for case in cases:
                 handle.write(resize(decode(root / case.file, preprocess.channels),
@@ -102,21 +105,21 @@ def publish_data(run: Path, root: Path, cases: list[Case], preprocess: Preproces
 def publish_model(run: Path, name: str, export: Callable[[Path], None], preprocess: Preprocess,
                   task: Task = TASK, last_conv: str | None = None, history: bool = True) -> None:
     """The folders of train and convert. ``export`` writes the float model."""
-    folder = rundir.model_dir(run, name)
-    study = rundir.study(run)
+    folder = layout.model_dir(run, name)
+    study = layout.study(run)
     named = (*study.models, ModelConfig(name))
-    artefact.write_text(rundir.study_file(run), codec.to_toml(replace(study, models=named)))
+    artefact.write_text(layout.study_file(run), codec.to_toml(replace(study, models=named)))
     with artefact.writing(folder, "train", "k") as scratch:
         if history:
             rows = [f"{e},{0.7 / e + 0.2},{0.8 / e + 0.25},{0.6 + e / 40},{0.6 + e / 30},0.001"
                     for e in range(1, 9)]
-            (scratch / rundir.HISTORY).write_text(
+            (scratch / layout.HISTORY).write_text(
                 "epoch,train_loss,val_loss,val_accuracy,val_auroc,learning_rate\n"
                 + "\n".join(rows) + "\n")
-        (scratch / rundir.SPEC).write_text(codec.to_json(
+        (scratch / layout.SPEC).write_text(codec.to_json(
             ModelSpec(name, name, preprocess, task, last_conv=last_conv)))
     with artefact.writing(folder, "convert", "k") as scratch:
-        export(scratch / rundir.FLOAT_MODEL)
+        export(scratch / layout.FLOAT_MODEL)
 
 
 def publish_variants(run: Path, name: str, images: int = 4) -> None:
@@ -131,31 +134,31 @@ def publish_variants(run: Path, name: str, images: int = 4) -> None:
 
 def publish_measurements(run: Path, name: str) -> None:
     """Real logits of validation and test; invented latencies."""
-    cases = [c for c in rundir.cases(run) if c.split in ("val", "test")]
+    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
     rng = np.random.default_rng(1)
-    for variant in rundir.variants(run):
+    for variant in layout.variants(run):
         if variant.model != name:
             continue
-        model = LiteRTModel(rundir.variant_dir(run, variant.id) / variant.file)
-        with rundir.pixel_store(run, variant.preprocess) as store:
+        model = LiteRTModel(layout.variant_dir(run, variant.id) / variant.file)
+        with layout.pixel_store(run, variant.preprocess) as store:
             logits = np.concatenate([model.run(t)["logits"]
                                      for t in store.tensors([c.id for c in cases])])
-        folder = rundir.measurement_dir(run, variant.id, "cpu")
+        folder = layout.measurement_dir(run, variant.id, "cpu")
         ms = 20 + 8 * SCHEMES.index(variant.scheme) % 3 + rng.gamma(2, 1, 30)
         with artefact.writing(folder, "evaluate", "k") as scratch:
             classes = list(variant.task.classes)
-            with (scratch / rundir.PREDICTIONS).open("wb") as handle:
+            with (scratch / layout.PREDICTIONS).open("wb") as handle:
                 np.savez(handle, ids=np.array([c.id for c in cases]),
                          split=np.array([c.split for c in cases]),
                          labels=np.array([classes.index(c.label) for c in cases]),
                          logits=logits.astype(np.float32))
-            (scratch / rundir.LATENCY).write_text("round,sample,ms\n" + "".join(
+            (scratch / layout.LATENCY).write_text("round,sample,ms\n" + "".join(
                 f"{i // 10},{i % 10},{v:.4f}\n" for i, v in enumerate(ms)))
-            (scratch / rundir.MEASUREMENT).write_text(codec.to_json(Measurement(
+            (scratch / layout.MEASUREMENT).write_text(codec.to_json(Measurement(
                 variant.id, name, variant.scheme, "cpu", "ok",
                 evidence={"accuracy": "measured", "latency": "measured"},
                 compute_dtype="int8" if variant.scheme == "int8" else "float32",
-                size_bytes=variant.size_bytes, predictions=rundir.PREDICTIONS,
+                size_bytes=variant.size_bytes, predictions=layout.PREDICTIONS,
                 metrics=_metrics(cases, classes, logits),
                 latency_ms=Latency(float(np.median(ms)), float(np.percentile(ms, 95)), 30, 2),
                 machine={"processor": "a test's CPU"})))
@@ -175,9 +178,9 @@ def _publish_estimates(run: Path, variant: Variant) -> None:
     for target, ms in (("sd865-cpu", 8.0), ("sd865-npu", 1.0)):
         if (variant.scheme, target) == ("float32", "sd865-npu"):
             continue
-        folder = rundir.measurement_dir(run, variant.id, target)
+        folder = layout.measurement_dir(run, variant.id, target)
         with artefact.writing(folder, "evaluate", "k") as scratch:
-            (scratch / rundir.MEASUREMENT).write_text(codec.to_json(Measurement(
+            (scratch / layout.MEASUREMENT).write_text(codec.to_json(Measurement(
                 variant.id, variant.model, variant.scheme, target, "ok",
                 evidence={"latency": "estimated"}, latency_ms=Latency(ms, None, 0, 1),
                 facts={"fitted": float(variant.scheme == "int8")})))
@@ -204,7 +207,7 @@ def make_run(base: Path) -> Path:
 
 
 def _exporter(preprocess: Preprocess, cam: bool) -> Callable[[Path], None]:
-    from bedside.convert import _export
+    from bedside.stages.convert import _export
 
     module = tiny_network(cam)
     return lambda path: _export(module, preprocess, path)
@@ -215,13 +218,13 @@ _SHARED: dict[str, Path] = {}
 
 def analysed_run(factory: Any) -> Path:
     """The small run with its analyses, made once a session; readers must not change it."""
-    from bedside.analysis import analyse
-    from bedside.evidence import evidence
-    from bedside.recommend_stage import recommend
+    from bedside.stages.analyse import analyse
+    from bedside.stages.evidence import evidence
+    from bedside.stages.recommend.stage import recommend
 
     if "run" not in _SHARED:
         run = make_run(factory.mktemp("analyse"))
-        study = rundir.study(run)
+        study = layout.study(run)
         evidence(run, study.evidence)
         recommend(run, study)
         analyse(run)

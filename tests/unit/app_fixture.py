@@ -29,15 +29,16 @@ def make_bundle(run: Path, variant: str, key: Path | None = None, classes=None,
 
     ``shift`` falsifies their logits; ``name`` is shown as the variant's.
     """
-    from bedside import codec, rundir
-    from bedside.build_types import Variant
+    from bedside.core import codec
+    from bedside.core.build import Variant
+    from bedside.runfolder import layout
     from bedside.runtime.bundle import manifest as m
     from bedside.runtime.bundle import writer
     from bedside.runtime.litert import LOGITS, LiteRTModel
     from bedside.runtime.preprocess import decode, normalise, resize
 
-    folder = rundir.variant_dir(run, variant)
-    found = codec.read_json(Variant, folder / rundir.VARIANT)
+    folder = layout.variant_dir(run, variant)
+    found = codec.read_json(Variant, folder / layout.VARIANT)
     model = LiteRTModel(folder / found.file)
     rng = np.random.default_rng(5)
     vectors, files = [], {}

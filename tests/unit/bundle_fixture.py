@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bedside import codec
+from bedside.core import codec
+from bedside.core.types import Preprocess, Task
 from bedside.runtime.bundle import manifest as m
 from bedside.runtime.bundle import writer
-from bedside.types import Preprocess, Task
 
 SIDE = 4
 
@@ -66,7 +66,7 @@ def judged():
     """Outputs and pixels with what Python makes of them: features, quality measures, answer."""
     import numpy as np
 
-    from bedside.runtime import features, judge
+    from bedside.runtime import decide, features
 
     rng = np.random.default_rng(7)
     cases = []
@@ -87,7 +87,7 @@ def judged():
             0.5, {}, 1, 1, 0, 0)
         task = Task(tuple("abc"[:classes]), "b" if positive else None)
         point = m.OperatingPoint(0.3 if positive else None, 1.7)
-        answer = judge.judge("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
+        answer = decide.judge("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
                              task, point, known)
         cases.append({
             "width": shape[1], "height": shape[0], "channels": channels,

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bedside import artefact, codec, evidence, metrics, recommend_stage, rundir
-from bedside.build_types import Latency, Measurement, ModelSpec, Variant
-from bedside.case_table import cases_to_csv
-from bedside.study_types import BudgetConfig, ModelConfig, Study
-from bedside.types import Case, Preprocess, Task
+from bedside import metrics
+from bedside.core import codec
+from bedside.core.build import Latency, Measurement, ModelSpec, Variant
+from bedside.core.study import BudgetConfig, ModelConfig, Study
+from bedside.core.types import Case, Preprocess, Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
+from bedside.stages import evidence
+from bedside.stages.recommend import stage
 
 TASK = Task(("benign", "malignant"), "malignant")
 MACHINE = {"processor": "a test's CPU", "system": "Linux"}
@@ -48,23 +52,23 @@ def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=Tr
              for n, v, s in zip(names, labels, splits, strict=True)]
     study = Study(models=(ModelConfig("resnet34", id="net"),), budget=budget or BudgetConfig(),
                   schemes=tuple(cells))
-    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
-    _stage(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
-                                          rundir.TASK: codec.to_json(task)})
-    _stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
+    artefact.write_text(layout.study_file(run), codec.to_toml(study))
+    _stage(layout.data_dir(run), "data", {layout.CASES: cases_to_csv(cases),
+                                          layout.TASK: codec.to_json(task)})
+    _stage(layout.model_dir(run, "net"), "convert", {layout.SPEC: codec.to_json(
         ModelSpec("net", "resnet34", Preprocess(), task, ModelConfig("resnet34", id="net")))})
     for scheme, cell in cells.items():
         measure(run, task, scheme, cell, np.array(names), splits, labels)
     if finish:
         evidence.evidence(run, study.evidence)
-        recommend_stage.recommend(run, study)
+        stage.recommend(run, study)
     return run
 
 
 def measure(run, task, scheme, cell, names, splits, labels):
     """Publish a variant and its measurement, as ``evaluate`` does."""
     name = f"net-{scheme}"
-    _stage(rundir.variant_dir(run, name), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+    _stage(layout.variant_dir(run, name), "quantize", {layout.VARIANT: codec.to_json(Variant(
         name, "net", scheme, "m.tflite", "0", cell.size, "float32", "float32", task,
         Preprocess()))})
     odds = np.asarray(cell.odds, np.float32)
@@ -72,13 +76,13 @@ def measure(run, task, scheme, cell, names, splits, labels):
     ok = cell.status == "ok"
     found = {s: metrics.evaluate(labels[splits == s], logits[splits == s], 1)
              for s in ("val", "test")}
-    with artefact.writing(rundir.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
-        artefact.write_text(out / rundir.MEASUREMENT, codec.to_json(Measurement(
+    with artefact.writing(layout.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
+        artefact.write_text(out / layout.MEASUREMENT, codec.to_json(Measurement(
             name, "net", scheme, "cpu", cell.status, None if ok else "no kernel",
             {"accuracy": "measured", "latency": cell.how} if ok else {}, size_bytes=cell.size,
             latency_ms=Latency(cell.ms, cell.ms * 1.1, 15, 2) if ok else None,
-            predictions=rundir.PREDICTIONS if ok else None, metrics=found if ok else {},
+            predictions=layout.PREDICTIONS if ok else None, metrics=found if ok else {},
             machine=MACHINE)))
-        artefact.write_text(out / rundir.LATENCY, "round,sample,ms\n" + "".join(
+        artefact.write_text(out / layout.LATENCY, "round,sample,ms\n" + "".join(
             f"{r},0,{cell.ms * (0.99 + 0.01 * r)}\n" for r in range(3)))
-        np.savez(out / rundir.PREDICTIONS, ids=names, split=splits, labels=labels, logits=logits)
+        np.savez(out / layout.PREDICTIONS, ids=names, split=splits, labels=labels, logits=logits)

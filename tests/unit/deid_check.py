@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 # Of the ink of a text in the pixels this share may be left.
 LEFT = 0.01
-# What becomes of pixels in which there is text; see bedside.types.DeidConfig.
+# What becomes of pixels in which there is text; see bedside.core.types.DeidConfig.
 PIXELS = "check"
 
 
@@ -115,8 +115,8 @@ def run(folder: Path, count: int, options: tuple[str, ...] = (), seed: int = 0,
 
     With ``pixels`` the patient's name and id are written into the pixels too, and searched for.
     """
-    from bedside.data.deid import deidentify
-    from bedside.types import DeidConfig
+    from bedside.core.types import DeidConfig
+    from bedside.deid import deidentify
 
     maker = Maker(10_000_019 + seed)
     people = [(f"MRN{maker.number(8)}", maker.value("PN")) for _ in range((count + 3) // 4)]

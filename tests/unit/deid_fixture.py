@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 from pydicom.data import get_testdata_file
 
-from bedside.data.deid import step
-from bedside.data.deid.key import Key
-from bedside.types import DeidConfig
+from bedside.core.types import DeidConfig
+from bedside.deid import process_file
+from bedside.deid.key import Key
 
 KEY = Key(bytes(range(32)))
 OPEN = DeidConfig(pixels="unchecked")
@@ -20,8 +20,8 @@ MARK = "Kelmindorzev"
 
 def process_without_search(*args, **kwargs):
     """A worker on a machine on which nobody looks for text."""
-    step.PIXELS = None
-    return step.process(*args, **kwargs)
+    process_file.PIXELS = None
+    return process_file.process(*args, **kwargs)
 
 
 def mode(path: Path) -> int:

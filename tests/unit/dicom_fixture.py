@@ -17,8 +17,8 @@ from data_fixture import texture
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from bedside import artefact
-from bedside.data.readers import imported
+from bedside.readers import imported
+from bedside.runfolder import artefact
 
 JPEG_BASELINE, JPEG_2000, RLE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.91",
                                  "1.2.840.10008.1.2.5")

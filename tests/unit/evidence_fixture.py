@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bedside import artefact, codec, rundir
-from bedside.build_types import Measurement, ModelSpec, Variant
-from bedside.case_table import cases_to_csv
-from bedside.study_types import EvidenceConfig, ModelConfig, Study
-from bedside.types import Case, Preprocess, Task
+from bedside.core import codec
+from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.study import EvidenceConfig, ModelConfig, Study
+from bedside.core.types import Case, Preprocess, Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 
 TASK = Task(("benign", "malignant"), "malignant")
 CONFIG = EvidenceConfig()
@@ -28,22 +29,22 @@ def make(run, labels, splits, variants, groups=None, ages=None, devices=None):
                   split=splits[i], age=ages[i] if ages else None,
                   device=devices[i] if devices else None)
              for i, (n, v) in enumerate(zip(names, labels, strict=True))]
-    artefact.write_text(rundir.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
-    stage(rundir.data_dir(run), "data", {rundir.CASES: cases_to_csv(cases),
-                                         rundir.TASK: codec.to_json(TASK)})
-    stage(rundir.model_dir(run, "net"), "convert", {rundir.SPEC: codec.to_json(
+    artefact.write_text(layout.study_file(run), codec.to_toml(Study(models=(ModelConfig("net"),))))
+    stage(layout.data_dir(run), "data", {layout.CASES: cases_to_csv(cases),
+                                         layout.TASK: codec.to_json(TASK)})
+    stage(layout.model_dir(run, "net"), "convert", {layout.SPEC: codec.to_json(
         ModelSpec("net", "net", Preprocess(), TASK, ModelConfig("net")))})
     for scheme, odds in variants.items():
         name = f"net-{scheme}"
-        stage(rundir.variant_dir(run, name), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+        stage(layout.variant_dir(run, name), "quantize", {layout.VARIANT: codec.to_json(Variant(
             name, "net", scheme, "m.tflite", "0", 1, "float32", "float32", TASK, Preprocess()))})
         rows = np.arange(len(labels)) if not isinstance(odds, tuple) else odds[0]
         values = np.asarray(odds[1] if isinstance(odds, tuple) else odds, np.float32)
         logits = np.stack([-values / 2, values / 2], axis=1)
-        with artefact.writing(rundir.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
-            artefact.write_text(out / rundir.MEASUREMENT, codec.to_json(Measurement(
+        with artefact.writing(layout.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
+            artefact.write_text(out / layout.MEASUREMENT, codec.to_json(Measurement(
                 name, "net", scheme, "cpu", "ok", predictions="predictions.npz")))
-            np.savez(out / rundir.PREDICTIONS, ids=np.array(names)[rows],
+            np.savez(out / layout.PREDICTIONS, ids=np.array(names)[rows],
                      split=np.array(splits)[rows], labels=labels[rows], logits=logits)
     return run
 

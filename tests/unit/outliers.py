@@ -22,11 +22,12 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     from sklearn.linear_model import LogisticRegression
     from torch import nn
 
-    from bedside import artefact, codec, rundir
-    from bedside.build_types import ModelSpec
-    from bedside.convert import _export
-    from bedside.study_types import ModelConfig, Study
-    from bedside.types import Preprocess
+    from bedside.core import codec
+    from bedside.core.build import ModelSpec
+    from bedside.core.study import ModelConfig, Study
+    from bedside.core.types import Preprocess
+    from bedside.runfolder import artefact, layout
+    from bedside.stages.convert import _export
 
     class Outlier(nn.Module):
         def __init__(self) -> None:
@@ -52,8 +53,8 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     torch.set_num_threads(1)
     module = Outlier().eval()
     preprocess = Preprocess(32, 32, 1)
-    cases = rundir.cases(run)
-    with torch.no_grad(), rundir.pixel_store(run, preprocess) as store:
+    cases = layout.cases(run)
+    with torch.no_grad(), layout.pixel_store(run, preprocess) as store:
         train = [c for c in cases if c.split == "train"]
         images = torch.cat([torch.from_numpy(store.tensor(c.id)) for c in train])
         rows = module.features(images).mean((2, 3)).numpy()
@@ -70,25 +71,25 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
             module.conv1.weight[largest] *= factor
             module.conv1.bias[largest] *= factor
             module.conv2.weight[:, largest] /= factor
-    artefact.write_text(rundir.study_file(run), codec.to_toml(
+    artefact.write_text(layout.study_file(run), codec.to_toml(
         Study(models=(ModelConfig(MODEL, id=MODEL),))))
-    folder = rundir.model_dir(run, MODEL)
+    folder = layout.model_dir(run, MODEL)
     with artefact.writing(folder, "train", "k") as scratch:
-        artefact.write_text(scratch / rundir.SPEC, codec.to_json(
-            ModelSpec(MODEL, MODEL, preprocess, rundir.task(run))))
+        artefact.write_text(scratch / layout.SPEC, codec.to_json(
+            ModelSpec(MODEL, MODEL, preprocess, layout.task(run))))
     with artefact.writing(folder, "convert", "k") as scratch:
-        _export(module, preprocess, scratch / rundir.FLOAT_MODEL)
+        _export(module, preprocess, scratch / layout.FLOAT_MODEL)
     return run
 
 
 def logits(run: Path, path: Path, split: str = "test"):
     """Labels and logits of one split."""
-    from bedside import rundir
+    from bedside.runfolder import layout
     from bedside.runtime.litert import LiteRTModel
 
     model = LiteRTModel(path)
-    cases = [c for c in rundir.cases(run) if c.split == split]
-    with rundir.pixel_store(run, rundir.model_spec(run, MODEL).preprocess) as store:
+    cases = [c for c in layout.cases(run) if c.split == split]
+    with layout.pixel_store(run, layout.model_spec(run, MODEL).preprocess) as store:
         found = np.concatenate([model.run(store.tensor(c.id))["logits"] for c in cases])
     return np.array([c.label == "malignant" for c in cases], np.int64), found
 

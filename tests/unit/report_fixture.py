@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bedside import artefact, codec, evidence, recommend_stage, rundir
-from bedside.build_types import Latency, Measurement, ModelSpec, Variant
-from bedside.case_table import cases_to_csv
-from bedside.study_types import DataConfig, ModelConfig, Study
-from bedside.types import Case, Estimate, Preprocess, Task
+from bedside.core import codec
+from bedside.core.build import Latency, Measurement, ModelSpec, Variant
+from bedside.core.study import DataConfig, ModelConfig, Study
+from bedside.core.types import Case, Estimate, Preprocess, Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
+from bedside.stages import evidence
+from bedside.stages.recommend import stage as recommend_stage
 
 SCHEMES = ("float32", "float16", "dynamic", "int8")
 SIZES = {"float32": 1.0, "float16": 0.5, "dynamic": 0.27, "int8": 0.26}
@@ -66,21 +69,21 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
     cases = cases if cases is not None else _cases(classes)
     study = Study(seed=3, data=DataConfig(source="images"), targets=(names.target,),
                   models=tuple(ModelConfig(m, epochs=4) for m in names.models))
-    artefact.write_text(rundir.study_file(run), codec.to_toml(study))
+    artefact.write_text(layout.study_file(run), codec.to_toml(study))
     audit = {"read": len(cases) + 1,
              "set_aside": [{"file": "secret-broken.png", "reason": names.reason}]}
-    _stage(rundir.data_dir(run), "data", {
-        rundir.CASES: cases_to_csv(cases), rundir.TASK: codec.to_json(task),
-        rundir.AUDIT: json.dumps(audit)})
+    _stage(layout.data_dir(run), "data", {
+        layout.CASES: cases_to_csv(cases), layout.TASK: codec.to_json(task),
+        layout.AUDIT: json.dumps(audit)})
     inside = [c for c in cases if c.split in ("val", "test")]
     rng = np.random.default_rng(0)
     for number, model in enumerate(names.models):
         _, size, ms = MODELS[number % 2]
         spec = ModelSpec(model, model, Preprocess(), task, ModelConfig(model, epochs=4),
                          parameters=size // 4)
-        _stage(rundir.model_dir(run, model), "convert", {
-            rundir.SPEC: codec.to_json(spec),
-            rundir.HISTORY: "epoch,loss,val_auroc\n1,0.7,0.8\n2,0.5,0.91\n3,0.4,0.9\n"})
+        _stage(layout.model_dir(run, model), "convert", {
+            layout.SPEC: codec.to_json(spec),
+            layout.HISTORY: "epoch,loss,val_auroc\n1,0.7,0.8\n2,0.5,0.91\n3,0.4,0.9\n"})
         labels = np.array([classes.index(c.label) for c in inside])
         logits = (rng.normal(size=(len(inside), len(classes)))
                   + 3 * np.eye(len(classes))[labels]).astype(np.float32)
@@ -98,11 +101,11 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
 def _cell(run: Path, names: Names, task: Task, model: str, scheme: str, inside: list[Case],
           labels: np.ndarray, logits: np.ndarray, size: int, ms: float, unsupported: bool) -> None:
     variant = f"{model}-{scheme}"
-    _stage(rundir.variant_dir(run, variant), "quantize", {rundir.VARIANT: codec.to_json(Variant(
+    _stage(layout.variant_dir(run, variant), "quantize", {layout.VARIANT: codec.to_json(Variant(
         variant, model, scheme, "model.tflite", "0" * 64, size, "float32", "float32", task,
         Preprocess(), calibration="abc" if scheme == "int8" else None,
         ops_by_dtype={"int8" if scheme == "int8" else "float32": {"CONV_2D": 20}}))})
-    folder = rundir.measurement_dir(run, variant, names.target)
+    folder = layout.measurement_dir(run, variant, names.target)
     n = {s: sum(c.split == s for c in inside) for s in ("val", "test")}
     right = {s: int(sum((logits.argmax(1) == labels)[[c.split == s for c in inside]]))
              for s in ("val", "test")}
@@ -117,9 +120,9 @@ def _cell(run: Path, names: Names, task: Task, model: str, scheme: str, inside: 
         m = dataclasses.replace(m, status="unsupported", reason=names.reason, latency_ms=None,
                                 predictions=None, metrics={}, peak_memory_bytes=None)
     with artefact.writing(folder, "evaluate", "key") as scratch:
-        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(m))
+        artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(m))
         if not unsupported:
-            np.savez(scratch / rundir.PREDICTIONS, ids=np.array([c.id for c in inside]),
+            np.savez(scratch / layout.PREDICTIONS, ids=np.array([c.id for c in inside]),
                      split=np.array([c.split for c in inside]), labels=labels, logits=logits)
 
 

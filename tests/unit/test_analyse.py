@@ -11,12 +11,12 @@ from analyse_fixture import analysed_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedside import rundir
-from bedside.analyse import cam, first_conv, history, inputs, latency, mapping, network, operations
-from bedside.analyse import feature_maps as maps
-from bedside.analyse import point_clouds as clouds
-from bedside.analyse.base import FigureData, NotAvailable
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.figures import cam, first_conv, history, inputs, latency, mapping, network, operations
+from bedside.figures import feature_maps as maps
+from bedside.figures import point_clouds as clouds
+from bedside.figures.base import FigureData, NotAvailable
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
 
 
@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def facts(run: Path, figure: str, model: str = "tiny") -> dict:
-    return FigureData.load(rundir.analysis_dir(run, figure, model)).facts
+    return FigureData.load(layout.analysis_dir(run, figure, model)).facts
 
 
 # ------------------------------------------------------------------ the paper's formulas
@@ -115,7 +115,7 @@ def test_window_that_does_not_explain_the_output_is_refused() -> None:
 
 
 def test_worked_numbers_are_the_image_and_the_file(run: Path) -> None:
-    data = FigureData.load(rundir.analysis_dir(run, "first_conv", "tiny"))
+    data = FigureData.load(layout.analysis_dir(run, "first_conv", "tiny"))
     found = data.facts
     image = data.arrays["image"].astype(np.float64)
     top, left = found["patch_top_px"], found["patch_left_px"]
@@ -201,7 +201,7 @@ def test_filter_tile_cuts_both_filters_alike() -> None:
 
 
 def test_weights_of_a_channel_take_at_most_255_values(run: Path) -> None:
-    data = FigureData.load(rundir.analysis_dir(run, "weights", "tiny"))
+    data = FigureData.load(layout.analysis_dir(run, "weights", "tiny"))
     rows = data.facts["schemes"]
     assert rows["int8"]["distinct_codes"] <= 255
     assert rows["int8"]["distinct"] <= rows["float32"]["distinct"]
@@ -223,7 +223,7 @@ def test_cloud_facts_by_hand() -> None:
 
 
 def test_cloud_is_the_test_split_in_one_order(run: Path) -> None:
-    data = FigureData.load(rundir.analysis_dir(run, "point_clouds", "tiny"))
+    data = FigureData.load(layout.analysis_dir(run, "point_clouds", "tiny"))
     assert data.facts["split"] == "test" and data.facts["n"] == 6
     base, half = data.arrays["logits:float32"], data.arrays["logits:float16"]
     assert np.abs(base - half).max() < 1e-3
@@ -294,7 +294,7 @@ def test_biases_cut_at_the_end_of_int32_are_counted(run: Path) -> None:
 
 
 def test_last_convolution_is_the_one_before_the_classifier(run: Path) -> None:
-    graph = read_graph(rundir.model_dir(run, "tiny") / rundir.FLOAT_MODEL)
+    graph = read_graph(layout.model_dir(run, "tiny") / layout.FLOAT_MODEL)
     layers = [graph.layer(o) for o in graph.convolutions()]
     assert layers[-2].endswith("last") and layers[-1].endswith("head")
     for name in (None, "no such layer", layers[-2]):

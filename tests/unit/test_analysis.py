@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from tiny import write_tiny_data
 
-from bedside import analysis, artefact, codec, rundir
-from bedside.analyse import READS_SETTINGS
-from bedside.analyse.base import FigureData
-from bedside.study_types import Study
+from bedside.core import codec
+from bedside.core.study import Study
+from bedside.figures import READS_SETTINGS
+from bedside.figures.base import FigureData
+from bedside.runfolder import artefact, layout
+from bedside.stages import analyse
 
 
 @pytest.mark.parametrize("figure", ["robustness", "history"])
@@ -21,15 +23,15 @@ def test_a_figure_that_reads_the_settings_is_made_anew_when_they_change(tmp_path
     study, made = Study(), []
 
     def compute(run, model):
-        made.append(rundir.study(run).evidence)
+        made.append(layout.study(run).evidence)
         return FigureData(facts={"number": len(made)})
 
-    monkeypatch.setattr(analysis, "jobs", lambda run, models: [(figure, "net")])
+    monkeypatch.setattr(analyse, "jobs", lambda run, models: [(figure, "net")])
     monkeypatch.setattr(f"bedside.analyse.{figure}.compute", compute)
     other = replace(study, evidence=replace(study.evidence, auc_margin=0.05))
     for settings in (study, study, other, other):
-        artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(settings))
-        analysis.analyse(tmp_path)
+        artefact.write_text(layout.study_file(tmp_path), codec.to_toml(settings))
+        analyse.analyse(tmp_path)
     reads = figure in READS_SETTINGS
     assert reads == (figure == "robustness")
     assert made == ([study.evidence, other.evidence] if reads else [study.evidence])

@@ -7,12 +7,13 @@ import textwrap
 
 import pytest
 
-from bedside import artefact, codec, rundir
-from bedside.artefact import FileRecord, Manifest, StageRecord
-from bedside.build_types import ModelSpec
-from bedside.errors import BadInput
-from bedside.study_types import ModelConfig
-from bedside.types import Preprocess, Task
+from bedside.core import codec
+from bedside.core.build import ModelSpec
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig
+from bedside.core.types import Preprocess, Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.artefact import FileRecord, Manifest, StageRecord
 
 
 def _publish(folder, key="k", text="one", name="a.txt"):
@@ -214,20 +215,20 @@ def test_one_file_is_compared_without_the_others(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "stage"), [
-    (rundir.SPEC, "train"), (rundir.CONVERSION, "convert"), (rundir.TUNING, "train")])
+    (layout.SPEC, "train"), (layout.CONVERSION, "convert"), (layout.TUNING, "train")])
 def test_what_a_model_is_must_be_what_its_stage_published(tmp_path, name, stage):
     """An edited file is told, and not taken for what was trained and converted."""
-    folder = rundir.model_dir(tmp_path, "net")
-    files = {"train": {rundir.SPEC: codec.to_json(ModelSpec("net", "net", Preprocess(), Task(
-                 ("a", "b")), ModelConfig("net"))), rundir.TUNING: codec.to_json(rundir.Tuning(1))},
-             "convert": {rundir.CONVERSION: codec.to_json(rundir.Conversion("c", 3))}}
+    folder = layout.model_dir(tmp_path, "net")
+    files = {"train": {layout.SPEC: codec.to_json(ModelSpec("net", "net", Preprocess(), Task(
+                 ("a", "b")), ModelConfig("net"))), layout.TUNING: codec.to_json(layout.Tuning(1))},
+             "convert": {layout.CONVERSION: codec.to_json(layout.Conversion("c", 3))}}
     for one, texts in files.items():
         with artefact.writing(folder, one, "k") as scratch:
             for file, text in texts.items():
                 artefact.write_text(scratch / file, text)
-    assert rundir.model_spec(tmp_path, "net").id == "net"
-    assert rundir.tuning(tmp_path, "net") is not None
+    assert layout.model_spec(tmp_path, "net").id == "net"
+    assert layout.tuning(tmp_path, "net") is not None
     (folder / name).write_text((folder / name).read_text() + " ")
     with pytest.raises(BadInput, match=name):
-        rundir.model_spec(tmp_path, "net")
-        rundir.tuning(tmp_path, "net")
+        layout.model_spec(tmp_path, "net")
+        layout.tuning(tmp_path, "net")

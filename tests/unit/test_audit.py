@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 from data_fixture import folder, save, texture
 
-from bedside import cli, codec, rundir
-from bedside.data import audit, decisions, outliers
-from bedside.data.findings import Look
-from bedside.data.scan import Scanned
-from bedside.data.shortcut import shortcuts
-from bedside.data.stage import prepare
-from bedside.errors import BadInput
-from bedside.study_types import DataConfig, Study
-from bedside.types import Case
+from bedside.cli import app
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import DataConfig, Study
+from bedside.core.types import Case
+from bedside.runfolder import layout
+from bedside.stages.data import audit, decisions, outliers
+from bedside.stages.data.overlays import Look
+from bedside.stages.data.scan import Scanned
+from bedside.stages.data.shortcut import shortcuts
+from bedside.stages.data.stage import prepare
 
 
 def run(*arguments: object) -> int:
     with pytest.raises(SystemExit) as caught:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     return int(caught.value.code or 0)
 
 
@@ -82,7 +84,7 @@ def test_audit_of_a_run_and_split(tmp_path, capsys) -> None:
     assert run("split", data, "--out", out, "--seed", 3, "--json") == 0
     counts = json.loads(capsys.readouterr().out)
     assert sum(sum(c.values()) for c in counts["used"].values()) == 40
-    assert codec.read_toml(Study, rundir.study_file(out)).seed == 3
+    assert codec.read_toml(Study, layout.study_file(out)).seed == 3
     before = (out / "data" / "cases.csv").read_bytes()
     assert run("audit", out) == 0
     assert (out / "audit" / "index.html").is_file()
@@ -101,7 +103,7 @@ def prepared(tmp_path: Path, text: str) -> tuple[audit.Audit, dict[str, Case]]:
     (out / decisions.NAME).write_text(text)
     prepare(out, Study(data=DataConfig(source=str(data))))
     found = codec.read_json(audit.Audit, out / "data" / "audit.json")
-    return found, {c.file: c for c in rundir.cases(out)}
+    return found, {c.file: c for c in layout.cases(out)}
 
 
 def test_decisions_are_applied_and_take_part_in_the_key(tmp_path) -> None:

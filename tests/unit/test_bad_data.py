@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from data_fixture import folder, npz, save, texture
 
-from bedside import artefact, rundir
-from bedside.data.stage import prepare
-from bedside.errors import BadInput, GateFailed
-from bedside.study_types import DataConfig, Study
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.study import DataConfig, Study
+from bedside.runfolder import artefact, layout
+from bedside.stages.data.stage import prepare
 
 
 def study(source: Path, **options: object) -> Study:
@@ -28,12 +28,12 @@ def refused(run: Path, source: Path, message: str, **options: object) -> BadInpu
         prepare(run, study(source, **options))
     assert caught.value.exit_code == 2 and caught.value.remedy
     assert "\n" not in caught.value.message
-    assert not rundir.data_dir(run).exists() or not list(rundir.data_dir(run).iterdir())
+    assert not layout.data_dir(run).exists() or not list(layout.data_dir(run).iterdir())
     return caught.value
 
 
 def audit_of(run: Path) -> dict:
-    return json.loads((rundir.data_dir(run) / rundir.AUDIT).read_text())
+    return json.loads((layout.data_dir(run) / layout.AUDIT).read_text())
 
 
 # ------------------------------------------------------------------ data sets
@@ -129,7 +129,7 @@ def test_unreadable_images(tmp_path: Path, fault: str) -> None:
     audit = audit_of(tmp_path / "run")
     assert [e["file"] for e in audit["set_aside"]] == ["malignant/003.png"]
     assert message in audit["set_aside"][0]["reason"]
-    assert len(rundir.cases(tmp_path / "run")) == 15 and audit["read"] == 16
+    assert len(layout.cases(tmp_path / "run")) == 15 and audit["read"] == 16
 
 
 def test_all_black(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_images_that_a_split_leaves_out_are_set_aside_and_listed(tmp_path: Path)
     audit = audit_of(tmp_path / "run")
     assert audit["set_aside"] == [{"file": "benign/001.png",
                                    "reason": "no part in the given split"}]
-    assert {c.file: c.split for c in rundir.cases(tmp_path / "run") if c.split != "set_aside"} \
+    assert {c.file: c.split for c in layout.cases(tmp_path / "run") if c.split != "set_aside"} \
         == rows
 
 
@@ -220,11 +220,11 @@ def test_a_split_that_separates_twins_fails_the_gate(tmp_path: Path) -> None:
                        r"benign/007\.png' in val.*--regroup") as caught:
         prepare(run, study(source, split_file=file))
     assert caught.value.exit_code == 1
-    assert not list(rundir.data_dir(run).iterdir())
+    assert not list(layout.data_dir(run).iterdir())
     said: list[str] = []
     prepare(run, study(source, split_file=file, regroup=True),
             lambda stage, done, total, detail="": said.append(detail))
-    parts = {c.file: c.split for c in rundir.cases(run)}
+    parts = {c.file: c.split for c in layout.cases(run)}
     assert parts["benign/002.png"] == parts["benign/007.png"]
     audit = audit_of(run)
     assert audit["regrouped"] and len(audit["twins"]) == 1
@@ -241,10 +241,10 @@ def test_the_same_images_give_the_same_files(tmp_path: Path) -> None:
     runs = [tmp_path / "one", tmp_path / "two"]
     for run, workers in zip(runs, (1, 4), strict=True):
         prepare(run, study(source), workers=workers)
-    for name in (rundir.CASES, rundir.TASK, rundir.AUDIT, "source.json"):
-        assert (rundir.data_dir(runs[0]) / name).read_bytes() == \
-            (rundir.data_dir(runs[1]) / name).read_bytes()
-    cases = rundir.cases(runs[0])
+    for name in (layout.CASES, layout.TASK, layout.AUDIT, "source.json"):
+        assert (layout.data_dir(runs[0]) / name).read_bytes() == \
+            (layout.data_dir(runs[1]) / name).read_bytes()
+    cases = layout.cases(runs[0])
     ids = [c.id for c in cases]
     assert len(set(ids)) == len(ids) and sum(i.endswith("-2") for i in ids) == 1
     assert all(i.startswith("c") and len(i.partition("-")[0]) == 16 for i in ids)
@@ -255,12 +255,12 @@ def test_a_finished_stage_is_skipped_until_something_changes(tmp_path: Path) -> 
 
     def key() -> str:
         prepare(run, study(source))
-        return artefact.record(rundir.data_dir(run), "data").key
+        return artefact.record(layout.data_dir(run), "data").key
 
     first, stamp = key(), None
-    stamp = (rundir.data_dir(run) / rundir.CASES).stat().st_mtime_ns
+    stamp = (layout.data_dir(run) / layout.CASES).stat().st_mtime_ns
     assert key() == first
-    assert (rundir.data_dir(run) / rundir.CASES).stat().st_mtime_ns == stamp
+    assert (layout.data_dir(run) / layout.CASES).stat().st_mtime_ns == stamp
     save(source / "benign/000.png", texture(77))
     assert key() != first
 
@@ -272,7 +272,7 @@ def test_conflicting_labels_are_set_aside_and_listed(tmp_path: Path) -> None:
     audit = audit_of(run)
     assert audit["conflicts"] == [{"labels": {"benign": ["benign/twin.png"],
                                               "malignant": ["malignant/004.png"]}}]
-    aside = {c.file: c for c in rundir.cases(run) if c.split == "set_aside"}
+    aside = {c.file: c for c in layout.cases(run) if c.split == "set_aside"}
     assert set(aside) == {"benign/twin.png", "malignant/004.png"}
     assert all(c.flags == ("conflict",) for c in aside.values())
     assert {e["reason"] for e in audit["set_aside"]} == {"one picture under several classes"}
@@ -286,5 +286,5 @@ def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bedside.data.scan.Thumbs.append", full)
+    monkeypatch.setattr("bedside.stages.data.scan.Thumbs.append", full)
     refused(run, source, "the disk is full")

@@ -7,18 +7,18 @@ import struct
 
 import pytest
 
-from bedside import rundir
-from bedside.bench import bench
-from bedside.cli import main
-from bedside.errors import BadInput
-from bedside.study_types import EvaluateConfig
+from bedside.cli.app import main
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig
+from bedside.flows.bench import bench
+from bedside.runfolder import layout
 
 QUICK = EvaluateConfig(splits=("val",), rounds=2, warmup=0, samples=3)
 
 
 @pytest.fixture(scope="module")
 def file(tiny_run):
-    return rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL
+    return layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL
 
 
 def test_rows_come_in_the_order_asked_for_and_speak_of_no_accuracy(file):

@@ -7,12 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
-from bedside import artefact, calibrate, codec, quantize, rundir, schemes
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.study import CalibrationConfig
+from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
 from bedside.schemes.biases import hold_biases
-from bedside.study_types import CalibrationConfig
+from bedside.stages import calibrate, quantize
 
 MODEL = "resnet34"
 
@@ -20,7 +23,7 @@ MODEL = "resnet34"
 @pytest.fixture(scope="module")
 def dead(tiny_run):
     """The tiny network with four filters of its last convolution dead but for their bias."""
-    data = bytearray((rundir.model_dir(tiny_run, MODEL) / rundir.FLOAT_MODEL).read_bytes())
+    data = bytearray((layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL).read_bytes())
     graph = parse_graph(data)
     operation = [o for o in graph.operations if o.op == "CONV_2D"][-2]
     weights, bias = (graph.constant(i) for i in operation.inputs[1:3])
@@ -59,14 +62,14 @@ def test_a_variant_of_a_run_holds_its_biases_and_records_how_many(dead, tiny_run
     data, ranges, operation = dead
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
-    with artefact.writing(rundir.model_dir(run, MODEL), "convert", "dead") as scratch:
-        (scratch / rundir.FLOAT_MODEL).write_bytes(data)
+    with artefact.writing(layout.model_dir(run, MODEL), "convert", "dead") as scratch:
+        (scratch / layout.FLOAT_MODEL).write_bytes(data)
     assert quantize.quantize(run, MODEL, scheme, None, ranges)
-    folder = rundir.variant_dir(run, f"{MODEL}-{scheme}")
-    recipe = codec.parse_json((folder / rundir.RECIPE).read_text(), "")
+    folder = layout.variant_dir(run, f"{MODEL}-{scheme}")
+    recipe = codec.parse_json((folder / layout.RECIPE).read_text(), "")
     assert recipe["filters_raised_to_hold_their_bias"] == raised
     if raised:
-        kept, scale = _stored((folder / rundir.VARIANT_MODEL).read_bytes(), slice(4))
+        kept, scale = _stored((folder / layout.VARIANT_MODEL).read_bytes(), slice(4))
         wanted = parse_graph(data).constant(operation.inputs[2])[:4]
         np.testing.assert_array_less(np.abs(kept[:4] - wanted), 2 * scale)
 
@@ -77,14 +80,14 @@ def test_the_float_answer_does_not_change(dead, tiny_run, tmp_path):
     for name, content in (("a", data), ("b", held)):
         (tmp_path / f"{name}.tflite").write_bytes(content)
     models = [LiteRTModel(tmp_path / f"{n}.tflite") for n in "ab"]
-    with rundir.pixel_store(tiny_run, rundir.model_spec(tiny_run, MODEL).preprocess) as store:
+    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
         for image in store.tensors(store.ids[:5]):
             a, b = (m.run(image)["logits"] for m in models)
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_a_healthy_model_is_left_alone(dead, tiny_run):
-    data = (rundir.model_dir(tiny_run, MODEL) / rundir.FLOAT_MODEL).read_bytes()
+    data = (layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL).read_bytes()
     held, raised = hold_biases(data, dead[1])
     assert raised == 0
     assert held is data

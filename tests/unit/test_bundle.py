@@ -18,12 +18,13 @@ from bundle_fixture import golden, judged, packed, parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside import codec, targets
-from bedside.errors import BadInput, GateFailed
+from bedside import targets
+from bedside.core import codec
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.types import Task
 from bedside.runtime.bundle import canonical_zip, reader, signing, writer
 from bedside.runtime.bundle.manifest import NOTICE, OperatingPoint
 from bedside.runtime.bundle.reader import open_bundle
-from bedside.types import Task
 
 
 @pytest.fixture(scope="module")

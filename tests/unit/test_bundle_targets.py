@@ -12,12 +12,14 @@ import pytest
 import test_device
 from PIL import Image
 
-from bedside import build, rundir, targets
-from bedside.deploy import bundle as deploy
-from bedside.evaluate import evaluate
+from bedside import targets
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import layout
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
-from bedside.study_types import EvaluateConfig
+from bedside.stages import build
+from bedside.stages.bundle import build as deploy
+from bedside.stages.evaluate.stage import evaluate
 
 bedside = test_device.bedside
 CELLS = (("resnet34-float32", "onnxruntime"), ("resnet34-float32", "openvino"),
@@ -42,10 +44,10 @@ def test_a_bundle_answers_with_the_engine_of_its_target(run, variant, target):
     data, _ = deploy.make(run, target, variant)
     opened = open_bundle(data, (), allow_unsigned=True)
     assert opened.manifest.model.backend == targets.load(target, run).backend
-    case = next(c for c in rundir.cases(run) if c.split == "test")
-    measured = rundir.predictions(run, variant, target)
+    case = next(c for c in layout.cases(run) if c.split == "test")
+    measured = layout.predictions(run, variant, target)
     wanted = measured.logits[list(measured.ids).index(case.id)]
-    with rundir.pixel_store(run, opened.manifest.preprocess) as store, \
+    with layout.pixel_store(run, opened.manifest.preprocess) as store, \
             Device(opened) as device:
         buffer = io.BytesIO()
         Image.fromarray(store.pixels(case.id)[..., 0]).save(buffer, "PNG")

@@ -15,14 +15,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from texted import make
 
-from bedside.data.burned import find, ocr, search, strokes
-from bedside.data.burned.fill import fill
-from bedside.data.deid import step
-from bedside.data.deid.key import Key
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
-from bedside.types import DeidConfig
+from bedside.core.study import PhantomConfig
+from bedside.core.types import DeidConfig
+from bedside.deid import process_file
+from bedside.deid.key import Key
+from bedside.deid.outcome import Stored
+from bedside.deid.text import detect, ocr, remove, strokes
+from bedside.deid.text.inpaint import fill
+from bedside.synthetic.phantom import generate
 
 KEY = Key(bytes(range(32)))
 STRINGS = 8
@@ -45,13 +45,13 @@ def write(picture, text, at=(40, 60), value=255, scale=0.7):
 @pytest.mark.parametrize("seed", range(STRINGS))
 def test_known_ink_goes_and_the_tissue_stays(seed):
     case = make(seed, strings=1, sizes=SMALL)
-    outcome = search.clean(Stored(case.image[None], "RGB" if case.image.ndim == 3 else
+    outcome = remove.clean(Stored(case.image[None], "RGB" if case.image.ndim == 3 else
                                   "MONOCHROME2", 8))
     assert outcome.status != "clean", case.about
     changed = outcome.frames[0] != case.image
     changed = changed if changed.ndim == 2 else changed.any(axis=2)
     if outcome.status == "cleaned":
-        mask = find.find(case.image).ink
+        mask = detect.find(case.image).ink
         for ink in case.inks:
             assert (ink & ~mask).sum() <= 0.01 * ink.sum(), case.about
         other = case.tissue & ~case.touched
@@ -75,7 +75,7 @@ def test_ink_is_told_from_tissue_pixel_by_pixel(monkeypatch):
     passed = 0
     for seed in range(400_000, 400_016):
         case = make(seed)
-        found = find.find_in(case.image, told(case))
+        found = detect.find_in(case.image, told(case))
         if found.doubt:
             continue
         passed += 1
@@ -90,10 +90,10 @@ def test_letters_that_the_reader_does_not_see_wait_for_a_person(tissue, monkeypa
     monkeypatch.setattr(ocr, "probability", lambda picture, scale=1.0: np.zeros(
         picture.shape[:2], np.float32))
     picture, ink = write(tissue, "DOE^JANE 1961")
-    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
-    assert (outcome.status, outcome.reason) == ("uncertain", find.UNSEEN)
+    outcome = remove.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", detect.UNSEEN)
     assert (outcome.frames[0][ink] == 255).mean() < 0.02, "the proposal is clean"
-    assert search.clean(Stored(tissue[None], "MONOCHROME2", 8)).status == "clean"
+    assert remove.clean(Stored(tissue[None], "MONOCHROME2", 8)).status == "clean"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -110,14 +110,14 @@ def test_no_colour_of_something_wider_than_a_stroke(monkeypatch):
     probable = np.zeros(picture.shape, np.float32)
     rows, columns = (np.flatnonzero(ink.any(axis=a)) for a in (1, 0))
     probable[rows[0] + 4:rows[-1] - 4, columns[0] + 4:columns[-1] - 4] = 0.95
-    found = find.find_in(picture, probable).ink
+    found = detect.find_in(picture, probable).ink
     assert not (ink & ~found).any()
 
 
 def test_an_image_without_text_stays_as_it_is(tissue):
-    outcome = search.clean(Stored(tissue[None], "MONOCHROME2", 8))
+    outcome = remove.clean(Stored(tissue[None], "MONOCHROME2", 8))
     assert (outcome.status, outcome.frames) == ("clean", None)
-    assert not find.holds_text(tissue)
+    assert not detect.holds_text(tissue)
 
 
 def test_ticks_without_letters_are_not_text(tissue):
@@ -125,7 +125,7 @@ def test_ticks_without_letters_are_not_text(tissue):
     for y in range(20, 300, 20):
         ticked[y, 400:408] = 255
     cv2.drawMarker(ticked, (150, 160), 255, cv2.MARKER_CROSS, 11, 1)
-    assert search.clean(Stored(ticked[None], "MONOCHROME2", 8)).status == "clean"
+    assert remove.clean(Stored(ticked[None], "MONOCHROME2", 8)).status == "clean"
 
 
 @settings(max_examples=30, deadline=None)
@@ -164,7 +164,7 @@ def dicom(frames, photometric="MONOCHROME2", **elements):
 
 def cleaned(ds, tmp_path, config=None):
     ds.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    found = step.file(tmp_path / "a.dcm", KEY, config or DeidConfig(), step.pixel_search())
+    found = process_file.file(tmp_path / "a.dcm", KEY, config or DeidConfig(), process_file.pixel_search())
     return found, pydicom.dcmread(io.BytesIO(found.data))
 
 
@@ -216,11 +216,11 @@ def test_nothing_outside_trusted_regions_stays(tissue, tmp_path):
 def test_pictures_with_text_wait_unless_asked_to_be_cleaned(tissue, tmp_path):
     picture, ink = write(tissue, "DOE^JANE 1961")
     Image.fromarray(picture).save(tmp_path / "a.png")
-    found = step.file(tmp_path / "a.png", KEY, DeidConfig(), step.pixel_search())
+    found = process_file.file(tmp_path / "a.png", KEY, DeidConfig(), process_file.pixel_search())
     assert found.status == "quarantined"
     assert "--deid-pixels" in found.reason
     assert found.preview.startswith(b"\x89PNG")
-    found = step.file(tmp_path / "a.png", KEY, DeidConfig(pixels="clean"), step.pixel_search())
+    found = process_file.file(tmp_path / "a.png", KEY, DeidConfig(pixels="clean"), process_file.pixel_search())
     out = np.asarray(Image.open(io.BytesIO(found.data)))
     assert found.status == "ok"
     assert (out[ink] == 255).mean() < 0.02
@@ -240,6 +240,6 @@ def test_a_palette_that_begins_late_is_seen_as_it_is_shown(tissue, tmp_path):
 
 
 def test_a_film_that_is_too_long_waits():
-    frames = np.zeros((search.MAX_FRAMES + 1, 8, 8), np.uint8)
-    outcome = search.clean(Stored(frames, "MONOCHROME2", 8))
-    assert (outcome.status, outcome.reason) == ("uncertain", search.TOO_MANY)
+    frames = np.zeros((remove.MAX_FRAMES + 1, 8, 8), np.uint8)
+    outcome = remove.clean(Stored(frames, "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", remove.TOO_MANY)

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import contrast, find, looks, ocr, search
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.deid.outcome import Stored
+from bedside.deid.text import contrast, detect, ocr, remove, views
+from bedside.synthetic.phantom import generate
 
 FRAME = 16
 
@@ -69,12 +69,12 @@ def test_dark_letters_that_stand_half_on_the_frame_go(monkeypatch, word):
     cv2.putText(picture, word, (200, 62), cv2.FONT_HERSHEY_SIMPLEX, 0.5, FRAME + 1, 1)
     wrote = picture != clean
     assert wrote[:60].any() and wrote[60:].any(), "on the frame and on the tissue"
-    found = find.find(picture)
+    found = detect.find(picture)
     assert (wrote & ~found.ink).sum() <= 0.01 * wrote.sum()
     assert (found.ink & (clean == picture)).mean() < 0.02
-    assert search.clean(Stored(picture[None], "MONOCHROME2", 8)).status != "clean"
+    assert remove.clean(Stored(picture[None], "MONOCHROME2", 8)).status != "clean"
     monkeypatch.setattr(contrast, "without_frame", lambda picture: None)
-    assert (wrote & ~find.find(picture).ink).sum() > 0.5 * wrote.sum(), "no other look shows them"
+    assert (wrote & ~detect.find(picture).ink).sum() > 0.5 * wrote.sum(), "no other look shows them"
 
 
 def frame_look(left, base):
@@ -87,14 +87,14 @@ def frame_look(left, base):
     cv2.putText(level, "NGUYEN", (left, base), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 0, 2)
     bar = np.zeros(picture.shape, np.float32)
     bar[base - 18:base, left:left + 100] = 0.95
-    return picture, probable, looks.Look(bar, level, drawn=True)
+    return picture, probable, views.Look(bar, level, drawn=True)
 
 
 @pytest.mark.parametrize(("left", "base", "goes"), [(330, 40, False), (200, 420, True)])
 def test_what_only_the_look_without_the_frame_shows_goes_where_no_other_line_does(left, base, goes):
     picture, probable, look = frame_look(left, base)
-    alone, both = find.find_in(picture, probable), find.find_in(picture, probable, (look,))
-    assert find._said(look, alone.ink), "the reader makes it out, and it is not taken out yet"
+    alone, both = detect.find_in(picture, probable), detect.find_in(picture, probable, (look,))
+    assert detect._said(look, alone.ink), "the reader makes it out, and it is not taken out yet"
     more = both.ink & ~alone.ink
     assert more.any() == goes
     assert not goes or more[base - 18:base, left:left + 100].sum() > 200
@@ -126,7 +126,7 @@ def test_how_much_of_the_tissue_may_go(monkeypatch, touched, unsure, waits):
     cv2.putText(picture, "KOWALSKI", (80, 160), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
     probable = np.zeros(picture.shape, np.float32)
     probable[142:160, 80:210] = 0.95
-    monkeypatch.setattr(find, "_share", lambda mask, place, tissue: (
+    monkeypatch.setattr(detect, "_share", lambda mask, place, tissue: (
         touched if place is tissue else unsure))
-    found = find.find_in(picture, probable)
-    assert (found.doubt == find.TOO_MUCH) is waits, found.doubt
+    found = detect.find_in(picture, probable)
+    assert (found.doubt == detect.TOO_MUCH) is waits, found.doubt

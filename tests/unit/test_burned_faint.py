@@ -6,10 +6,23 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import beyond, colours, find, ink, inked, looks, ocr, rim, search, sharp
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.deid.outcome import Stored
+from bedside.deid.text import (
+    colours,
+    detect,
+    edge_density,
+    extend_line,
+    ink_mask,
+    margin,
+    ocr,
+    remove,
+    segment_line,
+)
+from bedside.deid.text import (
+    views as looks,
+)
+from bedside.synthetic.phantom import generate
 
 
 def phantom(number):
@@ -37,7 +50,7 @@ def test_faint_text_that_one_look_shows_and_the_reader_makes_out_goes(monkeypatc
     written = picture.copy()
     cv2.putText(written, "KOWALSKI", (80, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (70, 70, 70), 1)
     seen_by_one_look(monkeypatch, written, ("KOWALSKI", 0.9))
-    found = find.find(written)
+    found = detect.find(written)
     drawn = (written != picture).any(axis=2)
     assert found.lines and (drawn & ~found.ink).sum() <= 0.01 * drawn.sum()
 
@@ -46,23 +59,23 @@ def test_faint_text_that_one_look_shows_and_the_reader_makes_out_goes(monkeypatc
 def test_texture_that_one_look_takes_for_text_and_nobody_can_read_stays(monkeypatch, said):
     picture = phantom(1)
     seen_by_one_look(monkeypatch, picture, said)
-    assert search.clean(Stored(picture[None], "MONOCHROME2", 8)).status == "clean"
+    assert remove.clean(Stored(picture[None], "MONOCHROME2", 8)).status == "clean"
 
 
 def test_text_that_is_read_but_not_taken_out_waits_for_a_person(monkeypatch):
     picture = phantom(1)
     seen_by_one_look(monkeypatch, picture, ("KOWALSKI", 0.9))
-    monkeypatch.setattr(find, "find_in", lambda seen, probable, views: find.Found(
+    monkeypatch.setattr(detect, "find_in", lambda seen, probable, views: detect.Found(
         (), np.zeros(seen.shape[:2], bool)))
-    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
-    assert (outcome.status, outcome.reason) == ("uncertain", find.FAINT)
+    outcome = remove.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", detect.FAINT)
     assert outcome.preview, "a person sees where it is"
 
 
 def test_the_outline_of_a_lesion_is_no_faint_text():
     mask = np.zeros((160, 200), np.uint8)
     mask[30:70, 45:100] = 255
-    assert search.clean(Stored(mask[None], "MONOCHROME2", 8)).status == "clean"
+    assert remove.clean(Stored(mask[None], "MONOCHROME2", 8)).status == "clean"
 
 
 @pytest.mark.parametrize(("gone", "waits"), [(0, True), (60, True), (110, False)])
@@ -97,7 +110,7 @@ def test_full_stops_of_a_line_that_goes_on_and_what_is_mixed_with_it():
     drawn = written != picture
     columns = np.flatnonzero(drawn.any(axis=0))
     box = (34, int(columns[0]), 52, int(columns[0]) + 60)
-    found = beyond.continued(values, [(box, np.array([70], np.float32))])
+    found = extend_line.continued(values, [(box, np.array([70], np.float32))])
     beyond_it = drawn.copy()
     beyond_it[:, :box[3]] = False
     strong = beyond_it & (np.abs(written.astype(int) - picture) > 60)
@@ -114,8 +127,8 @@ def test_a_line_that_ends_where_the_frame_does_waits(at, level, cut, monkeypatch
     written = picture.copy()
     cv2.putText(written, "ABCD", (at, 190), cv2.FONT_HERSHEY_SIMPLEX, 0.6, level, 1, cv2.LINE_AA)
     written[:, 120:] = picture[:, 120:]
-    found = find.find_in(written, marked(written.shape, np.s_[181:188], np.s_[at + 2:at + 46]))
-    assert (found.doubt == find.CUT) is cut
+    found = detect.find_in(written, marked(written.shape, np.s_[181:188], np.s_[at + 2:at + 46]))
+    assert (found.doubt == detect.CUT) is cut
 
 
 def test_what_moves_an_even_background_by_a_level_is_ink():
@@ -124,7 +137,7 @@ def test_what_moves_an_even_background_by_a_level_is_ink():
     likely[8:22, 10:70] = True
     box[12:18, 20:60] = 70
     box[11, 20:60] = box[18, 20:60] = 18
-    found = ink.against(box, likely)
+    found = segment_line.against(box, likely)
     assert found is not None and np.array_equal(found, box[..., 0] != 16)
 
 
@@ -134,7 +147,7 @@ def test_between_faint_letters_all_goes_where_there_is_room(tissue, whole):
     core = np.zeros_like(rest)
     core[12:20, 10:30:6] = True
     faint = (11, 8, 21, 32)
-    mask = rim.with_rim(core, core, rest & ~core, [faint], [faint])
+    mask = margin.with_rim(core, core, rest & ~core, [faint], [faint])
     assert (mask & core).sum() == core.sum()
     assert mask[faint[0]:faint[2], faint[1]:faint[3]].all() == whole
 
@@ -147,7 +160,7 @@ def test_the_upper_half_of_letters_on_a_dark_frame_goes_with_the_lower(monkeypat
     drawn = written != picture
     rows, columns = (np.flatnonzero(drawn.any(axis=a)) for a in (1, 0))
     assert rows[0] < 34 and rows[-1] >= 45
-    found = find.find_in(written, marked(
+    found = detect.find_in(written, marked(
         written.shape, np.s_[42:46], np.s_[columns[0] + 4:columns[-1] - 4]))
     assert (drawn & ~found.ink).sum() <= 0.01 * drawn.sum()
 
@@ -156,7 +169,7 @@ def test_a_black_cyst_is_tissue_and_the_black_frame_is_not():
     picture = np.zeros((200, 260), np.float32)
     picture[40:160, 50:210] = np.random.default_rng(0).integers(60, 120, (120, 160))
     cv2.ellipse(picture, (130, 100), (30, 18), 0, 0, 360, 0, -1)
-    textured = find._textured(picture[..., None])
+    textured = detect._textured(picture[..., None])
     assert textured[100, 130] and textured[60, 60] and not textured[10, 10]
 
 
@@ -168,12 +181,12 @@ def test_a_cyst_of_the_inks_level_never_goes_unseen(monkeypatch, read, level, wa
     mask = np.zeros(picture.shape, bool)
     mask[120:150, 100:180] = True
     picture[mask] = picture[mask] if level is None else level
-    line = inked.LineInk((110, 90, 160, 190), *[mask[110:160, 90:190]] * 3, 0.5)
-    monkeypatch.setattr(find, "whole_line", lambda *_: line)
+    line = ink_mask.LineInk((110, 90, 160, 190), *[mask[110:160, 90:190]] * 3, 0.5)
+    monkeypatch.setattr(detect, "whole_line", lambda *_: line)
     monkeypatch.setattr(ocr, "read", lambda lines: [("KOWALSKI", read)] * len(lines))
-    found = find.find_in(picture, marked(picture.shape, np.s_[125:145], np.s_[100:180]))
+    found = detect.find_in(picture, marked(picture.shape, np.s_[125:145], np.s_[100:180]))
     assert found.ink[120:150, 100:180].all()
-    assert (found.doubt == find.TOO_MUCH) == waits
+    assert (found.doubt == detect.TOO_MUCH) == waits
 
 
 def test_a_second_line_across_the_first_goes_with_it():
@@ -185,13 +198,13 @@ def test_a_second_line_across_the_first_goes_with_it():
     cv2.putText(written, "Olga lill", (60, 165), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 40, 1, cv2.LINE_AA)
     values = written.astype(np.float32)[..., None]
     core = first != picture
-    fine = sharp.marks(values, 1.3) & ~core
+    fine = edge_density.marks(values, 1.3) & ~core
     box = (150, 145, 176, 215)
-    found = beyond.other_ink(values, fine, core, box, np.array([228], np.float32))
+    found = extend_line.other_ink(values, fine, core, box, np.array([228], np.float32))
     dark = (picture.astype(int) - written > 40) & ~core
     assert dark.sum() > 100 and (dark & ~found)[:, 120:150].sum() <= 0.01 * dark.sum()
     assert not (found & (written >= picture) & ~core).any(), "nothing brighter than the tissue"
-    alone = beyond.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core, box,
+    alone = extend_line.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core, box,
                              np.array([228], np.float32))
     assert not alone.any()
 
@@ -202,7 +215,7 @@ def test_a_faint_line_is_followed_along_its_strokes():
     drawn = picture < 90
     known = drawn.copy()
     known[:, ::3] = False
-    found = beyond.rest_of(picture.astype(np.float32)[..., None], known, (10, 10, 45, 120))
+    found = extend_line.rest_of(picture.astype(np.float32)[..., None], known, (10, 10, 45, 120))
     assert not (drawn & ~found).any() and not (found & (picture > 115)).any()
 
 
@@ -213,9 +226,9 @@ def test_echoes_in_a_black_shadow_are_no_writing_on_a_frame(echoes, goes):
     drawn = np.random.default_rng(1).random((45, 220)) < echoes
     values[85:130, 60:280, 0][drawn] = 12
     values[100:110, 20:40, 0] = 90
-    of = inked.Inked(values)
+    of = ink_mask.Inked(values)
     box = (96, 10, 114, 60)
-    of.add(inked.LineInk(box, *[values[96:114, 10:60, 0] == 90] * 3, 0.5))
+    of.add(ink_mask.LineInk(box, *[values[96:114, 10:60, 0] == 90] * 3, 0.5))
     values[104:106, 150:154, 0] = 20
     of.go_on()
     assert of.core[104:106, 150:154].all() == goes
@@ -227,7 +240,7 @@ def test_a_coloured_line_on_the_frame_of_a_coloured_picture_goes_whole():
     values[:60] = np.random.default_rng(0).integers(0, 255, (60, 300, 3))
     values[100:110, 20:40] = (0, 255, 255)
     values[104:106, 90:94] = (0, 20, 20)
-    of = inked.Inked(values)
-    of.add(inked.LineInk((96, 10, 114, 60), *[values[96:114, 10:60, 1] == 255] * 3, ink.CERTAIN))
+    of = ink_mask.Inked(values)
+    of.add(ink_mask.LineInk((96, 10, 114, 60), *[values[96:114, 10:60, 1] == 255] * 3, segment_line.CERTAIN))
     of.go_on()
     assert of.core[104:106, 90:94].all()

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from bedside.data.burned import colours, ends, find, ink, inked, looks, ocr, search
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.deid.outcome import Stored
+from bedside.deid.text import colours, detect, ink_mask, ocr, remove, segment_line, truncated, views
+from bedside.synthetic.phantom import generate
 
 
 def phantom(number):
@@ -46,7 +46,7 @@ def test_a_blurred_caption_goes_letter_by_letter_and_not_as_a_block():
     box = picture[120:160, 90:260].astype(np.float32)[..., None]
     likely = np.zeros(box.shape[:2], bool)
     likely[6:-6, 6:-6] = True
-    found, _strong, pure, _ = ink.line_mask(box, likely, np.zeros(likely.shape, bool))
+    found, _strong, pure, _ = segment_line.line_mask(box, likely, np.zeros(likely.shape, bool))
     inside = letters[120:160, 90:260]
     assert (found & inside).sum() >= 0.99 * inside.sum()
     assert found.sum() <= 0.55 * likely.sum()
@@ -61,13 +61,13 @@ def test_a_line_is_looked_at_from_near_and_each_look_lies_where_the_line_is(monk
         return np.full(picture.shape[:2], 0.9, np.float32)
 
     monkeypatch.setattr(ocr, "probability", probability)
-    near = looks.closer(phantom(1), [(100, 200, 120, 240)])
+    near = views.closer(phantom(1), [(100, 200, 120, 240)])
     assert [scale for _, scale in seen] == [1.5, 3.0]
     for look in near:
         rows, columns = (np.flatnonzero(look.probable.any(axis=a)) for a in (1, 0))
         assert (rows[0], rows[-1] + 1) == (90, 130)
         assert (columns[0], columns[-1] + 1) == (120, 320)
-    assert looks.closer(phantom(1), []) == ()
+    assert views.closer(phantom(1), []) == ()
 
 
 def test_what_only_the_near_look_shows_beside_a_line_goes_too(monkeypatch):
@@ -87,8 +87,8 @@ def test_what_only_the_near_look_shows_beside_a_line_goes_too(monkeypatch):
 
     monkeypatch.setattr(ocr, "probability", probability)
     monkeypatch.setattr(ocr, "read", lambda lines: [("KOWALSKI MARIA", 0.95)] * len(lines))
-    assert find.find(picture, enlarge=False).ink[second].mean() < 0.5
-    found = find.find(picture).ink
+    assert detect.find(picture, enlarge=False).ink[second].mean() < 0.5
+    found = detect.find(picture).ink
     assert found[first].mean() >= 0.99 and found[second].mean() >= 0.99
 
 
@@ -96,13 +96,13 @@ def test_dark_letters_that_end_in_a_shadow_of_their_level_may_go_on_in_it():
     values = np.full((60, 200, 1), 80, np.float32)
     line = [((20, 100, 34, 160), np.array([4.0], np.float32))]
     known = np.zeros((60, 200), bool)
-    assert not ends.hidden(values, line, known)
+    assert not truncated.hidden(values, line, known)
     values[:, :100] = 6
-    assert ends.hidden(values, line, known)
+    assert truncated.hidden(values, line, known)
     # On an even frame of that level every letter shows.
     known[:, :100] = True
-    assert not ends.hidden(values, line, known)
-    assert not ends.hidden(values, [((20, 0, 34, 200), line[0][1])], known & False)
+    assert not truncated.hidden(values, line, known)
+    assert not truncated.hidden(values, [((20, 0, 34, 200), line[0][1])], known & False)
 
 
 def test_ink_without_a_pure_pixel_has_the_level_farthest_from_the_tissue():
@@ -110,11 +110,11 @@ def test_ink_without_a_pure_pixel_has_the_level_farthest_from_the_tissue():
     values[16:24, 30:90, 0] = np.linspace(10, 60, 60)
     found = np.zeros((40, 120), bool)
     found[16:24, 30:90] = True
-    of = inked.Inked(values)
-    line = inked.LineInk((0, 0, 40, 120), found, found, np.zeros_like(found), 0.01)
+    of = ink_mask.Inked(values)
+    line = ink_mask.LineInk((0, 0, 40, 120), found, found, np.zeros_like(found), 0.01)
     level = of._strongest(line, np.array([35.0], np.float32))
     assert 10 <= level[0] <= 17
-    assert of._strongest(inked.LineInk(line.box, found, found, found, 0.2),
+    assert of._strongest(ink_mask.LineInk(line.box, found, found, found, 0.2),
                          np.array([35.0], np.float32))[0] == 35
 
 
@@ -125,7 +125,7 @@ def test_a_coloured_full_stop_beside_its_line_goes_with_it():
     stop = np.zeros_like(letters)
     stop[114:118, 172:176] = True
     picture[letters | stop] = (255, 128, 0)
-    of = inked.Inked(picture)
+    of = ink_mask.Inked(picture)
     of.add(of.line((96, 76, 122, 166), np.ones((26, 90), bool), None))
     assert of.core[letters].all() and not of.core[stop].any()
     of.go_on()
@@ -137,7 +137,7 @@ def test_a_coloured_full_stop_beside_its_line_goes_with_it():
 def test_what_can_still_be_read_from_near_after_the_removal_holds_the_image(
         monkeypatch, said, still):
     picture, _ = written_over(phantom(1), "KOWALSKI", (60, 110), 255)
-    line = find.Line((95, 55, 118, 150), 0.9, 1.0, 0.9)
+    line = detect.Line((95, 55, 118, 150), 0.9, 1.0, 0.9)
     gone = np.zeros(picture.shape, bool)
     gone[98:114, 58:146] = True
 
@@ -149,10 +149,10 @@ def test_what_can_still_be_read_from_near_after_the_removal_holds_the_image(
 
     monkeypatch.setattr(ocr, "probability", probability)
     monkeypatch.setattr(ocr, "read", lambda lines: [said] * len(lines))
-    monkeypatch.setattr(find, "find", lambda *_a, **_k: find.Found((line,), gone))
-    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
+    monkeypatch.setattr(detect, "find", lambda *_a, **_k: detect.Found((line,), gone))
+    outcome = remove.clean(Stored(picture[None], "MONOCHROME2", 8))
     assert outcome.status == ("uncertain" if still else "cleaned")
-    assert (outcome.reason == search.STILL_THERE) is still
+    assert (outcome.reason == remove.STILL_THERE) is still
 
 
 def test_from_near_more_than_a_letter_must_be_missed_for_a_line_to_count():
@@ -162,7 +162,7 @@ def test_from_near_more_than_a_letter_must_be_missed_for_a_line_to_count():
     # Of the 120 columns that the detector marks the last 18 lie beyond the ink, ten of them farther
     # than the height of the line.
     mask[25:35, 40:142] = True
-    assert looks.missed(probable, mask, looks.SURE)
-    assert not looks.missed(probable, mask, looks.SURE, wide=looks.WIDE)
+    assert views.missed(probable, mask, views.SURE)
+    assert not views.missed(probable, mask, views.SURE, wide=views.WIDE)
     mask[25:35, 120:142] = False
-    assert looks.missed(probable, mask, looks.SURE, wide=looks.WIDE)
+    assert views.missed(probable, mask, views.SURE, wide=views.WIDE)

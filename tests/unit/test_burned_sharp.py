@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from bedside.data.burned import beyond, find, ocr, search, sharp, spikes
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.deid.outcome import Stored
+from bedside.deid.text import detect, edge_density, extend_line, histogram_peaks, ocr, remove
+from bedside.synthetic.phantom import generate
 
 NAMES = ["Thuy F 69y", "16/12/1964", "ID 25992650", "O'BRIEN^MARIA"]
 
@@ -37,7 +37,7 @@ def blind(monkeypatch):
 @given(st.integers(0, 10**6), st.sampled_from([np.uint8, np.float32]))
 def test_the_median_is_that_of_scipy(seed, kind):
     plane = np.random.default_rng(seed).integers(0, 9, (11, 13)).astype(kind)
-    assert np.array_equal(sharp.median(plane), ndimage.median_filter(plane, 3, mode="nearest"))
+    assert np.array_equal(edge_density.median(plane), ndimage.median_filter(plane, 3, mode="nearest"))
 
 
 @pytest.mark.parametrize("text", NAMES)
@@ -45,17 +45,17 @@ def test_the_median_is_that_of_scipy(seed, kind):
 def test_small_letters_that_the_reader_does_not_see_wait_for_a_person(text, value, monkeypatch):
     blind(monkeypatch)
     picture, _ = small(np.clip(phantom(2), 60, 190), text, (150, 160), value)
-    outcome = search.clean(Stored(picture[None], "MONOCHROME2", 8))
-    assert (outcome.status, outcome.reason) == ("uncertain", find.UNSEEN)
+    outcome = remove.clean(Stored(picture[None], "MONOCHROME2", 8))
+    assert (outcome.status, outcome.reason) == ("uncertain", detect.UNSEEN)
     assert outcome.preview.startswith(b"\x89PNG")
 
 
 def test_small_letters_of_one_frame_hold_the_whole_film(monkeypatch):
     blind(monkeypatch)
     frames = np.stack([phantom(2), np.roll(phantom(2), 9, axis=1), np.roll(phantom(2), 21, 1)])
-    assert search.clean(Stored(frames, "MONOCHROME2", 8)).status == "clean"
+    assert remove.clean(Stored(frames, "MONOCHROME2", 8)).status == "clean"
     frames[1], _ = small(frames[1], NAMES[0], (150, 160), 255)
-    assert search.clean(Stored(frames, "MONOCHROME2", 8)).reason == find.UNSEEN
+    assert remove.clean(Stored(frames, "MONOCHROME2", 8)).reason == detect.UNSEEN
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -67,22 +67,22 @@ def test_tissue_edges_and_marks_have_no_sharp_letters(seed):
     for x in range(160, 300, 4):
         # The dotted line of a measurement.
         picture[170 + x // 9, x:x + 2] = 255
-    assert sharp.sharp(picture) == []
+    assert edge_density.sharp(picture) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_black_screen_around_tissue_makes_nothing_sharp(seed):
     picture = np.pad(phantom(seed), ((200, 100), (300, 300)))
-    assert sharp.sharp(picture) == []
-    assert sharp.sharp(np.full((90, 90), 7, np.uint8)) == []
+    assert edge_density.sharp(picture) == []
+    assert edge_density.sharp(np.full((90, 90), 7, np.uint8)) == []
     written, _ = small(np.clip(picture, 60, 190), NAMES[0], (450, 360), 255)
-    assert sharp.sharp(written)
+    assert edge_density.sharp(written)
 
 
 def test_what_was_taken_out_is_not_asked_for_again():
     picture, ink = small(phantom(1), NAMES[2], (150, 160), 255)
-    assert sharp.sharp(picture)
-    assert sharp.sharp(picture, ndimage.binary_dilation(ink)) == []
+    assert edge_density.sharp(picture)
+    assert edge_density.sharp(picture, ndimage.binary_dilation(ink)) == []
 
 
 def test_a_spike_is_the_ink_and_the_tissue_has_none():
@@ -93,13 +93,13 @@ def test_a_spike_is_the_ink_and_the_tissue_has_none():
     ink = (written != picture) & (written == 141)
     values = written[..., None].astype(np.float32)
     found = np.zeros(ink.shape, bool)
-    for spike in spikes.spikes(values, {141}):
+    for spike in histogram_peaks.spikes(values, {141}):
         y0, x0, y1, x1 = spike.box
         found[y0:y1, x0:x1] |= spike.mask
         assert spike.colour == 141
     assert (ink & ~found).sum() <= 0.1 * ink.sum()
     assert (found & ~ndimage.binary_dilation(ink, iterations=3)).mean() < 0.001
-    assert spikes.spikes(picture[..., None].astype(np.float32), {141}) == []
+    assert histogram_peaks.spikes(picture[..., None].astype(np.float32), {141}) == []
 
 
 def test_a_line_goes_on_where_only_its_level_tells(monkeypatch):
@@ -114,7 +114,7 @@ def test_a_line_goes_on_where_only_its_level_tells(monkeypatch):
     cv2.putText(ink, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 1, 2, cv2.LINE_8)
     probable = np.zeros(picture.shape, np.float32)
     probable[178:186, 255:345] = 0.95
-    found = find.find_in(written, probable).ink
+    found = detect.find_in(written, probable).ink
     assert ink[:, 80:250].sum() > 500
     assert (ink.astype(bool) & ~found).sum() <= 0.01 * ink.sum()
 
@@ -128,12 +128,12 @@ def test_a_line_goes_on_over_the_frame_however_faint_it_is_there(monkeypatch):
     probable = np.zeros(picture.shape, np.float32)
     probable[182:187, 122:165] = 0.95
     assert ink[:, :120].sum() > 50
-    found = find.find_in(written, probable).ink
+    found = detect.find_in(written, probable).ink
     assert (ink[:, :120] & ~found[:, :120]).sum() == 0
 
 
 def test_no_colour_after_lossy_compression():
     values = np.random.default_rng(1).integers(90, 110, (20, 60, 1)).astype(np.float32)
-    assert beyond.colour_of(values, np.ones((20, 60), bool)) is None
-    assert beyond.colour_of(np.full((20, 60, 1), 7, np.float32), np.ones((20, 60), bool)) == 7
-    assert beyond.colour_of(values, np.zeros((20, 60), bool)) is None
+    assert extend_line.colour_of(values, np.ones((20, 60), bool)) is None
+    assert extend_line.colour_of(np.full((20, 60, 1), 7, np.float32), np.ones((20, 60), bool)) == 7
+    assert extend_line.colour_of(values, np.zeros((20, 60), bool)) is None

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from bedside.data.burned import find, search
-from bedside.data.deid.outcome import Stored
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.deid.outcome import Stored
+from bedside.deid.text import detect, remove
+from bedside.synthetic.phantom import generate
 
 
 def phantom(number=1, height=360, width=480):
@@ -28,7 +28,7 @@ def turned(picture, degrees, size):
 @pytest.mark.parametrize("degrees", [35, 50, 90, -60, -90])
 @pytest.mark.parametrize("size", [14, 22])
 def test_turned_text_waits_for_a_person(degrees, size):
-    found = search.clean(Stored(turned(phantom(), degrees, size)[None], "MONOCHROME2", 8))
+    found = remove.clean(Stored(turned(phantom(), degrees, size)[None], "MONOCHROME2", 8))
     assert found.status == "uncertain"
     assert found.preview is not None
 
@@ -36,10 +36,10 @@ def test_turned_text_waits_for_a_person(degrees, size):
 @pytest.mark.parametrize("quarters", [1, 3])
 def test_an_image_that_lies_on_its_side_waits_too(quarters):
     picture = np.rot90(turned(phantom(2), 0, 18), quarters)
-    found = search.clean(Stored(np.ascontiguousarray(picture)[None], "MONOCHROME2", 8))
+    found = remove.clean(Stored(np.ascontiguousarray(picture)[None], "MONOCHROME2", 8))
     assert found.status == "uncertain"
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_tissue_does_not_run_upwards(number):
-    assert find.find(phantom(number)).doubt != find.TURNED
+    assert detect.find(phantom(number)).doubt != detect.TURNED

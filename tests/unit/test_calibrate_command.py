@@ -6,11 +6,14 @@ import json
 
 import pytest
 
-from bedside import artefact, codec, quant_commands, rundir, study
-from bedside.cli import _guarded
-from bedside.search import calibration_study
-from bedside.study_check import check
-from bedside.study_types import ModelConfig, Study
+from bedside.cli import quantize
+from bedside.cli.app import _guarded
+from bedside.core import codec
+from bedside.core.study import ModelConfig, Study
+from bedside.flows import study
+from bedside.flows.check import check
+from bedside.flows.search import calibration_study
+from bedside.runfolder import artefact, layout
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def run(tmp_path, monkeypatch):
         raise AssertionError("a stage was run")
 
     monkeypatch.setattr(study, "through", stage)
-    artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(
+    artefact.write_text(layout.study_file(tmp_path), codec.to_toml(
         check(Study(models=(ModelConfig("resnet34"),)))))
     return tmp_path
 
@@ -39,9 +42,9 @@ def test_an_estimate_runs_no_stage_and_is_a_document(run, capsys, monkeypatch):
     command = ["calibrate", str(run), "--study", "--dry-run", "--json", "--size", "8"]
     assert _guarded(command) == 2
     assert "bedside convert" in capsys.readouterr().err
-    with artefact.writing(rundir.model_dir(run, "resnet34"), "convert", "x") as scratch:
+    with artefact.writing(layout.model_dir(run, "resnet34"), "convert", "x") as scratch:
         (scratch / "float.tflite").write_bytes(b"x")
-    monkeypatch.setattr(rundir, "model_specs", lambda _: ())
+    monkeypatch.setattr(layout, "model_specs", lambda _: ())
     monkeypatch.setattr(calibration_study, "seconds", lambda run, model, plan: 12.04 * len(
         plan.sizes))
     assert _guarded(command) == 0
@@ -51,5 +54,5 @@ def test_an_estimate_runs_no_stage_and_is_a_document(run, capsys, monkeypatch):
 
 
 def test_calibrations_are_a_document_with_a_schema(capsys):
-    quant_commands._table(True, "calibrations", ["model"], [["a"]])
+    quantize._table(True, "calibrations", ["model"], [["a"]])
     assert json.loads(capsys.readouterr().out) == {"schema": 1, "calibrations": [{"model": "a"}]}

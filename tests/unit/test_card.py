@@ -16,15 +16,18 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside import artefact, codec, evidence, rundir
-from bedside.build_types import Build, Latency, Measurement
-from bedside.card import chai, compute, human, markdown, stage
+from bedside.card import chai, compute, human, markdown
 from bedside.card.collect import collect, facts_of
 from bedside.card.table import LIST, listed, table
-from bedside.deploy import serving
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import Build, Latency, Measurement
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig, Study
+from bedside.runfolder import artefact, layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.study_types import ModelConfig, Study
+from bedside.services.rest import serving
+from bedside.stages import card as stage
+from bedside.stages import evidence
 
 MODEL = "resnet34"
 CARD = resources.files("bedside.card")
@@ -44,31 +47,31 @@ def run(tiny_quantized, tmp_path_factory):
     """The tiny run with its variants measured in this process, as ``evaluate`` would."""
     run = tmp_path_factory.mktemp("card") / "run"
     shutil.copytree(tiny_quantized, run)
-    artefact.write_text(rundir.study_file(run), codec.to_toml(Study(
+    artefact.write_text(layout.study_file(run), codec.to_toml(Study(
         models=(ModelConfig("resnet34", image_px=32, width=0.125),))))
-    for variant in rundir.variants(run):
+    for variant in layout.variants(run):
         if variant.scheme in ("float32", "int8"):
             _measure(run, variant)
-            with artefact.writing(rundir.build_dir(run, variant.id, "cpu"), "build", "k") as out:
-                artefact.write_text(out / rundir.BUILD, codec.to_json(Build(
+            with artefact.writing(layout.build_dir(run, variant.id, "cpu"), "build", "k") as out:
+                artefact.write_text(out / layout.BUILD, codec.to_json(Build(
                     variant.id, "cpu", "tflite", {"model.tflite": variant.sha256}, "bedside")))
-    evidence.evidence(run, rundir.study(run).evidence)
+    evidence.evidence(run, layout.study(run).evidence)
     assert stage.card(run) == [MODEL]
     return run
 
 
 def _measure(run, variant):
-    model = LiteRTModel(rundir.variant_dir(run, variant.id) / variant.file)
-    cases = [c for c in rundir.cases(run) if c.split in ("val", "test")]
-    with rundir.pixel_store(run, variant.preprocess) as store:
+    model = LiteRTModel(layout.variant_dir(run, variant.id) / variant.file)
+    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
+    with layout.pixel_store(run, variant.preprocess) as store:
         logits = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
-    with artefact.writing(rundir.measurement_dir(run, variant.id, "cpu"), "evaluate", "k") as out:
-        np.savez(out / rundir.PREDICTIONS, ids=np.array([c.id for c in cases]),
+    with artefact.writing(layout.measurement_dir(run, variant.id, "cpu"), "evaluate", "k") as out:
+        np.savez(out / layout.PREDICTIONS, ids=np.array([c.id for c in cases]),
                  split=np.array([c.split for c in cases]), logits=logits,
                  labels=np.array([variant.task.classes.index(c.label) for c in cases]))
-        artefact.write_text(out / rundir.MEASUREMENT, codec.to_json(Measurement(
+        artefact.write_text(out / layout.MEASUREMENT, codec.to_json(Measurement(
             variant.id, MODEL, variant.scheme, "cpu", "ok", variant_sha256=variant.sha256,
-            latency_ms=Latency(1.0, 1.2, 10, 1), predictions=rundir.PREDICTIONS,
+            latency_ms=Latency(1.0, 1.2, 10, 1), predictions=layout.PREDICTIONS,
             size_bytes=variant.size_bytes, machine={"processor": "a chip", "cores": "2"},
             evidence={"accuracy": "measured", "latency": "measured"})))
 
@@ -133,8 +136,8 @@ def test_every_automatic_field_is_filled_or_says_why_not(run, row):
 def test_nothing_that_only_people_know_is_guessed(run):
     found = stage.read(run, MODEL)
     assert {a.key for a in found.answers()} == set(table().question)
-    page = (rundir.card_dir(run, MODEL) / stage.MARKDOWN).read_text()
-    tree = (rundir.card_dir(run, MODEL) / stage.XML).read_text()
+    page = (layout.card_dir(run, MODEL) / stage.MARKDOWN).read_text()
+    tree = (layout.card_dir(run, MODEL) / stage.XML).read_text()
     for answer in found.answers():
         assert answer.text is None
         assert answer.awaits == f"to be filled in by {table().question[answer.key].who}"
@@ -144,14 +147,14 @@ def test_nothing_that_only_people_know_is_guessed(run):
 
 def test_values_are_those_of_the_run(run):
     found = stage.read(run, MODEL)
-    graph_free = codec.parse_json((rundir.model_dir(run, MODEL) / "manifest.json").read_text(), "")
+    graph_free = codec.parse_json((layout.model_dir(run, MODEL) / "manifest.json").read_text(), "")
     assert found.value("sample_size", "Images by part and class")["test"] == {
         "benign": 5, "malignant": 5}
     names = found.value("identity", "SHA-256")
     assert names["models/resnet34/float.tflite"] == graph_free["stages"]["convert"]["files"][
         "float.tflite"]["sha256"]
     assert names[f"{MODEL}-int8"] == artefact.sha256_file(
-        rundir.variant_dir(run, f"{MODEL}-int8") / "model.tflite")
+        layout.variant_dir(run, f"{MODEL}-int8") / "model.tflite")
     assert names[f"builds/{MODEL}-int8@cpu/model.tflite"] == names[f"{MODEL}-int8"]
     assert found.value("quantization", "Calibration images")[f"{MODEL}-int8"]["images"] == 8
     assert found.value("latency", "Device") == {"cpu": {"processor": "a chip", "cores": "2"}}
@@ -162,22 +165,22 @@ def test_values_are_those_of_the_run(run):
 
 
 def test_parameters_are_those_of_torch(run):
-    from bedside.convert import load_module
     from bedside.models.head import folded_parameters
+    from bedside.stages.convert import load_module
 
-    module = load_module(rundir.model_spec(run, MODEL), rundir.model_dir(run, MODEL)
-                         / rundir.WEIGHTS)
+    module = load_module(layout.model_spec(run, MODEL), layout.model_dir(run, MODEL)
+                         / layout.WEIGHTS)
     found = stage.read(run, MODEL).value("architecture", "Parameters")
     assert found == folded_parameters(module)
 
 
 def test_failures_are_all_wrong_decisions_with_their_maps(run):
     found = stage.read(run, MODEL)
-    locked = rundir.operating_points(run, MODEL).locked
+    locked = layout.operating_points(run, MODEL).locked
     lists = found.value("failures", "Missed and false alarms among test images")
     maps = found.value("failures", "Where the model looked")
     for scheme in ("float32", "int8"):
-        p = rundir.predictions(run, f"{MODEL}-{scheme}", "cpu").of("test")
+        p = layout.predictions(run, f"{MODEL}-{scheme}", "cpu").of("test")
         called = p.logits[:, 1].astype(float) - p.logits[:, 0] >= locked.threshold_log_odds
         ids = np.array([str(i) for i in p.ids])
         mine = lists[f"{MODEL}-{scheme}@cpu"]
@@ -213,11 +216,11 @@ def test_the_audit_fields_are_those_that_the_server_writes(tmp_path):
 
 
 def test_the_xml_is_valid_by_the_schema_of_chai(run, schema):
-    schema.validate(str(rundir.card_dir(run, MODEL) / stage.XML))
+    schema.validate(str(layout.card_dir(run, MODEL) / stage.XML))
 
 
 def test_the_validator_can_fail(run, schema):
-    text = (rundir.card_dir(run, MODEL) / stage.XML).read_text()
+    text = (layout.card_dir(run, MODEL) / stage.XML).read_text()
     for broken in (re.sub(r"<ModelName>.*?</ModelName>", "", text),
                    text.replace("BasicInfo", "Basics"),
                    re.sub(r"<Results>.*?</Results>", "<Results/>", text, flags=re.S)):
@@ -250,19 +253,19 @@ def test_answers_reach_every_file_and_survive_a_run(copy, schema):
     found = stage.read(copy, MODEL)
     assert {a.key for a in found.awaited()} == set(table().question) - {"intended_use",
                                                                         "developer"}
-    tree = (rundir.card_dir(copy, MODEL) / stage.XML).read_text()
+    tree = (layout.card_dir(copy, MODEL) / stage.XML).read_text()
     schema.validate(tree)
     assert "<ModelDeveloper>Clinic A | Team *B*</ModelDeveloper>" in tree
-    page = (rundir.card_dir(copy, MODEL) / stage.MARKDOWN).read_text()
+    page = (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_text()
     assert "A second opinion &lt;after&gt; the radiologist's" in page
     assert r"Clinic A \| Team \*B\*" in page
     assert path.read_text() == answers
 
 
 def test_a_card_of_the_same_things_is_left(copy):
-    before = {p.name: p.stat().st_mtime_ns for p in rundir.card_dir(copy, MODEL).iterdir()}
+    before = {p.name: p.stat().st_mtime_ns for p in layout.card_dir(copy, MODEL).iterdir()}
     stage.card(copy)
-    assert before == {p.name: p.stat().st_mtime_ns for p in rundir.card_dir(copy, MODEL).iterdir()}
+    assert before == {p.name: p.stat().st_mtime_ns for p in layout.card_dir(copy, MODEL).iterdir()}
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -271,11 +274,11 @@ def test_a_card_of_the_same_things_is_left(copy):
     ('[developer]\nname = "x"', "expected a text")])
 def test_answers_that_do_not_read_are_refused(copy, text, message):
     human.path_of(copy).write_text(text)
-    before = (rundir.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes()
+    before = (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes()
     with pytest.raises(BadInput, match=f"(?i){message}") as caught:
         stage.card(copy)
     assert human.CARD in caught.value.message
-    assert (rundir.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes() == before
+    assert (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes() == before
 
 
 def test_the_offered_file_reads_as_it_is_and_with_every_answer(copy):
@@ -286,7 +289,7 @@ def test_the_offered_file_reads_as_it_is_and_with_every_answer(copy):
 
 
 def test_the_report_links_the_card_and_counts_what_is_blank(copy):
-    from bedside.report import card_view
+    from bedside.stages.report import card_view
 
     (found,) = card_view.view(copy, (MODEL,))
     assert sum(len(q) for _, q in found.awaited) == len(table().question)

@@ -7,10 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from bedside import calibrate, registry, rundir
-from bedside.choices import CHOICES, Pool
-from bedside.errors import BadInput
-from bedside.study_types import CalibrationConfig
+from bedside.core import registry
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.runfolder import layout
+from bedside.selection import CHOICES, Pool
+from bedside.stages import calibrate
 
 RNG = np.random.default_rng(3)
 IDS = tuple(f"c{i:03d}" for i in range(60))
@@ -61,7 +63,7 @@ def test_coverage_copes_with_images_that_are_alike():
 def test_only_training_images_are_ever_chosen_and_their_ids_recorded(tiny_run, name):
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=6, choice=name))
     facts = calibrate.codec.read_json(calibrate.Calibration, folder / calibrate.FACTS)
-    split = {c.id: c.split for c in rundir.cases(tiny_run)}
+    split = {c.id: c.split for c in layout.cases(tiny_run)}
     assert len(facts.ids) == 6 and {split[i] for i in facts.ids} == {"train"}
 
 

@@ -9,12 +9,13 @@ import sys
 
 import pytest
 
-from bedside import cli, config
+from bedside.cli import app
+from bedside.flows import resolve
 
 
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as caught:
-        cli.main(list(arguments))
+        app.main(list(arguments))
     output = capsys.readouterr()
     return caught.value.code, output.out, output.err
 
@@ -78,7 +79,7 @@ def test_a_bug_is_exit_70_without_a_traceback(capsys, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bedside.commands.list_known", broken)
+    monkeypatch.setattr("bedside.cli.run.list_known", broken)
     code, _, err = run(capsys, "list", "models")
     assert code == 70
     assert "bug" in err
@@ -111,14 +112,14 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.commands, "list_known", interrupted)
-    assert cli._guarded(["list", "models"]) == 130
+    monkeypatch.setattr(app.commands, "list_known", interrupted)
+    assert app._guarded(["list", "models"]) == 130
     assert "run the same command again" in capsys.readouterr().err
 
 
 def test_merges_into_one_class_add_up():
-    flags = config.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
-    assert config.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
+    flags = resolve.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
+    assert resolve.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

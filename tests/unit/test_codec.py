@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedside import codec
-from bedside.build_types import Measurement
-from bedside.errors import BadInput
-from bedside.study_types import Study, TrainConfig
-from bedside.types import Case, Estimate
+from bedside.core import codec
+from bedside.core.build import Measurement
+from bedside.core.errors import BadInput
+from bedside.core.study import Study, TrainConfig
+from bedside.core.types import Case, Estimate
 
 
 def test_study_survives_toml_and_json(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bedside.evidence_types import Comparison, PairedTest
+from bedside.core.evidence import Comparison, PairedTest
+from bedside.core.types import Estimate
 from bedside.metrics import paired
 from bedside.metrics.compare import answers, raw_p
-from bedside.types import Estimate
 
 MARGIN = 0.02
 

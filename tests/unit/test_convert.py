@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_untrained
 
-from bedside import calibrate, convert, quantize, rundir
-from bedside.errors import BadInput, GateFailed
-from bedside.study_types import CalibrationConfig, FloatModelConfig, ModelConfig
-from bedside.types import Task
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.study import CalibrationConfig, FloatModelConfig, ModelConfig
+from bedside.core.types import Task
+from bedside.runfolder import layout
+from bedside.stages import calibrate, convert, quantize
 
 
 def test_the_converted_logits_are_torchs(tiny_run):
@@ -19,11 +20,11 @@ def test_the_converted_logits_are_torchs(tiny_run):
 
     from bedside.runtime.litert import LiteRTModel
 
-    spec = rundir.model_spec(tiny_run, "resnet34")
-    folder = rundir.model_dir(tiny_run, "resnet34")
-    module = convert.load_module(spec, folder / rundir.WEIGHTS)
-    model = LiteRTModel(folder / rundir.FLOAT_MODEL)
-    with rundir.pixel_store(tiny_run, spec.preprocess) as store, torch.inference_mode():
+    spec = layout.model_spec(tiny_run, "resnet34")
+    folder = layout.model_dir(tiny_run, "resnet34")
+    module = convert.load_module(spec, folder / layout.WEIGHTS)
+    model = LiteRTModel(folder / layout.FLOAT_MODEL)
+    with layout.pixel_store(tiny_run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(store.ids):
             wanted = module(torch.from_numpy(image))
             found = model.run(image)
@@ -36,7 +37,7 @@ def test_the_converted_logits_are_torchs(tiny_run):
 def test_a_conversion_that_differs_fails_the_gate(tiny_run, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
-    before = (rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL).read_bytes()
+    before = (layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL).read_bytes()
     monkeypatch.setattr(convert, "PARITY_TOLERANCE", -1.0)
     monkeypatch.setattr(convert.artefact, "finished", lambda *_: False)
     monkeypatch.setattr(convert, "_export", lambda module, spec, path: path.write_bytes(before))
@@ -44,15 +45,15 @@ def test_a_conversion_that_differs_fails_the_gate(tiny_run, tmp_path, monkeypatc
         convert.convert(run, "resnet34")
     assert caught.value.exit_code == 1
     assert "differ from torch's" in caught.value.message
-    assert (rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL).read_bytes() == before
+    assert (layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL).read_bytes() == before
 
 
 def test_logits_that_are_no_numbers_fail_the_gate(tiny_run, tmp_path):
     from bedside.runtime.graph import parse_graph
 
-    spec = rundir.model_spec(tiny_run, "resnet34")
-    folder = rundir.model_dir(tiny_run, "resnet34")
-    data = bytearray((folder / rundir.FLOAT_MODEL).read_bytes())
+    spec = layout.model_spec(tiny_run, "resnet34")
+    folder = layout.model_dir(tiny_run, "resnet34")
+    data = bytearray((folder / layout.FLOAT_MODEL).read_bytes())
     graph = parse_graph(data)
     bias = graph.constant(graph.convolutions()[-1].inputs[2])
     assert bias is not None
@@ -60,7 +61,7 @@ def test_logits_that_are_no_numbers_fail_the_gate(tiny_run, tmp_path):
     file = tmp_path / "broken.tflite"
     file.write_bytes(data)
     with pytest.raises(GateFailed, match="nan"):
-        convert._parity(tiny_run, spec, convert.load_module(spec, folder / rundir.WEIGHTS), file)
+        convert._parity(tiny_run, spec, convert.load_module(spec, folder / layout.WEIGHTS), file)
 
 
 def test_files_of_a_real_network_are_half_and_a_third_at_most(tmp_path):
@@ -74,7 +75,7 @@ def test_files_of_a_real_network_are_half_and_a_third_at_most(tmp_path):
         needed = quantize.needs_calibration(scheme)
         quantize.quantize(run, model, scheme, folder if needed else None,
                           calibrate.read_ranges(folder) if needed else None)
-        file = rundir.variant_dir(run, f"{model}-{scheme}") / rundir.VARIANT_MODEL
+        file = layout.variant_dir(run, f"{model}-{scheme}") / layout.VARIANT_MODEL
         sizes[scheme] = file.stat().st_size
     assert sizes["float16"] <= 0.55 * sizes["float32"]
     assert sizes["dynamic"] <= 0.32 * sizes["float32"]
@@ -166,7 +167,7 @@ def test_any_names_of_input_and_output_will_do(tmp_path):
     assert spec.id == "my_net"
     assert spec.origin == "external"
     assert spec.preprocess.height_px == 16
-    assert rundir.model_spec(tmp_path / "run", "my_net").last_conv
+    assert layout.model_spec(tmp_path / "run", "my_net").last_conv
 
 
 @pytest.mark.parametrize(("text", "fault"), [
@@ -189,7 +190,7 @@ def test_preprocessing_that_does_not_fit(tmp_path, text, fault):
 
 def test_a_quantized_model_is_not_a_float_model(tiny_run, tmp_path):
     quantize.quantize(tiny_run, "resnet34", "dynamic", None, None)
-    file = rundir.variant_dir(tiny_run, "resnet34-dynamic") / rundir.VARIANT_MODEL
+    file = layout.variant_dir(tiny_run, "resnet34-dynamic") / layout.VARIANT_MODEL
     with pytest.raises(BadInput, match="not a floating-point model"):
         convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
                                    Task(("a", "b"), "b"))

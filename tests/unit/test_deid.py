@@ -14,12 +14,12 @@ from deid_fixture import KEY, MARK, mode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedside.data.deid import dates, names, tables
-from bedside.data.deid.key import Key, find_key, keep_key, new_key
-from bedside.data.deid.outcome import Quarantine
-from bedside.data.deid.profile import basic, load, option_names
-from bedside.data.deid.text import known, may_stay
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.deid import dates, names, tables
+from bedside.deid.free_text import known, may_stay
+from bedside.deid.key import Key, find_key, keep_key, new_key
+from bedside.deid.outcome import Quarantine
+from bedside.deid.profile import basic, load, option_names
 
 # ------------------------------------------------------------------ key and names
 

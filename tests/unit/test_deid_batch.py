@@ -13,12 +13,12 @@ import pytest
 from deid_fixture import CT, MARK, OPEN, US, dirty_png, mode
 from PIL import Image
 
-from bedside import codec
-from bedside.data.deid import batch, deidentify, step
-from bedside.data.deid.key import find_key
-from bedside.errors import BadInput
-from bedside.import_commands import warn_of_folders
-from bedside.types import DeidConfig
+from bedside.cli.deid import warn_of_folders
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.types import DeidConfig
+from bedside.deid import batch, deidentify, process_file
+from bedside.deid.key import find_key
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -160,7 +160,7 @@ def test_a_full_disk_stops_the_run_with_one_message(folder, monkeypatch):
             pass
 
         def call(self, *a, **k):
-            from bedside.data.readers.sandbox import Reply
+            from bedside.readers.sandbox import Reply
 
             return Reply({"stop": "the disk is full", "where": "/the/disk",
                           "remedy": "Free some space."})
@@ -186,10 +186,10 @@ def test_the_disk_that_is_full_is_the_one_named(folder, monkeypatch, full):
     def refuse(path, *a, **k):
         raise BadInput("the disk is full", where=path, remedy="Free some space.")
 
-    monkeypatch.setattr(step, "_write", lambda found, stem, to, out, private: refuse(
+    monkeypatch.setattr(process_file, "_write", lambda found, stem, to, out, private: refuse(
         Path(places[full]) / "quarantine" / "x.png"))
     config = codec.encode(DeidConfig(pixels="unchecked"))
-    value, _ = step.process(b"", str(source), "x", "", places["out"], places["private"],
+    value, _ = process_file.process(b"", str(source), "x", "", places["out"], places["private"],
                             "00" * 32, config)
     assert value == {"stop": "the disk is full", "remedy": "Free some space.",
                      "where": places[full]}

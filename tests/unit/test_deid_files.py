@@ -13,13 +13,13 @@ from deid_fixture import CT, KEY, MARK, OPEN, US, dirty_png
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from bedside.data import review
-from bedside.data.burned import ocr, search
-from bedside.data.deid import PixelOutcome, deidentify, file, step
-from bedside.data.deid.ledger import Entry
-from bedside.data.readers.dicom_file import header
-from bedside.errors import MissingComponent
-from bedside.types import DeidConfig
+from bedside.core.errors import MissingComponent
+from bedside.core.types import DeidConfig
+from bedside.deid import PixelOutcome, deidentify, file, process_file
+from bedside.deid.ledger import Entry
+from bedside.deid.text import ocr, remove
+from bedside.readers.dicom_file import header
+from bedside.services.review import decisions
 
 
 def test_codes_and_marks_are_written_and_the_input_is_not_trusted(tmp_path):
@@ -43,8 +43,8 @@ def test_what_a_person_let_pass_is_marked_as_checked(tmp_path):
     assert found.status == "quarantined"
     (tmp_path / "candidate.dcm").write_bytes(found.data)
     entry = Entry("e1", "dicom", "quarantined", file="candidate.dcm")
-    work = review.Review(tmp_path, tmp_path, "deid", (entry,), {})
-    out = pydicom.dcmread(io.BytesIO(review.passed(work, entry, review.Decision("accept", ""))))
+    work = decisions.Review(tmp_path, tmp_path, "deid", (entry,), {})
+    out = pydicom.dcmread(io.BytesIO(decisions.passed(work, entry, decisions.Decision("accept", ""))))
     assert out.BurnedInAnnotation == "NO"
     assert out.PatientIdentityRemoved == "YES"
     assert [c.CodeValue for c in out.DeidentificationMethodCodeSequence] == [
@@ -251,7 +251,7 @@ def test_a_deflate_bomb_is_refused(tmp_path):
 
 
 def test_the_search_for_text_is_installed():
-    assert step.pixel_search() is search.clean
+    assert process_file.pixel_search() is remove.clean
 
 
 def test_a_machine_without_the_engine_says_so_before_anything_is_written(tmp_path, monkeypatch):

@@ -9,10 +9,10 @@ import pytest
 from deid_fixture import OPEN, dirty_png
 from PIL import Image
 
-from bedside.cli import _guarded
-from bedside.data.deid import deidentify, place
-from bedside.data.importing import import_dataset
-from bedside.errors import BadInput
+from bedside.cli.app import _guarded
+from bedside.core.errors import BadInput
+from bedside.deid import deidentify, private_folder
+from bedside.deid.importing import import_dataset
 
 
 def tree(folder):
@@ -64,7 +64,7 @@ def test_another_key_or_private_folder_is_refused(two):
 def test_the_same_source_goes_on_also_after_a_change_a_move_or_an_older_version(two):
     dirty_png(two / "a" / "benign" / "more.png", Image.new("L", (9, 9), 7))
     assert run(two, "a").passed == 2
-    note = two / "private" / place.FILE
+    note = two / "private" / private_folder.FILE
     old = json.loads(note.read_text())
     note.write_text(json.dumps({k: old[k] for k in ("out", "stage", "targets")}))
     (two / "a" / "benign" / "more.png").unlink()
@@ -77,7 +77,7 @@ def test_the_same_source_goes_on_also_after_a_change_a_move_or_an_older_version(
 
 
 def test_the_source_s_path_is_written_nowhere(two):
-    for data in (*tree(two / "out").values(), tree(two / "private")[place.FILE]):
+    for data in (*tree(two / "out").values(), tree(two / "private")[private_folder.FILE]):
         assert str(two / "a").encode() not in data
 
 

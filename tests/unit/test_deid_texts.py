@@ -11,8 +11,8 @@ from deid_fixture import KEY
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from bedside.data.deid import dicom, profile
-from bedside.data.deid.outcome import PixelOutcome, Quarantine
+from bedside.deid import dicom, profile
+from bedside.deid.outcome import PixelOutcome, Quarantine
 
 
 def image(rows=8, columns=8, **elements):

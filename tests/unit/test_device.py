@@ -15,12 +15,13 @@ from bundle_fixture import packed
 from PIL import Image
 from test_bundle import ATTACKS
 
-from bedside import artefact, build, cli, codec, quantize, rundir
-from bedside.build_types import Variant
 from bedside.card.facts import Facts
-from bedside.deploy import bundle as deploy
-from bedside.errors import BadInput, GateFailed
-from bedside.evaluate import evaluate
+from bedside.cli import app
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import artefact, layout
 from bedside.runtime import engine as engines
 from bedside.runtime import store as stores
 from bedside.runtime.bundle import manifest, signing, writer
@@ -29,7 +30,9 @@ from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.preprocess import to_tensor
-from bedside.study_types import EvaluateConfig
+from bedside.stages import build, quantize
+from bedside.stages.bundle import build as deploy
+from bedside.stages.evaluate.stage import evaluate
 
 VARIANT = "resnet34-dynamic"
 
@@ -73,7 +76,7 @@ def bedside(capsys, monkeypatch, tmp_path):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as caught:
-            cli.main([str(a) for a in arguments])
+            app.main([str(a) for a in arguments])
         output = capsys.readouterr()
         assert "Traceback" not in output.err
         return caught.value.code, output.out, output.err
@@ -85,12 +88,12 @@ def test_a_variant_made_anew_since_it_was_measured_gets_no_bundle(cells, tmp_pat
     """Its evidence would be that of other weights."""
     run = tmp_path / "run"
     shutil.copytree(cells, run)
-    folder = rundir.variant_dir(run, VARIANT)
-    made = codec.read_json(Variant, folder / rundir.VARIANT)
+    folder = layout.variant_dir(run, VARIANT)
+    made = codec.read_json(Variant, folder / layout.VARIANT)
     assert deploy.cell(run, VARIANT, "cpu").variant == made
     with artefact.writing(folder, "quantize", "anew") as scratch:
-        shutil.copyfile(folder / rundir.VARIANT_MODEL, scratch / rundir.VARIANT_MODEL)
-        artefact.write_text(scratch / rundir.VARIANT, codec.to_json(
+        shutil.copyfile(folder / layout.VARIANT_MODEL, scratch / layout.VARIANT_MODEL)
+        artefact.write_text(scratch / layout.VARIANT, codec.to_json(
             replace(made, sha256="0" * 64)))
     with pytest.raises(BadInput, match="made anew since it was measured") as caught:
         deploy.make(run, "cpu", VARIANT)
@@ -109,13 +112,13 @@ def test_a_bundle_holds_the_build_and_no_image_of_the_data(cells, file, keys):
     bundle = open_bundle(file, {signing.read_public(keys[1])}, allow_unsigned=False)
     model = bundle.manifest.model
     assert (model.variant, model.target, model.backend, model.cam) == (VARIANT, "cpu", "cpu", True)
-    stored = rundir.variant_dir(cells, VARIANT) / "model.tflite"
+    stored = layout.variant_dir(cells, VARIANT) / "model.tflite"
     assert bytes(bundle.files[model.file]) == stored.read_bytes()
     pictures = [bytes(bundle.files[n]) for n in bundle.named("reference-pixels")]
-    with rundir.pixel_store(cells, bundle.manifest.preprocess) as store:
+    with layout.pixel_store(cells, bundle.manifest.preprocess) as store:
         assert not {store.pixels(i).tobytes() for i in store.ids} & set(pictures)
     text = b"".join(bytes(v) for n, v in bundle.files.items() if n.endswith((".json", ".md")))
-    assert not [c.id for c in rundir.cases(cells) if c.id.encode() in text]
+    assert not [c.id for c in layout.cases(cells) if c.id.encode() in text]
     assert str(cells).encode() not in file.read_bytes()
 
 
@@ -132,7 +135,7 @@ def test_predict_answers_as_the_interpreter_does(bedside, cells, file, keys, tmp
     document = json.loads(out)
     answer = document["answers"][0]
     bundle = open_bundle(file, {signing.read_public(keys[1])})
-    model = LiteRTModel(rundir.variant_dir(cells, VARIANT) / "model.tflite")
+    model = LiteRTModel(layout.variant_dir(cells, VARIANT) / "model.tflite")
     outputs = model.run(to_tensor(png(), bundle.manifest.preprocess))
     assert answer["logits"] == outputs[LOGITS][0].tolist()
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
@@ -162,7 +165,7 @@ def test_predict_reads_folders_standard_input_and_variants(bedside, cells, file,
     assert code == 0
     assert [a["image"] for a in answers] == [str(folder / "0.png"), str(folder / "1.png"), "-"]
     assert answers[1]["logits"] == answers[2]["logits"]
-    code, out, err = bedside("predict", rundir.variant_dir(cells, VARIANT), folder, "--json")
+    code, out, err = bedside("predict", layout.variant_dir(cells, VARIANT), folder, "--json")
     assert code == 0, err
     assert json.loads(out)["answers"][0]["logits"] == answers[0]["logits"]
     code, out, err = bedside("predict", file, folder, "--trust", keys[1])
@@ -289,7 +292,7 @@ def test_no_attack_on_a_bundle_leaves_a_file_or_another_active_one(bedside, file
 def _on_a_full_disk(*arguments):
     """The command where writes past 100 kB fail at any place (200 blocks of 512 bytes)."""
     return subprocess.run(
-        ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, "-m", "bedside.cli",
+        ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, "-m", "bedside",
          *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
@@ -373,8 +376,8 @@ def test_the_change_record_names_what_changed_and_tests_it(cells, file, keys, tm
     assert record["previous"] == previous.id
     assert {"name", "model", "model file"} <= set(record["changed"])
     test = record["comparison"]
-    before = rundir.predictions(cells, VARIANT, "cpu").of("test")
-    after = rundir.predictions(cells, "resnet34-float32", "cpu").of("test")
+    before = layout.predictions(cells, VARIANT, "cpu").of("test")
+    after = layout.predictions(cells, "resnet34-float32", "cpu").of("test")
     right = [(p.logits[:, 1] >= p.logits[:, 0]) == p.labels for p in (before, after)]
     assert test["images"] == len(before.ids)
     assert test["lost"] == (right[0] & ~right[1]).sum()
@@ -427,16 +430,16 @@ def test_nothing_that_was_edited_goes_into_a_bundle(cells, tmp_path):
         return deploy.make(run, "cpu", VARIANT)
 
     cell = deploy.cell(run, VARIANT, "cpu")
-    measured = rundir.measurement_dir(run, VARIANT, "cpu")
+    measured = layout.measurement_dir(run, VARIANT, "cpu")
     point = manifest.OperatingPoint(0.5)
     for path, read in (
             (run / "recommendation.json", lambda: deploy.recommended(run, "cpu")),
-            (measured / rundir.PREDICTIONS, lambda: deploy.cell(run, VARIANT, "cpu")),
+            (measured / layout.PREDICTIONS, lambda: deploy.cell(run, VARIANT, "cpu")),
             (run / "evidence/resnet34/operating_point.json",
              lambda: deploy.operating_point(cell)),
             (run / "evidence/resnet34/statistics.json",
              lambda: deploy._evidence(cell, point, None)),
-            (rundir.data_dir(run) / rundir.CASES, lambda: unproven(run))):
+            (layout.data_dir(run) / layout.CASES, lambda: unproven(run))):
         before = path.read_bytes()
         path.write_bytes(before[:-1] + b" ")
         with pytest.raises(BadInput, match=rf"{path.name}.*hash"):
@@ -447,7 +450,7 @@ def test_nothing_that_was_edited_goes_into_a_bundle(cells, tmp_path):
 def test_a_study_that_is_not_toml_is_named(cells, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(cells, run)
-    rundir.study_file(run).write_text("seed = = 1")
+    layout.study_file(run).write_text("seed = = 1")
     facts = Facts(run, "resnet34", (), ())
     with pytest.raises(BadInput, match=r"study\.toml.*TOML"):
         facts.document("study.toml")

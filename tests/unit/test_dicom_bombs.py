@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from dicom_fixture import as_bytes, bombs, dataset, mutants
 
-from bedside.data.readers import sandbox
-from bedside.data.readers.dicom import listing
-from bedside.data.readers.dicom_file import read_file
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.readers import sandbox
+from bedside.readers.dicom import listing
+from bedside.readers.dicom_file import read_file
 
 GOOD = as_bytes(dataset(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)))
 

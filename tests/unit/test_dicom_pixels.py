@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
-from bedside.data.readers.dicom_file import read_file
-from bedside.data.readers.dicom_grey import windowed
-from bedside.data.readers.dicom_palette import _check_segments
-from bedside.data.readers.dicom_pixels import coded_size, frame
-from bedside.data.readers.dicom_regions import Region, tissue_box
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.readers.dicom_file import read_file
+from bedside.readers.dicom_grey import windowed
+from bedside.readers.dicom_palette import _check_segments
+from bedside.readers.dicom_pixels import coded_size, frame
+from bedside.readers.dicom_regions import Region, tissue_box
 
 
 def picture(source: Path | bytes, channels: int | None = None, number: int | None = None,

@@ -12,16 +12,17 @@ import pytest
 from data_fixture import save, texture
 from dicom_fixture import as_bytes, dataset, folder, public, publish, write
 
-from bedside import codec, rundir
-from bedside.data import readers
-from bedside.data.audit import Audit
-from bedside.data.deid.key import Key
-from bedside.data.readers import dicom, dicom_walk, manifest
-from bedside.data.readers.dicom_file import header, read_file
-from bedside.data.readers.load import pixels_of
-from bedside.data.stage import prepare
-from bedside.errors import BadInput
-from bedside.study_types import DataConfig, Study
+from bedside import readers
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import DataConfig, Study
+from bedside.deid.key import Key
+from bedside.readers import dicom, dicom_walk, manifest
+from bedside.readers.dicom_file import header, read_file
+from bedside.readers.load import pixels_of
+from bedside.runfolder import layout
+from bedside.stages.data.audit import Audit
+from bedside.stages.data.stage import prepare
 
 
 def cine(path: Path, frames: int = 3, seed: int = 5, **elements: object) -> Path:
@@ -163,12 +164,12 @@ def test_through_the_data_stage(tmp_path):
     publish(root)
     run = tmp_path / "run"
     prepare(run, Study(data=DataConfig(source=str(root), frames="all", proportions=(2, 1, 1))))
-    cases = rundir.cases(run)
+    cases = layout.cases(run)
     assert len(cases) == 28
     frames = [c for c in cases if "frame-" in c.file]
     assert len(frames) == 4 and len({c.group for c in frames}) == 1
     assert len({c.split for c in frames}) == 1 and len({c.sha256 for c in frames}) == 4
-    text = (rundir.data_dir(run) / rundir.CASES).read_text()
+    text = (layout.data_dir(run) / layout.CASES).read_text()
     assert "SECRET" not in text and "P00" not in text
 
 
@@ -183,11 +184,11 @@ def test_bad_files_in_a_study(tmp_path):
     refused(prepare, r"text\.dcm: not a DICOM file", tmp_path / "run", Study(data=config))
     skipping = Study(data=DataConfig(source=str(root), proportions=(2, 1, 1), skip_bad=True))
     prepare(tmp_path / "run", skipping)
-    audit = codec.read_json(Audit, rundir.data_dir(tmp_path / "run") / rundir.AUDIT)
+    audit = codec.read_json(Audit, layout.data_dir(tmp_path / "run") / layout.AUDIT)
     told = {s.file: s.reason for s in audit.set_aside}
     assert told["benign/text.dcm"] == "not a DICOM file"
     assert told["benign/cut.dcm"] == "the pixel data end early"
-    assert len(rundir.cases(tmp_path / "run")) == 24
+    assert len(layout.cases(tmp_path / "run")) == 24
 
 
 # ------------------------------------------------------------------ exports

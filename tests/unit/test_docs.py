@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from bedside import cli_help
-from bedside.cli import app
+from bedside.cli import parse_help
+from bedside.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "cli.md").read_text()
@@ -38,7 +38,7 @@ def test_every_command_and_flag_is_documented(command):
 
 
 def test_every_command_has_its_place_in_the_help():
-    placed = [name for names in cli_help.PANELS.values() for name in names]
+    placed = [name for names in parse_help.PANELS.values() for name in names]
     assert len(placed) == len(set(placed))
     assert set(COMMANDS) <= set(placed)
 
@@ -59,8 +59,8 @@ def test_links_between_pages_lead_somewhere(page):
 
 
 def test_the_example_study_reads_and_shows_the_real_defaults(checkout):
-    from bedside import codec
-    from bedside.study_types import Study, TrainConfig
+    from bedside.core import codec
+    from bedside.core.study import Study, TrainConfig
 
     study = codec.read_toml(Study, checkout / "examples" / "study.toml")
     assert study.train == TrainConfig()

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from bedside import quantize, rundir, targets
-from bedside.build import build
-from bedside.build_types import Roofline, Target
-from bedside.errors import BadInput, Unsupported
-from bedside.evaluate import evaluate
+from bedside import targets
+from bedside.core.build import Roofline, Target
+from bedside.core.errors import BadInput, Unsupported
+from bedside.core.study import EvaluateConfig
 from bedside.models import MODELS, default_config
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
-from bedside.study_types import EvaluateConfig
+from bedside.stages import quantize
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
 from bedside.targets import estimate, networks, roofline
 
 ESTIMATED = [t for t in targets.profiles().values() if t.backend == "estimate"]
@@ -38,7 +40,7 @@ def test_the_table_of_operations_is_the_graph_of_the_real_network():
     """ResNet34 from torch, counted by forward hooks, multiplies as often layer by layer."""
     import torch
 
-    from bedside import registry
+    from bedside.core import registry
 
     module = registry.lookup(MODELS, "resnet34", "model")(
         replace(default_config("resnet34"), channels=3, weights="random"), 1000).eval()
@@ -144,7 +146,7 @@ def rows(own_run):
     for pair in pairs:
         build(own_run, *pair)
     evaluate(own_run, pairs, EvaluateConfig(rounds=1, samples=1))
-    return {(m.variant, m.target): m for m in rundir.measurements(own_run)}
+    return {(m.variant, m.target): m for m in layout.measurements(own_run)}
 
 
 def test_an_estimate_is_a_row_that_says_so(rows):
@@ -162,6 +164,6 @@ def test_float16_weights_are_unpacked_once_and_then_cost_nothing(rows, own_run):
     del rows
     counts = []
     for scheme in ("float32", "float16"):
-        graph = read_graph(rundir.variant_dir(own_run, f"resnet34-{scheme}") / "model.tflite")
+        graph = read_graph(layout.variant_dir(own_run, f"resnet34-{scheme}") / "model.tflite")
         counts.append([(w.op, w.macs) for w in roofline.works(graph)])
     assert counts[0] == counts[1]

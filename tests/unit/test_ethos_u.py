@@ -7,13 +7,15 @@ import shutil
 
 import pytest
 
-from bedside import codec, rundir, targets
-from bedside.build import build
-from bedside.build_types import Build, Target
-from bedside.errors import BadInput
-from bedside.evaluate import evaluate
+from bedside import targets
+from bedside.core import codec
+from bedside.core.build import Build, Target
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig
+from bedside.runfolder import layout
 from bedside.runtime.litert import LiteRTModel, reference_model
-from bedside.study_types import EvaluateConfig
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
 from bedside.targets import ethos_u
 
 TARGET = "ethos-u55-128"
@@ -33,8 +35,8 @@ def run(tiny_quantized, tmp_path_factory):
 
 
 def _build(run, scheme):
-    return codec.read_json(Build, rundir.build_dir(run, f"resnet34-{scheme}", TARGET)
-                           / rundir.BUILD)
+    return codec.read_json(Build, layout.build_dir(run, f"resnet34-{scheme}", TARGET)
+                           / layout.BUILD)
 
 
 def test_everything_but_the_edges_runs_on_the_npu(run):
@@ -52,7 +54,7 @@ def test_latency_is_velas_cycles_at_its_clock(run):
         1e3 * facts["cycles"] / facts["clock_hz"], rel=1e-6)
     assert facts["clock_hz"] == 500e6
     assert min(facts["sram_bytes"], facts["flash_bytes"], facts["macs"]) > 0
-    (row,) = (m for m in rundir.measurements(run) if m.scheme == "int8")
+    (row,) = (m for m in layout.measurements(run) if m.scheme == "int8")
     assert row.evidence == {"accuracy": "emulated", "latency": "estimated"}
     assert (row.latency_ms.n, row.latency_ms.p95) == (0, None)
     assert row.latency_note
@@ -61,10 +63,10 @@ def test_latency_is_velas_cycles_at_its_clock(run):
 
 
 def test_accuracy_is_that_of_the_reference_kernels(run):
-    predictions = rundir.predictions(run, "resnet34-int8", TARGET)
-    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    predictions = layout.predictions(run, "resnet34-int8", TARGET)
+    file = layout.variant_dir(run, "resnet34-int8") / "model.tflite"
     reference, usual = reference_model(file), LiteRTModel(file)
-    with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
         images = [store.tensor(str(i)) for i in predictions.ids]
     ours = [reference.run(i)["logits"][0].tolist() for i in images]
     assert predictions.logits.tolist() == ours
@@ -72,7 +74,7 @@ def test_accuracy_is_that_of_the_reference_kernels(run):
 
 
 def test_a_float_file_is_unsupported_and_the_layer_is_named(run):
-    (row,) = (m for m in rundir.measurements(run) if m.scheme == "float32")
+    (row,) = (m for m in layout.measurements(run) if m.scheme == "float32")
     assert row.status == "unsupported"
     assert "'conv1'" in row.reason
     assert "Float32" in row.reason

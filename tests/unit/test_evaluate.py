@@ -11,18 +11,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bedside import artefact, codec, quantize, rundir
-from bedside import evaluate as stage
-from bedside.build import build
-from bedside.build_types import Build
-from bedside.case_table import cases_to_csv
-from bedside.cell import Found
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import Build
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig
+from bedside.core.types import Case
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import JobResult
-from bedside.study_types import EvaluateConfig
-from bedside.types import Case
+from bedside.stages import quantize
+from bedside.stages.build import build
+from bedside.stages.evaluate import stage
+from bedside.stages.evaluate.cell import Found
 
 CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-dynamic")
@@ -54,9 +56,9 @@ def measured(run):
 def test_the_workers_logits_are_the_bare_loops(run, measured):
     assert measured[0] == [f"{v}@cpu" for v in VARIANTS]
     for variant in VARIANTS:
-        predictions = rundir.predictions(run, variant, "cpu")
-        model = LiteRTModel(rundir.variant_dir(run, variant) / "model.tflite", 2)
-        with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+        predictions = layout.predictions(run, variant, "cpu")
+        model = LiteRTModel(layout.variant_dir(run, variant) / "model.tflite", 2)
+        with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
             bare = np.stack([model.run(store.tensor(str(i)))["logits"][0]
                              for i in predictions.ids])
         np.testing.assert_array_equal(predictions.logits, bare)
@@ -65,7 +67,7 @@ def test_the_workers_logits_are_the_bare_loops(run, measured):
 
 def test_measurements_say_what_was_measured_and_how(run, measured):
     del measured
-    for m in rundir.measurements(run):
+    for m in layout.measurements(run):
         assert m.status == "ok"
         assert m.evidence == {"accuracy": "measured", "latency": "measured"}
         assert m.latency_ms.n == CONFIG.rounds * CONFIG.samples
@@ -73,7 +75,7 @@ def test_measurements_say_what_was_measured_and_how(run, measured):
         assert 20e6 < m.peak_memory_bytes < 500e6  # a process without torch
         assert m.delegated_fraction == (1.0 if m.scheme == "float32" else 59 / 60)
         assert set(m.metrics["test"]) == {"accuracy", "sensitivity", "specificity", "auroc"}
-        n = int((rundir.predictions(run, m.variant, "cpu").split == "test").sum())
+        n = int((layout.predictions(run, m.variant, "cpu").split == "test").sum())
         assert m.metrics["test"]["accuracy"].n == n
 
 
@@ -81,7 +83,7 @@ def test_an_operation_off_the_delegate_is_named_with_the_reason(run, measured):
     """XNNPACK has no dynamic-range depthwise convolution: the grey stem stays with LiteRT."""
     del measured
     off = {b.variant: [p for p in b.placement if p.runs_on != "xnnpack" and p.op != "RESHAPE"]
-           for b in rundir.builds(run)}
+           for b in layout.builds(run)}
     assert off["resnet34-float32"] == []
     (stem,) = off["resnet34-dynamic"]
     assert (stem.op, stem.name) == ("DEPTHWISE_CONV_2D", "conv1")
@@ -90,8 +92,8 @@ def test_an_operation_off_the_delegate_is_named_with_the_reason(run, measured):
 
 def test_raw_latency_samples_are_kept(run, measured):
     del measured
-    for m in rundir.measurements(run):
-        file = rundir.measurement_dir(run, m.variant, "cpu") / rundir.LATENCY
+    for m in layout.measurements(run):
+        file = layout.measurement_dir(run, m.variant, "cpu") / layout.LATENCY
         with file.open() as handle:
             rows = list(csv.DictReader(handle))
         assert [(int(r["round"]), int(r["sample"])) for r in rows] == [
@@ -136,14 +138,14 @@ def test_images_of_one_patient_are_not_independent(run, measured, tmp_path):
     shutil.copytree(run, copy)
     pair = [(VARIANTS[0], "cpu")]
     assert stage.evaluate(copy, pair, CONFIG) == []
-    task = codec.to_json(rundir.task(copy))
-    cases = [replace(c, group=f"p{i % 6}") for i, c in enumerate(rundir.cases(copy))]
-    (rundir.data_dir(copy) / "manifest.json").unlink()
-    with artefact.writing(rundir.data_dir(copy), "data", "grouped") as scratch:
-        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / rundir.TASK, task)
+    task = codec.to_json(layout.task(copy))
+    cases = [replace(c, group=f"p{i % 6}") for i, c in enumerate(layout.cases(copy))]
+    (layout.data_dir(copy) / "manifest.json").unlink()
+    with artefact.writing(layout.data_dir(copy), "data", "grouped") as scratch:
+        artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
+        artefact.write_text(scratch / layout.TASK, task)
     assert stage.evaluate(copy, pair, CONFIG) == [f"{VARIANTS[0]}@cpu"]
-    before, after = (next(m for m in rundir.measurements(r) if m.variant == VARIANTS[0]
+    before, after = (next(m for m in layout.measurements(r) if m.variant == VARIANTS[0]
                           ).metrics["test"] for r in (run, copy))
     for name, own in after.items():
         assert own.value == before[name].value and own.n == before[name].n
@@ -166,11 +168,11 @@ def test_a_build_that_fails_now_does_not_erase_what_was_measured(run, measured, 
     shutil.copytree(run, copy)
     name = f"{VARIANTS[1]}@cpu"
     before = artefact.check(copy / "measurements" / name, "evaluate")
-    with artefact.writing(rundir.build_dir(copy, VARIANTS[1], "cpu"), "build", "anew") as scratch:
-        artefact.write_text(scratch / rundir.BUILD, codec.to_json(Build(
+    with artefact.writing(layout.build_dir(copy, VARIANTS[1], "cpu"), "build", "anew") as scratch:
+        artefact.write_text(scratch / layout.BUILD, codec.to_json(Build(
             VARIANTS[1], "cpu", "none", {}, "none", status="failed", reason="the compiler died")))
     assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == [name]
-    (row,) = [m for m in rundir.measurements(copy) if m.variant == VARIANTS[1]]
+    (row,) = [m for m in layout.measurements(copy) if m.variant == VARIANTS[1]]
     assert (row.status, row.reason) == ("failed", "the compiler died")
     shelf = copy / "measurements" / ".history" / name
     assert before in [artefact.check(p, "evaluate") for p in shelf.iterdir()]
@@ -179,7 +181,7 @@ def test_a_build_that_fails_now_does_not_erase_what_was_measured(run, measured, 
 def test_a_changed_build_is_refused_before_it_is_loaded(run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    file = rundir.build_dir(copy, VARIANTS[0], "cpu") / "model.tflite"
+    file = layout.build_dir(copy, VARIANTS[0], "cpu") / "model.tflite"
     data = bytearray(file.read_bytes())
     data[-100] ^= 1
     file.write_bytes(data)
@@ -224,7 +226,7 @@ def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, mo
     config = EvaluateConfig(rounds=1, warmup=0, samples=2)
     shutil.rmtree(copy / "measurements", ignore_errors=True)
     stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
-    rows = {m.variant: m for m in rundir.measurements(copy)}
+    rows = {m.variant: m for m in layout.measurements(copy)}
     assert rows[VARIANTS[0]].status == "ok"
     bad = rows[VARIANTS[1]]
     assert bad.status == "failed"
@@ -236,15 +238,15 @@ def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, mo
 def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
     from bedside.runtime.worker import Job
 
-    folder = rundir.variant_dir(run, VARIANTS[0])
-    preprocess = rundir.model_spec(run, "resnet34").preprocess
-    with rundir.pixel_store(run, preprocess) as store:
+    folder = layout.variant_dir(run, VARIANTS[0])
+    preprocess = layout.model_spec(run, "resnet34").preprocess
+    with layout.pixel_store(run, preprocess) as store:
         ids = store.ids
     peaks = []
     for count in (40, 8000):
         job = Job("predict", "bedside.runtime.litert:LiteRTModel", str(folder / "model.tflite"),
                   artefact.sha256_file(folder / "model.tflite"), 2,
-                  str(rundir.cache_dir(run, preprocess)),
+                  str(layout.cache_dir(run, preprocess)),
                   tuple(ids[i % len(ids)] for i in range(count)), str(tmp_path / "r.json"))
         result = run_worker(job, tmp_path)
         assert result.fault is None
@@ -257,20 +259,20 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
 def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path):
     """Another training under the same name must not be shown with the old one's numbers."""
     del measured
-    from bedside import codec
-    from bedside.build_types import Variant
+    from bedside.core import codec
+    from bedside.core.build import Variant
 
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    assert VARIANTS[0] in {m.variant for m in rundir.measurements(copy)}
-    folder = rundir.variant_dir(copy, VARIANTS[0])
-    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    assert VARIANTS[0] in {m.variant for m in layout.measurements(copy)}
+    folder = layout.variant_dir(copy, VARIANTS[0])
+    variant = codec.read_json(Variant, folder / layout.VARIANT)
     with artefact.writing(folder, "quantize", "anew") as scratch:
         (scratch / "model.tflite").write_bytes((folder / "model.tflite").read_bytes())
-        artefact.write_text(scratch / rundir.VARIANT, codec.to_json(
+        artefact.write_text(scratch / layout.VARIANT, codec.to_json(
             replace(variant, sha256="0" * 64)))
-    assert VARIANTS[0] not in {m.variant for m in rundir.measurements(copy)}
-    assert VARIANTS[1] in {m.variant for m in rundir.measurements(copy)}
+    assert VARIANTS[0] not in {m.variant for m in layout.measurements(copy)}
+    assert VARIANTS[1] in {m.variant for m in layout.measurements(copy)}
 
 
 def test_a_sample_and_an_option_to_skip_latency_show_in_the_measurement(run, tmp_path):
@@ -280,10 +282,10 @@ def test_a_sample_and_an_option_to_skip_latency_show_in_the_measurement(run, tmp
     shutil.rmtree(copy / "measurements", ignore_errors=True)
     config = EvaluateConfig(rounds=1, warmup=0, samples=2, images=8)
     stage.evaluate(copy, [(VARIANTS[0], "cpu")], config)
-    (m,) = rundir.measurements(copy)
+    (m,) = layout.measurements(copy)
     assert (m.images, m.images_total) == (8, 20)
     assert m.metrics["val"]["accuracy"].n + m.metrics["test"]["accuracy"].n == 8
-    predictions = rundir.predictions(copy, VARIANTS[0], "cpu")
+    predictions = layout.predictions(copy, VARIANTS[0], "cpu")
     assert {(str(s), int(y)) for s, y in zip(predictions.split, predictions.labels, strict=True)
             } == {(s, y) for s in ("val", "test") for y in (0, 1)}
 
@@ -304,7 +306,7 @@ def test_a_worker_that_hangs_is_a_row_and_the_other_cell_stands(run, tmp_path, m
     monkeypatch.setattr(stage, "_job", job)
     config = EvaluateConfig(rounds=1, warmup=0, samples=2, timeout_s=10)
     stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
-    rows = {m.variant: m for m in rundir.measurements(copy)}
+    rows = {m.variant: m for m in layout.measurements(copy)}
     assert rows[VARIANTS[0]].status == "ok"
     assert rows[VARIANTS[1]].status == "failed"
     assert "stopped after 10 s" in rows[VARIANTS[1]].reason
@@ -313,16 +315,16 @@ def test_a_worker_that_hangs_is_a_row_and_the_other_cell_stands(run, tmp_path, m
 def test_a_time_budget_keeps_what_was_predicted_in_time(run, tmp_path):
     from bedside.runtime.worker import Job
 
-    folder = rundir.variant_dir(run, VARIANTS[0])
-    preprocess = rundir.model_spec(run, "resnet34").preprocess
-    with rundir.pixel_store(run, preprocess) as store:
+    folder = layout.variant_dir(run, VARIANTS[0])
+    preprocess = layout.model_spec(run, "resnet34").preprocess
+    with layout.pixel_store(run, preprocess) as store:
         ids = tuple(store.ids)
     job = Job("predict", "bedside.runtime.litert:LiteRTModel", str(folder / "model.tflite"),
               artefact.sha256_file(folder / "model.tflite"), 1,
-              str(rundir.cache_dir(run, preprocess)), ids, str(tmp_path / "r.json"), budget_s=0.0)
+              str(layout.cache_dir(run, preprocess)), ids, str(tmp_path / "r.json"), budget_s=0.0)
     assert run_worker(job, tmp_path).fault is None
     assert np.load(tmp_path / "r.json.npy").shape == (1, 2)
-    beside = replace(job, beside={str(folder / rundir.RECIPE): "0" * 64})
+    beside = replace(job, beside={str(folder / layout.RECIPE): "0" * 64})
     assert "differs from the hash" in run_worker(beside, tmp_path).fault
 
 
@@ -332,10 +334,10 @@ def test_a_time_budget_keeps_what_was_predicted_in_time(run, tmp_path):
 def test_predictions_that_were_damaged_are_made_anew(run, measured, tmp_path, harm):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    path = rundir.measurement_dir(copy, VARIANTS[1], "cpu") / rundir.PREDICTIONS
+    path = layout.measurement_dir(copy, VARIANTS[1], "cpu") / layout.PREDICTIONS
     before = artefact.sha256_file(path)
     harm(path)
     with pytest.raises(BadInput, match=r"predictions\.npz"):
-        rundir.predictions(copy, VARIANTS[1], "cpu")
+        layout.predictions(copy, VARIANTS[1], "cpu")
     assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == ["resnet34-dynamic@cpu"]
     assert artefact.sha256_file(path) == before

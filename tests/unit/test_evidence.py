@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from evidence_fixture import CONFIG, TASK, make, sample
 
-from bedside import codec, evidence, rundir
-from bedside.build_types import Measurement
-from bedside.errors import BadInput
-from bedside.evidence_types import Comparisons, Statistics
+from bedside.core import codec
+from bedside.core.build import Measurement
+from bedside.core.errors import BadInput
+from bedside.core.evidence import Comparisons, Statistics
+from bedside.core.study import EvidenceConfig, ModelConfig, Study
+from bedside.core.types import Case
+from bedside.flows.check import check as check_study
 from bedside.metrics.stats import wilson
-from bedside.predictions import Predictions
-from bedside.study_check import check as check_study
-from bedside.study_types import EvidenceConfig, ModelConfig, Study
-from bedside.types import Case
+from bedside.runfolder import layout
+from bedside.runfolder.predictions import Predictions
+from bedside.stages import evidence
 
 
 def answers(run, split="test"):
-    found = codec.read_json(Comparisons, rundir.evidence_dir(run, "all") / rundir.COMPARISONS)
+    found = codec.read_json(Comparisons, layout.evidence_dir(run, "all") / layout.COMPARISONS)
     return {c.variant.removeprefix("net-"): c for c in found.comparisons if c.split == split}
 
 
@@ -116,7 +118,7 @@ def test_a_study_without_float32_says_so(tmp_path):
     _, labels, odds = sample(60)
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"int8": odds})
     evidence.evidence(tmp_path, CONFIG)
-    points = rundir.operating_points(tmp_path, "net")
+    points = layout.operating_points(tmp_path, "net")
     assert points.locked is None
     assert points.cells["net-int8@cpu"].threshold is not None
     assert "no float32" in answers(tmp_path)["int8"].reason
@@ -133,7 +135,7 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
     one = answers(tmp_path)["int8"]
     assert one.tests["sensitivity"].clusters == 38
     assert one.tests["auroc"].method == "bootstrap over patients"
-    found = codec.read_json(Statistics, rundir.evidence_dir(tmp_path, "net") / rundir.STATISTICS)
+    found = codec.read_json(Statistics, layout.evidence_dir(tmp_path, "net") / layout.STATISTICS)
     assert {g.group for g in found.subgroups} == {"under 40", "40 to 49", "50 to 59",
                                                   "60 and over"}
     assert found.worst
@@ -184,7 +186,7 @@ def test_devices_are_groups_and_the_worst_one_is_named(tmp_path):
     make(tmp_path, labels, ["val"] * 200 + ["test"] * 600,
          {"float32": blurred, "int8": blurred}, devices=makers)
     evidence.evidence(tmp_path, CONFIG)
-    found = rundir.statistics(tmp_path, "net")
+    found = layout.statistics(tmp_path, "net")
     assert {g.group for g in found.subgroups if g.column == "device"} == set(makers)
     worst = next(w for w in found.worst if w.column == "device" and w.metric == "auroc")
     assert worst.group == "old scanner" and worst.apart
@@ -195,7 +197,7 @@ def test_it_is_left_alone_until_something_changes(tmp_path):
     _, labels, odds = sample(100)
     make(tmp_path, labels, ["val"] * 50 + ["test"] * 50, {"float32": odds, "int8": odds})
     evidence.evidence(tmp_path, CONFIG)
-    path = rundir.evidence_dir(tmp_path, "all") / rundir.COMPARISONS
+    path = layout.evidence_dir(tmp_path, "all") / layout.COMPARISONS
     before = path.stat().st_mtime_ns
     time.sleep(0.01)
     evidence.evidence(tmp_path, CONFIG)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from evidence_fixture import CONFIG, make, sample
 
-from bedside import evidence, rundir
-from bedside.evidence_types import Comparison, Flips, Needed
-from bedside.report import evidence_view
-from bedside.report.build import build_report
-from bedside.types import Estimate
+from bedside.core.evidence import Comparison, Flips, Needed
+from bedside.core.types import Estimate
+from bedside.runfolder import layout
+from bedside.stages import evidence
+from bedside.stages.report import evidence_view
+from bedside.stages.report.build import build_report
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def text(html):
 
 def test_every_answer_stands_in_words_beside_its_numbers(run):
     said = text(section(run))
-    found = {c.variant: c for c in rundir.comparisons(run) if c.split == "test"}
+    found = {c.variant: c for c in layout.comparisons(run) if c.split == "test"}
     assert {c.answer for c in found.values()} == {"shown", "not shown", "worse"}
     for c in found.values():
         assert evidence_view.VERDICTS[c.answer] in said
@@ -64,11 +65,11 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
 
 def test_thresholds_temperature_and_worst_groups_are_there(run):
     said = text(section(run))
-    points = rundir.operating_points(run, "net")
+    points = layout.operating_points(run, "net")
     assert f"{points.locked.threshold:.3f}" in said
     own = points.cells["net-int8+mse@cpu"]
     assert f"{own.threshold:.3f}" in said and f"{own.temperature:.2f}" in said
-    worst = rundir.statistics(run, "net").worst
+    worst = layout.statistics(run, "net").worst
     assert worst
     for w in worst:
         assert w.group in said
@@ -81,7 +82,7 @@ def test_results_json_holds_what_the_stage_published(run):
     assert document["schema"] == 1
     assert document["evidence"]["margins"] == {
         "sensitivity": 0.02, "specificity": 0.05, "auc": 0.02}
-    stored = json.loads((rundir.evidence_dir(run, "all") / rundir.COMPARISONS).read_text())
+    stored = json.loads((layout.evidence_dir(run, "all") / layout.COMPARISONS).read_text())
     assert document["evidence"]["comparisons"] == stored["comparisons"]
     rows = {r["variant"]: r for r in document["rows"]}
     assert rows["net-float32"]["answer"] is None

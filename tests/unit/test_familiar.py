@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_trained
 
-from bedside import quantize, rundir
-from bedside.convert import convert
-from bedside.deploy import familiar
+from bedside.core.study import ModelConfig
+from bedside.runfolder import layout
 from bedside.runtime.bundle.manifest import OperatingPoint
+from bedside.runtime.decide import judge
 from bedside.runtime.engine import Engine, Load
-from bedside.runtime.judge import judge
 from bedside.runtime.variant import read_variant
-from bedside.study_types import ModelConfig
+from bedside.stages import quantize
+from bedside.stages.bundle import ood_detector
+from bedside.stages.convert import convert
 
 PX, IMAGES = 32, 600
 # Of 150 new images like the training data at most 12 (8%) may be warned about, and of each other
@@ -30,11 +31,11 @@ def answers(tmp_path_factory):
     assert accuracy >= 0.95, "the network has learned its task"
     assert convert(run, model)
     quantize.quantize(run, model, "float32", None, None)
-    variant, data = read_variant(rundir.variant_dir(run, f"{model}-float32"))
+    variant, data = read_variant(layout.variant_dir(run, f"{model}-float32"))
     classes = len(variant.task.classes)
     with Engine() as engine:
         cam = engine.open(Load((("model.tflite", data),), variant.preprocess, classes))
-        known = familiar.learn(run, engine, variant.preprocess, classes, cam, 300)
+        known = ood_detector.learn(run, engine, variant.preprocess, classes, cam, 300)
         assert known is not None
         assert known.false_alarms <= known.validation_images * 0.02
         point = OperatingPoint(0.5)
@@ -43,8 +44,8 @@ def answers(tmp_path_factory):
             raw = engine.resized(np.ascontiguousarray(pixels).tobytes(), "x")
             return judge("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
 
-        with rundir.pixel_store(run, variant.preprocess) as store:
-            like = [store.pixels(c.id) for c in rundir.cases(run) if c.split == "test"]
+        with layout.pixel_store(run, variant.preprocess) as store:
+            like = [store.pixels(c.id) for c in layout.cases(run) if c.split == "test"]
             yield answer, like
 
 

@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bedside import registry, rundir
-from bedside.analyse import ALL_MODELS, STUDY_WIDE
-from bedside.analyse.base import FigureData
-from bedside.errors import BadInput
-from bedside.report.figures import FIGURES, cam, network, style
-from bedside.report.figures.render import caption, render
+from bedside.core import registry
+from bedside.core.errors import BadInput
+from bedside.figures import ALL_MODELS, STUDY_WIDE, network_drawing, style
+from bedside.figures.base import FigureData
+from bedside.figures.draw import FIGURES, cam
+from bedside.figures.render import caption, render
+from bedside.runfolder import layout
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def collisions(found: list[tuple[str, Bbox]]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_overlaps_or_leaves_the_page(run: Path, name: str) -> None:
-    data = FigureData.load(rundir.analysis_dir(
+    data = FigureData.load(layout.analysis_dir(
         run, name, ALL_MODELS if name in STUDY_WIDE else "tiny"))
     with style.quiet():
         figure = registry.lookup(FIGURES, name, "figure")(data)
@@ -123,7 +124,7 @@ def test_a_users_matplotlibrc_changes_nothing() -> None:
 def test_network_layout_keeps_chains_on_a_line() -> None:
     nodes = [{"inputs": [-1]}, {"inputs": [-1]}, {"inputs": [1]}, {"inputs": [-1]},
              {"inputs": [0, 2, 3]}]
-    assert network.layout(nodes) == [(0, 0), (0, 1), (1, 1), (0, 2), (2, 0)]
+    assert network_drawing.layout(nodes) == [(0, 0), (0, 1), (1, 1), (0, 2), (2, 0)]
 
 
 def test_overlay_leaves_the_image_where_the_map_is_low() -> None:

@@ -7,7 +7,7 @@ import pytest
 from data_fixture import texture
 from PIL import Image, ImageDraw, ImageFilter
 
-from bedside.data.findings import Look, look, pieces
+from bedside.stages.data.overlays import Look, look, pieces
 
 
 def tissue(seed: int = 0) -> Image.Image:

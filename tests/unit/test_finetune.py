@@ -11,17 +11,21 @@ import pytest
 import torch
 from torch import nn
 
-from bedside import codec, quantize, rundir, schemes, variants
-from bedside.build_types import ModelSpec, Variant
-from bedside.errors import BadInput
-from bedside.finetune import replay, stage
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.build import ModelSpec, Variant
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.core.types import Preprocess
+from bedside.flows import variants
+from bedside.flows.search import tuned
+from bedside.flows.search.budget import Budget
+from bedside.flows.search.scorer import Judge
+from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.search import tuned
-from bedside.search.budget import Budget
-from bedside.search.judge import Judge
-from bedside.study_types import CalibrationConfig
-from bedside.types import Preprocess
+from bedside.stages import quantize
+from bedside.stages.finetune import replay, stage
 
 CONFIG = CalibrationConfig(images=30)
 BUDGET = Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
@@ -42,8 +46,8 @@ def found(run):
 
 def _file(run, scheme):
     variants.make(run, outliers.MODEL, scheme, CONFIG)
-    folder = rundir.variant_dir(run, f"{outliers.MODEL}-{scheme}")
-    return codec.read_json(Variant, folder / rundir.VARIANT), folder / rundir.VARIANT_MODEL
+    folder = layout.variant_dir(run, f"{outliers.MODEL}-{scheme}")
+    return codec.read_json(Variant, folder / layout.VARIANT), folder / layout.VARIANT_MODEL
 
 
 def test_fine_tuning_meets_a_budget_that_plain_int8_misses(run, found):
@@ -58,14 +62,14 @@ def test_fine_tuning_meets_a_budget_that_plain_int8_misses(run, found):
 def test_the_child_names_its_parent_and_lies_like_any_variant(run, found):
     variant, _ = _file(run, "int8+qat")
     assert variant.parent == found.parent == f"{outliers.MODEL}+int8+qat"
-    folder = rundir.model_dir(run, variant.parent)
-    assert codec.read_json(ModelSpec, folder / rundir.SPEC).parent == outliers.MODEL
+    folder = layout.model_dir(run, variant.parent)
+    assert codec.read_json(ModelSpec, folder / layout.SPEC).parent == outliers.MODEL
     assert not variants.make(run, outliers.MODEL, "int8+qat", CONFIG)
-    assert [s.id for s in rundir.model_specs(run)] == [outliers.MODEL]
+    assert [s.id for s in layout.model_specs(run)] == [outliers.MODEL]
 
 
 def test_the_epoch_is_chosen_on_validation_with_plain_int8_among_them(run, found):
-    facts = json.loads((rundir.model_dir(run, found.parent) / stage.FACTS).read_text())
+    facts = json.loads((layout.model_dir(run, found.parent) / stage.FACTS).read_text())
     epochs = [stage.Epoch(**e) for e in facts["epochs"]]
     assert [e.epoch for e in epochs] == list(range(len(epochs)))
     assert epochs[0].loss is None
@@ -95,8 +99,8 @@ def _replayed(run, model, data, quantized=None):
     graph = parse_graph(data)
     grids = replay.grids(quantized) if quantized is not None else {}
     weights = replay.rounded_weights(quantized) if quantized is not None else frozenset()
-    ids = [c.id for c in rundir.cases(run) if c.split == "val"]
-    with (torch.no_grad(), rundir.pixel_store(run, rundir.model_spec(run, model).preprocess)
+    ids = [c.id for c in layout.cases(run) if c.split == "val"]
+    with (torch.no_grad(), layout.pixel_store(run, layout.model_spec(run, model).preprocess)
           as store):
         images = torch.from_numpy(np.concatenate([store.tensor(i) for i in ids]))
         found = replay.run(graph, stage.constants_of(graph), images, grids, weights)
@@ -104,7 +108,7 @@ def _replayed(run, model, data, quantized=None):
 
 
 def test_rounded_torch_and_the_int8_file_agree_within_three_steps_of_the_logits(run, found):
-    data = (rundir.model_dir(run, found.parent) / rundir.FLOAT_MODEL).read_bytes()
+    data = (layout.model_dir(run, found.parent) / layout.FLOAT_MODEL).read_bytes()
     _, path = _file(run, "int8+qat")
     quantized = read_graph(path)
     mine, _, ids = _replayed(run, outliers.MODEL, data, quantized)
@@ -116,18 +120,18 @@ def test_rounded_torch_and_the_int8_file_agree_within_three_steps_of_the_logits(
 
 
 def test_a_residual_network_replays_as_litert_runs_it(tiny_run):
-    data = (rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL).read_bytes()
+    data = (layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL).read_bytes()
     mine, theirs, _ = _replayed(tiny_run, "resnet34", data)
     np.testing.assert_allclose(mine, theirs, atol=1e-4 * max(1.0, float(np.abs(theirs).max())))
 
 
 def test_a_residual_network_rounded_replays_as_its_int8_file(tiny_quantized):
-    folder = rundir.variant_dir(tiny_quantized, "resnet34-int8")
-    quantized = read_graph(folder / rundir.VARIANT_MODEL)
-    data = (rundir.model_dir(tiny_quantized, "resnet34") / rundir.FLOAT_MODEL).read_bytes()
+    folder = layout.variant_dir(tiny_quantized, "resnet34-int8")
+    quantized = read_graph(folder / layout.VARIANT_MODEL)
+    data = (layout.model_dir(tiny_quantized, "resnet34") / layout.FLOAT_MODEL).read_bytes()
     mine, plain, ids = _replayed(tiny_quantized, "resnet34", data, quantized)
     theirs = stage.answers(tiny_quantized, "resnet34",
-                           (folder / rundir.VARIANT_MODEL).read_bytes(), ids)
+                           (folder / layout.VARIANT_MODEL).read_bytes(), ids)
     # Over 36 layers roundings of half a step drift; they stay well inside what INT8 itself does.
     assert np.sqrt(np.square(mine - theirs).mean()) < 0.5 * np.sqrt(
         np.square(plain - theirs).mean())
@@ -153,7 +157,7 @@ class Odd(nn.Module):
 
 
 def test_every_other_operation_of_our_networks_replays(tmp_path):
-    from bedside.convert import _export
+    from bedside.stages.convert import _export
 
     torch.manual_seed(0)
     path = tmp_path / "odd.tflite"
@@ -192,7 +196,7 @@ def test_filters_are_rounded_as_torch_does_it():
 
 
 def test_an_operation_that_is_not_known_is_refused(run):
-    graph = read_graph(rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)
+    graph = read_graph(layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
     odd = replace(graph, operations=(replace(graph.operations[0], op="TANH"),
                                      *graph.operations[1:]))
     with pytest.raises(BadInput, match="TANH cannot be fine-tuned"):
@@ -208,7 +212,7 @@ def test_options_that_do_not_go_together_are_refused(other):
 def test_training_that_diverges_publishes_nothing(run, monkeypatch):
     _, _, ranges = variants.prepared(run, outliers.MODEL, "int8", CONFIG)
     rules = quantize.recipe(run, outliers.MODEL, "int8",
-                            rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)
+                            layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
     with pytest.raises(BadInput, match=r"not finite|left what an INT8 file can hold"):
         stage.finetune(run, outliers.MODEL, "outlier+wild", rules, ranges,
                        stage.Recipe(rate=1e30))
@@ -216,7 +220,7 @@ def test_training_that_diverges_publishes_nothing(run, monkeypatch):
     monkeypatch.setattr(stage, "logits_of", lambda graph, values: real(graph, values) / 0)
     with pytest.raises(BadInput, match="not finite in epoch 1"):
         stage.finetune(run, outliers.MODEL, "outlier+wild", rules, ranges)
-    assert not (rundir.model_dir(run, "outlier+wild") / "manifest.json").exists()
+    assert not (layout.model_dir(run, "outlier+wild") / "manifest.json").exists()
 
 
 def test_the_scheme_to_fine_tune_follows_the_mixture():

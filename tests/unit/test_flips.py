@@ -13,15 +13,16 @@ from analyse_fixture import analysed_run
 from scipy.special import softmax
 from scipy.stats import spearmanr
 
-from bedside import artefact, evidence, rundir
-from bedside.analyse import flips
-from bedside.analyse.base import FigureData
-from bedside.analysis import analyse
-from bedside.predictions import read_predictions
-from bedside.report import flips_page
-from bedside.report.build import build_report
+from bedside.core.study import EvidenceConfig
+from bedside.figures import flips
+from bedside.figures.base import FigureData
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.litert import LiteRTModel
-from bedside.study_types import EvidenceConfig
+from bedside.stages import evidence
+from bedside.stages.analyse import analyse
+from bedside.stages.report import flips_page
+from bedside.stages.report.build import build_report
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +33,18 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flips") / "run"
     shutil.copytree(analysed_run(tmp_path_factory), folder)
     for model in ("tiny", "foreign"):
-        cell = rundir.measurement_dir(folder, f"{model}-int8", "cpu")
-        old = read_predictions(cell / rundir.PREDICTIONS)
-        text = (cell / rundir.MEASUREMENT).read_text()
-        limit = rundir.operating_points(folder, model).locked.threshold_log_odds
-        plain = rundir.predictions(folder, f"{model}-float32", "cpu").logits
+        cell = layout.measurement_dir(folder, f"{model}-int8", "cpu")
+        old = read_predictions(cell / layout.PREDICTIONS)
+        text = (cell / layout.MEASUREMENT).read_text()
+        limit = layout.operating_points(folder, model).locked.threshold_log_odds
+        plain = layout.predictions(folder, f"{model}-float32", "cpu").logits
         called = plain[:, 1] - plain[:, 0] >= limit
         # Every image but the first two goes to the other side of the threshold.
         other = np.where(np.arange(len(called)) < 2, called, ~called)
         value = np.where(other, limit + 1, limit - 1).astype(np.float32)
         with artefact.writing(cell, "evaluate", "flipped") as scratch:
-            (scratch / rundir.MEASUREMENT).write_text(text)
-            np.savez(scratch / rundir.PREDICTIONS, ids=old.ids, split=old.split,
+            (scratch / layout.MEASUREMENT).write_text(text)
+            np.savez(scratch / layout.PREDICTIONS, ids=old.ids, split=old.split,
                      labels=old.labels, logits=np.stack([-value / 2, value / 2], axis=1))
     evidence.evidence(folder, EvidenceConfig())
     analyse(folder)
@@ -52,18 +53,18 @@ def run(tmp_path_factory):
 
 
 def data(run, figure, model="tiny"):
-    return FigureData.load(rundir.analysis_dir(run, figure, model))
+    return FigureData.load(layout.analysis_dir(run, figure, model))
 
 
 def odds(run, variant):
-    p = rundir.predictions(run, variant, "cpu")
+    p = layout.predictions(run, variant, "cpu")
     return dict(zip(p.ids.tolist(), (p.logits[:, 1] - p.logits[:, 0]).astype(float), strict=True))
 
 
 def test_every_changed_decision_is_listed_once_and_gravest_first(run):
     facts = data(run, "flips").facts
-    limit = rundir.operating_points(run, "tiny").locked.threshold_log_odds
-    labels = {c.id: c.label for c in rundir.cases(run)}
+    limit = layout.operating_points(run, "tiny").locked.threshold_log_odds
+    labels = {c.id: c.label for c in layout.cases(run)}
     before = odds(run, "tiny-float32")
     expected = set()
     for variant in ("tiny-float16", "tiny-dynamic", "tiny-int8"):
@@ -89,12 +90,12 @@ def test_every_changed_decision_is_listed_once_and_gravest_first(run):
 def test_scores_are_softmax_and_maps_the_models_own(run):
     found = data(run, "flips")
     row = next(r for r in found.facts["flips"] if r["variant"] == "tiny-int8")
-    p = rundir.predictions(run, "tiny-int8", "cpu")
+    p = layout.predictions(run, "tiny-int8", "cpu")
     logits = p.logits[p.ids.tolist().index(row["id"])].astype(float)
     assert row["score"][1] == pytest.approx(softmax(logits)[1])
-    variant = next(v for v in rundir.variants(run) if v.id == "tiny-float32")
-    model = LiteRTModel(rundir.variant_dir(run, variant.id) / variant.file)
-    with rundir.pixel_store(run, variant.preprocess) as store:
+    variant = next(v for v in layout.variants(run) if v.id == "tiny-float32")
+    model = LiteRTModel(layout.variant_dir(run, variant.id) / variant.file)
+    with layout.pixel_store(run, variant.preprocess) as store:
         cam = model.run(store.tensor(row["id"]))["cam"][0, :, :, 1]
     shown = found.arrays["before"][row["picture"]]
     assert shown.min() == 0 and shown.max() == 255
@@ -118,7 +119,7 @@ def test_the_page_holds_every_flip_with_three_pictures_and_no_file_name(run):
     assert html.count('src="data:image/jpeg') == 3 * tiny + (len(every) - tiny)
     for row in every:
         assert row["id"] in html
-    for case in rundir.cases(run):
+    for case in layout.cases(run):
         assert case.file not in html
     assert not re.search(r"(https?:|file:|//\w)", re.sub(r'src="data:[^"]*"', "", html))
     assert "default-src 'none'" in html and "<script" not in html
@@ -174,12 +175,12 @@ def test_fidelity_is_what_the_maps_say(run):
     f = data(run, "fidelity").facts
     assert f["maps"]["float32"]["rank"]["value"] == pytest.approx(1.0)
     assert f["maps"]["float32"]["ssim"]["value"] == pytest.approx(1.0)
-    models = {k: LiteRTModel(rundir.variant_dir(run, f"tiny-{k}") / "model.tflite")
+    models = {k: LiteRTModel(layout.variant_dir(run, f"tiny-{k}") / "model.tflite")
               for k in ("float32", "int8")}
-    variant = next(v for v in rundir.variants(run) if v.id == "tiny-int8")
+    variant = next(v for v in layout.variants(run) if v.id == "tiny-int8")
     values = []
-    with rundir.pixel_store(run, variant.preprocess) as store:
-        for case in rundir.cases(run):
+    with layout.pixel_store(run, variant.preprocess) as store:
+        for case in layout.cases(run):
             if case.split == "test":
                 out = {k: m.run(store.tensor(case.id)) for k, m in models.items()}
                 k = int(out["float32"]["logits"].argmax())
@@ -211,7 +212,7 @@ def test_without_cam_fidelity_is_null_with_the_reason_and_keeps_the_noise(run):
 def test_reliability_shows_what_the_evidence_holds(run):
     panels = data(run, "reliability").facts["panels"]
     assert list(panels) == ["float32", "float16", "dynamic", "int8"]
-    stored = {p.variant: p for p in rundir.statistics(run, "tiny").probabilities}
+    stored = {p.variant: p for p in layout.statistics(run, "tiny").probabilities}
     for label, panel in panels.items():
         own = stored[f"tiny-{label}"]
         assert panel["scores"]["ece"]["value"] == own.scores["ece"].value

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from choice_fixture import TASK, Cell, make, measure, sample
 
-from bedside import artefact, cli, evidence, recommend_stage, rundir
-from bedside.errors import BadInput
-from bedside.predictions import read_predictions
-from bedside.study_types import BudgetConfig, Limits
-from bedside.types import Task
+from bedside.cli import app
+from bedside.core.errors import BadInput
+from bedside.core.study import BudgetConfig, Limits
+from bedside.core.types import Task
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.predictions import read_predictions
+from bedside.stages import evidence
+from bedside.stages.recommend import stage
 
 VAL, TEST = 200, 600
 N = VAL + TEST
@@ -25,7 +28,7 @@ def bedside(capsys, *arguments):
     """Exit code, standard output and standard error of a command."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as caught:
-        cli.main([str(a) for a in arguments])
+        app.main([str(a) for a in arguments])
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     return caught.value.code, out, err
@@ -64,7 +67,7 @@ def good(tmp_path_factory):
 
 
 def test_enough_images_confirm_the_choice(good, capsys):
-    found = rundir.recommendations(good).recommendations[0]
+    found = layout.recommendations(good).recommendations[0]
     assert (found.chosen, found.test.verdict) == ("net-int8", "confirmed")
     assert found.candidates[0].latency_ms.coverage == 0.75
     code, said = document(capsys, "gate", good)
@@ -73,7 +76,7 @@ def test_enough_images_confirm_the_choice(good, capsys):
 
 
 def test_a_damaged_variant_is_worse_and_the_gate_fails(big, capsys):
-    found = rundir.recommendations(big).recommendations[0]
+    found = layout.recommendations(big).recommendations[0]
     assert (found.chosen, found.test.verdict, found.test.n) == ("net-int8", "confirmed", 2000)
     assert found.causes == {"net-dynamic": "worse"}
     code, said = document(capsys, "gate", big)
@@ -89,7 +92,7 @@ def test_a_veto_fails_the_gate(tmp_path, capsys):
     damaged = np.where((rng.random(2400) < 0.15) & (np.arange(2400) >= 400), -odds, odds)
     make(tmp_path, labels, splits(400, 2000), {"float32": Cell(odds, 12, 4_000_000),
                                                "int8": Cell(damaged, 4)})
-    found = rundir.recommendations(tmp_path).recommendations[0]
+    found = layout.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.vetoed, found.cause) == (None, "net-int8", "vetoed")
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
@@ -105,7 +108,7 @@ def test_too_few_images_pass_with_a_warning_unless_proof_is_required(tmp_path, c
     assert "warning: net-int8@cpu: not shown: 200 test images are too few to tell" in err
     assert "positive images" in err
     make(tmp_path / "b", labels, splits(100, 200), cells, BudgetConfig(require="shown"))
-    assert rundir.recommendations(tmp_path / "b").recommendations[0].chosen is None
+    assert layout.recommendations(tmp_path / "b").recommendations[0].chosen is None
     assert bedside(capsys, "gate", tmp_path / "b")[0] == 1
 
 
@@ -113,7 +116,7 @@ def test_a_budget_that_nothing_keeps_fails_the_gate_and_recommends_none(tmp_path
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"float32": Cell(odds), "int8": Cell(odds, 4)},
          BudgetConfig(targets={"cpu": Limits(latency_ms=1.0)}))
-    assert rundir.recommendations(tmp_path).recommendations[0].cause == "budget"
+    assert layout.recommendations(tmp_path).recommendations[0].cause == "budget"
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
     assert ("recommendation", "cpu") in checks(said, "fail")
@@ -134,7 +137,7 @@ def test_what_is_over_budget_and_not_recommended_fails_only_where_every_is_judge
 def test_estimates_alone_are_no_release(tmp_path, capsys):
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"int8": Cell(odds, 4, how="estimated")})
-    found = rundir.recommendations(tmp_path).recommendations[0]
+    found = layout.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.cause, found.measure_first) == (None, "unmeasured", "net-int8")
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
@@ -144,8 +147,8 @@ def test_estimates_alone_are_no_release(tmp_path, capsys):
 def test_a_recommendation_older_than_the_budget_is_refused(good, tmp_path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(good, copy)
-    text = rundir.study_file(copy).read_text()
-    rundir.study_file(copy).write_text(text.replace("slower = 0.1", "slower = 0.2"))
+    text = layout.study_file(copy).read_text()
+    layout.study_file(copy).write_text(text.replace("slower = 0.1", "slower = 0.2"))
     code, _, err = bedside(capsys, "gate", copy)
     assert code == 2
     assert "older than the measurements or the budget" in err
@@ -248,7 +251,7 @@ def test_cells_that_were_measured_after_the_evidence_are_compared(good, tmp_path
     """As ``evaluate`` leaves a run: the evidence is older than a cell."""
     old, new = tmp_path / "old", tmp_path / "new"
     _, labels, odds = sample(N)
-    names = rundir.predictions(good, "net-int8", "cpu").ids
+    names = layout.predictions(good, "net-int8", "cpu").ids
     for run in (old, new):
         shutil.copytree(good, run)
     if again == "a new cell":
@@ -262,9 +265,9 @@ def test_cells_that_were_measured_after_the_evidence_are_compared(good, tmp_path
     name = "net-dynamic" if again == "a new cell" else "net-float32"
     one = next(c for c in said["cells"] if c["variant"] == name)
     assert (one["test"]["n"], one["test"]["flips"]["changed"]["value"]) == (TEST, 0)
-    study = rundir.study(new)
+    study = layout.study(new)
     evidence.evidence(new, study.evidence)
-    recommend_stage.recommend(new, study)
+    stage.recommend(new, study)
     assert bedside(capsys, "gate", new, "--against", old)[0] == 0
 
 
@@ -301,9 +304,9 @@ def test_poor_data_gives_reasons_and_never_a_nan(tmp_path, capsys, labels, parts
     odds = {"random": rng.normal(0, 1, len(labels)), "perfect": 4.0 * labels - 2,
             "tied": np.zeros(len(labels))}[kind]
     make(tmp_path, labels, parts, {"float32": Cell(odds, 12, 4_000_000), "int8": Cell(odds, 4)})
-    found = rundir.recommendations(tmp_path).recommendations[0]
+    found = layout.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.cause) == (chosen, cause)
-    for name in (rundir.RECOMMENDATION,):
+    for name in (layout.RECOMMENDATION,):
         text = (tmp_path / name).read_text()
         assert "NaN" not in text and "None" not in text
         json.loads(text, parse_constant=pytest.fail)
@@ -328,11 +331,11 @@ def test_the_stage_is_left_alone_until_something_changes(tmp_path):
 
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"float32": Cell(odds), "int8": Cell(odds, 4)})
-    path = tmp_path / rundir.RECOMMENDATION
-    before, config = path.stat().st_mtime_ns, rundir.study(tmp_path)
-    recommend_stage.recommend(tmp_path, config)
+    path = tmp_path / layout.RECOMMENDATION
+    before, config = path.stat().st_mtime_ns, layout.study(tmp_path)
+    stage.recommend(tmp_path, config)
     assert path.stat().st_mtime_ns == before
-    found = recommend_stage.recommend(tmp_path, replace(config, budget=BudgetConfig(
+    found = stage.recommend(tmp_path, replace(config, budget=BudgetConfig(
         latency_ms=1.0)))
     assert path.stat().st_mtime_ns != before
     assert found[0].chosen is None
@@ -351,13 +354,13 @@ def _retyped(path):
     path.write_bytes(data[:-2] + b" " + data[-1:] if data[-2:-1] != b" " else data[:-2] + b"x\n")
 
 
-MEASURED = f"measurements/net-int8@cpu/{rundir.MEASUREMENT}"
-PREDICTED = f"measurements/net-int8@cpu/{rundir.PREDICTIONS}"
+MEASURED = f"measurements/net-int8@cpu/{layout.MEASUREMENT}"
+PREDICTED = f"measurements/net-int8@cpu/{layout.PREDICTIONS}"
 
 
 @pytest.mark.parametrize("harm", [_cut, _retyped, lambda p: p.unlink()])
-@pytest.mark.parametrize("name", [MEASURED, PREDICTED, rundir.RECOMMENDATION,
-                                  f"variants/net-int8/{rundir.VARIANT}"])
+@pytest.mark.parametrize("name", [MEASURED, PREDICTED, layout.RECOMMENDATION,
+                                  f"variants/net-int8/{layout.VARIANT}"])
 def test_what_was_damaged_is_neither_gone_nor_judged(good, tmp_path, capsys, name, harm):
     run = tmp_path / "run"
     shutil.copytree(good, run)
@@ -374,55 +377,55 @@ def test_edited_answers_do_not_open_the_gate(tmp_path, capsys):
     rng, labels, odds = sample(60)
     run = make(tmp_path, labels, splits(20, 40), {
         "float32": Cell(odds, 12), "int8": Cell(odds + rng.normal(0, 0.5, 60), 4)})
-    path = rundir.evidence_dir(run, rundir.ALL_MODELS) / rundir.COMPARISONS
+    path = layout.evidence_dir(run, layout.ALL_MODELS) / layout.COMPARISONS
     assert '"not shown"' in path.read_text()
     path.write_text(path.read_text().replace('"not shown"', '"shown"'))
     code, out, err = bedside(capsys, "gate", run)
     assert (code, out) == (2, "")
     assert "hash" in err
-    config = rundir.study(run)
+    config = layout.study(run)
     evidence.evidence(run, config.evidence)
-    recommend_stage.recommend(run, config)
+    stage.recommend(run, config)
     assert '"not shown"' in path.read_text()
     assert bedside(capsys, "gate", run)[0] in (0, 1)
 
 
-@pytest.mark.parametrize("file", [rundir.OPERATING_POINT, rundir.STATISTICS])
+@pytest.mark.parametrize("file", [layout.OPERATING_POINT, layout.STATISTICS])
 def test_evidence_retyped_in_place_is_refused_and_made_anew(good, tmp_path, file):
     run = tmp_path / "run"
     shutil.copytree(good, run)
-    path = rundir.evidence_dir(run, "net") / file
+    path = layout.evidence_dir(run, "net") / file
     before = path.read_bytes()
     _retyped(path)
-    read = {rundir.OPERATING_POINT: rundir.operating_points,
-            rundir.STATISTICS: rundir.statistics}[file]
+    read = {layout.OPERATING_POINT: layout.operating_points,
+            layout.STATISTICS: layout.statistics}[file]
     with pytest.raises(BadInput, match="hash"):
         read(run, "net")
-    evidence.evidence(run, rundir.study(run).evidence)
+    evidence.evidence(run, layout.study(run).evidence)
     assert path.read_bytes() == before
 
 
 def test_a_choice_retyped_in_place_is_made_anew(good, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(good, run)
-    before = (run / rundir.RECOMMENDATION).read_bytes()
-    _retyped(run / rundir.RECOMMENDATION)
-    recommend_stage.recommend(run, rundir.study(run))
-    assert (run / rundir.RECOMMENDATION).read_bytes() == before
+    before = (run / layout.RECOMMENDATION).read_bytes()
+    _retyped(run / layout.RECOMMENDATION)
+    stage.recommend(run, layout.study(run))
+    assert (run / layout.RECOMMENDATION).read_bytes() == before
 
 
 def test_edited_cases_and_task_are_refused(good, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(good, run)
-    for name, read in ((rundir.CASES, rundir.cases), (rundir.TASK, rundir.task)):
-        _retyped(rundir.data_dir(run) / name)
+    for name, read in ((layout.CASES, layout.cases), (layout.TASK, layout.task)):
+        _retyped(layout.data_dir(run) / name)
         with pytest.raises(BadInput, match="hash"):
             read(run)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 3, 100, -200, -10])
 def test_cut_predictions_that_no_manifest_lists_do_not_read(good, tmp_path, keep):
-    path = tmp_path / rundir.PREDICTIONS
+    path = tmp_path / layout.PREDICTIONS
     path.write_bytes((good / PREDICTED).read_bytes()[:keep])
     with pytest.raises(BadInput, match="do not read"):
         read_predictions(path)
@@ -431,7 +434,7 @@ def test_cut_predictions_that_no_manifest_lists_do_not_read(good, tmp_path, keep
 def test_a_build_that_changed_is_not_judged(good, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(good, run)
-    place = rundir.build_dir(run, "net-int8", "cpu")
+    place = layout.build_dir(run, "net-int8", "cpu")
     with artefact.writing(place, "build", "k") as scratch:
         (scratch / "model.tflite").write_text("model")
     assert bedside(capsys, "gate", run)[0] == 0

@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 
-from bedside import codec, rundir
-from bedside.build import build
-from bedside.build_types import Agreement, Build
-from bedside.evaluate import evaluate
+from bedside.core import codec
+from bedside.core.build import Agreement, Build
+from bedside.core.study import EvaluateConfig
 from bedside.metrics.agreement import agree
-from bedside.report import results, tables
-from bedside.study_types import EvaluateConfig
+from bedside.runfolder import layout
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
+from bedside.stages.report import results, tables
 from bedside.targets import gpu, vulkan
 
 CONFIG = EvaluateConfig(rounds=3, warmup=1, samples=5)
@@ -33,12 +34,12 @@ def run(tiny_quantized, tmp_path_factory):
 
 
 def _row(run, scheme):
-    return next(m for m in rundir.measurements(run) if m.scheme == scheme)
+    return next(m for m in layout.measurements(run) if m.scheme == scheme)
 
 
 def test_a_float_network_runs_on_the_gpu_alone_and_agrees_with_the_cpu(run):
-    made = codec.read_json(Build, rundir.build_dir(run, "resnet34-float32", "gpu")
-                           / rundir.BUILD)
+    made = codec.read_json(Build, layout.build_dir(run, "resnet34-float32", "gpu")
+                           / layout.BUILD)
     assert (made.delegated_fraction, made.partitions) == (1.0, 1)
     assert {p.runs_on for p in made.placement} == {"gpu"}
     row = _row(run, "float32")

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from bedside.data import duplicates, scan
-from bedside.data.duplicates import Disjoint
-from bedside.data.group import Groups, conflicts, group
+from bedside.stages.data import scan
+from bedside.stages.data.duplicates import near
+from bedside.stages.data.duplicates.group import Groups, conflicts, group
+from bedside.stages.data.duplicates.near import Disjoint
 
 
 def grouped(root: Path, pictures: dict[str, np.ndarray],
@@ -62,7 +63,7 @@ def test_one_picture(tmp_path: Path, name: str) -> None:
     assert found.pictures == (0, 0, 2)
     kinds = {"copy.png": "same file", "copy.bmp": "same pixels"}
     assert [k.kind for k in found.links] == [kinds.get(name, "near")]
-    assert found.links[0].score >= duplicates.MIN_CORRELATION
+    assert found.links[0].score >= near.MIN_CORRELATION
 
 
 def test_unlike_pictures_of_one_layout_stay_apart(tmp_path: Path) -> None:
@@ -97,17 +98,17 @@ def test_a_patient_with_two_lesions_is_no_conflict(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ candidates
 
 
-def _hashes(n: int, seed: int) -> tuple[duplicates.Codes, set[tuple[int, int]]]:
+def _hashes(n: int, seed: int) -> tuple[near.Codes, set[tuple[int, int]]]:
     """Random hashes, and as many again with up to a fifth of their bits turned."""
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 2, (n, 256), dtype=np.uint8)
     turned = bits ^ (rng.random((n, 256)) < rng.uniform(0, 0.2, (n, 1))).astype(np.uint8)
     rows = [np.packbits(b).tobytes() for b in np.concatenate([bits, turned])]
-    return duplicates.to_codes(rows), {(i, i + n) for i in range(n)}
+    return near.to_codes(rows), {(i, i + n) for i in range(n)}
 
 
-def _pairs(codes: duplicates.Codes, exhaustive: int) -> set[tuple[int, int]]:
-    return {pair for i, j in duplicates.candidates(codes, exhaustive)
+def _pairs(codes: near.Codes, exhaustive: int) -> set[tuple[int, int]]:
+    return {pair for i, j in near.candidates(codes, exhaustive)
             for pair in zip(i.tolist(), j.tolist(), strict=True)}
 
 
@@ -122,7 +123,7 @@ def test_crowded_hashes_hang_together_at_bounded_work() -> None:
     rng = np.random.default_rng(0)
     bits = np.zeros((300, 256), np.uint8)
     bits[:, :40] = rng.integers(0, 2, (300, 40))
-    codes = duplicates.to_codes([np.packbits(b).tobytes() for b in bits])
+    codes = near.to_codes([np.packbits(b).tobytes() for b in bits])
     found, sets = _pairs(codes, 0), Disjoint(300)
     for i, j in found:
         sets.union(i, j)
@@ -143,8 +144,8 @@ def test_grouping_is_the_same_with_sorted_orders(tmp_path: Path) -> None:
 
 
 def test_distance_counts_bits() -> None:
-    codes = duplicates.to_codes([bytes(32), b"\xff" + bytes(31), b"\xff" * 32])
-    assert duplicates.distance(codes, np.array([0, 0]), np.array([1, 2])).tolist() == [8, 256]
+    codes = near.to_codes([bytes(32), b"\xff" + bytes(31), b"\xff" * 32])
+    assert near.distance(codes, np.array([0, 0]), np.array([1, 2])).tolist() == [8, 256]
 
 
 # ------------------------------------------------------------------ union-find

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bedside import calibrate, codec, quantize, rundir, targets
-from bedside.build import build
-from bedside.build_types import Build, Latency, Target
-from bedside.errors import BadInput, Unsupported
-from bedside.evaluate import evaluate
+from bedside import targets
+from bedside.core import codec
+from bedside.core.build import Build, Latency, Target
+from bedside.core.errors import BadInput, Unsupported
+from bedside.core.study import CalibrationConfig, EvaluateConfig
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
-from bedside.study_types import CalibrationConfig, EvaluateConfig
-from bedside.targets import child, compiled, hexagon, qnn_context, qualcomm
+from bedside.stages import calibrate, quantize
+from bedside.stages.build import build
+from bedside.stages.evaluate.stage import evaluate
+from bedside.targets import compiled, hexagon, qnn_context, qualcomm, subprocess_build
 
 CHIP = "sm8650-hexagon"
 CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)
@@ -34,12 +37,12 @@ def run(tiny_quantized, tmp_path_factory):
 
 
 def _build(run, scheme, target=CHIP):
-    return codec.read_json(Build, rundir.build_dir(run, f"resnet34-{scheme}", target)
-                           / rundir.BUILD)
+    return codec.read_json(Build, layout.build_dir(run, f"resnet34-{scheme}", target)
+                           / layout.BUILD)
 
 
 def _row(run, scheme, target=CHIP):
-    return next(m for m in rundir.measurements(run)
+    return next(m for m in layout.measurements(run)
                 if (m.variant, m.target) == (f"resnet34-{scheme}", target))
 
 
@@ -48,7 +51,7 @@ def test_the_whole_network_goes_to_the_npu_in_one_partition(run):
         made = _build(run, scheme)
         assert (made.status, made.partitions, made.delegated_fraction) == ("ok", 1, 1.0)
         assert {p.runs_on for p in made.placement} == {"hexagon"}
-        graph = read_graph(rundir.variant_dir(run, f"resnet34-{scheme}") / "model.tflite")
+        graph = read_graph(layout.variant_dir(run, f"resnet34-{scheme}") / "model.tflite")
         assert len(made.placement) == len(graph.operations)
 
 
@@ -56,7 +59,7 @@ def test_the_simulator_runs_the_phones_own_artefact(run):
     """The context in the ONNX wrapper is, byte for byte, the one in the phone's file."""
     import onnx
 
-    folder = rundir.build_dir(run, "resnet34-int8", CHIP)
+    folder = layout.build_dir(run, "resnet34-int8", CHIP)
     phone = (folder / hexagon.COMPILED).read_bytes()
     node = onnx.load(str(folder / hexagon.CONTEXT)).graph.node[0]
     context = next(a.s for a in node.attribute if a.name == "ep_cache_context")
@@ -148,7 +151,7 @@ def test_partial_delegation_is_unsupported_with_the_operation_named(run):
 def test_a_compiled_artefact_is_kept_by_content(run, tmp_path, monkeypatch):
     monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path))
     target = targets.load(CHIP)
-    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    file = layout.variant_dir(run, "resnet34-int8") / "model.tflite"
     first, facts = hexagon._compiled(file, target)
     monkeypatch.setattr(qualcomm, "compile_file", None)
     assert hexagon._compiled(file, target) == (first, facts)
@@ -184,14 +187,14 @@ def test_a_chip_that_does_not_exist_is_a_row_with_the_nearest_name(run):
 
 
 def test_a_compiler_that_takes_too_long_is_a_reason(run):
-    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
-    outcome = child.place(file, targets.load(CHIP), timeout_s=0.05)
+    file = layout.variant_dir(run, "resnet34-int8") / "model.tflite"
+    outcome = subprocess_build.place(file, targets.load(CHIP), timeout_s=0.05)
     assert outcome.status == "failed"
     assert "stopped after 0.05 s" in outcome.reason
 
 
 def test_two_chips_give_two_artefacts(run):
-    file = rundir.variant_dir(run, "resnet34-int8") / "model.tflite"
+    file = layout.variant_dir(run, "resnet34-int8") / "model.tflite"
     ours, theirs = (hexagon._compiled(file, targets.load(t))[1]
                     for t in (CHIP, "sm8850-hexagon"))
     assert (ours.arch, theirs.arch) == (75, 81)
@@ -226,7 +229,7 @@ def test_quantized_inputs_and_outputs_go_by_the_files_own_parameters():
 
 def test_a_file_that_was_not_compiled_whole_gives_no_context(run, tmp_path):
     with pytest.raises(Unsupported, match="in 0 pieces"):
-        qnn_context.extract(rundir.variant_dir(run, "resnet34-int8") / "model.tflite")
+        qnn_context.extract(layout.variant_dir(run, "resnet34-int8") / "model.tflite")
     bad = tmp_path / "x.onnx"
     bad.write_bytes(b"not onnx")
     with pytest.raises(BadInput):

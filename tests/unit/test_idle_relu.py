@@ -9,12 +9,14 @@ import torch.nn.functional as F  # noqa: N812
 from tiny import write_tiny_data, write_untrained
 from torch import nn
 
-from bedside import calibrate, convert, quantize, rundir, targets
-from bedside.models.idle_relu import remove_idle_relus
+from bedside import targets
+from bedside.core.study import CalibrationConfig, ModelConfig
+from bedside.models.redundant_relu import remove_idle_relus
+from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.study_types import CalibrationConfig, ModelConfig
-from bedside.targets import child
+from bedside.stages import calibrate, convert, quantize
+from bedside.targets import subprocess_build
 
 
 class Twice(nn.Module):
@@ -73,9 +75,9 @@ def test_googlenets_padded_pools_do_not_break_xnnpack_into_pieces(tmp_path):
     convert.convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
     quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
-    file = rundir.variant_dir(run, f"{model}-int8") / rundir.VARIANT_MODEL
+    file = layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL
     assert "RELU" not in {o.op for o in read_graph(file).operations}
-    placed = child.place(file, targets.load("cpu")).placed
+    placed = subprocess_build.place(file, targets.load("cpu")).placed
     off = {p.op for p in placed.placement if p.runs_on != placed.accelerator}
     assert off <= {"AVERAGE_POOL_2D", "RESHAPE"}
     assert placed.partitions <= 2

@@ -14,7 +14,7 @@ import test_device
 from PIL import Image
 from test_device import png
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime import preprocess
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle

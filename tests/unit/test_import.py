@@ -14,16 +14,17 @@ import pytest
 from PIL import Image
 from test_burned import dicom, write
 
-from bedside.cli import _guarded
-from bedside.data import readers, review
-from bedside.data.importing import import_dataset, private_of
-from bedside.data.phantom import generate
-from bedside.data.readers import dicom as dicom_reader
-from bedside.data.readers import folder as folder_reader
-from bedside.data.readers import manifest
-from bedside.data.review_server import Server
-from bedside.errors import BadInput
-from bedside.study_types import PhantomConfig
+from bedside import readers
+from bedside.cli.app import _guarded
+from bedside.core.errors import BadInput
+from bedside.core.study import PhantomConfig
+from bedside.deid.importing import import_dataset, private_of
+from bedside.readers import dicom as dicom_reader
+from bedside.readers import folder as folder_reader
+from bedside.readers import manifest
+from bedside.services.review import decisions
+from bedside.services.review.server import Server
+from bedside.synthetic.phantom import generate
 
 NAME = "KOWALSKI^MARIA"
 
@@ -85,11 +86,11 @@ def test_a_second_import_changes_nothing(imported):
 
 def test_decisions_are_applied_repeatably(imported):
     _, out, private, _ = imported
-    work = review.open_review(private)
+    work = decisions.open_review(private)
     (entry,) = work.entries
     assert "text in the picture" in entry.reason
-    review.decide(work, entry.id, "redact", ((0.1, 0.1, 0.5, 0.4),))
-    assert review.apply(work) == {"accept": 0, "redact": 1, "reject": 0, "open": 0}
+    decisions.decide(work, entry.id, "redact", ((0.1, 0.1, 0.5, 0.4),))
+    assert decisions.apply(work) == {"accept": 0, "redact": 1, "reject": 0, "open": 0}
     assert len(rows(out)) == 3
     assert {r["age"] for r in rows(out)} == {"44", "90"}
     file = out / work.targets[entry.id]
@@ -98,41 +99,41 @@ def test_decisions_are_applied_repeatably(imported):
     shown = np.asarray(Image.open(private / entry.file))
     assert (redacted != shown)[32:128, 42:210].any()
     assert not (redacted != shown)[129:].any()
-    assert review.apply(work)["redact"] == 1
+    assert decisions.apply(work)["redact"] == 1
     assert file.read_bytes() == before
     assert len(manifest.read(out).cases) == 3
-    review.decide(work, entry.id, "reject")
-    review.apply(work)
+    decisions.decide(work, entry.id, "reject")
+    decisions.apply(work)
     assert not file.exists()
     assert len(rows(out)) == 2
-    review.decide(work, entry.id, "accept")
-    review.apply(work)
+    decisions.decide(work, entry.id, "accept")
+    decisions.apply(work)
     assert file.read_bytes() == (private / entry.file).read_bytes()
-    assert (private / review.DECISIONS).stat().st_mode & 0o077 == 0
+    assert (private / decisions.DECISIONS).stat().st_mode & 0o077 == 0
     assert dicom_reader.require(out.resolve(), out).files[work.targets[entry.id]]
 
 
 def test_a_decision_holds_for_the_candidate_that_was_seen(imported):
     _, _, private, _ = imported
-    work = review.open_review(private)
+    work = decisions.open_review(private)
     (entry,) = work.entries
-    review.decide(work, entry.id, "accept")
+    decisions.decide(work, entry.id, "accept")
     path = private / entry.file
     data = path.read_bytes()
     try:
         path.write_bytes(data + b"\0")
-        assert review.apply(work)["open"] == 1
+        assert decisions.apply(work)["open"] == 1
     finally:
         path.write_bytes(data)
     for bad in (((0.5, 0.1, 0.2, 0.4),), ((0.0, 0.0, 1.5, 1.0),), ()):
         with pytest.raises(BadInput, match="not a decision"):
-            review.decide(work, entry.id, "redact", bad)
+            decisions.decide(work, entry.id, "redact", bad)
 
 
 def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, capsys):
     _, _, private, _ = imported
-    work = review.open_review(private)
-    review.decide(work, work.entries[0].id, "accept")
+    work = decisions.open_review(private)
+    decisions.decide(work, work.entries[0].id, "accept")
     (tmp_path / "src").mkdir()
     Image.fromarray(small(3)).save(tmp_path / "src" / "a.png")
     other = tmp_path / "clean"
@@ -144,7 +145,7 @@ def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, ca
     tableless = replace(work, out=other, entries=())
     for late in (replace(work, out=other), tableless):
         with pytest.raises(BadInput, match="another key or private folder"):
-            review.apply(late)
+            decisions.apply(late)
     assert {p: p.read_bytes() for p in other.rglob("*") if p.is_file()} == before
 
 
@@ -157,7 +158,7 @@ def ask(server, method, path, body=None, **headers):
 
 def test_the_page_answers_nobody_else(imported):
     _, _, private, _ = imported
-    work = review.open_review(private)
+    work = decisions.open_review(private)
     with Server(work) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         root = f"/{server.token}/"

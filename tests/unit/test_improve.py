@@ -6,13 +6,16 @@ import numpy as np
 import outliers
 import pytest
 
-from bedside import calibrate, codec, improve, rundir, variants
-from bedside.build_types import ModelSpec, Variant
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import ModelSpec, Variant
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.flows import variants
+from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.schemes import biascorrect, int8
 from bedside.schemes import equalize as equalization
-from bedside.study_types import CalibrationConfig
+from bedside.stages import calibrate, transform
 
 CONFIG = CalibrationConfig(images=30)
 
@@ -24,12 +27,12 @@ def run(tmp_path_factory):
 
 def _variant(run, scheme):
     variants.make(run, outliers.MODEL, scheme, CONFIG)
-    folder = rundir.variant_dir(run, f"{outliers.MODEL}-{scheme}")
-    return codec.read_json(Variant, folder / rundir.VARIANT), folder / rundir.VARIANT_MODEL
+    folder = layout.variant_dir(run, f"{outliers.MODEL}-{scheme}")
+    return codec.read_json(Variant, folder / layout.VARIANT), folder / layout.VARIANT_MODEL
 
 
 def test_plain_int8_fails_on_the_outlier_channel_and_equalization_rescues_it(run):
-    full = outliers.auroc(run, rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)
+    full = outliers.auroc(run, layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
     plain, plain_file = _variant(run, "int8")
     better, better_file = _variant(run, "int8+equalized")
     assert full > 0.9
@@ -37,21 +40,21 @@ def test_plain_int8_fails_on_the_outlier_channel_and_equalization_rescues_it(run
     assert outliers.auroc(run, better_file) > full - 0.02
     assert plain.parent is None
     assert better.parent == f"{outliers.MODEL}+equalized"
-    assert codec.read_json(ModelSpec, rundir.model_dir(run, better.parent) / rundir.SPEC
+    assert codec.read_json(ModelSpec, layout.model_dir(run, better.parent) / layout.SPEC
                            ).parent == outliers.MODEL
-    assert [s.id for s in rundir.model_specs(run)] == [outliers.MODEL]
+    assert [s.id for s in layout.model_specs(run)] == [outliers.MODEL]
 
 
 def test_equalization_does_not_change_the_float_answer(run):
     _variant(run, "int8+equalized")
-    before, after = (outliers.logits(run, rundir.model_dir(run, m) / rundir.FLOAT_MODEL)[1]
+    before, after = (outliers.logits(run, layout.model_dir(run, m) / layout.FLOAT_MODEL)[1]
                      for m in (outliers.MODEL, f"{outliers.MODEL}+equalized"))
     np.testing.assert_allclose(after, before, atol=2e-4 * np.abs(before).max())
 
 
 def test_channels_behind_relu6_are_scaled_only_below_six(tmp_path):
     run = outliers.write_outlier_run(tmp_path / "run", relu6=True)
-    path = rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL
+    path = layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL
     graph = read_graph(path)
     pair = equalization.pairs(graph)[0]
     assert pair.limited
@@ -70,7 +73,7 @@ def test_channels_behind_relu6_are_scaled_only_below_six(tmp_path):
 
 
 def test_a_network_without_neighbours_is_refused(run):
-    path = rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL
+    path = layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL
     with pytest.raises(BadInput, match="no two neighbouring layers"):
         equalization.equalize(path.read_bytes(), {})
 
@@ -79,16 +82,16 @@ def test_bias_correction_brings_the_mean_logits_back(tiny_run):
     ids = calibrate.choose(tiny_run, "resnet34", CONFIG)
     folder = calibrate.calibrate(tiny_run, "resnet34", CONFIG)
     ranges = calibrate.read_ranges(folder)
-    child = improve.correct_biases(tiny_run, "resnet34", "resnet34+test", int8.recipe(frozenset()),
+    child = transform.correct_biases(tiny_run, "resnet34", "resnet34+test", int8.recipe(frozenset()),
                                    ranges, ids)
     source, corrected = (
-        (rundir.model_dir(tiny_run, m) / rundir.FLOAT_MODEL).read_bytes()
+        (layout.model_dir(tiny_run, m) / layout.FLOAT_MODEL).read_bytes()
         for m in ("resnet34", child))
-    wanted, plain, better = (improve._mean_logits(tiny_run, "resnet34", d, ids) for d in (
-        source, *(improve._quantized(d, int8.recipe(frozenset()), ranges)
+    wanted, plain, better = (transform._mean_logits(tiny_run, "resnet34", d, ids) for d in (
+        source, *(transform._quantized(d, int8.recipe(frozenset()), ranges)
                   for d in (source, corrected))))
     assert np.abs(better - wanted).max() < 0.5 * np.abs(plain - wanted).max()
-    assert codec.read_json(ModelSpec, rundir.model_dir(tiny_run, child) / rundir.SPEC
+    assert codec.read_json(ModelSpec, layout.model_dir(tiny_run, child) / layout.SPEC
                            ).parent == "resnet34"
 
 
@@ -103,12 +106,12 @@ def test_a_layers_own_bias_makes_up_for_its_rounded_weights(tiny_run):
         return bytes(changed)
 
     ids = calibrate.choose(tiny_run, "resnet34", CONFIG)
-    path = rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL
+    path = layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL
     data, graph = path.read_bytes(), read_graph(path)
-    means = improve._means(tiny_run, "resnet34", path, graph,
+    means = transform._means(tiny_run, "resnet34", path, graph,
                            [o.inputs[0] for o in biascorrect.layers(graph)], ids, None, "")
     corrected = coarse(biascorrect.correct_weights(data, coarse(data), means))
-    wanted, plain, better = (improve._mean_logits(tiny_run, "resnet34", d, ids)
+    wanted, plain, better = (transform._mean_logits(tiny_run, "resnet34", d, ids)
                              for d in (data, coarse(data), corrected))
     assert np.abs(plain - wanted).max() > 0.01
     np.testing.assert_allclose(better, wanted, atol=1e-4)

@@ -18,15 +18,19 @@ import pytest
 from app_fixture import serving
 from fastapi.testclient import TestClient
 
-from bedside import app_commands, artefact, codec, quantize, rundir, study
-from bedside.case_table import cases_to_csv
-from bedside.deploy import lab as lab_serving
-from bedside.deploy import lab_ca
-from bedside.deploy.lab_plan import make_plan
-from bedside.deploy.lab_server import Place, lab_app
-from bedside.deploy.lab_session import Device, Lab, Refused, target_id
-from bedside.errors import BadInput
-from bedside.study_types import EvaluateConfig, Study
+from bedside.cli import app_commands
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig, Study
+from bedside.flows import study
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
+from bedside.services.lab import certificates
+from bedside.services.lab import lab as lab_serving
+from bedside.services.lab.plan import make_plan
+from bedside.services.lab.server import Place, lab_app
+from bedside.services.lab.session import Device, Lab, Refused, target_id
+from bedside.stages import quantize
 
 CODE = "the-code-of-this-lab"
 PHONE = Device("Pixel 8", "Chrome 156", "Android 14", True, 8, ("wasm", "webgpu"), "arm")
@@ -43,10 +47,10 @@ def run(tiny_run, tmp_path):
         if folder.name != "resnet34-float32":
             shutil.rmtree(folder)
     study = Study(evaluate=EvaluateConfig(rounds=2, warmup=1, samples=3))
-    from bedside.study_types import ModelConfig
+    from bedside.core.study import ModelConfig
 
     study = replace(study, models=(ModelConfig("resnet34", image_px=32, width=0.125),))
-    artefact.write_text(rundir.study_file(copy), codec.to_toml(study))
+    artefact.write_text(layout.study_file(copy), codec.to_toml(study))
     return copy
 
 
@@ -73,27 +77,27 @@ def test_a_phone_becomes_measured_rows(run):
     assert names == ("resnet34-float32@lab-pixel-8-chrome-156-cpu",
                      "resnet34-float32@lab-pixel-8-chrome-156-webgpu")
     assert lab.finish(lab.by_token(token)) == names
-    cpu, gpu = rundir.measurements(run)
+    cpu, gpu = layout.measurements(run)
     assert cpu.evidence == {"latency": "measured", "accuracy": "measured"}
     assert (cpu.latency_ms.median, cpu.latency_ms.n, cpu.latency_ms.threads) == (3.5, 6, 8)
     assert cpu.metrics["test"]["accuracy"].value == 1.0
     assert (gpu.status, gpu.reason, gpu.metrics) == ("unsupported", "an operation is missing", {})
-    assert rundir.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
+    assert layout.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
 
 
 def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
-    cases = rundir.cases(run)
+    cases = layout.cases(run)
     tested = [c for c in cases if c.split in ("val", "test")]
     named = {tested[0].id, tested[-1].id}
-    task = codec.to_json(rundir.task(run))
+    task = codec.to_json(layout.task(run))
 
     def flag(which):
         (run / "data" / "manifest.json").unlink()
-        with artefact.writing(rundir.data_dir(run), "data", "flagged") as scratch:
-            artefact.write_text(scratch / rundir.CASES, cases_to_csv(
+        with artefact.writing(layout.data_dir(run), "data", "flagged") as scratch:
+            artefact.write_text(scratch / layout.CASES, cases_to_csv(
                 [replace(c, flags=("calipers", "text") if c.id in which else ("calipers",))
                  for c in cases]))
-            artefact.write_text(scratch / rundir.TASK, task)
+            artefact.write_text(scratch / layout.TASK, task)
 
     flag(named)
     plan = make_plan(run, share_images=True)
@@ -104,9 +108,9 @@ def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
     for key, value in _all(lab, session, True).items():
         lab.put(lab.by_token(token), key, value)
     lab.finish(lab.by_token(token))
-    cpu = rundir.measurements(run)[0]
+    cpu = layout.measurements(run)[0]
     assert (cpu.images, cpu.images_total) == (len(tested) - 2, len(tested))
-    assert not named & set(rundir.predictions(run, cpu.variant, cpu.target).ids)
+    assert not named & set(layout.predictions(run, cpu.variant, cpu.target).ids)
     flag({c.id for c in cases})
     with pytest.raises(BadInput, match="none may leave"):
         make_plan(run, share_images=True)
@@ -120,14 +124,14 @@ def test_images_of_one_patient_are_not_independent(run):
         for key, value in _all(lab, session, True).items():
             lab.put(lab.by_token(token), key, value)
         lab.finish(lab.by_token(token))
-        return next(m for m in rundir.measurements(run) if m.metrics).metrics["test"]["accuracy"]
+        return next(m for m in layout.measurements(run) if m.metrics).metrics["test"]["accuracy"]
 
-    alone, cases, task = accuracy(), rundir.cases(run), codec.to_json(rundir.task(run))
+    alone, cases, task = accuracy(), layout.cases(run), codec.to_json(layout.task(run))
     (run / "data" / "manifest.json").unlink()
-    with artefact.writing(rundir.data_dir(run), "data", "grouped") as scratch:
-        artefact.write_text(scratch / rundir.CASES, cases_to_csv(
+    with artefact.writing(layout.data_dir(run), "data", "grouped") as scratch:
+        artefact.write_text(scratch / layout.CASES, cases_to_csv(
             [replace(c, group=f"p{i % 4}") for i, c in enumerate(cases)]))
-        artefact.write_text(scratch / rundir.TASK, task)
+        artefact.write_text(scratch / layout.TASK, task)
     together = accuracy()
     assert (together.value, together.n) == (alone.value, alone.n)
     assert together.low < alone.low
@@ -143,7 +147,7 @@ def test_a_used_token_takes_nothing_more(run):
     with pytest.raises(Refused, match="used up") as refused:
         lab.put(lab.by_token(token), "time-0-wasm-0", {"ms": [1.0, 1.0, 1.0]})
     assert refused.value.status == 410
-    cpu = rundir.measurements(run)[0]
+    cpu = layout.measurements(run)[0]
     assert cpu.evidence == {"latency": "measured"} and cpu.metrics == {}
     assert cpu.machine["inputs"] == "noise of the same size"
 
@@ -156,7 +160,7 @@ def test_another_workbench_process_goes_on_where_the_first_was(run):
     assert set(again.by_token(token).chunks) == {"cell-0-wasm"}
     with pytest.raises(Refused, match="uploads are missing"):
         again.finish(again.by_token(token))
-    assert rundir.measurements(run) == ()
+    assert layout.measurements(run) == ()
 
 
 def test_an_older_measurement_moves_to_the_history(run):
@@ -207,8 +211,8 @@ def test_target_names_carry_no_strange_letters():
 
 @pytest.fixture
 def client(run, monkeypatch):
-    monkeypatch.setattr("bedside.deploy.lab_server.app_files.app_dir", lambda: run)
-    monkeypatch.setattr("bedside.deploy.lab_server.app_files.names", lambda: ("assets/a.css",))
+    monkeypatch.setattr("bedside.services.lab.server.app_files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.services.lab.server.app_files.names", lambda: ("assets/a.css",))
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     return TestClient(lab_app(make_plan(run, share_images=True), place, CODE))
 
@@ -236,10 +240,10 @@ def test_over_http_images_need_both_sides_and_a_token(client):
 
 def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
     """Another writer of the run: the phone is told to try again, and then gets through."""
-    monkeypatch.setattr("bedside.deploy.lab_server.app_files.app_dir", lambda: run)
-    monkeypatch.setattr("bedside.deploy.lab_server.app_files.names", lambda: ("assets/a.css",))
+    monkeypatch.setattr("bedside.services.lab.server.app_files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.services.lab.server.app_files.names", lambda: ("assets/a.css",))
     started = []
-    monkeypatch.setattr("bedside.deploy.lab.serve", started.append)
+    monkeypatch.setattr("bedside.services.lab.lab.serve", started.append)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -255,9 +259,9 @@ def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
     with study.locked(run):
         refused = client.post("/lab/api/finish", headers=signed)
     assert (refused.status_code, "another bedside process" in refused.text) == (503, True)
-    assert rundir.measurements(run) == ()
+    assert layout.measurements(run) == ()
     assert len(client.post("/lab/api/finish", headers=signed).json()["measurements"]) == 2
-    assert len(rundir.measurements(run)) == 2
+    assert len(layout.measurements(run)) == 2
     with study.locked(run):
         pass
 
@@ -290,22 +294,22 @@ def test_every_fault_is_told_in_the_same_form(client, method, path, status):
 
 
 def test_the_authority_is_kept_and_vouches_for_private_addresses_only(tmp_path):
-    made = lab_ca.certificates(["192.168.1.20", "127.0.0.1", "localhost"], tmp_path)
-    again = lab_ca.certificates(["192.168.1.21", "127.0.0.1"], tmp_path)
+    made = certificates.certificates(["192.168.1.20", "127.0.0.1", "localhost"], tmp_path)
+    again = certificates.certificates(["192.168.1.21", "127.0.0.1"], tmp_path)
     assert made.fingerprint == again.fingerprint
     assert (tmp_path / "authority.key").stat().st_mode & 0o077 == 0
     with pytest.raises(BadInput, match="private network"):
-        lab_ca.certificates(["8.8.8.8"], tmp_path)
-    lab_ca.certificates(["bedside.local", "Ward-7.Local"], tmp_path)
+        certificates.certificates(["8.8.8.8"], tmp_path)
+    certificates.certificates(["bedside.local", "Ward-7.Local"], tmp_path)
     for name in ("nonsense", "example.org", "local", "a b.local", "-.local", "evil.local.org"):
         with pytest.raises(BadInput, match=r"neither an IP address nor a \.local name"):
-            lab_ca.certificates([name], tmp_path)
+            certificates.certificates([name], tmp_path)
 
 
 def test_a_client_that_trusts_the_authority_gets_through(tmp_path):
     from fastapi import FastAPI
 
-    made = lab_ca.certificates(["127.0.0.1"], tmp_path)
+    made = certificates.certificates(["127.0.0.1"], tmp_path)
     api = FastAPI()
     api.get("/")(lambda: "hello")
 
@@ -332,8 +336,8 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
 @pytest.fixture
 def lab_port(client, monkeypatch):
     """The lab's own server with short clocks."""
-    monkeypatch.setattr("bedside.deploy.patient.PatientProtocol.header_s", 0.5)
-    monkeypatch.setattr("bedside.deploy.lab_server.BODY_S", 0.5)
+    monkeypatch.setattr("bedside.services.slow_clients.PatientProtocol.header_s", 0.5)
+    monkeypatch.setattr("bedside.services.lab.server.BODY_S", 0.5)
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]
     thread = threading.Thread(target=server.run, daemon=True)

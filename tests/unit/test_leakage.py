@@ -11,14 +11,16 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from bedside import cli, examine, leakage, rundir, study
-from bedside.crossfit import out_of_fold
-from bedside.data import split
-from bedside.errors import BadInput
-from bedside.report import leakage_view
-from bedside.study_check import check as check_study
-from bedside.study_types import DataConfig, ModelConfig, Study, TrainConfig
-from bedside.types import Case
+from bedside.cli import app
+from bedside.core.errors import BadInput
+from bedside.core.study import DataConfig, ModelConfig, Study, TrainConfig
+from bedside.core.types import Case
+from bedside.flows import audit, leakage, study
+from bedside.flows.check import check as check_study
+from bedside.runfolder import layout
+from bedside.stages.data import split
+from bedside.stages.report import leakage_view
+from bedside.stages.train.crossfit import out_of_fold
 
 # One run for all, made and used in order.
 pytestmark = pytest.mark.xdist_group("leakage")
@@ -92,19 +94,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     root / "set" / label / f"{i}-{twin}.png")
     config = check_study(Study(data=DataConfig(source=str(root / "set")), models=(MODEL,),
                                train=TrainConfig(threads=1)))
-    examine.split(root / "run", config)
+    audit.split(root / "run", config)
     return root / "run"
 
 
 @pytest.fixture(scope="module")
 def compared(run: Path) -> Path:
     """The same run, compared in three folds."""
-    assert cli._guarded(["leakage", str(run), "--folds", "3"]) == 0
+    assert app._guarded(["leakage", str(run), "--folds", "3"]) == 0
     return run
 
 
 def test_both_splits_are_trained_and_shown(run: Path, capsys) -> None:
-    assert cli._guarded(["leakage", str(run), "--folds", "3", "--json"]) == 0
+    assert app._guarded(["leakage", str(run), "--folds", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["images"], printed["related"], printed["folds"]) == (40, 20, 3)
     assert [a["split"] for a in printed["arms"]] == ["image", "group"]
@@ -123,7 +125,7 @@ def test_both_splits_are_trained_and_shown(run: Path, capsys) -> None:
     assert leakage_view.view(run)["difference"] in page
     assert not list((run / "leakage").glob(".*"))
     before = (run / "leakage" / "leakage.json").stat().st_mtime_ns
-    assert cli._guarded(["leakage", str(run), "--folds", "3"]) == 0
+    assert app._guarded(["leakage", str(run), "--folds", "3"]) == 0
     assert "by image less by group" in capsys.readouterr().out
     assert before == (run / "leakage" / "leakage.json").stat().st_mtime_ns
 
@@ -139,7 +141,7 @@ def test_the_verdict(bounds, areas, words: str) -> None:
 
 def test_it_is_not_shown_for_other_cases(compared: Path) -> None:
     run = compared
-    table = rundir.data_dir(run) / rundir.CASES
+    table = layout.data_dir(run) / layout.CASES
     text = table.read_text()
     assert leakage_view.view(run) is not None
     try:
@@ -151,7 +153,7 @@ def test_it_is_not_shown_for_other_cases(compared: Path) -> None:
 
 def test_an_interrupted_comparison_goes_on(compared: Path, tmp_path: Path) -> None:
     run = compared
-    cases = tuple(rundir.cases(run))
+    cases = tuple(layout.cases(run))
     config = study.load(run)
     folds = split.folds(cases, 3, 0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -178,7 +180,7 @@ def test_an_interrupted_comparison_goes_on(compared: Path, tmp_path: Path) -> No
     (["--folds", "30"], "less than or equal to 20"), (["--model", "resnet3"], "Did you mean")])
 def test_what_cannot_work_is_said(run: Path, words: list[str], fault: str) -> None:
     with pytest.raises(Exception, match=fault) as caught:
-        cli.app(["leakage", str(run), *words], standalone_mode=False)
+        app.app(["leakage", str(run), *words], standalone_mode=False)
     assert getattr(caught.value, "exit_code", 2) == 2
 
 

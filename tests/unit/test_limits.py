@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bedside.bench import bench
-from bedside.errors import BadInput, GateFailed
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.study import EvaluateConfig
+from bedside.core.types import Preprocess
+from bedside.flows.bench import bench
 from bedside.runtime import limits
 from bedside.runtime.engine import Engine, Load
-from bedside.study_types import EvaluateConfig
-from bedside.types import Preprocess
 
 SIDE = 8
 

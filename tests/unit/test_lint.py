@@ -10,14 +10,15 @@ import sys
 
 import pytest
 
-from bedside import rundir, targets
-from bedside.cli import _guarded
-from bedside.targets import child
+from bedside import targets
+from bedside.cli.app import _guarded
+from bedside.runfolder import layout
+from bedside.targets import subprocess_build
 
 
 @pytest.fixture(scope="module")
 def files(tiny_quantized):
-    return {s: rundir.variant_dir(tiny_quantized, f"resnet34-{s}") / "model.tflite"
+    return {s: layout.variant_dir(tiny_quantized, f"resnet34-{s}") / "model.tflite"
             for s in ("float32", "int8", "dynamic")}
 
 
@@ -147,7 +148,7 @@ def test_damaged_files_never_end_this_process(files, tmp_path):
     for i, mutant in enumerate(mutants(data, 50)):
         file = tmp_path / "mutant.tflite"
         file.write_bytes(mutant)
-        outcome = child.place(file, targets.load(names[i % 3]), timeout_s=60)
+        outcome = subprocess_build.place(file, targets.load(names[i % 3]), timeout_s=60)
         assert outcome.status in ("ok", "unsupported", "failed")
         assert outcome.placed is not None or outcome.reason
         seen.add(outcome.status)
@@ -178,7 +179,7 @@ def test_several_signatures_and_open_shapes_are_said_plainly(files, tmp_path):
     for change, text in ((two, "2 signatures"), (open_shape, "is not fixed")):
         file = write(change)
         for name in ("sm8650-hexagon", "ethos-u55-128", "gpu"):
-            outcome = child.place(file, targets.load(name))
+            outcome = subprocess_build.place(file, targets.load(name))
             assert outcome.status == "unsupported", (name, outcome)
             assert text in outcome.reason
     shutil.rmtree(tmp_path)
@@ -203,7 +204,7 @@ def test_a_name_that_is_no_text_is_damage_and_not_an_exception_of_the_child(file
     at = whole.index(b"serving_default_image")
     bad.write_bytes(whole[:at] + b"\xff" + whole[at + 1:])
     for name in ("cpu", "ethos-u55-128", "sd865-npu"):
-        outcome = child.place(bad, targets.load(name))
+        outcome = subprocess_build.place(bad, targets.load(name))
         assert outcome.status == "failed"
         assert outcome.reason.startswith("damaged"), outcome.reason
 

@@ -11,13 +11,13 @@ from deid_fixture import CT, MARK, OPEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedside import artefact
 from bedside.card.compute import data
 from bedside.card.facts import Facts
-from bedside.data.deid import makes
-from bedside.data.importing import import_dataset
+from bedside.deid import device_models
+from bedside.deid.importing import import_dataset
+from bedside.runfolder import artefact
 
-TABLE = makes._table()
+TABLE = device_models._table()
 FAMILIES = TABLE.models
 
 
@@ -32,13 +32,13 @@ FAMILIES = TABLE.models
     (None, None, "no make given"), ("GE", "Mrs Logan LOGIQ Meier", "GE LOGIQ"),
 ])
 def test_makes_and_models_are_those_of_the_table(made, model, wanted):
-    assert makes.device_of({"Manufacturer": made, "ManufacturerModelName": model}) == wanted
+    assert device_models.device_of({"Manufacturer": made, "ManufacturerModelName": model}) == wanted
 
 
 @given(st.text(), st.text(), st.sampled_from(sorted(TABLE.makes)))
 def test_no_text_of_a_header_gets_through(before, after, make):
     family = next(iter(FAMILIES.get(make, ("x",))))
-    told = makes.device_of({"Manufacturer": f"{before} {TABLE.makes[make][0]} {after}",
+    told = device_models.device_of({"Manufacturer": f"{before} {TABLE.makes[make][0]} {after}",
                             "ManufacturerModelName": f"{before} {family} {after}"})
     name = next((m for m in TABLE.makes if told.startswith(m)), None)
     assert name is not None

@@ -14,11 +14,11 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.core.types import Estimate
 from bedside.metrics import evaluate, for_task
 from bedside.metrics.binary import accuracy, auroc, sensitivity, specificity
 from bedside.metrics.multiclass import macro_auroc, macro_sensitivity, macro_specificity
-from bedside.types import Estimate
 
 
 def sample(classes: int, n: int, seed: int, *, coarse: bool = False

@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812
 
-from bedside import registry
-from bedside.errors import BadInput
+from bedside.core import registry
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig
 from bedside.models import MODELS, default_config, paper_preset
 from bedside.models.head import folded_parameters, max_pool, same_padding
 from bedside.models.weights import default_weights, initial_weights, load_weights, weights_bytes
-from bedside.study_types import ModelConfig
 
 RGB = {"channels": 3}
 

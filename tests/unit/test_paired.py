@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.metrics import paired, paired_macro
 from bedside.metrics.bootstrap import clustered, resample
 from bedside.metrics.design import clusters_of

@@ -22,9 +22,9 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bedside.data import phantom, speckle
-from bedside.errors import BadInput
-from bedside.study_types import PhantomConfig
+from bedside.core.errors import BadInput
+from bedside.core.study import PhantomConfig
+from bedside.synthetic import phantom, speckle
 
 EASY = PhantomConfig(images=120, difficulty=0.0)
 MM_PX = phantom.grid_of(EASY).mm_per_px

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bedside import artefact, codec, rundir
-from bedside.case_table import cases_to_csv
-from bedside.plan import plan
-from bedside.study_check import check
-from bedside.study_types import EvaluateConfig, ModelConfig, PhantomConfig, Study, TrainConfig
+from bedside.core import codec
+from bedside.core.study import EvaluateConfig, ModelConfig, PhantomConfig, Study, TrainConfig
+from bedside.flows.check import check
+from bedside.flows.plan import plan
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 
 
 def _seconds(run, config):
@@ -47,14 +48,14 @@ def test_stages_of_other_settings_do_not_count_as_finished(tmp_path):
     config = replace(config, data=replace(config.data, source="phantom",
                                           phantom=PhantomConfig(images=40)))
     run = tmp_path / "run"
-    for folder, stage in ((rundir.data_dir(run), "data"), (rundir.model_dir(run, net.id), "train"),
-                          (rundir.model_dir(run, net.id), "convert"),
-                          (rundir.variant_dir(run, "resnet34-float32"), "quantize"),
-                          (rundir.measurement_dir(run, "resnet34-float32", "cpu"), "evaluate")):
+    for folder, stage in ((layout.data_dir(run), "data"), (layout.model_dir(run, net.id), "train"),
+                          (layout.model_dir(run, net.id), "convert"),
+                          (layout.variant_dir(run, "resnet34-float32"), "quantize"),
+                          (layout.measurement_dir(run, "resnet34-float32", "cpu"), "evaluate")):
         with artefact.writing(folder, stage, "made") as scratch:
             if stage == "data":
-                artefact.write_text(scratch / rundir.CASES, cases_to_csv([]))
-    artefact.write_text(rundir.study_file(run), codec.to_toml(check(config)))
+                artefact.write_text(scratch / layout.CASES, cases_to_csv([]))
+    artefact.write_text(layout.study_file(run), codec.to_toml(check(config)))
 
     def finished(**changed):
         return {s.stage for s in plan(run, replace(config, **changed)) if s.finished}

@@ -11,8 +11,8 @@ import pytest
 import test_device
 from test_device import VARIANT, png
 
-from bedside import rundir
-from bedside.errors import BadInput, GateFailed
+from bedside.core.errors import BadInput, GateFailed
+from bedside.runfolder import layout
 from bedside.runtime import engine as engines
 from bedside.runtime import features
 from bedside.runtime.bundle import signing
@@ -45,7 +45,7 @@ def test_dicom_is_answered_as_its_pixels(bedside, cells, bundle, file, keys, tmp
     assert code == 0, err
     answers = json.loads(out)["answers"]
     assert [a["image"] for a in answers] == [str(p) for p in given]
-    model = LiteRTModel(rundir.variant_dir(cells, VARIANT) / "model.tflite")
+    model = LiteRTModel(layout.variant_dir(cells, VARIANT) / "model.tflite")
     spec = bundle.manifest.preprocess
     wanted = model.run(normalise(resize(grey, spec), spec)[None])[LOGITS][0]
     np.testing.assert_allclose(answers[1]["logits"], wanted, atol=1e-5)

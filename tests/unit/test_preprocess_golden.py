@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.core.types import Preprocess
 from bedside.runtime.preprocess import (
     decode,
     exif_orientation,
@@ -21,7 +22,6 @@ from bedside.runtime.preprocess import (
     resize,
     to_tensor,
 )
-from bedside.types import Preprocess
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ENTRIES = json.loads((GOLDEN / "golden.json").read_text())

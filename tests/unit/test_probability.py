@@ -10,8 +10,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_curve
 
+from bedside.core.study import EvidenceConfig
 from bedside.metrics import probability
-from bedside.study_types import EvidenceConfig
 
 YOUDEN = EvidenceConfig()
 

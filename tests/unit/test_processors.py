@@ -7,30 +7,31 @@ from pathlib import Path
 import pytest
 from report_fixture import make_run
 
-from bedside import artefact, codec, rundir
-from bedside.analyse import processors, server
-from bedside.analyse.base import NotAvailable
-from bedside.build_types import Latency, Measurement
-from bedside.report import paper_ratios
-from bedside.report.build import build_report
-from bedside.report.crossing import crossing
-from bedside.report.figures import processors as drawn
-from bedside.report.figures import server as drawn_server
+from bedside.core import codec
+from bedside.core.build import Latency, Measurement
+from bedside.figures import processors, server
+from bedside.figures.base import NotAvailable
+from bedside.figures.draw import processors as drawn
+from bedside.figures.draw import server as drawn_server
+from bedside.runfolder import artefact, layout
+from bedside.stages.report import paper_ratios
+from bedside.stages.report.build import build_report
+from bedside.stages.report.target_matrix import crossing
 
 MODEL = "efficientnet_lite0"
 
 
 def _add(run: Path, scheme: str, target: str, ms: float | None, evidence: str = "estimated",
          **more) -> None:
-    old = codec.read_json(Measurement, rundir.measurement_dir(
-        run, f"{MODEL}-{scheme}", "cpu") / rundir.MEASUREMENT)
+    old = codec.read_json(Measurement, layout.measurement_dir(
+        run, f"{MODEL}-{scheme}", "cpu") / layout.MEASUREMENT)
     latency = None if ms is None else Latency(ms, None, 0, 1)
     values = {"status": "ok", "latency_ms": latency, "metrics": {}, "predictions": None,
               "evidence": {"latency": evidence} if ms else {}, "target": target, **more}
     new = Measurement(**{**{f: getattr(old, f) for f in Measurement.__slots__}, **values})
-    folder = rundir.measurement_dir(run, new.variant, target)
+    folder = layout.measurement_dir(run, new.variant, target)
     with artefact.writing(folder, "evaluate", "key") as scratch:
-        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(new))
+        artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(new))
 
 
 @pytest.fixture(scope="module")

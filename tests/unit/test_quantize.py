@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bedside import artefact, calibrate, quantize, rundir, schemes
-from bedside.errors import BadInput
+from bedside import schemes
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.study_types import CalibrationConfig
+from bedside.stages import calibrate, quantize
 
 MODEL = "resnet34"
 
@@ -32,8 +34,8 @@ def graphs(tiny_run, ranges):
         needed = quantize.needs_calibration(scheme)
         quantize.quantize(tiny_run, MODEL, scheme, ranges[0] if needed else None,
                           ranges[1] if needed else None)
-        folder = rundir.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
-        found[scheme] = read_graph(folder / rundir.VARIANT_MODEL)
+        folder = layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+        found[scheme] = read_graph(folder / layout.VARIANT_MODEL)
     return found
 
 
@@ -116,7 +118,7 @@ def test_float16_computes_in_float32_here(tiny_run, graphs, tmp_path):
     from bedside.runtime.graph import parse_graph
     from bedside.targets.cpu import compute_dtype
 
-    data = bytearray((rundir.model_dir(tiny_run, MODEL) / rundir.FLOAT_MODEL).read_bytes())
+    data = bytearray((layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL).read_bytes())
     graph = parse_graph(data)
     rounded = 0
     for tensor in graph.tensors:
@@ -127,9 +129,9 @@ def test_float16_computes_in_float32_here(tiny_run, graphs, tmp_path):
             rounded += int((before != values).sum())
     assert rounded > 10_000
     (tmp_path / "rounded.tflite").write_bytes(data)
-    half = LiteRTModel(rundir.variant_dir(tiny_run, f"{MODEL}-float16") / "model.tflite")
+    half = LiteRTModel(layout.variant_dir(tiny_run, f"{MODEL}-float16") / "model.tflite")
     full = LiteRTModel(tmp_path / "rounded.tflite")
-    with rundir.pixel_store(tiny_run, rundir.model_spec(tiny_run, MODEL).preprocess) as store:
+    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
         for case_id in store.ids[:5]:
             image = store.tensor(case_id)
             np.testing.assert_array_equal(half.run(image)["logits"], full.run(image)["logits"])
@@ -140,8 +142,8 @@ def test_io_dtypes(tiny_run, graphs):
     import json
 
     for scheme, dtype in (("int8", "float32"), ("int8+io8", "int8"), ("float32", "float32")):
-        facts = json.loads((rundir.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
-                            / rundir.VARIANT).read_text())
+        facts = json.loads((layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+                            / layout.VARIANT).read_text())
         assert facts["input_dtype"] == dtype
         assert facts["output_dtype"] == dtype
     assert graphs["int8"].operations[0].op == "QUANTIZE"
@@ -149,10 +151,10 @@ def test_io_dtypes(tiny_run, graphs):
 
 def test_int8_in_and_out_answers_as_float_in_and_out(tiny_run, graphs):
     del graphs
-    spec = rundir.model_spec(tiny_run, MODEL)
-    models = [LiteRTModel(rundir.variant_dir(tiny_run, f"{MODEL}-{s}") / "model.tflite")
+    spec = layout.model_spec(tiny_run, MODEL)
+    models = [LiteRTModel(layout.variant_dir(tiny_run, f"{MODEL}-{s}") / "model.tflite")
               for s in ("int8", "int8+io8")]
-    with rundir.pixel_store(tiny_run, spec.preprocess) as store:
+    with layout.pixel_store(tiny_run, spec.preprocess) as store:
         for case_id in store.ids[:5]:
             a, b = (m.run(store.tensor(case_id))["logits"] for m in models)
             np.testing.assert_allclose(a, b, atol=1e-5)
@@ -162,7 +164,7 @@ def test_calibration_uses_training_images_only_and_records_them(tiny_run, ranges
     import json
 
     facts = json.loads((ranges[0] / calibrate.FACTS).read_text())
-    split = {c.id: c.split for c in rundir.cases(tiny_run)}
+    split = {c.id: c.split for c in layout.cases(tiny_run)}
     assert len(facts["ids"]) == 12
     assert {split[i] for i in facts["ids"]} == {"train"}
 
@@ -171,10 +173,10 @@ def test_ranges_agree_with_the_quantizers_own_calibration(tiny_run, ranges):
     """The library's calibrator, given one image at a time, brackets the same values."""
     from litert_quantizer import quantizer, recipe
 
-    float_model = rundir.model_dir(tiny_run, MODEL) / rundir.FLOAT_MODEL
+    float_model = layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL
     ids = calibrate.choose(tiny_run, MODEL, CalibrationConfig(images=12))
     low, high = {}, {}
-    with rundir.pixel_store(tiny_run, rundir.model_spec(tiny_run, MODEL).preprocess) as store:
+    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
         for image in store.tensors(ids):
             engine = quantizer.Quantizer(str(float_model), recipe.static_wi8_ai8())
             found = engine.calibrate({"serving_default": [{"image": image}]})
@@ -194,7 +196,7 @@ def test_variants_are_byte_identical_when_made_again(tiny_run, ranges, tmp_path)
         needed = quantize.needs_calibration(scheme)
         arguments = (ranges[0], ranges[1]) if needed else (None, None)
         quantize.quantize(tiny_run, MODEL, scheme, *arguments)
-        folder = rundir.variant_dir(tiny_run, f"{MODEL}-{scheme}")
+        folder = layout.variant_dir(tiny_run, f"{MODEL}-{scheme}")
         before[scheme] = artefact.check(folder, "quantize")
         shutil.rmtree(folder)
         assert quantize.quantize(tiny_run, MODEL, scheme, *arguments)

@@ -12,13 +12,13 @@ import pytest
 from data_fixture import folder, npz, save, texture
 from PIL import Image
 
-from bedside import registry
-from bedside.case_table import cases_to_csv, read_cases
-from bedside.data import readers
-from bedside.data.readers.base import Listing, relative_name
-from bedside.data.readers.load import pixels_of
-from bedside.data.readers.npz import NpzImages
-from bedside.errors import BadInput
+from bedside import readers
+from bedside.core import registry
+from bedside.core.errors import BadInput
+from bedside.readers.base import Listing, relative_name
+from bedside.readers.load import pixels_of
+from bedside.readers.npz import NpzImages
+from bedside.runfolder.cases import cases_to_csv, read_cases
 
 
 def read(source: Path, class_names: tuple[str, ...] = ()) -> Listing:
@@ -124,7 +124,7 @@ def test_every_column(tmp_path: Path) -> None:
 
 
 def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None:
-    from bedside.types import Case
+    from bedside.core.types import Case
 
     folder(tmp_path / "img", {"a": 2})
     write_table(tmp_path, "file,label,device\nimg/a/000.png,x,GE LOGIQ E9\nimg/a/001.png,x,\n")
@@ -222,8 +222,8 @@ def test_colour_and_sixteen_bits(tmp_path: Path) -> None:
 
 
 def test_images_are_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bedside.data.readers.npz._BLOCK_BYTES", 3 * 28 * 28)
-    monkeypatch.setattr("bedside.data.readers.npz._BLOCKS_KEPT", 1)
+    monkeypatch.setattr("bedside.readers.npz._BLOCK_BYTES", 3 * 28 * 28)
+    monkeypatch.setattr("bedside.readers.npz._BLOCKS_KEPT", 1)
     with NpzImages(npz(tmp_path / "x.npz")) as images:
         for i in (11, 0, 7, 3, 2, 10, 11):
             np.testing.assert_array_equal(images.image("train_images", i), texture(i, 28, 28))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from twins import KINDS, write_twin
 
-from bedside.data import scan
-from bedside.data.group import Groups, group
-from bedside.data.phantom import write_dataset
-from bedside.data.readers import folder, manifest
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.readers import folder, manifest
+from bedside.stages.data import scan
+from bedside.stages.data.duplicates.group import Groups, group
+from bedside.synthetic.phantom import write_dataset
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "busi"
 N = 40

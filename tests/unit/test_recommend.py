@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside import codec, schemes
-from bedside.errors import BadInput
-from bedside.evidence_types import Comparison, Needed
-from bedside.recommend import broken_limits, check_budget, choose, limits_of, rank
-from bedside.recommend_types import Candidate, Recommendation, Recommendations, Speed
-from bedside.recommend_words import measured, same_speed
-from bedside.study_check import check as check_study
-from bedside.study_types import BudgetConfig, EvidenceConfig, Limits, ModelConfig, Study
-from bedside.types import Estimate
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.evidence import Comparison, Needed
+from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
+from bedside.core.study import BudgetConfig, EvidenceConfig, Limits, ModelConfig, Study
+from bedside.core.types import Estimate
+from bedside.flows.check import check as check_study
+from bedside.stages.recommend.rule import broken_limits, check_budget, choose, limits_of, rank
+from bedside.stages.recommend.wording import measured, same_speed
 
 EVIDENCE = EvidenceConfig()
 FREE = BudgetConfig()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bedside.data import scan
-from bedside.deploy.bundle import cell
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.preprocess import decode
+from bedside.stages.bundle.build import cell
+from bedside.stages.data import scan
 
 
 def test_only_the_scan_of_a_data_set_can_set_an_image_aside(tmp_path):

@@ -23,24 +23,16 @@ from report_fixture import (
     make_run,
 )
 
-from bedside import artefact, codec, rundir
-from bedside.analyse.base import FigureData
-from bedside.errors import BadInput
-from bedside.predictions import Predictions
-from bedside.recommend_types import Confirmation
-from bedside.report import (
-    answer,
-    changes,
-    matrix,
-    methods,
-    paper,
-    results,
-    tables,
-    wording,
-)
-from bedside.report.build import build_report
-from bedside.study_types import ModelConfig, Study
-from bedside.types import Estimate, Task
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.recommendation import Confirmation
+from bedside.core.study import ModelConfig, Study
+from bedside.core.types import Estimate, Task
+from bedside.figures.base import FigureData
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.predictions import Predictions
+from bedside.stages.report import changes, matrix, methods, paper, results, summary, tables, wording
+from bedside.stages.report.build import build_report
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +68,7 @@ def test_results_json_keeps_the_contract(run: Path) -> None:
 
 
 def test_results_json_gives_back_what_was_measured(run: Path) -> None:
-    for m in rundir.measurements(run):
+    for m in layout.measurements(run):
         row = next(r for r in rows_of(run) if r["variant"] == m.variant)
         for name, estimate in m.metrics.get("test", {}).items():
             if estimate.value is None:
@@ -110,7 +102,7 @@ def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
     assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
                               "predicted", "logit_benign", "logit_malignant"]
     assert len(lines) == 7 * 20
-    found = rundir.predictions(run, "vgg16-int8", "cpu")
+    found = layout.predictions(run, "vgg16-int8", "cpu")
     mine = [line for line in lines if line["variant"] == "vgg16-int8"]
     logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])
     assert np.array_equal(logits.astype(np.float32), found.logits)
@@ -190,7 +182,7 @@ def test_a_latency_taken_on_a_busy_machine_is_marked(run: Path) -> None:
 
 
 def test_the_page_opens_with_the_recommendation(run: Path) -> None:
-    found = rundir.recommendations(run).recommendations
+    found = layout.recommendations(run).recommendations
     assert [(r.target, r.chosen) for r in found] == [("cpu", "efficientnet_lite0-int8")]
     text = " ".join("".join(read(page(run)).words).split())
     top = text[:text.index("Every variant")]
@@ -218,7 +210,7 @@ def test_spread_is_the_sample_standard_deviation() -> None:
 
 
 def test_the_flow_adds_up(run: Path) -> None:
-    flow = tables.flow(rundir.cases(run), TASK, {"set_aside": [{"file": "x", "reason": "torn"}]})
+    flow = tables.flow(layout.cases(run), TASK, {"set_aside": [{"file": "x", "reason": "torn"}]})
     assert (flow.read, flow.used, flow.set_aside_total) == (41, 40, 1)
     assert flow.set_aside == (("torn", 1),)
     assert (flow.groups, flow.largest_group) == (38, 2)
@@ -310,12 +302,12 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
 
 def test_the_recipe_that_tuning_chose_is_the_one_shown(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    model = rundir.model_specs(run)[0].id
-    tuning = rundir.Tuning(2, (rundir.Trial(5e-4, 0.05, 1.5, 0.7),
-                               rundir.Trial(2e-3, 0.01, 0.25, 0.8)), 1)
-    with artefact.writing(rundir.model_dir(run, model), "train", "tuned") as scratch:
-        artefact.write_text(scratch / rundir.TUNING, codec.to_json(tuning))
-    facts = dict(dict(methods.training(run, rundir.study(run), rundir.model_specs(run)))[model])
+    model = layout.model_specs(run)[0].id
+    tuning = layout.Tuning(2, (layout.Trial(5e-4, 0.05, 1.5, 0.7),
+                               layout.Trial(2e-3, 0.01, 0.25, 0.8)), 1)
+    with artefact.writing(layout.model_dir(run, model), "train", "tuned") as scratch:
+        artefact.write_text(scratch / layout.TUNING, codec.to_json(tuning))
+    facts = dict(dict(methods.training(run, layout.study(run), layout.model_specs(run)))[model])
     assert facts["Tuning"] == "2 trials of 2 epochs, chosen on validation AUC (0.800 in trial 2)"
     for shown in ("learning rate 0.002", "weight decay 0.01", "augmentation 0.25"):
         assert shown in facts["Recipe"]
@@ -333,14 +325,14 @@ def test_a_finished_report_is_left_alone_and_a_new_measurement_remakes_it(tmp_pa
     before = path.stat().st_mtime_ns
     build_report(tmp_path)
     assert path.stat().st_mtime_ns == before
-    m = rundir.measurements(tmp_path)[0]
-    _stage(rundir.measurement_dir(tmp_path, m.variant, m.target), "other", {"x": "y"})
+    m = layout.measurements(tmp_path)[0]
+    _stage(layout.measurement_dir(tmp_path, m.variant, m.target), "other", {"x": "y"})
     build_report(tmp_path)
     assert path.stat().st_mtime_ns != before
 
 
 def test_a_run_without_measurements_is_one_message(tmp_path: Path) -> None:
-    artefact.write_text(rundir.study_file(tmp_path), codec.to_toml(Study()))
+    artefact.write_text(layout.study_file(tmp_path), codec.to_toml(Study()))
     with pytest.raises(BadInput, match="no variant has been measured"):
         build_report(tmp_path)
 
@@ -349,7 +341,7 @@ def test_three_classes_are_reported_by_macro_means(tmp_path: Path) -> None:
     build_report(make_run(tmp_path, Names(classes=("benign", "malignant", "normal"))))
     html = page(tmp_path)
     assert "AUC (macro, one-vs-rest)" in html and "Sensitivity (macro)" in html
-    assert rundir.recommendations(tmp_path).recommendations[0].candidates[0].metric == "macro_auroc"
+    assert layout.recommendations(tmp_path).recommendations[0].candidates[0].metric == "macro_auroc"
 
 
 # The page's own markup, whatever the names: a payload that adds to it has escaped.
@@ -361,7 +353,7 @@ def _shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_hostile_names_add_no_markup(payload: str, run: Path) -> None:
-    from bedside.report import page as template
+    from bedside.stages.report import page as template
 
     rows = _context(payload, run)
     plain = _context("plain", run)
@@ -375,24 +367,24 @@ def test_hostile_names_add_no_markup(payload: str, run: Path) -> None:
 
 def _context(name: str, base: Path) -> dict:
     """The template's context of a small study in which every free text is ``name``."""
-    from bedside.report import build, gallery
+    from bedside.stages.report import build, gallery
 
     task = Task((name + "0", name), name)
     cases = [dataclasses.replace(c, label=name if c.label == "malignant" else name + "0",
-                                 patient=name) for c in rundir.cases(base)]
+                                 patient=name) for c in layout.cases(base)]
     measured = [dataclasses.replace(
         m, model=name, variant=name + m.scheme, target=name, compute_dtype=name,
         reason=name if m.reason else None, machine={name: name}, metrics={
             s: {n: dataclasses.replace(e, reason=name if e.reason else None)
                 for n, e in found.items()} for s, found in m.metrics.items()})
-        for m in rundir.measurements(base) if m.model == "vgg16"]
+        for m in layout.measurements(base) if m.model == "vgg16"]
     rows = [results.row(m, changes.Change(name, 10, 2, 1, 1)) for m in measured]
-    specs = [dataclasses.replace(s, id=name, name=name) for s in rundir.model_specs(base)[:1]]
-    study = dataclasses.replace(rundir.study(base), models=(ModelConfig(name),))
+    specs = [dataclasses.replace(s, id=name, name=name) for s in layout.model_specs(base)[:1]]
+    study = dataclasses.replace(layout.study(base), models=(ModelConfig(name),))
     pictures = [gallery.Picture(name, name, name, "data:image/png;base64,", (name + ".svg",)),
                 gallery.Picture("all", name, name)]
     found = build.context(base, study, specs, measured, rows, pictures)
-    known = rundir.recommendations(base).recommendations[0]
+    known = layout.recommendations(base).recommendations[0]
     hostile = dataclasses.replace(
         known, target=name, chosen=name + "int8", rejected={name: name}, why=(name,),
         warnings=(name,), test=Confirmation("not shown", name))
@@ -400,7 +392,7 @@ def _context(name: str, base: Path) -> dict:
     notes = matrix.Notes()
     notes.reasons += found["notes"]
     flow = tables.flow(cases, task, {"set_aside": [{"reason": name}], "notes": [name]})
-    return {**found, "answers": [answer.answer(rows, r, notes) for r in (hostile, none)],
+    return {**found, "answers": [summary.answer(rows, r, notes) for r in (hostile, none)],
             "rules": (name, name), "pareto": pictures[0], "task": name,
             "classes": task.classes, "flow": flow,
             "merge": {name: name}, "exclude": (name,),
@@ -411,7 +403,7 @@ def _context(name: str, base: Path) -> dict:
 
 
 def test_every_figure_of_the_analysis_is_shown(tmp_path: Path) -> None:
-    from bedside.report.figures import FIGURES, TITLES
+    from bedside.figures.draw import FIGURES, TITLES
 
     make_run(tmp_path)
     wanted = ["history", "weights"]
@@ -428,7 +420,7 @@ def test_every_figure_of_the_analysis_is_shown(tmp_path: Path) -> None:
 
 def test_a_drawn_figure_is_inlined_and_saved_twice(tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    from bedside.report.figures import render as module
+    from bedside.figures import render as module
 
     def draw(data: Path, out: Path, name: str, stem: str | None = None) -> tuple[Path, Path]:
         out.mkdir(parents=True, exist_ok=True)

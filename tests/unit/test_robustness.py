@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
-from bedside import rundir
-from bedside.analyse import robustness as figure
-from bedside.analyse.base import FigureData, NotAvailable
-from bedside.analyse.corrupt import _KINDS, corrupt, table
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.core.study import EvidenceConfig, ModelConfig, Study
+from bedside.core.types import Case, Task
+from bedside.figures import robustness as figure
+from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures.corrupt import _KINDS, corrupt, table
+from bedside.flows.check import check as check_study
 from bedside.metrics import robustness
-from bedside.study_check import check as check_study
-from bedside.study_types import EvidenceConfig, ModelConfig, Study
-from bedside.types import Case, Task
+from bedside.runfolder import layout
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(20, 200, (160, 200, 1)).astype(np.uint8)
@@ -163,9 +163,9 @@ def run(tmp_path_factory):
 
 
 def test_the_figure_of_a_real_run(run):
-    f = FigureData.load(rundir.analysis_dir(run, "robustness", "tiny")).facts
+    f = FigureData.load(layout.analysis_dir(run, "robustness", "tiny")).facts
     assert f["schemes"] == ["float32", "int8"]
-    assert f["n"] == sum(c.split == "val" for c in rundir.cases(run))
+    assert f["n"] == sum(c.split == "val" for c in layout.cases(run))
     assert len(f["tests"]) == 5 and [t["scheme"] for t in f["overall"]] == ["int8"]
     means = [np.mean([t["test"][side] for t in f["tests"]]) for side in ("old", "new")]
     assert [f["overall"][0]["test"][side] for side in ("old", "new")] == pytest.approx(means)
@@ -173,7 +173,7 @@ def test_the_figure_of_a_real_run(run):
         assert (t["needed"] is None) == (t["answer"] != "not shown")
         assert t["answer"] in ("shown", "not shown", "worse")
         assert t["test"]["difference"]["value"] is not None
-    stored = rundir.predictions(run, "tiny-float32", "cpu").of("val")
+    stored = layout.predictions(run, "tiny-float32", "cpu").of("val")
     odds = stored.logits[:, 1] - stored.logits[:, 0]
     assert f["values"]["float32"]["clean"]["value"] == pytest.approx(
         roc_auc_score(stored.labels, odds))
@@ -182,14 +182,14 @@ def test_the_figure_of_a_real_run(run):
 def test_the_sample_is_stratified_and_bounded(monkeypatch, tmp_path):
     cases = [Case(f"c{i:03d}", "f", "malignant" if i % 4 == 0 else "benign", split="val")
              for i in range(100)]
-    monkeypatch.setattr(rundir, "cases", lambda _: tuple(cases))
+    monkeypatch.setattr(layout, "cases", lambda _: tuple(cases))
     chosen = figure._sample(tmp_path, 20)
     assert len(chosen) == 20 and sum(c.label == "malignant" for c in chosen) == 5
     assert len(figure._sample(tmp_path, 500)) == 100
 
 
 def test_it_can_be_switched_off_and_bad_numbers_are_refused(run, monkeypatch):
-    monkeypatch.setattr(rundir, "study", lambda _: Study(
+    monkeypatch.setattr(layout, "study", lambda _: Study(
         evidence=EvidenceConfig(robustness_images=0)))
     with pytest.raises(NotAvailable, match="switched off"):
         figure.compute(run, "tiny")

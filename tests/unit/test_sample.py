@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bedside.core.types import Case
 from bedside.targets.sample import stratified
-from bedside.types import Case
 
 _PARTS = ("val", "test")
 _CLASSES = ("benign", "malignant", "normal")

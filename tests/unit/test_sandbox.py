@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bedside.data.readers.sandbox import Limits, Pool
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.readers.sandbox import Limits, Pool
 
 HERE = "sandboxed"
 CODE = '''

@@ -10,14 +10,16 @@ import numpy as np
 import outliers
 import pytest
 
-from bedside import artefact, codec, rundir, variants
-from bedside.build_types import Variant
-from bedside.case_table import cases_to_csv
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.flows import variants
+from bedside.flows.search import budget, calibration_study, timing
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
-from bedside.search import budget, calibration_study, timing
-from bedside.study_types import CalibrationConfig
 
 CONFIG = CalibrationConfig(images=30)
 BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
@@ -37,21 +39,21 @@ def test_the_search_rescues_the_network_with_an_outlier_channel(run, found):
     assert not BUDGET.holds(found.int8, found.float32)
     assert found.within and BUDGET.holds(found.score, found.float32)
     assert {"conv1", "conv2"} <= set(found.kept) < {x.name for x in layers(read_graph(
-        rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL))}
+        layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL))}
     variants.make(run, outliers.MODEL, "mixed+searched", CONFIG)
-    folder = rundir.variant_dir(run, f"{outliers.MODEL}-mixed+searched")
-    full = outliers.auroc(run, rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)
-    assert outliers.auroc(run, folder / rundir.VARIANT_MODEL) > full - 0.03
-    formats = codec.read_json(Variant, folder / rundir.VARIANT).ops_by_dtype
+    folder = layout.variant_dir(run, f"{outliers.MODEL}-mixed+searched")
+    full = outliers.auroc(run, layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
+    assert outliers.auroc(run, folder / layout.VARIANT_MODEL) > full - 0.03
+    formats = codec.read_json(Variant, folder / layout.VARIANT).ops_by_dtype
     assert "float32" in formats and "int8" in formats
 
 
 def test_every_evaluation_is_logged_and_the_recipe_is_data(run, found):
-    folder = rundir.search_dir(run, outliers.MODEL)
+    folder = layout.search_dir(run, outliers.MODEL)
     with (folder / budget.EVALUATIONS).open() as handle:
         rows = list(csv.DictReader(handle))
     assert len(rows) == found.evaluations >= 2 * found.layers
-    assert rundir.mixture(run, outliers.MODEL).kept == found.kept
+    assert layout.mixture(run, outliers.MODEL).kept == found.kept
     with (folder / budget.LAYERS).open() as handle:
         table = {r["layer"]: r for r in csv.DictReader(handle)}
     assert len(table) == found.layers
@@ -61,7 +63,7 @@ def test_every_evaluation_is_logged_and_the_recipe_is_data(run, found):
 def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeypatch, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(run, other)
-    shutil.rmtree(rundir.search_dir(other, outliers.MODEL))
+    shutil.rmtree(layout.search_dir(other, outliers.MODEL))
     real, calls = budget.Judge.score, []
 
     def stops(self, data):
@@ -84,7 +86,7 @@ def test_a_search_killed_in_the_middle_of_a_line_goes_on(run, found, monkeypatch
     """Cut after the inner bracket (2), or inside a number: no newline at the end either way."""
     other = tmp_path / "run"
     shutil.copytree(run, other)
-    shutil.rmtree(rundir.search_dir(other, outliers.MODEL))
+    shutil.rmtree(layout.search_dir(other, outliers.MODEL))
     real, left = budget.Judge.score, [5]
 
     def stops(self, data):
@@ -124,7 +126,7 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
     assert fast.within and 3 <= len(fast.timed) <= budget.SHORTLIST + 3
     assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in fast.timed)
     every = tuple(x.name for x in layers(read_graph(
-        rundir.model_dir(run, outliers.MODEL) / rundir.FLOAT_MODEL)))
+        layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)))
     assert {(), every, found.kept} <= {t.kept for t in fast.timed}
     best = min((t for t in fast.timed if t.kept), key=lambda t: t.ms)  # int8 misses the budget
     taken = next(t for t in fast.timed if t.kept == fast.kept)
@@ -144,7 +146,7 @@ def test_the_fastest_is_taken_and_of_equals_the_smallest():
 
 
 def test_layers_hold_every_operation_once(tiny_run):
-    graph = read_graph(rundir.model_dir(tiny_run, "resnet34") / rundir.FLOAT_MODEL)
+    graph = read_graph(layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL)
     found = layers(graph)
     scopes = [s for x in found for s in x.scopes]
     assert len(scopes) == len(graph.operations) == len(set(scopes))
@@ -162,7 +164,7 @@ def test_margins_that_make_no_sense_are_refused(run, change, message):
 def test_a_mixture_needs_its_search(tiny_run, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(tiny_run, other)
-    shutil.rmtree(rundir.search_dir(other, "resnet34"), ignore_errors=True)
+    shutil.rmtree(layout.search_dir(other, "resnet34"), ignore_errors=True)
     with pytest.raises(BadInput, match="bedside search RUN"):
         variants.make(other, "resnet34", "mixed+searched", CalibrationConfig(images=4))
 
@@ -171,10 +173,10 @@ def test_validation_without_a_class_is_refused(run, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(run, other)
     cases = [replace(c, split="train") if c.split == "val" and c.label == "malignant" else c
-             for c in rundir.cases(other)]
-    with artefact.writing(rundir.data_dir(other), "data", "changed") as scratch:
-        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / rundir.TASK, codec.to_json(rundir.task(run)))
+             for c in layout.cases(other)]
+    with artefact.writing(layout.data_dir(other), "data", "changed") as scratch:
+        artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
+        artefact.write_text(scratch / layout.TASK, codec.to_json(layout.task(run)))
     with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
         budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
 

@@ -14,15 +14,15 @@ import pytest
 import test_device
 from test_device import png
 
-from bedside.deploy import app_files
-from bedside.deploy.guard import Limits
-from bedside.deploy.queue import Line
-from bedside.deploy.serving import Settings, auditor, server
-from bedside.errors import BadInput, MissingComponent
+from bedside.core.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.runtime.files import write_bytes
+from bedside.services.app import files as app_files
+from bedside.services.guard import Limits
+from bedside.services.inference_queue import Line
+from bedside.services.rest.serving import Settings, auditor, server
 
 cells, keys, file = test_device.cells, test_device.keys, test_device.file
 TOKEN = "a-token-of-more-than-twenty-characters"

@@ -18,10 +18,10 @@ import pytest
 import test_device
 from test_device import png
 
-from bedside.deploy import lab_ca
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
+from bedside.services.lab import certificates
 
 cells, keys, file = test_device.cells, test_device.keys, test_device.file
 TOKEN = "a-token-of-more-than-twenty-characters"
@@ -36,7 +36,7 @@ class Served:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bedside.cli", "serve", str(file), "--trust", str(public),
+            [sys.executable, "-m", "bedside", "serve", str(file), "--trust", str(public),
              "--port", str(self.port), "--store", str(folder / "store"), *map(str, flags)],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ))
         self.said = ""
@@ -84,7 +84,7 @@ def plain(file, keys, tmp_path_factory):
 
 
 def test_over_tls_with_a_token_it_answers_as_offline_and_ends_in_order(file, keys, tmp_path):
-    made = lab_ca.certificates(["127.0.0.1"], tmp_path / "ca")
+    made = certificates.certificates(["127.0.0.1"], tmp_path / "ca")
     (tmp_path / "token").write_text(TOKEN + "\n")
     log = tmp_path / "audit.jsonl"
     served = Served(file, keys[1], tmp_path, "--tls-cert", made.certificate, "--tls-key", made.key,
@@ -142,7 +142,7 @@ def test_the_address_it_prints_works_and_plain_http_is_warned_of(file, keys, tmp
 def test_settings_that_cannot_work_are_one_message(file, keys, tmp_path, flags, words):
     (tmp_path / "short").write_text("abc")
     done = subprocess.run(
-        [sys.executable, "-m", "bedside.cli", "serve", str(file), "--trust", str(keys[1]),
+        [sys.executable, "-m", "bedside", "serve", str(file), "--trust", str(keys[1]),
          "--store", str(tmp_path / "store"), *flags], cwd=tmp_path, capture_output=True, text=True,
         check=False, timeout=120)
     assert done.returncode == 2

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_trained
 
-from bedside import calibrate, codec, quantize, rundir
-from bedside.build import build
-from bedside.build_types import Build
-from bedside.convert import convert
-from bedside.errors import BadInput
-from bedside.evaluate import evaluate
+from bedside.core import codec
+from bedside.core.build import Build
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig, EvaluateConfig, ModelConfig
+from bedside.runfolder import layout
 from bedside.runtime.litert import LiteRTModel
-from bedside.study_types import CalibrationConfig, EvaluateConfig, ModelConfig
-from bedside.targets import child, load, source
+from bedside.stages import calibrate, quantize
+from bedside.stages.build import build
+from bedside.stages.convert import convert
+from bedside.stages.evaluate.stage import evaluate
+from bedside.targets import float_source, load, subprocess_build
 from bedside.targets.onnx_cpu import OnnxModel
 from bedside.targets.openvino_cpu import OpenVinoModel
 from bedside.targets.tflite_onnx import _WRITERS, write_onnx
@@ -55,15 +57,15 @@ def trained(tmp_path_factory):
 def test_int8_is_as_near_to_float32_as_litert_s_on_a_trained_network(trained, target):
     """NNCF's default ranges cut off activations: five times LiteRT's error on this network."""
     build(trained, "resnet34-int8", target)
-    folder = rundir.build_dir(trained, "resnet34-int8", target)
-    made = codec.read_json(Build, folder / rundir.BUILD)
+    folder = layout.build_dir(trained, "resnet34-int8", target)
+    made = codec.read_json(Build, folder / layout.BUILD)
     assert made.status == "ok", made.reason
     path = folder / (made.main or next(iter(made.files)))
-    runners = [LiteRTModel(rundir.model_dir(trained, "resnet34") / rundir.FLOAT_MODEL),
-               LiteRTModel(rundir.variant_dir(trained, "resnet34-int8") / "model.tflite"),
+    runners = [LiteRTModel(layout.model_dir(trained, "resnet34") / layout.FLOAT_MODEL),
+               LiteRTModel(layout.variant_dir(trained, "resnet34-int8") / "model.tflite"),
                {"openvino": OpenVinoModel, "onnxruntime": OnnxModel}[target](path)]
-    ids = [c.id for c in rundir.cases(trained) if c.split != "train"]
-    with rundir.pixel_store(trained, rundir.model_spec(trained, "resnet34").preprocess) as store:
+    ids = [c.id for c in layout.cases(trained) if c.split != "train"]
+    with layout.pixel_store(trained, layout.model_spec(trained, "resnet34").preprocess) as store:
         exact, litert, ours = (np.stack([r.run(store.tensor(i))["logits"][0] for i in ids])
                                for r in runners)
     span = np.ptp(exact)
@@ -78,18 +80,18 @@ def rows(run):
     for pair in pairs:
         build(run, *pair)
     evaluate(run, pairs, EvaluateConfig(rounds=1, warmup=0, samples=2))
-    return {(m.scheme, m.target): m for m in rundir.measurements(run)}
+    return {(m.scheme, m.target): m for m in layout.measurements(run)}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
-    float_model = LiteRTModel(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL)
-    with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
-        int8 = LiteRTModel(rundir.variant_dir(run, "resnet34-int8") / "model.tflite")
+    float_model = LiteRTModel(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL)
+    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
+        int8 = LiteRTModel(layout.variant_dir(run, "resnet34-int8") / "model.tflite")
         for scheme in ("float32", "int8"):
             row = rows[scheme, target]
             assert row.status == "ok", row.reason
-            found = rundir.predictions(run, row.variant, target)
+            found = layout.predictions(run, row.variant, target)
             bare, theirs = (np.stack([m.run(store.tensor(str(i)))["logits"][0]
                                       for i in found.ids]) for m in (float_model, int8))
             error = np.sqrt(np.mean((found.logits - bare) ** 2))
@@ -104,17 +106,17 @@ def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
                                               (-0.5, False), (np.nan, False)])
 def test_a_converted_model_that_is_another_network_is_refused(run, share, sound):
     """One logit of one image moves by a share of the logits' range."""
-    file = rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL
+    file = layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL
     model = LiteRTModel(file)
-    with rundir.pixel_store(run, rundir.model_spec(run, "resnet34").preprocess) as store:
+    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
         images = list(store.tensors(store.ids[:4]))
     ours = [model.run(image)["logits"].copy() for image in images]
     ours[2][0, 1] += share * np.ptp(ours)
     if sound:
-        assert source.check_parity(file, images, ours) == pytest.approx(share, abs=1e-5)
+        assert float_source.check_parity(file, images, ours) == pytest.approx(share, abs=1e-5)
     else:
         with pytest.raises(BadInput, match="differ from LiteRT's"):
-            source.check_parity(file, images, ours)
+            float_source.check_parity(file, images, ours)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -126,13 +128,13 @@ def test_a_build_names_its_own_quantizer_and_what_it_computes_in(run, rows, targ
         assert row.evidence == {"accuracy": "measured", "latency": "measured"}
         assert row.latency_ms.n == 2
         assert row.agreement.n == row.images
-        folder = rundir.build_dir(run, row.variant, target)
-        made = codec.read_json(Build, folder / rundir.BUILD)
+        folder = layout.build_dir(run, row.variant, target)
+        made = codec.read_json(Build, folder / layout.BUILD)
         assert made.facts["float_parity"] < 1e-3
         assert (names[target] in made.quantizer) == (scheme == "int8")
         assert "litert" not in made.quantizer
-    sizes = {s: codec.read_json(Build, rundir.build_dir(run, f"resnet34-{s}", target)
-                                / rundir.BUILD).facts["build_mb"] for s in ("float32", "int8")}
+    sizes = {s: codec.read_json(Build, layout.build_dir(run, f"resnet34-{s}", target)
+                                / layout.BUILD).facts["build_mb"] for s in ("float32", "int8")}
     assert sizes["int8"] < 0.6 * sizes["float32"]
 
 
@@ -145,24 +147,24 @@ def test_litert_s_own_schemes_are_refused_with_the_reason(rows, target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_quantized_file_is_refused_before_it_is_loaded(run, target):
-    outcome = child.place(rundir.variant_dir(run, "resnet34-int8") / "model.tflite", load(target))
+    outcome = subprocess_build.place(layout.variant_dir(run, "resnet34-int8") / "model.tflite", load(target))
     assert outcome.status == "unsupported"
     assert "quantized" in outcome.reason
 
 
 def test_calibration_uses_training_images_alone(run):
-    from bedside.build_types import Variant
+    from bedside.core.build import Variant
     from bedside.targets.base import Order
-    from bedside.targets.source import calibration_images
+    from bedside.targets.float_source import calibration_images
 
-    folder = rundir.variant_dir(run, "resnet34-int8")
-    variant = codec.read_json(Variant, folder / rundir.VARIANT)
+    folder = layout.variant_dir(run, "resnet34-int8")
+    variant = codec.read_json(Variant, folder / layout.VARIANT)
     found = json.loads((run / "calibration" / "resnet34" / variant.calibration
                         / "calibration.json").read_text())["ids"]
     assert len(found) == 16
-    assert {c.split for c in rundir.cases(run) if c.id in found} == {"train"}
+    assert {c.split for c in layout.cases(run) if c.id in found} == {"train"}
     images = calibration_images(Order(variant, load("openvino"), folder, run, folder))
-    with rundir.pixel_store(run, variant.preprocess) as store:
+    with layout.pixel_store(run, variant.preprocess) as store:
         for image, case_id in zip(images, found, strict=True):
             np.testing.assert_array_equal(image, store.tensor(case_id))
 
@@ -172,12 +174,12 @@ def test_every_network_becomes_onnx_with_the_same_outputs(name, tmp_path):
     """Both outputs, by name; the converter is ours, so every network is held to LiteRT."""
     import torch
 
-    from bedside import registry
-    from bedside.convert import _export
+    from bedside.core import registry
+    from bedside.core.study import ModelConfig
+    from bedside.core.types import Preprocess
     from bedside.models import MODELS
-    from bedside.study_types import ModelConfig
+    from bedside.stages.convert import _export
     from bedside.targets.onnx_cpu import OnnxModel
-    from bedside.types import Preprocess
 
     torch.manual_seed(0)
     config = ModelConfig(name, image_px=64, width=0.25, weights="random")
@@ -214,8 +216,8 @@ def test_padding_is_tflite_s_own(size, kernel, stride):
 
 def test_operations_outside_the_list_are_refused_by_name(run, tmp_path, monkeypatch):
     monkeypatch.delitem(_WRITERS, "MAX_POOL_2D")
-    from bedside.errors import Unsupported
+    from bedside.core.errors import Unsupported
 
     with pytest.raises(Unsupported, match="MAX_POOL_2D"):
-        write_onnx(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, tmp_path / "x.onnx")
+        write_onnx(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()

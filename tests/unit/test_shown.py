@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside.evidence_types import OperatingPoint
+from bedside.core.evidence import OperatingPoint
+from bedside.core.study import EvidenceConfig
 from bedside.metrics import paired
 from bedside.metrics.bootstrap import clustered
 from bedside.metrics.compare import Side, answers, compare
 from bedside.metrics.design import effective
-from bedside.study_types import EvidenceConfig
 
 CONFIG = EvidenceConfig(resamples=200)
 

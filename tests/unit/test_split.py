@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside.data.split import PARTS, assign, folds, regroup, split, twins
-from bedside.errors import BadInput
-from bedside.types import Case
+from bedside.core.errors import BadInput
+from bedside.core.types import Case
+from bedside.stages.data.split import PARTS, assign, folds, regroup, split, twins
 
 PAPER = (1000, 200, 200)
 IMAGES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30)), min_size=4, max_size=120)

@@ -19,20 +19,22 @@ import numpy as np
 import pytest
 from board_fixture import board, free_port
 
-from bedside import codec, rundir, targets
-from bedside.bench import bench
-from bedside.build import build
-from bedside.build_types import Agreement, Build, Target
-from bedside.cli import main
-from bedside.deploy import bundle as deploy
-from bedside.errors import BadInput
-from bedside.evaluate import evaluate
+from bedside import targets
+from bedside.cli.app import main
+from bedside.core import codec
+from bedside.core.build import Agreement, Build, Target
+from bedside.core.errors import BadInput
+from bedside.core.study import EvaluateConfig
+from bedside.flows.bench import bench
+from bedside.runfolder import layout
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
-from bedside.study_types import EvaluateConfig
+from bedside.stages.build import build
+from bedside.stages.bundle import build as deploy
+from bedside.stages.evaluate.stage import evaluate
 from bedside.targets import ssh
 from bedside.targets.board_link import Lost, command, settings
-from bedside.targets.child import place
+from bedside.targets.subprocess_build import place
 
 QUICK = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-int8")
@@ -67,28 +69,28 @@ def _fresh(run, tmp_path):
 
 
 def _row(run, variant=VARIANTS[0]):
-    (row,) = (m for m in rundir.measurements(run) if (m.variant, m.target) == (variant, "board"))
+    (row,) = (m for m in layout.measurements(run) if (m.variant, m.target) == (variant, "board"))
     return row
 
 
 def test_the_board_s_logits_placements_and_samples_come_back(run):
-    rows = {(m.variant, m.target): m for m in rundir.measurements(run)}
+    rows = {(m.variant, m.target): m for m in layout.measurements(run)}
     for variant in VARIANTS:
         board_, cpu = rows[variant, "board"], rows[variant, "cpu"]
         assert board_.status == "ok", board_.reason
-        np.testing.assert_array_equal(rundir.predictions(run, variant, "board").logits,
-                                      rundir.predictions(run, variant, "cpu").logits)
+        np.testing.assert_array_equal(layout.predictions(run, variant, "board").logits,
+                                      layout.predictions(run, variant, "cpu").logits)
         assert board_.metrics == cpu.metrics
         assert board_.evidence == {"accuracy": "measured", "latency": "measured"}
         assert board_.delegated_fraction == cpu.delegated_fraction
         assert board_.machine == cpu.machine
         assert board_.agreement.changed == 0
         assert 20e6 < board_.peak_memory_bytes < 500e6
-        with (rundir.measurement_dir(run, variant, "board") / rundir.LATENCY).open() as handle:
+        with (layout.measurement_dir(run, variant, "board") / layout.LATENCY).open() as handle:
             times = [float(r["ms"]) for r in csv.DictReader(handle)]
         assert len(times) == QUICK.rounds * QUICK.samples
         assert board_.latency_ms.median == pytest.approx(float(np.median(times)), abs=1e-5)
-    made = {b.target: b for b in rundir.builds(run) if b.variant == VARIANTS[1]}
+    made = {b.target: b for b in layout.builds(run) if b.variant == VARIANTS[1]}
     assert made["board"].placement == made["cpu"].placement
 
 
@@ -100,7 +102,7 @@ def test_nothing_of_the_patients_stays_on_the_board(run, here):
     kept = [p for p in folder.rglob("*") if p.is_file()]
     assert len(kept) > 3  # the runtime, two models
     assert not any(images[:1024] in p.read_bytes() for p in kept)
-    models = {hashlib.sha256((rundir.variant_dir(run, v) / "model.tflite").read_bytes())
+    models = {hashlib.sha256((layout.variant_dir(run, v) / "model.tflite").read_bytes())
               .hexdigest() for v in VARIANTS}
     assert models <= {p.name for p in (folder / "objects").iterdir()}
 
@@ -136,7 +138,7 @@ def test_a_build_that_failed_for_the_board_is_made_again_for_the_same_profile(
     finally:
         here.known_hosts.write_text(hosts)
     assert build(copy, VARIANTS[0], "board")
-    made = codec.read_json(Build, rundir.build_dir(copy, VARIANTS[0], "board") / rundir.BUILD)
+    made = codec.read_json(Build, layout.build_dir(copy, VARIANTS[0], "board") / layout.BUILD)
     assert made.status == "ok"
     assert not build(copy, VARIANTS[0], "board")
 
@@ -168,7 +170,7 @@ def _cases(here):
 def test_a_fault_is_said_plainly_and_names_no_machine(run, here, case):
     changes, said = _cases(here)[case]
     options = here.options(**{"python": sys.executable, **changes})
-    outcome = place(rundir.variant_dir(run, VARIANTS[0]) / "model.tflite",
+    outcome = place(layout.variant_dir(run, VARIANTS[0]) / "model.tflite",
                     Target("board", "ssh", options=options))
     assert outcome.status == "failed"
     assert said in outcome.reason
@@ -203,13 +205,13 @@ def test_a_connection_that_is_lost_is_a_row_and_leaves_nothing(run, here, tmp_pa
 
     from bedside.runtime.worker import Job
 
-    file = rundir.variant_dir(copy, VARIANTS[0]) / "model.tflite"
-    spec = rundir.model_spec(copy, "resnet34").preprocess
-    with rundir.pixel_store(copy, spec) as store:
+    file = layout.variant_dir(copy, VARIANTS[0]) / "model.tflite"
+    spec = layout.model_spec(copy, "resnet34").preprocess
+    with layout.pixel_store(copy, spec) as store:
         ids = store.ids[:2]
     job = Job("predict", ssh.RUNNER, str(file),
               hashlib.sha256(file.read_bytes()).hexdigest(), 2,
-              str(rundir.cache_dir(copy, spec)), ids, str(tmp_path / "result.json"))
+              str(layout.cache_dir(copy, spec)), ids, str(tmp_path / "result.json"))
     cutter = threading.Thread(target=cut)
     cutter.start()
     result = ssh.run_job(target, job, tmp_path, None, 60)
@@ -252,7 +254,7 @@ def test_wheels_are_copied_where_the_board_lacks_the_packages(run, here, tmp_pat
     bare = here.folder / "empty-python"
     bare.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
     bare.chmod(0o755)
-    outcome = place(rundir.variant_dir(run, VARIANTS[1]) / "model.tflite", Target(
+    outcome = place(layout.variant_dir(run, VARIANTS[1]) / "model.tflite", Target(
         "board", "ssh", options=here.options(python=str(bare), wheels=str(folder))))
     assert outcome.status == "ok", outcome.reason
     assert outcome.placed.accelerator == "xnnpack"
@@ -321,18 +323,18 @@ def test_a_board_that_answers_nonsense_is_a_reason(run, here, tmp_path, monkeypa
     fake.write_text(f"#!/bin/sh\ncat {tmp_path}/frames\nexec cat >/dev/null\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    outcome = place(rundir.variant_dir(run, VARIANTS[0]) / "model.tflite",
+    outcome = place(layout.variant_dir(run, VARIANTS[0]) / "model.tflite",
                     Target("board", "ssh", options=here.options()))
     assert outcome.status == "failed"
     assert said in outcome.reason
 
 
 def test_bench_runs_a_file_on_the_board(run, capsys):
-    rows = bench(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, ["board", "cpu"],
+    rows = bench(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL, ["board", "cpu"],
                  EvaluateConfig(splits=("val",), rounds=1, warmup=0, samples=2), profiles=run)
     assert [(r.target, r.status) for r in rows] == [("board", "ok"), ("cpu", "ok")]
     with pytest.raises(SystemExit) as ended:
-        main(["lint", str(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL),
+        main(["lint", str(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL),
               "--target", "board", "--run", str(run)])
     assert ended.value.code == 0
     assert "operations on xnnpack" in capsys.readouterr().out

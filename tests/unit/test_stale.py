@@ -8,20 +8,23 @@ import shutil
 import pytest
 from tiny import publish_mixture, write_tiny_data, write_untrained
 
-from bedside import artefact, codec, convert, evidence, rundir, variants
-from bedside import evaluate as evaluation
-from bedside.build import build
-from bedside.build_types import Measurement, Variant
-from bedside.deploy import bundle
-from bedside.errors import BadInput
-from bedside.study_types import (
+from bedside.core import codec
+from bedside.core.build import Measurement, Variant
+from bedside.core.errors import BadInput
+from bedside.core.study import (
     CalibrationConfig,
     EvaluateConfig,
     EvidenceConfig,
     FloatModelConfig,
     ModelConfig,
 )
-from bedside.types import Task
+from bedside.core.types import Task
+from bedside.flows import variants
+from bedside.runfolder import artefact, layout
+from bedside.stages import convert, evidence
+from bedside.stages.build import build
+from bedside.stages.bundle import build as bundle
+from bedside.stages.evaluate import stage as evaluation
 
 NET = ModelConfig("resnet34", image_px=32, width=0.125)
 QUICK = EvaluateConfig(rounds=1, warmup=0, samples=1)
@@ -56,17 +59,17 @@ def measured(run, config=QUICK):
 def entered(run, tmp_path, text=None, last_conv=None):
     """A model trained elsewhere, taken in, quantized and evaluated; its int8 variant."""
     file = tmp_path / "foreign.tflite"
-    shutil.copy(rundir.model_dir(run, "resnet34") / rundir.FLOAT_MODEL, file)
+    shutil.copy(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL, file)
     given = None
     if text is not None:
         given = tmp_path / "preprocess.toml"
         given.write_text(text)
     convert.import_float_model(run, FloatModelConfig(str(file), given and str(given), last_conv),
-                               rundir.task(run))
-    spec = rundir.model_spec(run, "foreign")
-    cache = rundir.cache_dir(run, spec.preprocess)
+                               layout.task(run))
+    spec = layout.model_spec(run, "foreign")
+    cache = layout.cache_dir(run, spec.preprocess)
     if not cache.exists():
-        old = rundir.cache_dir(run, rundir.model_spec(run, "resnet34").preprocess)
+        old = layout.cache_dir(run, layout.model_spec(run, "resnet34").preprocess)
         with artefact.writing(cache, "cache", "tiny") as scratch:
             shutil.copy(old / "pixels.bin", scratch / "pixels.bin")
             index = codec.parse_json((old / "index.json").read_text(), "")
@@ -75,8 +78,8 @@ def entered(run, tmp_path, text=None, last_conv=None):
     variants.make(run, "foreign", "int8", CalibrationConfig(images=8))
     build(run, "foreign-int8", "cpu")
     evaluation.evaluate(run, [("foreign-int8", "cpu")], QUICK)
-    return (codec.read_json(Variant, rundir.variant_dir(run, "foreign-int8") / rundir.VARIANT),
-            rundir.predictions(run, "foreign-int8", "cpu"))
+    return (codec.read_json(Variant, layout.variant_dir(run, "foreign-int8") / layout.VARIANT),
+            layout.predictions(run, "foreign-int8", "cpu"))
 
 
 def test_a_model_from_elsewhere_with_other_preprocessing_is_made_and_measured_again(
@@ -102,9 +105,9 @@ def test_another_last_convolution_reaches_the_variant(run, tmp_path):
 def test_predictions_follow_the_order_of_the_classes(run, tmp_path):
     _, old = entered(run, tmp_path)
     turned = Task(("malignant", "benign"), "benign")
-    with artefact.writing(rundir.data_dir(run), "data", "turned") as scratch:
-        shutil.copy(rundir.data_dir(run) / rundir.CASES, scratch / rundir.CASES)
-        artefact.write_text(scratch / rundir.TASK, codec.to_json(turned))
+    with artefact.writing(layout.data_dir(run), "data", "turned") as scratch:
+        shutil.copy(layout.data_dir(run) / layout.CASES, scratch / layout.CASES)
+        artefact.write_text(scratch / layout.TASK, codec.to_json(turned))
     _, new = entered(run, tmp_path)
     assert (old.labels == 1 - new.labels).all()
 
@@ -132,20 +135,20 @@ def test_a_bundle_does_not_take_the_threshold_of_other_weights(run):
 
 def test_a_build_that_was_not_measured_makes_no_bundle(run):
     measured(run)
-    place = rundir.measurement_dir(run, *CELL) / rundir.MEASUREMENT
+    place = layout.measurement_dir(run, *CELL) / layout.MEASUREMENT
     kept = codec.read_json(Measurement, place)
-    assert kept.build_key == artefact.record(rundir.build_dir(run, *CELL), "build").key
-    key = artefact.record(rundir.measurement_dir(run, *CELL), "evaluate").key
-    with artefact.writing(rundir.measurement_dir(run, *CELL), "evaluate", key) as scratch:
-        artefact.write_text(scratch / rundir.MEASUREMENT, codec.to_json(
+    assert kept.build_key == artefact.record(layout.build_dir(run, *CELL), "build").key
+    key = artefact.record(layout.measurement_dir(run, *CELL), "evaluate").key
+    with artefact.writing(layout.measurement_dir(run, *CELL), "evaluate", key) as scratch:
+        artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(
             dataclasses.replace(kept, build_key="0" * 64)))
-        artefact.write_text(scratch / rundir.LATENCY, "round,sample,ms\n")
+        artefact.write_text(scratch / layout.LATENCY, "round,sample,ms\n")
     with pytest.raises(BadInput, match="made anew since it was measured"):
         bundle.cell(run, *CELL)
 
 
 def test_a_cell_that_ran_out_of_time_is_tried_again_with_more(run):
-    place = rundir.measurement_dir(run, *CELL) / rundir.MEASUREMENT
+    place = layout.measurement_dir(run, *CELL) / layout.MEASUREMENT
     short = dataclasses.replace(QUICK, timeout_s=0.05)
     assert measured(run, short) and codec.read_json(Measurement, place).status == "failed"
     assert not measured(run, short), "as little time fails again"

@@ -12,7 +12,7 @@ from scipy.stats import beta, binomtest, norm
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.metrics.stats import (
     auc_estimate,
     auc_interval,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bedside.data.task import check_counts, resolve
-from bedside.errors import BadInput
-from bedside.study_types import DataConfig
+from bedside.core.errors import BadInput
+from bedside.core.study import DataConfig
+from bedside.stages.data.task import check_counts, resolve
 
 BUSI = ("benign", "malignant", "normal")
 

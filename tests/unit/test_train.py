@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from bedside import artefact, codec, rundir
-from bedside.augment import Batches, ultrasound
-from bedside.build_types import ModelSpec
-from bedside.case_table import cases_to_csv
-from bedside.checkpoint import State, average, begin, load_checkpoint, save_checkpoint
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import ModelSpec
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig, Study, TrainConfig
+from bedside.core.types import Case, Task
 from bedside.models import MODELS, preprocess_of
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.pixels import PixelStore
-from bedside.study_types import ModelConfig, Study, TrainConfig
-from bedside.train import train
-from bedside.tune import tune
-from bedside.types import Case, Task
+from bedside.stages.train.augment import Batches, ultrasound
+from bedside.stages.train.checkpoint import State, average, begin, load_checkpoint, save_checkpoint
+from bedside.stages.train.stage import train
+from bedside.stages.train.tune import tune
 
 PX = 32
 NET = ModelConfig("resnet34", image_px=PX, width=0.125, epochs=3, batch_size=8,
@@ -45,12 +46,12 @@ def make_run(run: Path, classes=("benign", "malignant"), drop=(), count=48) -> P
         plane = rng.normal(120, 30, (PX, PX)) + disc * (60 * label - 30)
         planes.append(np.clip(plane, 1, 255).astype(np.uint8).tobytes())
         cases.append(Case(f"c{i:03d}", f"{i}.png", classes[label], split=split))
-    with artefact.writing(rundir.data_dir(run), "data", "test") as scratch:
-        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / rundir.TASK, codec.to_json(
+    with artefact.writing(layout.data_dir(run), "data", "test") as scratch:
+        artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
+        artefact.write_text(scratch / layout.TASK, codec.to_json(
             Task(classes, classes[-1] if len(classes) == 2 else None)))
     preprocess = preprocess_of(NET)
-    with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "test") as scratch:
+    with artefact.writing(layout.cache_dir(run, preprocess), "cache", "test") as scratch:
         (scratch / "pixels.bin").write_bytes(b"".join(planes))
         artefact.write_text(scratch / "index.json", codec.to_json(
             {"preprocess": preprocess, "dtype": "uint8", "ids": [c.id for c in cases]}))
@@ -58,9 +59,9 @@ def make_run(run: Path, classes=("benign", "malignant"), drop=(), count=48) -> P
 
 
 def published(run: Path, model="resnet34") -> tuple[bytes, str]:
-    folder = rundir.model_dir(run, model)
+    folder = layout.model_dir(run, model)
     artefact.check(folder, "train")
-    return (folder / rundir.WEIGHTS).read_bytes(), (folder / rundir.HISTORY).read_text()
+    return (folder / layout.WEIGHTS).read_bytes(), (folder / layout.HISTORY).read_text()
 
 
 def history(run: Path) -> list[dict[str, str]]:
@@ -75,10 +76,10 @@ def reference(tmp_path_factory) -> Path:
 
 
 def test_publishes_what_the_contract_names_and_skips_when_finished(reference):
-    folder = rundir.model_dir(reference, "resnet34")
+    folder = layout.model_dir(reference, "resnet34")
     assert set(artefact.record(folder, "train").files) == {
         "weights.safetensors", "history.csv", "timings.csv", "model.json"}
-    spec = codec.read_json(ModelSpec, folder / rundir.SPEC)
+    spec = codec.read_json(ModelSpec, folder / layout.SPEC)
     assert (spec.id, spec.config, spec.last_conv) == ("resnet34", NET, None)
     assert spec.parameters > 0
     assert [r["epoch"] for r in history(reference)] == ["1", "2", "3"]
@@ -87,16 +88,16 @@ def test_publishes_what_the_contract_names_and_skips_when_finished(reference):
 
 
 def test_published_weights_are_those_of_the_best_epoch(reference):
-    from bedside.convert import load_module
+    from bedside.stages.convert import load_module
 
-    folder = rundir.model_dir(reference, "resnet34")
-    spec = codec.read_json(ModelSpec, folder / rundir.SPEC)
-    module = load_module(spec, folder / rundir.WEIGHTS)
+    folder = layout.model_dir(reference, "resnet34")
+    spec = codec.read_json(ModelSpec, folder / layout.SPEC)
+    module = load_module(spec, folder / layout.WEIGHTS)
     rows = history(reference)
     best = max(rows, key=lambda r: (float(r["val_auroc"]), -float(r["val_loss"])))
-    cases = [c for c in rundir.cases(reference) if c.split == "val"]
+    cases = [c for c in layout.cases(reference) if c.split == "val"]
     right = 0
-    with rundir.pixel_store(reference, spec.preprocess) as store, torch.inference_mode():
+    with layout.pixel_store(reference, spec.preprocess) as store, torch.inference_mode():
         for case in cases:
             logits = module(torch.from_numpy(store.tensor(case.id)))["logits"]
             right += int(logits.argmax()) == spec.task.classes.index(case.label)
@@ -151,7 +152,7 @@ def test_killed_training_gives_the_bytes_of_one_never_killed(tmp_path, options):
     file.write_text(codec.to_toml(study))
     # 32 images, batch 8: 4 steps an epoch. In epoch 2, then in epoch 3 after a resume.
     _run_child(killed, file, 6)
-    assert not artefact.finished(rundir.model_dir(killed, "resnet34"), "train")
+    assert not artefact.finished(layout.model_dir(killed, "resnet34"), "train")
     assert _run_child(killed, file, 10) == 5, "the second process goes on after epoch 1"
     assert _run_child(killed, file, None) == 9
     assert published(killed) == published(whole)
@@ -229,8 +230,8 @@ def test_a_loss_that_is_not_finite_stops_and_publishes_nothing(tmp_path, optimiz
     study = replace(STUDY, train=replace(STUDY.train, optimizer=optimizer))
     with pytest.raises(BadInput, match="learning_rate"):
         train(run, study, replace(NET, learning_rate=1e30))
-    assert not artefact.finished(rundir.model_dir(run, "resnet34"), "train")
-    assert not (rundir.model_dir(run, "resnet34") / rundir.WEIGHTS).exists()
+    assert not artefact.finished(layout.model_dir(run, "resnet34"), "train")
+    assert not (layout.model_dir(run, "resnet34") / layout.WEIGHTS).exists()
 
 
 @pytest.mark.parametrize(("drop", "said"), [
@@ -260,7 +261,7 @@ def test_tuning_records_its_trials_and_goes_on_where_it_stopped(tmp_path):
     study = replace(STUDY, train=replace(STUDY.train, tune=3))
     whole, stopped = make_run(tmp_path / "whole"), make_run(tmp_path / "stopped")
     train(whole, study, NET)
-    tuning = codec.parse_json((rundir.model_dir(whole, "resnet34") / "tune.json").read_text(), "")
+    tuning = codec.parse_json((layout.model_dir(whole, "resnet34") / "tune.json").read_text(), "")
     assert len(tuning["trials"]) == 3 and tuning["epochs"] == 1
     scores = [t["val_auroc"] for t in tuning["trials"]]
     assert scores[tuning["chosen"]] == max(scores)
@@ -301,7 +302,7 @@ def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path):
     for name, said in (("w.pth", "safetensors"), ("missing.safetensors", "no such file")):
         with pytest.raises(BadInput, match=said):
             train(run, STUDY, replace(NET, weights=str(tmp_path / name)))
-    assert not rundir.model_dir(run, "resnet34").exists()
+    assert not layout.model_dir(run, "resnet34").exists()
 
 
 # ------------------------------------------------------------------ pieces
@@ -377,7 +378,7 @@ def test_flip_is_left_to_right():
 
 def test_batches_visit_every_image_and_never_make_one_of_one(tmp_path):
     run = make_run(tmp_path)
-    with PixelStore(rundir.cache_dir(run, preprocess_of(NET))) as store:
+    with PixelStore(layout.cache_dir(run, preprocess_of(NET))) as store:
         ids = store.ids[:17]
         batches = Batches(store, ids, np.arange(17, dtype=np.int64), 8)
         seen = [i for _, _, chosen in batches.shuffled(None, 0, 1) for i in chosen]

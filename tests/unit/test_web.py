@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from bedside.deploy import app_files, web
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.services.app import export, files
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """An export without bundles, with a mark of its own."""
-    monkeypatch.setattr(web, "open_for_app", lambda paths, trust: ([], frozenset()))
-    web.export([], tmp_path / "site")
+    monkeypatch.setattr(export, "open_for_app", lambda paths, trust: ([], frozenset()))
+    export.export([], tmp_path / "site")
     (tmp_path / "site" / "mark").write_text("the old one")
     return tmp_path / "site"
 
 
 def _is_the_old_one(site):
-    return (site / app_files.APP_JSON).is_file() and (site / "mark").is_file()
+    return (site / files.APP_JSON).is_file() and (site / "mark").is_file()
 
 
 def test_a_new_export_takes_the_place_of_the_old_and_leaves_nothing_else(site):
-    web.export([], site)
-    assert (site / app_files.APP_JSON).is_file()
+    export.export([], site)
+    assert (site / files.APP_JSON).is_file()
     assert not (site / "mark").exists()
     assert list(site.parent.iterdir()) == [site]
 
@@ -40,7 +40,7 @@ def test_an_export_that_is_stopped_at_its_end_keeps_the_old_one(site, monkeypatc
 
     monkeypatch.setattr(Path, "replace", stops)
     with pytest.raises(KeyboardInterrupt):
-        web.export([], site)
+        export.export([], site)
     assert _is_the_old_one(site)
     assert list(site.parent.iterdir()) == [site]
 
@@ -59,16 +59,16 @@ def test_an_export_that_was_killed_between_old_and_new_is_made_good(site, monkey
 
     with monkeypatch.context() as killed:
         killed.setattr(Path, "replace", stops)
-        killed.setattr(web, "_settle", lambda place, aside: None)
+        killed.setattr(export, "_settle", lambda place, aside: None)
         with pytest.raises(KeyboardInterrupt):
-            web.export([], site)
+            export.export([], site)
     [left] = site.parent.iterdir()
     assert left != site
     assert _is_the_old_one(left)
     with monkeypatch.context() as bad:
-        bad.setattr(web, "open_for_app", refuses)
+        bad.setattr(export, "open_for_app", refuses)
         with pytest.raises(BadInput):
-            web.export([], site)
+            export.export([], site)
     assert _is_the_old_one(site)
-    web.export([], site)
+    export.export([], site)
     assert list(site.parent.iterdir()) == [site]

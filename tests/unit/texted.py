@@ -12,8 +12,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bedside.data.phantom import generate
-from bedside.study_types import PhantomConfig
+from bedside.core.study import PhantomConfig
+from bedside.synthetic.phantom import generate
 
 FONTS = ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
          "DejaVuSerif-Italic", "DejaVuSans-Oblique", "STIXGeneral", "STIXGeneralBol", "cmr10",

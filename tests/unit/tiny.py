@@ -9,9 +9,10 @@ def write_tiny_data(run: Path, px: int = 32, count: int = 40, seed: int = 0) -> 
     """Data and cache of a run without images on disk: bright and dark discs in noise."""
     import numpy as np
 
-    from bedside import artefact, codec, rundir
-    from bedside.case_table import cases_to_csv
-    from bedside.types import Case, Preprocess, Task
+    from bedside.core import codec
+    from bedside.core.types import Case, Preprocess, Task
+    from bedside.runfolder import artefact, layout
+    from bedside.runfolder.cases import cases_to_csv
 
     rng = np.random.default_rng(seed)
     task = Task(("benign", "malignant"), "malignant")
@@ -26,11 +27,11 @@ def write_tiny_data(run: Path, px: int = 32, count: int = 40, seed: int = 0) -> 
         planes.append(np.clip(plane, 0, 255).astype(np.uint8)[..., None])
         cases.append(Case(f"c{i:04d}", f"{label}/{i}.png", label, None, f"g{i}", split, px, px,
                           f"{i:064x}"))
-    with artefact.writing(rundir.data_dir(run), "data", "tiny") as scratch:
-        artefact.write_text(scratch / rundir.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / rundir.TASK, codec.to_json(task))
+    with artefact.writing(layout.data_dir(run), "data", "tiny") as scratch:
+        artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
+        artefact.write_text(scratch / layout.TASK, codec.to_json(task))
     preprocess = Preprocess(height_px=px, width_px=px)
-    with artefact.writing(rundir.cache_dir(run, preprocess), "cache", "tiny") as scratch:
+    with artefact.writing(layout.cache_dir(run, preprocess), "cache", "tiny") as scratch:
         (scratch / "pixels.bin").write_bytes(b"".join(p.tobytes() for p in planes))
         artefact.write_text(scratch / "index.json", codec.to_json({
             "preprocess": preprocess, "dtype": "uint8", "ids": [c.id for c in cases]}))
@@ -41,24 +42,25 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
     import torch
     from safetensors.torch import save_file
 
-    from bedside import artefact, codec, registry, rundir
-    from bedside.build_types import ModelSpec
+    from bedside.core import codec, registry
+    from bedside.core.build import ModelSpec
     from bedside.models import MODELS, preprocess_of
+    from bedside.runfolder import artefact, layout
 
     torch.manual_seed(seed)
     model_id = config.id or config.name
-    task = rundir.task(run)
+    task = layout.task(run)
     module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes)).train()
-    with torch.no_grad(), rundir.pixel_store(run, preprocess_of(config)) as store:
+    with torch.no_grad(), layout.pixel_store(run, preprocess_of(config)) as store:
         # Batch norm statistics of real images, so that activations have real ranges.
         batch = torch.cat([torch.from_numpy(store.tensor(i)) for i in store.ids[:16]])
         for _ in range(10):
             module(batch)
-    with artefact.writing(rundir.model_dir(run, model_id), "train", f"seed{seed}") as scratch:
+    with artefact.writing(layout.model_dir(run, model_id), "train", f"seed{seed}") as scratch:
         save_file({k: v.contiguous() for k, v in module.state_dict().items()},
-                  scratch / rundir.WEIGHTS)
-        artefact.write_text(scratch / rundir.HISTORY, "epoch,train_loss\n1,0.5\n")
-        artefact.write_text(scratch / rundir.SPEC, codec.to_json(ModelSpec(
+                  scratch / layout.WEIGHTS)
+        artefact.write_text(scratch / layout.HISTORY, "epoch,train_loss\n1,0.5\n")
+        artefact.write_text(scratch / layout.SPEC, codec.to_json(ModelSpec(
             model_id, config.name, preprocess_of(config), task, config)))
     return model_id
 
@@ -68,22 +70,23 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
     import torch
     from safetensors.torch import load_file, save_file
 
-    from bedside import artefact, codec, registry, rundir
-    from bedside.build_types import ModelSpec
+    from bedside.core import codec, registry
+    from bedside.core.build import ModelSpec
     from bedside.models import MODELS, preprocess_of
+    from bedside.runfolder import artefact, layout
 
     model_id = write_untrained(run, config, seed)
-    task = rundir.task(run)
-    folder = rundir.model_dir(run, model_id)
+    task = layout.task(run)
+    folder = layout.model_dir(run, model_id)
     module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes))
-    module.load_state_dict(load_file(folder / rundir.WEIGHTS))
+    module.load_state_dict(load_file(folder / layout.WEIGHTS))
 
     def batch(store, cases):
         images = torch.cat([torch.from_numpy(store.tensor(c.id)) for c in cases])
         return images, torch.tensor([task.classes.index(c.label) for c in cases])
 
-    with rundir.pixel_store(run, preprocess_of(config)) as store:
-        parts = {s: batch(store, [c for c in rundir.cases(run) if c.split == s])
+    with layout.pixel_store(run, preprocess_of(config)) as store:
+        parts = {s: batch(store, [c for c in layout.cases(run) if c.split == s])
                  for s in ("train", "val")}
     optimizer = torch.optim.AdamW(module.parameters(), 3e-3)
     order = torch.Generator().manual_seed(seed)
@@ -102,18 +105,19 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
     accuracy = float((found == parts["val"][1]).float().mean())
     with artefact.writing(folder, "train", f"trained{seed}") as scratch:
         save_file({k: v.contiguous() for k, v in module.state_dict().items()},
-                  scratch / rundir.WEIGHTS)
-        artefact.write_text(scratch / rundir.HISTORY, "epoch,train_loss\n1,0.5\n")
-        artefact.write_text(scratch / rundir.SPEC, codec.to_json(ModelSpec(
+                  scratch / layout.WEIGHTS)
+        artefact.write_text(scratch / layout.HISTORY, "epoch,train_loss\n1,0.5\n")
+        artefact.write_text(scratch / layout.SPEC, codec.to_json(ModelSpec(
             model_id, config.name, preprocess_of(config), task, config)))
     return model_id, accuracy
 
 
 def publish_mixture(run: Path, model: str, kept: tuple[str, ...]) -> None:
     """Publish a mixture as if ``bedside search`` had found it."""
-    from bedside import artefact, codec, rundir
+    from bedside.core import codec
+    from bedside.runfolder import artefact, layout
 
-    path = rundir.model_dir(run, model) / rundir.FLOAT_MODEL
-    with artefact.writing(rundir.search_dir(run, model), "search", "tiny") as scratch:
-        artefact.write_text(scratch / rundir.MIXTURE, codec.to_json(rundir.Mixture(
+    path = layout.model_dir(run, model) / layout.FLOAT_MODEL
+    with artefact.writing(layout.search_dir(run, model), "search", "tiny") as scratch:
+        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
             model, artefact.sha256_file(path), kept)))

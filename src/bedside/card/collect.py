@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bedside import codec, rundir
 from bedside.card import compute
 from bedside.card.facts import Facts, empty, walk
 from bedside.card.table import Field, Item, listed, table
+from bedside.core import codec
+from bedside.runfolder import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ NOTICE = "Research software, not a medical device."
 
 def facts_of(run: Path, model: str) -> Facts:
     """All variants and cells of one model of a run."""
-    return Facts(run, model, tuple(v for v in rundir.variants(run) if v.model == model),
-                 tuple(m for m in rundir.measurements(run) if m.model == model))
+    return Facts(run, model, tuple(v for v in layout.variants(run) if v.model == model),
+                 tuple(m for m in layout.measurements(run) if m.model == model))
 
 
 def collect(facts: Facts, answers: dict[str, str]) -> Card:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bedside import artefact, rundir
-from bedside.build_types import Measurement
 from bedside.card.facts import Facts
-from bedside.evidence_types import OperatingPoint
+from bedside.core.build import Measurement
+from bedside.core.evidence import OperatingPoint
 from bedside.metrics.inputs import log_odds
 from bedside.metrics.probability import decide
+from bedside.runfolder import artefact, layout
 from bedside.runtime.litert import CAM, LiteRTModel
 
 # Maps are listed for at most so many failures of a cell; the rest are counted.
@@ -37,7 +37,7 @@ def _scores(facts: Facts, m: Measurement) -> tuple[Any, Any, Any, int] | None:
     if facts.task.positive is None or len(facts.task.classes) != 2:
         return None
     positive = facts.task.classes.index(facts.task.positive)
-    test = rundir.predictions(facts.run, m.variant, m.target).of("test")
+    test = layout.predictions(facts.run, m.variant, m.target).of("test")
     if not len(test.ids):
         return None
     return (test.ids, (test.labels == positive).astype(np.int64),
@@ -47,7 +47,7 @@ def _scores(facts: Facts, m: Measurement) -> tuple[Any, Any, Any, int] | None:
 def _point(facts: Facts, m: Measurement) -> OperatingPoint:
     points = facts.points
     own = None if points is None else points.locked or points.cells.get(
-        rundir.cell_name(m.variant, m.target))
+        layout.cell_name(m.variant, m.target))
     return own or OperatingPoint("largest", 0, threshold_log_odds=0.0)
 
 
@@ -65,7 +65,7 @@ def failures(facts: Facts) -> dict[str, list[Failure]]:
         limit = point.threshold_log_odds or 0.0
         rows = [Failure(str(ids[i]), bool(truth[i]), float(odds[i] - limit))
                 for i in np.flatnonzero(called != truth)]
-        found[rundir.cell_name(m.variant, m.target)] = sorted(
+        found[layout.cell_name(m.variant, m.target)] = sorted(
             rows, key=lambda r: (not r.missed, -abs(r.margin), r.id))
     return found
 
@@ -80,12 +80,12 @@ def saliency(facts: Facts) -> dict[str, Any]:
     lists = failures(facts)
     by_id = {v.id: v for v in facts.variants}
     for m in facts.measured():
-        variant, rows = by_id.get(m.variant), lists.get(rundir.cell_name(m.variant, m.target))
+        variant, rows = by_id.get(m.variant), lists.get(layout.cell_name(m.variant, m.target))
         # A scheme whose kernels are reference code here would take minutes.
         if variant is None or not rows or m.variant in found or variant.scheme == "int16x8":
             continue
-        path = rundir.variant_dir(facts.run, m.variant) / variant.file
-        cache = rundir.cache_dir(facts.run, variant.preprocess)
+        path = layout.variant_dir(facts.run, m.variant) / variant.file
+        cache = layout.cache_dir(facts.run, variant.preprocess)
         if not (path.is_file() and artefact.finished(cache, "cache")):
             continue
         model = LiteRTModel(path)
@@ -94,7 +94,7 @@ def saliency(facts: Facts) -> dict[str, Any]:
         index = model.classes - 1 if facts.task.positive is None else facts.task.classes.index(
             facts.task.positive)
         maps = {}
-        with rundir.pixel_store(facts.run, variant.preprocess) as store:
+        with layout.pixel_store(facts.run, variant.preprocess) as store:
             for row in rows[:MAPS]:
                 plane = np.asarray(model.run(store.tensor(row.id))[CAM][0, :, :, index],
                                    np.float64)
@@ -116,7 +116,7 @@ def score_summary(facts: Facts) -> dict[str, Any]:
         seen = _scores(facts, m)
         if seen is not None:
             q = np.quantile(seen[2], [0.05, 0.25, 0.5, 0.75, 0.95])
-            found[rundir.cell_name(m.variant, m.target)] = {
+            found[layout.cell_name(m.variant, m.target)] = {
                 "log-odds at 5, 25, 50, 75, 95%": [round(float(v), 4) for v in q],
                 "n": len(seen[2])}
     return found

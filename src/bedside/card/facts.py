@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bedside import artefact, codec, rundir
-from bedside.build_types import Measurement, ModelSpec, Variant
-from bedside.evidence_types import Comparison, Comparisons, OperatingPoints, Statistics
-from bedside.study_types import Study
-from bedside.types import Case, Task
+from bedside.core import codec
+from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.core.study import Study
+from bedside.core.types import Case, Task
+from bedside.runfolder import artefact, layout
 
 BUNDLE = "bundle/"
 
@@ -35,53 +36,53 @@ class Facts:
     @cached_property
     def study(self) -> Study:
         """The run's configuration."""
-        given = rundir.study_file(self.run).is_file()
-        return rundir.study(self.run) if given else Study()
+        given = layout.study_file(self.run).is_file()
+        return layout.study(self.run) if given else Study()
 
     @cached_property
     def task(self) -> Task:
         """The run's task."""
-        return rundir.task(self.run)
+        return layout.task(self.run)
 
     @cached_property
     def spec(self) -> ModelSpec:
         """The network."""
-        return rundir.model_spec(self.run, self.model)
+        return layout.model_spec(self.run, self.model)
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Every case."""
-        return rundir.cases(self.run)
+        return layout.cases(self.run)
 
     @cached_property
     def points(self) -> OperatingPoints | None:
         """Thresholds and temperatures, where the stage ``evidence`` has finished."""
         found: OperatingPoints | None = self._published(OperatingPoints, self.model,
-                                                        rundir.OPERATING_POINT)
+                                                        layout.OPERATING_POINT)
         return found
 
     @cached_property
     def statistics(self) -> Statistics:
         """Probabilities and subgroups; empty where the stage has not finished."""
-        return self._published(Statistics, self.model, rundir.STATISTICS) or Statistics()
+        return self._published(Statistics, self.model, layout.STATISTICS) or Statistics()
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """This card's cells against float32 on test images, after Holm's adjustment."""
-        found = self._published(Comparisons, rundir.ALL_MODELS, rundir.COMPARISONS)
+        found = self._published(Comparisons, layout.ALL_MODELS, layout.COMPARISONS)
         mine = {(m.variant, m.target) for m in self.cells}
         return () if found is None else tuple(
             c for c in found.comparisons if c.split == "test" and (c.variant, c.target) in mine)
 
     def _published(self, cls: type[Any], model: str, name: str) -> Any:
-        folder = rundir.evidence_dir(self.run, model)
+        folder = layout.evidence_dir(self.run, model)
         if not artefact.recorded(folder, "evidence"):
             return None
         return codec.read_json(cls, artefact.checked(folder, "evidence", name))
 
     def measured(self) -> list[Measurement]:
         """Cells that ran and kept their predictions."""
-        return [m for m in self.cells if rundir.usable(m)]
+        return [m for m in self.cells if layout.usable(m)]
 
     def document(self, name: str) -> Any:
         """A file of the run (or of the bundle) as plain data, or None where it is not there."""
@@ -97,7 +98,7 @@ class Facts:
 
 def cell_of(row: Any) -> str:
     """``<variant>@<target>`` of a measurement, a comparison or a row of statistics."""
-    return rundir.cell_name(row.variant, row.target)
+    return layout.cell_name(row.variant, row.target)
 
 
 def walk(document: Any, path: str) -> Any:

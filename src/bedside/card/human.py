@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedside import artefact, codec
 from bedside.card.table import table
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
+from bedside.runfolder import artefact
 
 CARD = "card.toml"
 

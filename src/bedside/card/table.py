@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from bedside import codec
+from bedside.core import codec
 
 TABLE = "fields.toml"
 LIST = "evidence_fields.csv"

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bedside import registry
+from bedside.core import registry
 
 ESTIMATORS: dict[str, str] = {
     "minmax": "bedside.estimators.minmax",

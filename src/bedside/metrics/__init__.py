@@ -11,9 +11,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput
-from bedside.registry import lookup
-from bedside.types import Estimate
+from bedside.core.errors import BadInput
+from bedside.core.registry import lookup
+from bedside.core.types import Estimate
 
 METRICS = {
     "accuracy": "bedside.metrics.binary:accuracy",

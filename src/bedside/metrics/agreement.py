@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bedside.build_types import Agreement
+from bedside.core.build import Agreement
 
 
 def agree(logits: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> Agreement:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bedside.core.types import Estimate
 from bedside.metrics import design
 from bedside.metrics.design import Ints
 from bedside.metrics.inputs import Labels, checked, fault, log_odds
 from bedside.metrics.stats import auc_estimate, share
-from bedside.types import Estimate
 
 NO_POSITIVE = "the task names no positive class"
 

@@ -15,11 +15,11 @@ from scipy.special import ndtr
 from scipy.stats import binom
 from scipy.stats import t as student
 
-from bedside.evidence_types import PairedTest
+from bedside.core.evidence import PairedTest
+from bedside.core.types import Estimate
 from bedside.metrics.design import effective, scatter
 from bedside.metrics.paired import tango_interval, tango_z
 from bedside.metrics.stats import Z
-from bedside.types import Estimate
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from bedside.evidence_types import Comparison, Flips, Needed, OperatingPoint, PairedTest
+from bedside.core.evidence import Comparison, Flips, Needed, OperatingPoint, PairedTest
+from bedside.core.study import EvidenceConfig
 from bedside.metrics import paired, paired_macro
 from bedside.metrics.bootstrap import Resampled, clustered, resample
 from bedside.metrics.design import clusters_of, effective
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import Z, share
-from bedside.study_types import EvidenceConfig
 
 ALPHA = 0.025
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.metrics import for_task
 
 Labels = npt.NDArray[np.int64]

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from bedside.core.types import Estimate
 from bedside.metrics.bootstrap import mean_interval
-from bedside.types import Estimate
 
 Plane = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]

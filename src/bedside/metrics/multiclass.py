@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bedside.core.types import Estimate
 from bedside.metrics import design
 from bedside.metrics.design import Ints
 from bedside.metrics.inputs import Floats, Labels, checked, fault, log_odds
 from bedside.metrics.stats import auc_parts, mean_interval, share
-from bedside.types import Estimate
 
 
 def macro_sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]],

@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
-from bedside.errors import BadInput
-from bedside.evidence_types import PairedTest
+from bedside.core.errors import BadInput
+from bedside.core.evidence import PairedTest
+from bedside.core.types import Estimate
 from bedside.metrics.stats import Z, delong_covariance, placements, wilson
-from bedside.types import Estimate
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

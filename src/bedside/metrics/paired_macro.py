@@ -7,11 +7,11 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from bedside.evidence_types import PairedTest
+from bedside.core.evidence import PairedTest
+from bedside.core.types import Estimate
 from bedside.metrics.inputs import Floats, Labels, log_odds
 from bedside.metrics.paired import Bools, difference_test, tango_interval
 from bedside.metrics.stats import Z, auc_influence
-from bedside.types import Estimate
 
 
 def absent(labels: Labels, classes: int) -> str | None:

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 
-from bedside.evidence_types import OperatingPoint, ReliabilityBin
+from bedside.core.evidence import OperatingPoint, ReliabilityBin
+from bedside.core.study import EvidenceConfig
+from bedside.core.types import Estimate
 from bedside.metrics import design
 from bedside.metrics.bootstrap import draw, mean_interval
 from bedside.metrics.inputs import Floats, Labels
 from bedside.metrics.stats import share
-from bedside.study_types import EvidenceConfig
-from bedside.types import Estimate
 
 BINS = 10
 RESAMPLES = 500

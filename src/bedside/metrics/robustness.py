@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from bedside.evidence_types import Answer, PairedTest
+from bedside.core.evidence import Answer, PairedTest
+from bedside.core.types import Estimate
 from bedside.metrics.bootstrap import Resampled, resample
 from bedside.metrics.compare import ALPHA
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels
 from bedside.metrics.paired import POWER_Z, Bools, difference_test, holm, tango_z
 from bedside.metrics.stats import Z, auc_estimate
-from bedside.types import Estimate
 
 _MOST = 10_000_000
 METHOD = "bootstrap over patients, both models together"

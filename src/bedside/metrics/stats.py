@@ -13,9 +13,9 @@ import numpy.typing as npt
 from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
+from bedside.core.types import Estimate
 from bedside.metrics import design
-from bedside.types import Estimate
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bedside.evidence_types import Subgroup, Worst
+from bedside.core.evidence import Subgroup, Worst
+from bedside.core.types import Case, Estimate
 from bedside.metrics import design
 from bedside.metrics.inputs import Floats, Labels
 from bedside.metrics.probability import at_threshold
 from bedside.metrics.stats import auc_estimate
-from bedside.types import Case, Estimate
 
 AGE_BANDS = ((0.0, 40.0, "under 40"), (40.0, 50.0, "40 to 49"), (50.0, 60.0, "50 to 59"),
              (60.0, 200.0, "60 and over"))

@@ -7,10 +7,10 @@ A network's module offers ``build(config: ModelConfig, classes: int) -> torch.nn
 
 from __future__ import annotations
 
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
-from bedside.study_types import ModelConfig
-from bedside.types import Preprocess
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
+from bedside.core.study import ModelConfig
+from bedside.core.types import Preprocess
 
 MODELS: dict[str, str] = {
     "vgg16": "bedside.models.vgg16:build",

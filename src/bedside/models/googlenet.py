@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from bedside.core.study import ModelConfig
 from bedside.models.head import (
     Checkpoint,
     Head,
@@ -20,7 +21,6 @@ from bedside.models.head import (
     max_pool,
     scaled,
 )
-from bedside.study_types import ModelConfig
 
 # name: 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool projection (Szegedy et al., Table 1)
 _INCEPTIONS = {

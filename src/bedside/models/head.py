@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from bedside.errors import BadInput
-from bedside.study_types import ModelConfig
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig
 
 LARGEST_PX = 2048
 

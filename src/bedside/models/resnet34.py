@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from bedside.core.study import ModelConfig
 from bedside.models.head import (
     Checkpoint,
     Head,
@@ -14,7 +15,6 @@ from bedside.models.head import (
     max_pool,
     scaled,
 )
-from bedside.study_types import ModelConfig
 
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 

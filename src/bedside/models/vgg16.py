@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bedside.core.study import ModelConfig
 from bedside.models.head import Checkpoint, Head, Network, check_config, initialise, scaled
-from bedside.study_types import ModelConfig
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 

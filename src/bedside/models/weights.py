@@ -17,10 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from bedside.errors import BadInput, MissingComponent
+from bedside.core.errors import BadInput, MissingComponent
+from bedside.core.study import ModelConfig
 from bedside.models.head import Checkpoint, Network, grey_stem
 from bedside.runtime.files import sha256_file
-from bedside.study_types import ModelConfig
 
 EFFICIENTNET_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 

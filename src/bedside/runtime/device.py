@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from bedside.errors import GateFailed
+from bedside.core.errors import GateFailed
 from bedside.runtime.bundle.manifest import Reference
 from bedside.runtime.bundle.reader import Bundle
+from bedside.runtime.decide import Answer, judge
 from bedside.runtime.engine import TIMEOUT_S, Engine, Load, Raw
-from bedside.runtime.judge import Answer, judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from bedside import codec
-from bedside.errors import (
+from bedside.core import codec
+from bedside.core.errors import (
     EXIT_BAD_INPUT,
     EXIT_MISSING,
     BadInput,
@@ -29,7 +29,7 @@ from bedside.errors import (
     GateFailed,
     MissingComponent,
 )
-from bedside.types import Preprocess
+from bedside.core.types import Preprocess
 
 _HEAD = struct.Struct("<II")
 TIMEOUT_S = 120.0

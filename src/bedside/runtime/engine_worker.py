@@ -22,12 +22,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bedside import codec, registry
-from bedside.errors import BedsideError, MissingComponent
+from bedside.core import codec, registry
+from bedside.core.errors import BedsideError, MissingComponent
+from bedside.core.types import Preprocess
 from bedside.runtime import features, preprocess
 from bedside.runtime.limits import limit_memory
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
-from bedside.types import Preprocess
 
 HEAD = struct.Struct("<II")
 Pixels = preprocess.Pixels

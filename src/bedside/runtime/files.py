@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bedside.errors import BadInput, BedsideError
+from bedside.core.errors import BadInput, BedsideError
 
 
 def sha256_file(path: Path) -> str:

@@ -15,7 +15,7 @@ import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 
 _REMEDY = "Give a LiteRT (.tflite) file that is whole."
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bedside import codec
+from bedside.core import codec
 from bedside.runtime.files import write_text
 from bedside.runtime.limits import out_of_memory
 from bedside.runtime.worker import Job, JobResult

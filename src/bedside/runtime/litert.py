@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 
 Array = npt.NDArray[Any]
 LOGITS = "logits"

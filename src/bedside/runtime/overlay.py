@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.engine import Raw
 
 MAX_SIDE = 512

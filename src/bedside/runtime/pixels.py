@@ -16,10 +16,10 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from bedside import codec
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.types import Preprocess
 from bedside.runtime.preprocess import Pixels, normalise
-from bedside.types import Preprocess
 
 PIXELS = "pixels.bin"
 INDEX = "index.json"

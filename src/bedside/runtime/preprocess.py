@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from bedside.errors import BadInput
-from bedside.types import Preprocess
+from bedside.core.errors import BadInput
+from bedside.core.types import Preprocess
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")

@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedside import codec
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.errors import BadInput
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import Bundle, open_bundle, read_bytes
 from bedside.runtime.files import write_bytes, write_text

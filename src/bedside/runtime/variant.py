@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from bedside import codec
-from bedside.build_types import Variant
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.errors import BadInput
 
 VARIANT = "variant.json"
 

@@ -17,8 +17,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bedside import codec, registry
-from bedside.errors import EXIT_BAD_INPUT, BadInput, BedsideError, Unsupported
+from bedside.core import codec, registry
+from bedside.core.errors import EXIT_BAD_INPUT, BadInput, BedsideError, Unsupported
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.limits import limit_memory, out_of_memory
 from bedside.runtime.litert import LOGITS

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from bedside import registry
-from bedside.build_types import Scheme
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
+from bedside.core import registry
+from bedside.core.build import Scheme
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
 from bedside.schemes.options import EXCLUSIVE
 
 SCHEMES: dict[str, str] = {

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation, parse_graph
 
 Means = Sequence[npt.NDArray[np.float64]]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.graph import Graph, Operation, parse_graph
 
 Maxima = Mapping[int, npt.NDArray[np.float32]]

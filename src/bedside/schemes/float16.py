@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedside.build_types import Scheme
+from bedside.core.build import Scheme
 
 SCHEME = Scheme(
     name="float16", weights="float16", activations="float32", needs_calibration=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedside.build_types import Scheme
+from bedside.core.build import Scheme
 from bedside.schemes.options import (
     ESTIMATOR_OPTIONS,
     MODEL_OPTIONS,

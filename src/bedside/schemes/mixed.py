@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bedside.build_types import Scheme
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
+from bedside.core.build import Scheme
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
 from bedside.runtime.graph import Graph
 from bedside.schemes.layers import Layer, keep_rules, layers
 from bedside.schemes.options import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.litert import quiet_stderr
 
 INT8_WEIGHTS: dict[str, Any] = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE",

@@ -11,7 +11,7 @@ A backend module offers
   ``run(image)`` gives outputs by name;
 - ``EVIDENCE``: how each quantity that it gives comes about (a build may say otherwise).
 
-``build`` and ``place`` are called in a child process (:mod:`bedside.targets.child`). It may
+``build`` and ``place`` are called in a child process (:mod:`bedside.targets.subprocess_build`). It may
 offer more:
 
 - ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;
@@ -32,9 +32,9 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
-from bedside import codec, registry
-from bedside.build_types import Target
-from bedside.errors import BadInput
+from bedside.core import codec, registry
+from bedside.core.build import Target
+from bedside.core.errors import BadInput
 from bedside.targets.base import Availability, Order, Placed
 
 __all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "profiles"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedside.build_types import Placement, Target, Variant
+from bedside.core.build import Placement, Target, Variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bedside.build_types import Target
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
+from bedside.core.build import Target
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
 from bedside.runtime.launch import OnProgress
 from bedside.targets.board_agent import HEAD
 

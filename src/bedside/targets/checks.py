@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedside.errors import Unsupported
+from bedside.core.errors import Unsupported
 from bedside.runtime.graph import Graph, read_graph
 
 

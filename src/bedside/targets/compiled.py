@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bedside import codec
-from bedside.errors import BadInput
+from bedside.core import codec
+from bedside.core.errors import BadInput
 from bedside.runtime.files import disk_errors, sha256_file, write_text
 
 _HASHES = ".sha256.json"

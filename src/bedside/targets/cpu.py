@@ -9,11 +9,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bedside.build_types import Build, Placement, Target
+from bedside.core.build import Build, Placement, Target
+from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.targets.base import Availability, Order, Placed, fraction
-from bedside.types import Evidence
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}

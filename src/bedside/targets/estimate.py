@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedside import codec
-from bedside.build_types import Build, Latency, Placement, Roofline, Target
-from bedside.errors import BadInput, Unsupported
+from bedside.core import codec
+from bedside.core.build import Build, Latency, Placement, Roofline, Target
+from bedside.core.errors import BadInput, Unsupported
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import read_graph
 from bedside.targets import roofline as model
 from bedside.targets.base import Availability, Order, Placed
-from bedside.types import Evidence
 
 # Never called: an estimate measures nothing. A user who has the device runs the file there.
 RUNNER = "bedside.runtime.litert:LiteRTModel"

@@ -18,17 +18,17 @@ from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
-from bedside import codec
-from bedside.build_types import Build, Latency, Placement, Target
-from bedside.errors import BadInput, MissingComponent
-from bedside.registry import did_you_mean
+from bedside.core import codec
+from bedside.core.build import Build, Latency, Placement, Target
+from bedside.core.errors import BadInput, MissingComponent
+from bedside.core.registry import did_you_mean
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import Graph, operation_format, read_graph
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.compiled import kept, take
 from bedside.targets.cpu import compute_dtype
-from bedside.types import Evidence
 
 RUNNER = "bedside.runtime.litert:reference_model"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "emulated", "latency": "estimated"}

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bedside.build_types import Agreement, Build, Placement, Target
-from bedside.errors import BadInput, MissingComponent, Unsupported
+from bedside.core.build import Agreement, Build, Placement, Target
+from bedside.core.errors import BadInput, MissingComponent, Unsupported
+from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel, quiet_stderr
 from bedside.targets import vulkan
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.cpu import compute_dtype
-from bedside.types import Evidence
 
 RUNNER = "bedside.targets.gpu:GpuModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

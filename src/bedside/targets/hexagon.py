@@ -14,16 +14,17 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bedside import codec, targets
-from bedside.build_types import Build, Latency, Placement, Target
-from bedside.errors import BadInput, MissingComponent, Unsupported
+from bedside import targets
+from bedside.core import codec
+from bedside.core.build import Build, Latency, Placement, Target
+from bedside.core.errors import BadInput, MissingComponent, Unsupported
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import Graph, operation_format
 from bedside.targets import estimate, ort, qnn_context, qualcomm, roofline
 from bedside.targets.base import Availability, Order, Placed, fraction
 from bedside.targets.checks import check_file
 from bedside.targets.compiled import kept, take
-from bedside.types import Evidence
 
 RUNNER = "bedside.targets.qnn_context:Simulator"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"

@@ -8,8 +8,8 @@ place of 5×5 as in torchvision, whose weights Qualcomm's models carry.
 
 from __future__ import annotations
 
-from bedside.errors import BadInput
-from bedside.registry import did_you_mean
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
 from bedside.targets.roofline import Work
 
 CLASSES = 1000

@@ -11,16 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bedside import registry
-from bedside.build_types import Build, Placement, Target
+from bedside.core import registry
+from bedside.core.build import Build, Placement, Target
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.litert import LOGITS
 from bedside.runtime.machine import cpu_flags
-from bedside.targets import ort, source
+from bedside.targets import float_source, ort
 from bedside.targets.base import Availability, Order, Placed
-from bedside.targets.source import Image
+from bedside.targets.float_source import Image
 from bedside.targets.tflite_onnx import write_onnx
-from bedside.types import Evidence
 
 RUNNER = "bedside.targets.onnx_cpu:OnnxModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"
@@ -54,15 +54,15 @@ class OnnxModel:
 
 def build(order: Order) -> Build:
     """Convert the float model, check it, and quantize it where the scheme says so."""
-    float_file = source.float_model(order, "ONNX Runtime")
+    float_file = float_source.float_model(order, "ONNX Runtime")
     path = order.scratch / MODEL
     write_onnx(float_file, path)
-    images = source.check_images(order)
+    images = float_source.check_images(order)
     model = OnnxModel(path, order.target.threads)
-    error = source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
+    error = float_source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
     quantizer = "none"
     if order.variant.scheme == "int8":
-        quantizer = _quantize(path, source.calibration_images(order))
+        quantizer = _quantize(path, float_source.calibration_images(order))
     placement, kind = _placement(path, order.target.threads)
     return Build(
         variant=order.variant.id, target=order.target.id, format="onnx",
@@ -114,7 +114,7 @@ def _placement(path: Path, threads: int) -> tuple[tuple[Placement, ...], str]:
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
     """Convert the file and read the graph that ONNX Runtime makes of it."""
-    source.refuse_quantized(file, "ONNX Runtime")
+    float_source.refuse_quantized(file, "ONNX Runtime")
     write_onnx(file, scratch / MODEL)
     placement, _ = _placement(scratch / MODEL, target.threads)
     return Placed(placement, "onnxruntime cpu", 1, 1.0)

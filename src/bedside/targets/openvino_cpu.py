@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from bedside.build_types import Build, Placement, Target
-from bedside.errors import BadInput
+from bedside.core.build import Build, Placement, Target
+from bedside.core.errors import BadInput
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LOGITS, quiet_stderr
-from bedside.targets import source
+from bedside.targets import float_source
 from bedside.targets.base import Availability, Order, Placed
-from bedside.targets.source import Image
-from bedside.types import Evidence
+from bedside.targets.float_source import Image
 
 RUNNER = "bedside.targets.openvino_cpu:OpenVinoModel"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"
@@ -112,15 +112,15 @@ def _named(model: Any, float_file: Path) -> Any:
 
 def build(order: Order) -> Build:
     """Read the float model, check it, quantize it where the scheme says so, and save it."""
-    float_file = source.float_model(order, "OpenVINO")
+    float_file = float_source.float_model(order, "OpenVINO")
     model = _named(_read(float_file), float_file)
     path, quantizer = order.scratch / MODEL, "none"
     _save(model, path)
-    images = source.check_images(order)
+    images = float_source.check_images(order)
     loaded = OpenVinoModel(path, order.target.threads)
-    error = source.check_parity(float_file, images, [loaded.run(i)[LOGITS] for i in images])
+    error = float_source.check_parity(float_file, images, [loaded.run(i)[LOGITS] for i in images])
     if order.variant.scheme == "int8":
-        model = _quantize(model, source.calibration_images(order))
+        model = _quantize(model, float_source.calibration_images(order))
         quantizer = (f"nncf {version('nncf')} (post-training, min-max, per channel, biases as "
                      "they are)")
         _save(model, path)
@@ -182,6 +182,6 @@ def _fact(facts: Any, name: str) -> str:
 def place(file: Path, target: Target, scratch: Path) -> Placed:
     """Compile the file and read where OpenVINO put its operations."""
     del scratch
-    source.refuse_quantized(file, "OpenVINO")
+    float_source.refuse_quantized(file, "OpenVINO")
     placement, _ = _placement(_compile(_read(file), target.threads))
     return Placed(placement, "openvino cpu", 1, 1.0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput, MissingComponent
+from bedside.core.errors import BadInput, MissingComponent
 from bedside.runtime.litert import quiet_stderr
 
 QNN = "QNNExecutionProvider"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import BadInput, Unsupported
+from bedside.core.errors import BadInput, Unsupported
 from bedside.runtime.graph import Graph, Operation, Tensor, custom_options, read_graph
 from bedside.runtime.litert import LOGITS
 from bedside.targets import ort

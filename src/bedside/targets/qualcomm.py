@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from bedside.errors import BadInput, MissingComponent, Unsupported
-from bedside.registry import did_you_mean
+from bedside.core.errors import BadInput, MissingComponent, Unsupported
+from bedside.core.registry import did_you_mean
 from bedside.runtime.files import sha256_file
 from bedside.targets.compiled import kept
 from bedside.targets.ort import qnn_folder

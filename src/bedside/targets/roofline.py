@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from bedside.build_types import Roofline
-from bedside.errors import BadInput, Unsupported
+from bedside.core.build import Roofline
+from bedside.core.errors import BadInput, Unsupported
 from bedside.runtime.graph import CONVOLUTIONS, Graph, macs, operation_format
 
 # Bytes a number takes in memory.

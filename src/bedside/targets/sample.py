@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from bedside.types import Case
+from bedside.core.types import Case
 
 SEED = "bedside sample 1"
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from bedside import codec
-from bedside.build_types import Agreement, Build, Target
-from bedside.errors import BadInput, BedsideError
+from bedside.core import codec
+from bedside.core.build import Agreement, Build, Target
+from bedside.core.errors import BadInput, BedsideError
+from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
 from bedside.runtime.launch import OnProgress
@@ -31,8 +32,7 @@ from bedside.runtime.worker import Job, JobResult
 from bedside.targets import cpu
 from bedside.targets.base import Availability, Order, Placed
 from bedside.targets.board_link import Connection, Lost, Settings, settings
-from bedside.targets.child import Outcome, Task
-from bedside.types import Evidence
+from bedside.targets.subprocess_build import Outcome, Task
 
 RUNNER = cpu.RUNNER
 REFERENCE = cpu.RUNNER
@@ -53,8 +53,8 @@ NEEDED = ("ai-edge-litert", "numpy", "Pillow", "tomli-w")
 _FOUND = ("import ai_edge_litert.interpreter, numpy, PIL, tomli_w\n"
           "from importlib.metadata import version\n"
           "open('found.txt', 'w').write(version('ai-edge-litert'))")
-_MODULES = ("__init__", "types", "build_types", "study_types", "errors", "codec", "registry",
-            "targets/__init__", "targets/base", "targets/child", "targets/cpu")
+_MODULES = ("__init__", "targets/__init__", "targets/base", "targets/subprocess_build",
+            "targets/cpu")
 
 
 def available() -> Availability:
@@ -114,7 +114,7 @@ def runtime_archive() -> bytes:
     root = Path(str(resources.files("bedside")))
     files = {f"bedside/{m}.py": root / f"{m}.py" for m in _MODULES}
     files |= {f"bedside/{p.relative_to(root).as_posix()}": p
-              for p in (root / "runtime").rglob("*.py")}
+              for room in ("core", "runtime") for p in (root / room).rglob("*.py")}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -198,7 +198,7 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
     limit = BUILD_TIMEOUT_S / 2
     try:
         with Connection(board, limit + 60) as link:
-            head, found = _run(link, "bedside.targets.child", codec.to_json(task),
+            head, found = _run(link, "bedside.targets.subprocess_build", codec.to_json(task),
                                {MODEL: file}, [], iter(()), ("outcome.json",), threads, limit)
             emulated = link.emulated
         if "outcome.json" not in found:

@@ -15,7 +15,7 @@ import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 import numpy.typing as npt
 
-from bedside.errors import Unsupported
+from bedside.core.errors import Unsupported
 from bedside.runtime.graph import Graph, Operation, read_graph
 
 OPSET = 17

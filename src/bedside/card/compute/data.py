@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from bedside import artefact, codec
 from bedside.card.facts import Facts
+from bedside.core import codec
 from bedside.metrics.stats import proportion
+from bedside.runfolder import artefact
 
 PARTS = ("train", "val", "test")
 # The fact of that name in the manifest of an import (data.deid.batch).

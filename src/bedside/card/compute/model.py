@@ -11,8 +11,9 @@ from math import prod
 from typing import Any
 
 import bedside
-from bedside import artefact, codec, rundir
 from bedside.card.facts import Facts, cell_of
+from bedside.core import codec
+from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import macs as macs_of
 from bedside.runtime.graph import read_graph
 
@@ -25,7 +26,7 @@ _LICENCES = {"imagenet": "ImageNet weights of the package efficientnet-lite0-pyt
 
 
 def _float_graph(facts: Facts) -> Any:
-    path = rundir.model_dir(facts.run, facts.model) / rundir.FLOAT_MODEL
+    path = layout.model_dir(facts.run, facts.model) / layout.FLOAT_MODEL
     return read_graph(path) if path.is_file() else None
 
 
@@ -45,7 +46,7 @@ def macs(facts: Facts) -> Any:
 
 
 def _trained(facts: Facts) -> artefact.StageRecord | None:
-    return artefact.read_manifest(rundir.model_dir(facts.run, facts.model)).stages.get("train")
+    return artefact.read_manifest(layout.model_dir(facts.run, facts.model)).stages.get("train")
 
 
 def starting_weights(facts: Facts) -> Any:
@@ -69,7 +70,7 @@ def recipe(facts: Facts) -> Any:
 
 def training_seconds(facts: Facts) -> Any:
     """Seconds of all epochs."""
-    path = rundir.model_dir(facts.run, facts.model) / "timings.csv"
+    path = layout.model_dir(facts.run, facts.model) / "timings.csv"
     if not path.is_file():
         return None
     rows = csv.DictReader(io.StringIO(codec.read_text(path)))
@@ -90,8 +91,8 @@ def hardware(facts: Facts) -> Any:
 
 def software(facts: Facts) -> Any:
     """Versions that the stages of this model left in their manifests."""
-    folders = [rundir.data_dir(facts.run), rundir.model_dir(facts.run, facts.model),
-               *(rundir.variant_dir(facts.run, v.id) for v in facts.variants)]
+    folders = [layout.data_dir(facts.run), layout.model_dir(facts.run, facts.model),
+               *(layout.variant_dir(facts.run, v.id) for v in facts.variants)]
     found: dict[str, str] = {"bedside": bedside.__version__}
     for folder in folders:
         for entry in artefact.read_manifest(folder).stages.values():
@@ -137,11 +138,11 @@ def version(facts: Facts) -> Any:
 def hashes(facts: Facts) -> Any:
     """SHA-256 of the float model, every variant, and what each target runs."""
     found = {v.id: v.sha256 for v in facts.variants}
-    folder = rundir.model_dir(facts.run, facts.model)
+    folder = layout.model_dir(facts.run, facts.model)
     stages = artefact.read_manifest(folder).stages.values()
     found |= {f"models/{facts.model}/{n}": e.sha256 for s in stages for n, e in s.files.items()}
     mine = {cell_of(m) for m in facts.cells}
-    for build in rundir.builds(facts.run):
+    for build in layout.builds(facts.run):
         name = cell_of(build)
         if name in mine:
             found |= {f"builds/{name}/{n}": sha for n, sha in build.files.items()}

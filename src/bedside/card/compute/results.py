@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedside import artefact, codec, rundir
-from bedside.analyse.base import FACTS, UNAVAILABLE
 from bedside.card import decisions
 from bedside.card.facts import Facts, cell_of
+from bedside.core import codec
+from bedside.figures.base import FACTS, UNAVAILABLE
+from bedside.runfolder import artefact, layout
 
 
 def flips(facts: Facts) -> Any:
@@ -61,7 +62,7 @@ def worst_groups(facts: Facts) -> Any:
 def robustness(facts: Facts) -> Any:
     """What the analysis of robustness published, or why it could not be made."""
     path = artefact.verified(
-        rundir.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
+        layout.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
     if not path.is_file():
         return None
     found = codec.parse_json(codec.read_text(path), str(path))

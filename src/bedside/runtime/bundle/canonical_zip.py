@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-from bedside.errors import GateFailed
+from bedside.core.errors import GateFailed
 
 MAX_BYTES = 1 << 30
 MAX_ENTRIES = 512

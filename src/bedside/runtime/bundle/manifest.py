@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bedside.types import Evidence, Preprocess, Task
+from bedside.core.types import Evidence, Preprocess, Task
 
 SCHEMA = 1
 KIND = "bedside bundle"

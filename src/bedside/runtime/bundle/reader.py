@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bedside import codec, registry
-from bedside.errors import BadInput, BedsideError, GateFailed
+from bedside.core import codec, registry
+from bedside.core.errors import BadInput, BedsideError, GateFailed
 from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.manifest import (
     KIND,

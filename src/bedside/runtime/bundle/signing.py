@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 from bedside.runtime.files import disk_errors
 
 KEY_BYTES = 32

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bedside import codec
+from bedside.core import codec
 from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.manifest import BundleFile, Manifest, Role
 from bedside.runtime.bundle.reader import DIGEST, MANIFEST, SEAL

@@ -1,0 +1,1 @@
+"""Types, errors, codec and registry: no logic of the domain."""

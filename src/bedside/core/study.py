@@ -1,0 +1,191 @@
+"""The configuration of a study (``study.toml``), as frozen dataclasses. No logic lives here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bedside.core.types import Split
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomConfig:
+    """Synthetic breast ultrasound. ``difficulty`` runs from 0 (classes far apart) to 1 (alike)."""
+
+    images: int = 1400
+    height_px: int = 224
+    width_px: int = 224
+    malignant_fraction: float = 0.5
+    difficulty: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the images come from and how they become cases of a task.
+
+    ``frames``: which frames of a multi-frame DICOM file become cases (``middle`` is frame
+    (n + 1) // 2 of n, counted from 1). ``label_tag``: the DICOM element whose value is the
+    label, as a keyword or ``(gggg,eeee)``; without it folders or a CSV give the labels.
+    """
+
+    source: str = "phantom"
+    exclude: tuple[str, ...] = ()
+    merge: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    positive: str | None = None
+    class_names: tuple[str, ...] = ()
+    split_file: str | None = None
+    proportions: tuple[int, int, int] = (1000, 200, 200)
+    regroup: bool = False
+    skip_bad: bool = False
+    decisions: str | None = None
+    frames: Literal["first", "middle", "all"] = "middle"
+    label_tag: str | None = None
+    phantom: PhantomConfig = field(default_factory=PhantomConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One network of a study.
+
+    ``weights``: ``default`` (pretrained where the network ships with weights, else random),
+    ``random``, or a ``.safetensors`` file with torchvision's parameter names.
+    ``id`` names the folder; it is the network's name unless a study trains one twice.
+    """
+
+    name: str
+    id: str = ""
+    image_px: int = 224
+    channels: int = 1
+    width: float = 1.0
+    cam_conv: bool = False
+    branch5: Literal[3, 5] = 5
+    weights: str = "default"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Training recipe; a model's own ``epochs``, ``batch_size``, ``learning_rate`` win.
+
+    The defaults are made for a few hundred images: averaged weights, smoothed labels, decay and
+    augmentation strong enough that the network cannot learn its training images by heart.
+    """
+
+    epochs: int = 15
+    batch_size: int = 16
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.05
+    schedule: Literal["onecycle", "cosine"] = "onecycle"
+    class_weights: bool = True
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.99
+    clip_norm: float = 0.0
+    augment: float = 1.5
+    patience: int = 0
+    threads: int = 2
+    tune: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationConfig:
+    """Which training images set the activation ranges of integer schemes."""
+
+    images: int = 100
+    estimator: str = "minmax"
+    choice: str = "random"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateConfig:
+    """What is predicted and how latency is sampled (each cell in a fresh process).
+
+    ``images``: at most so many images a cell, stratified by split and class; without it every
+    image, or the backend's own default where it is slow (a simulator). ``timeout_s`` ends a
+    worker that hangs; its cell becomes a row with that reason.
+    """
+
+    splits: tuple[Split, ...] = ("val", "test")
+    rounds: int = 5
+    warmup: int = 5
+    samples: int = 10
+    images: int | None = None
+    timeout_s: float = 21600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """What counts as proof, set before the run.
+
+    Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
+    says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
+    one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
+    patients. ``robustness_images``: at most so many validation images are made worse to see
+    whether INT8 falls faster than float32; 0 switches that off.
+    """
+
+    sensitivity_margin: float = 0.02
+    specificity_margin: float = 0.05
+    auc_margin: float = 0.02
+    threshold: Literal["youden", "sensitivity", "largest"] = "youden"
+    required_sensitivity: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+    robustness_images: int = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one device allows: the median latency, the file, and the memory of a process."""
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What a recommended variant must keep, set before the run.
+
+    ``targets`` holds the limits of single targets, which win over the ones above them.
+    ``require`` says what the test images must answer: ``not worse`` lets a choice stand that
+    too few images can prove, with a warning; ``shown`` does not. ``slower`` and ``larger`` are
+    the fractions by which a build may be slower and larger than in an earlier run.
+    """
+
+    latency_ms: float | None = None
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    require: Literal["not worse", "shown"] = "not worse"
+    slower: float = 0.10
+    larger: float = 0.01
+    targets: dict[str, Limits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatModelConfig:
+    """A model trained elsewhere that enters after ``convert``."""
+
+    file: str
+    preprocess: str | None = None
+    last_conv: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The whole resolved configuration of a run, as ``study.toml`` holds it."""
+
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    models: tuple[ModelConfig, ...] = ()
+    float_model: FloatModelConfig | None = None
+    train: TrainConfig = field(default_factory=TrainConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    schemes: tuple[str, ...] = ("float32", "float16", "dynamic", "int8")
+    targets: tuple[str, ...] = ("cpu",)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)

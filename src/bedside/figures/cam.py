@@ -1,0 +1,162 @@
+"""Class activation maps side by side: where the original and each scheme look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bedside.core.build import Variant
+from bedside.core.types import Case
+from bedside.figures import inputs, pictures
+from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures.first_conv import shrink
+from bedside.figures.inputs import Real
+from bedside.runfolder import layout
+from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
+from bedside.runtime.pixels import PixelStore
+
+CASES = 6
+IMAGE_PX = 128
+THRESHOLD = 0.5
+
+
+def compute(run: Path, model: str) -> FigureData:
+    """Arrays: ``images`` (n, h, w) uint8, ``masks`` (n, h, w) bool, ``cams:<scheme>``
+    (n, h, w) float32 in [0, 1] of the original's range for that image (clipped).
+
+    Facts: ``cases``, with why each was chosen and each scheme's agreement with the original:
+    correlation of the maps, and intersection over union of the parts above half of each
+    map's own range. ``lesion`` holds the share of each map's top part that lies in the lesion.
+
+    Raises:
+        NotAvailable: the model has no ``cam`` output.
+    """
+    base = inputs.original_of(run, model)
+    variants = {inputs.ORIGINAL: base, **inputs.quantized_of(run, model)}
+    root = pictures.dataset_root(run)
+    arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": []}
+    rows: list[dict[str, Any]] = []
+    models = {label: _load(run, v) for label, v in variants.items()}
+    with layout.pixel_store(run, base.preprocess) as store:
+        for case, why in choose(run, model, store):
+            grey = pictures.to_grey(store.pixels(case.id))
+            mask = pictures.lesion_mask(root, case, base.preprocess)
+            maps, logits = _maps(models, store.tensor(case.id), grey.shape)
+            row = {"id": case.id, "label": case.label, "why": why, "outlined": mask is not None,
+                   "class": base.task.classes[int(logits[inputs.ORIGINAL].argmax())],
+                   "logits": {k: v.tolist() for k, v in logits.items()},
+                   "agreement": {k: agreement(maps[inputs.ORIGINAL], v)
+                                 for k, v in maps.items() if k != inputs.ORIGINAL},
+                   "lesion": {k: _in_lesion(v, mask) for k, v in maps.items()}}
+            rows.append(row)
+            arrays["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
+            outline = mask if mask is not None else np.zeros(grey.shape, np.bool_)
+            arrays["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
+            for label, plane in scaled(maps).items():
+                arrays.setdefault(f"cams:{label}", []).append(shrink(plane[None], IMAGE_PX)[0])
+    shape = models[inputs.ORIGINAL].outputs[CAM].shape
+    return FigureData({k: np.stack(v) for k, v in arrays.items()},
+                      {"model": model, "schemes": list(variants), "cases": rows,
+                       "classes": base.task.classes, "threshold": THRESHOLD,
+                       "cam_shape": shape[1:3],
+                       "mean": {k: _mean(rows, k) for k in variants if k != inputs.ORIGINAL}})
+
+
+def _load(run: Path, variant: Variant) -> LiteRTModel:
+    model = LiteRTModel(inputs.variant_path(run, variant))
+    if CAM not in model.outputs:
+        raise NotAvailable(f"{variant.model} has no output {CAM!r}: a model trained elsewhere "
+                           "gives no class activation map")
+    return model
+
+
+def _maps(models: dict[str, LiteRTModel], tensor: Real, shape: tuple[int, ...]
+          ) -> tuple[dict[str, Real], dict[str, Real]]:
+    """Each scheme's map of the class that the original predicts, at the image's size."""
+    outputs = {label: m.run(tensor) for label, m in models.items()}
+    index = int(outputs[inputs.ORIGINAL][LOGITS][0].argmax())
+    return ({k: upsample(o[CAM][0, :, :, index], shape) for k, o in outputs.items()},
+            {k: o[LOGITS][0] for k, o in outputs.items()})
+
+
+def upsample(plane: Real, shape: tuple[int, ...]) -> Real:
+    """A map (h, w) at an image's size, bilinear."""
+    image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+    large: Real = np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+    return large
+
+
+def scaled(maps: dict[str, Real]) -> dict[str, Real]:
+    """All schemes' maps on the original's range, so that a shift shows and is not rescaled."""
+    low, high = float(maps[inputs.ORIGINAL].min()), float(maps[inputs.ORIGINAL].max())
+    span = max(high - low, 1e-12)
+    return {k: np.clip((v - low) / span, 0, 1).astype(np.float32) for k, v in maps.items()}
+
+
+def hot(plane: Real) -> npt.NDArray[np.bool_]:
+    """The part of a map above half of its own range."""
+    low, high = float(plane.min()), float(plane.max())
+    part: npt.NDArray[np.bool_] = plane > low + THRESHOLD * (high - low)
+    return part
+
+
+def agreement(original: Real, other: Real) -> dict[str, float | None]:
+    """Correlation of two maps (None where one is flat) and IoU of their hot parts."""
+    a, b = hot(original), hot(other)
+    union = int(np.count_nonzero(a | b))
+    # A map of one value has no correlation; its computed deviation need not be exactly zero.
+    flat = float(np.ptp(original)) == 0.0 or float(np.ptp(other)) == 0.0
+    correlation = None if flat else float(np.corrcoef(original.ravel(), other.ravel())[0, 1])
+    return {"correlation": correlation,
+            "iou": int(np.count_nonzero(a & b)) / union if union else None}
+
+
+def _in_lesion(plane: Real, mask: npt.NDArray[np.bool_] | None) -> float | None:
+    part = hot(plane)
+    if mask is None or not part.any():
+        return None
+    return int(np.count_nonzero(part & mask)) / int(np.count_nonzero(part))
+
+
+def _mean(rows: list[dict[str, Any]], label: str) -> dict[str, float | None]:
+    means = {}
+    for name in ("correlation", "iou"):
+        values = [r["agreement"][label][name] for r in rows]
+        known = [v for v in values if v is not None]
+        means[name] = float(np.mean(known)) if known else None
+    return means
+
+
+def choose(run: Path, model: str, store: PixelStore) -> list[tuple[Case, str]]:
+    """About six cases: the most changed by quantization, wrong ones, typical of each class."""
+    cases = {c.id: c for c in pictures.shown_cases(run, store)}
+    ranked: list[tuple[str, str]] = []
+    split = next(iter(cases.values())).split
+    try:
+        found = inputs.predictions_by_scheme(run, model, split)
+    except NotAvailable:
+        found = {}
+    base = found.pop(inputs.ORIGINAL, None)
+    if base is not None:
+        ids = base.ids.tolist()
+        if found:
+            other = found[inputs.main_comparison(list(found))]
+            change = np.abs(other.logits - base.logits).max(axis=1)
+            ranked += [(ids[i], "changes most") for i in np.argsort(-change, kind="stable")[:2]]
+        wrong = np.flatnonzero(base.logits.argmax(axis=1) != base.labels)
+        ranked += [(ids[i], "wrong") for i in wrong[:1]]
+        for k in reversed(range(base.logits.shape[1])):
+            mine = np.flatnonzero((base.labels == k) & (base.logits.argmax(axis=1) == k))
+            lead = np.sort(base.logits[mine], axis=1)
+            order = mine[np.argsort(lead[:, -1] - lead[:, -2], kind="stable")]
+            ranked += [(ids[i], "typical") for i in order[order.size // 2:][:1]]
+    chosen: dict[str, str] = {}
+    rest = [(c.id, "further") for c in sorted(cases.values(), key=lambda c: not c.masks)]
+    for name, why in (*ranked, *rest):
+        if name in cases and len(chosen) < CASES:
+            chosen.setdefault(name, why)
+    return [(cases[name], why) for name, why in chosen.items()]

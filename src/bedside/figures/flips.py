@@ -1,0 +1,192 @@
+"""Every image whose decision changes between float32 and a variant, missed positives first.
+
+Both decide at float32's locked threshold (stage ``evidence``); without a positive class the
+largest logit decides. Predictions are those of the target; maps come from the variant's file on
+this CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.core.build import Measurement, Variant
+from bedside.core.evidence import OperatingPoint, OperatingPoints
+from bedside.core.types import Task
+from bedside.figures import inputs, pictures
+from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures.cam import upsample
+from bedside.figures.first_conv import shrink
+from bedside.metrics.compare import scores_of
+from bedside.metrics.probability import decide, probabilities
+from bedside.runfolder import artefact, layout
+from bedside.runtime.litert import CAM, LiteRTModel
+
+# More than these are listed without pictures.
+PICTURES = 400
+IMAGE_PX = 160
+SPLITS = ("test", "val")
+KINDS = ("missed", "alarm", "lost", "found", "cleared", "gained", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One split of a cell: ids, labels, decisions and softmax probabilities (n, K)."""
+
+    ids: list[str]
+    labels: npt.NDArray[np.int64]
+    called: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+
+
+def compute(run: Path, model: str) -> FigureData:
+    """Facts: ``flips``, a row an image and variant: ``id``, ``split``, ``label``, ``variant``,
+    ``scheme``, ``target``, ``also`` (cells with the same predictions), ``kind``, ``called``
+    (before, after), ``score`` (before, after; probability of the positive class, or of the class
+    float32 called), ``margin`` (score less threshold, or the lead over the next class) and
+    ``picture``: a row of the arrays ``images``, ``before`` and ``after`` (n, h, w) uint8, or None.
+
+    Maps are of the positive class, else of the class float32 called, on float32's range for that
+    image. ``compared`` counts images by cell and split.
+
+    Raises:
+        NotAvailable: no float32 predictions, or the stage ``evidence`` has not run.
+    """
+    if not artefact.finished(layout.evidence_dir(run, model), "evidence"):
+        raise NotAvailable("the paired tests have not been computed (bedside report RUN does it)")
+    points, task = layout.operating_points(run, model), layout.task(run)
+    measured = [m for m in layout.measurements(run) if m.model == model and layout.usable(m)]
+    rows: list[dict[str, Any]] = []
+    compared: dict[str, dict[str, int]] = {}
+    for (cell, base), also in _distinct(run, measured):
+        found, counts = _changed(run, cell, base, points, task)
+        compared[layout.cell_name(cell.variant, cell.target)] = counts
+        rows += [r | {"also": also} for r in found]
+    if not compared:
+        raise NotAvailable(f"no variant of {model} can be compared with float32")
+    rows.sort(key=lambda r: (KINDS.index(r["kind"]), SPLITS.index(r["split"]),
+                             -abs(r["score"][1] - r["score"][0]), r["id"], r["variant"]))
+    arrays, reason = _pictures(run, model, rows[:PICTURES], task)
+    for number, row in enumerate(rows):
+        row["picture"] = number if number < PICTURES and arrays else None
+    return FigureData(arrays, {
+        "model": model, "classes": task.classes, "positive": task.positive,
+        "threshold": points.locked.threshold if points.locked is not None else None,
+        "compared": compared, "flips": rows, "maps_reason": reason})
+
+
+def _distinct(run: Path, measured: Sequence[Measurement]
+              ) -> list[tuple[tuple[Measurement, Measurement], list[str]]]:
+    """Cells with their float32 cell; those of equal predictions once, with the others' names."""
+    found: dict[tuple[bytes, bytes], tuple[tuple[Measurement, Measurement], list[str]]] = {}
+    for m in sorted(measured, key=lambda m: (not inputs.is_cpu(m.target), m.target)):
+        base = layout.baseline(measured, m.target)
+        if base is None or base == m:
+            continue
+        mine, other = (layout.predictions(run, c.variant, c.target).logits.tobytes()
+                       for c in (m, base))
+        key = (mine, other)
+        if key in found:
+            found[key][1].append(layout.cell_name(m.variant, m.target))
+        else:
+            found[key] = ((m, base), [])
+    return sorted(found.values(), key=lambda v: inputs.scheme_order(v[0][0].scheme))
+
+
+def _part(run: Path, cell: Measurement, split: str, point: OperatingPoint, positive: int | None
+          ) -> _Part:
+    rows = layout.predictions(run, cell.variant, cell.target).of(split)
+    logits = rows.logits.astype(np.float64)
+    called = decide(logits, scores_of(logits, positive), positive, point)
+    return _Part(rows.ids.tolist(), rows.labels, called, probabilities(logits, None))
+
+
+def _changed(run: Path, cell: Measurement, base: Measurement, points: OperatingPoints, task: Task
+             ) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    positive = (task.classes.index(task.positive)
+                if task.positive is not None and len(task.classes) == 2 else None)
+    point = points.locked or points.cells[layout.cell_name(base.variant, base.target)]
+    found, counts = [], {}
+    for split in SPLITS:
+        old, new = (_part(run, m, split, point, positive) for m in (base, cell))
+        place = {v: i for i, v in enumerate(old.ids)}
+        common = [(place[v], j) for j, v in enumerate(new.ids) if v in place]
+        counts[split] = len(common)
+        for i, j in common:
+            if old.called[i] == new.called[j]:
+                continue
+            truth, k = int(old.labels[i]), int(old.called[i]) if positive is None else positive
+            found.append({
+                "id": old.ids[i], "split": split, "label": task.classes[truth],
+                "variant": cell.variant, "scheme": cell.scheme, "target": cell.target,
+                "kind": kind(truth, int(old.called[i]), int(new.called[j]), positive),
+                "called": [task.classes[int(old.called[i])], task.classes[int(new.called[j])]],
+                "score": [float(old.shares[i, k]), float(new.shares[j, k])],
+                "margin": [_margin(p, point, positive) for p in (old.shares[i], new.shares[j])]})
+    return found, counts
+
+
+def kind(truth: int, before: int, after: int, positive: int | None) -> str:
+    """What a change of decision means for the patient."""
+    if positive is not None:
+        if truth == positive:
+            return "found" if after == positive else "missed"
+        return "alarm" if after == positive else "cleared"
+    return "lost" if before == truth else "gained" if after == truth else "other"
+
+
+def _margin(shares: npt.NDArray[np.float64], point: OperatingPoint, positive: int | None
+            ) -> float:
+    if positive is not None and point.threshold is not None:
+        return float(shares[positive]) - point.threshold
+    first, second = np.sort(shares)[::-1][:2]
+    return float(first - second)
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def _pictures(run: Path, model: str, rows: Sequence[dict[str, Any]], task: Task
+              ) -> tuple[dict[str, npt.NDArray[Any]], str | None]:
+    """Images and maps of the rows, and why there is no map."""
+    if not rows:
+        return {}, None
+    variants = {v.id: v for v in layout.variants(run) if v.model == model}
+    base = inputs.original_of(run, model)
+    original = LiteRTModel(inputs.variant_path(run, base))
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with_maps = CAM in original.outputs
+    for name in {r["variant"] for r in rows}:
+        others = [(i, r) for i, r in enumerate(rows) if r["variant"] == name]
+        _fill(run, base, variants[name], original, others, len(rows), task, arrays, with_maps)
+    return arrays, None if with_maps else (
+        f"{model} has no output {CAM!r}: a model trained elsewhere gives no class activation map")
+
+
+def _fill(run: Path, base: Variant, variant: Variant, original: LiteRTModel,
+          others: Sequence[tuple[int, dict[str, Any]]], count: int, task: Task,
+          arrays: dict[str, npt.NDArray[Any]], with_maps: bool) -> None:
+    model = LiteRTModel(inputs.variant_path(run, variant)) if with_maps else None
+    with layout.pixel_store(run, base.preprocess) as store:
+        for number, row in others:
+            grey = pictures.to_grey(store.pixels(row["id"]))
+            planes = {"images": grey.astype(np.float32)}
+            if model is not None:
+                name = task.positive if task.positive is not None else row["called"][0]
+                index = task.classes.index(name)
+                tensor = store.tensor(row["id"])
+                before, after = (upsample(m.run(tensor)[CAM][0, :, :, index], grey.shape)
+                                 for m in (original, model))
+                low, span = float(before.min()), max(float(np.ptp(before)), 1e-12)
+                planes |= {"before": 255 * np.clip((before - low) / span, 0, 1),
+                           "after": 255 * np.clip((after - low) / span, 0, 1)}
+            for key, plane in planes.items():
+                small = np.rint(shrink(plane[None].astype(np.float32), IMAGE_PX)[0])
+                if key not in arrays:
+                    arrays[key] = np.zeros((count, *small.shape), np.uint8)
+                arrays[key][number] = small.astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Orchestrators: which stages run, in which order, and what can be skipped."""

@@ -1,0 +1,205 @@
+"""``bedside gate``: whether a run may be released, alone or in the place of an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bedside.core.errors import BadInput
+from bedside.core.evidence import Comparison
+from bedside.core.recommendation import Recommendation
+from bedside.core.study import Study
+from bedside.flows import compare_runs
+from bedside.runfolder import artefact, layout
+from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
+from bedside.stages.recommend.stage import stage_key
+from bedside.stages.recommend.wording import mb, ms, needed_text
+
+Result = Literal["pass", "warning", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of one cell (or target) and what came of it."""
+
+    check: str
+    subject: str
+    result: Result
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Every check; ``passed`` where none failed."""
+
+    schema: int
+    passed: bool
+    against: str | None
+    checks: tuple[Check, ...]
+
+
+def gate(run: Path, study: Study, against: Path | None = None, every: bool = False) -> Gate:
+    """Judge a run; it is read and never written to.
+
+    Args:
+        run: the run, its recommendation made.
+        study: its configuration.
+        against: an earlier run that this one would replace.
+        every: judge every variant by the budget, not only the recommended ones.
+
+    Raises:
+        BadInput: no recommendation, one that is older than the measurements, or a file that is
+            no longer what its stage published.
+    """
+    layout.require_intact(run)
+    found = current(run, study)
+    for r in found:
+        for c in r.candidates:
+            place = layout.build_dir(run, c.variant, r.target)
+            if artefact.recorded(place, "build"):
+                artefact.check(place, "build")
+    chosen = {layout.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
+    checks = [c for r in found for c in _target(r, study, every)]
+    checks += [c for a in layout.comparisons(run) if a.split == "test"
+               for c in _answer(a, chosen, study, every)]
+    if against is not None:
+        checks += _against(run, study, found, against, every)
+    if not chosen and not any(c.result == "fail" for c in checks):
+        checks.append(Check("recommendation", "every target", "fail",
+                            "nothing is recommended on any target"))
+    return Gate(1, all(c.result != "fail" for c in checks),
+                None if against is None else str(against), tuple(checks))
+
+
+def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
+    """The choices for every target.
+
+    Raises:
+        BadInput: there are none, or they are older than the measurements or the budget.
+    """
+    remedy = "Run: bedside recommend RUN."
+    if not artefact.finished(run, "recommend"):
+        raise BadInput("no recommendation to judge", where=run, remedy=remedy)
+    if not artefact.finished(run, "recommend", stage_key(run, study)):
+        raise BadInput("the recommendation is older than the measurements or the budget",
+                       where=run, remedy=remedy)
+    return layout.recommendations(run).recommendations
+
+
+def _target(found: Recommendation, study: Study, every: bool) -> list[Check]:
+    """The recommendation of a target, and the budget of its variants."""
+    checks = []
+    if found.chosen is not None:
+        checks.append(Check("recommendation", layout.cell_name(found.chosen, found.target),
+                            "pass", "recommended"))
+    else:
+        fails = found.cause in FAILING or any(c in FAILING for c in found.causes.values())
+        checks.append(Check("recommendation", found.target, "fail" if fails else "warning",
+                            " ".join(found.why)))
+    limits = limits_of(study.budget, found.target)
+    for c in found.candidates:
+        if c.status == "failed":
+            checks.append(Check("runs", layout.cell_name(c.variant, found.target), "warning",
+                                c.reason or "failed"))
+        broken = broken_limits(c, limits) if c.status == "ok" else []
+        if broken:
+            fails = every or c.variant == found.chosen
+            checks.append(Check("budget", layout.cell_name(c.variant, found.target),
+                                "fail" if fails else "warning", "; ".join(broken) + (
+                                    "" if fails else "; it is not recommended")))
+    return checks
+
+
+def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[Check]:
+    """The paired answer of a variant against its float32 model, on test images."""
+    name = layout.cell_name(a.variant, a.target)
+    if a.answer == "worse":
+        return [Check("not worse", name, "fail", f"worse than {a.against} on {a.n} test images: "
+                                                 f"{losses(a)}")]
+    if name not in chosen and not every:
+        return []
+    if a.answer == "shown":
+        return [Check("not worse", name, "pass", f"shown on {a.n} test images against "
+                                                 f"{a.against}")]
+    fails: Result = "fail" if study.budget.require == "shown" else "warning"
+    if a.answer is None:
+        return [Check("not worse", name, fails, f"cannot be tested: {a.reason}")]
+    return [Check("not worse", name, fails, f"not shown: {a.n} test images are too few to tell"
+                                            f"{needed_text(a.needed)}")]
+
+
+def losses(a: Comparison) -> str:
+    """The differences of the tests that have a margin."""
+    return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.difference.low:+.3f}, "
+                     f"{t.difference.high:+.3f}]" for t in a.tests.values()
+                     if t.margin is not None and t.difference.value is not None
+                     and t.difference.low is not None and t.difference.high is not None)
+
+
+# ------------------------------------------------------------------ against an earlier run
+
+
+def _against(run: Path, study: Study, found: Sequence[Recommendation], against: Path,
+             every: bool) -> list[Check]:
+    pairs = _releases(found, against)
+    diff = compare_runs.diff(against, run, pairs)
+    checks = [Check("same images", "test", "warning", note) for note in diff.notes]
+    checks += [Check("still there", name, "warning", "only the earlier run has it")
+               for name in diff.removed]
+    for c in diff.cells:
+        checks += _cell(c, study, every or _is_chosen(c, found))
+    return checks
+
+
+def _releases(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
+    """What each target ran before and would run now, where the recommended variant changed."""
+    if not artefact.finished(against, "recommend"):
+        return []
+    before = {r.target: r.chosen for r in layout.recommendations(against).recommendations}
+    return [(layout.cell_name(str(before[r.target]), r.target),
+             layout.cell_name(r.chosen, r.target)) for r in found
+            if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
+
+
+def _is_chosen(c: compare_runs.CellChange, found: Sequence[Recommendation]) -> bool:
+    return any(r.target == c.target and r.chosen == c.variant for r in found)
+
+
+def _cell(c: compare_runs.CellChange, study: Study, judged: bool) -> list[Check]:
+    """One variant in both runs: still runs, not worse, not slower, not larger."""
+    name = layout.cell_name(c.variant, c.target) + (f" after {c.against}" if c.against else "")
+    if c.old_status == "ok" and c.new_status != "ok":
+        return [Check("still runs", name, "fail", f"ran before, and is {c.new_status} now")]
+    if c.old_status != "ok" or c.new_status != "ok":
+        return []
+    checks = []
+    a = c.test
+    on = f"on the {a.n} test images of both runs"
+    if a.answer == "worse":
+        checks.append(Check("not worse than before", name, "fail", f"worse {on}: {losses(a)}"))
+    elif judged and a.answer == "shown":
+        checks.append(Check("not worse than before", name, "pass", f"shown {on}"))
+    elif judged:
+        fails: Result = "fail" if study.budget.require == "shown" else "warning"
+        text = (f"not shown {on}{needed_text(a.needed)}" if a.answer is not None
+                else f"cannot be tested: {a.reason}")
+        checks.append(Check("not worse than before", name, fails, text))
+    checks += _heavier(c, name, study)
+    return checks
+
+
+def _heavier(c: compare_runs.CellChange, name: str, study: Study) -> list[Check]:
+    checks = []
+    before, now = c.size_bytes
+    if now > before * (1 + study.budget.larger):
+        checks.append(Check("not larger", name, "fail", f"{mb(now)} after {mb(before)}, more "
+                            f"than {study.budget.larger:.0%} larger"))
+    time = c.latency
+    if time.ratio is None or time.old is None or time.new is None:
+        checks.append(Check("not slower", name, "warning", f"not compared: {time.reason}"))
+    elif time.apart and time.ratio > 1 + study.budget.slower:
+        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} after "
+                            f"{ms(time.old.median)}, more than {study.budget.slower:.0%} slower"))
+    return checks

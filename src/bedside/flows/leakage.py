@@ -1,0 +1,214 @@
+"""What leakage is worth: one training on folds by image, and on folds by group.
+
+Both arms predict every image once, with the same network, recipe, seed and number of folds; only
+in the first may near-duplicates of an image, or other images of its patient, be learnt from. What
+the first scores above the second is what a split by image would have claimed too much.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import metrics
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import ModelConfig, Study
+from bedside.core.types import Case, Estimate
+from bedside.flows import study
+from bedside.runfolder import artefact, layout
+from bedside.stages.data import split
+
+Progress = Callable[..., None]
+Floats = npt.NDArray[np.float32]
+
+STAGE = "leakage"
+RESULT = "leakage.json"
+PREDICTIONS = "predictions.csv"
+ARMS = {"image": "by image", "group": "by group"}
+_FORMAT = 2
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to split: metrics of all images, and of those with a twin or a like patient."""
+
+    split: str
+    metrics: dict[str, Estimate]
+    related: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """``leakage.json``. ``related``: images that share a group with another image.
+
+    ``difference``: AUC (macro one against rest where no class is positive) by image less by
+    group, on the same images; the interval resamples groups. It holds the draw of the images,
+    not that of another training seed.
+    """
+
+    model: str
+    image_px: int
+    epochs: int
+    folds: int
+    seed: int
+    images: int
+    related: int
+    arms: tuple[Arm, ...]
+    difference: Estimate
+    cases_sha256: str = ""
+    schema: int = 1
+
+
+def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
+            progress: Progress | None = None) -> Leakage:
+    """Train both arms and write ``RUN/leakage``, or read what is there for the same settings.
+
+    Args:
+        run: its data stage runs where it has not.
+        config: the study; seed and recipe are used.
+        model: the network.
+        folds: 3 or more; each is one training an arm.
+        progress: called with (stage, done, total[, detail]).
+
+    Raises:
+        BadInput: too few folds or groups, or no group with two images.
+        GateFailed: see the data stage.
+    """
+    from bedside.models import preprocess_of
+    from bedside.stages.data.cache import build_cache
+
+    if folds < 3:
+        raise BadInput(f"{folds} folds", where="--folds", remedy="Give 3 or more.")
+    study.prepare(run, config, progress)
+    cases = tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
+                         key=lambda c: c.id))
+    sizes = Counter(c.group for c in cases)
+    related = np.asarray([sizes[c.group] > 1 for c in cases])
+    if not related.any():
+        raise BadInput("no two images share a group, so nothing can leak", where=run,
+                       remedy="There is nothing to compare; name patients if you know them.")
+    parts = {"image": split.folds([replace(c, group=c.id) for c in cases], folds, config.seed),
+             "group": split.folds(cases, folds, config.seed)}
+    build_cache(run, preprocess_of(model), progress=progress)
+    folder, sha256 = run / STAGE, artefact.sha256_file(layout.data_dir(run) / layout.CASES)
+    weights = Path(model.weights)
+    key = artefact.stage_key(STAGE, _FORMAT, model, config.train, config.seed, folds, sha256,
+                             layout.task(run),
+                             artefact.sha256_file(weights) if weights.is_file() else None)
+    if not artefact.finished(folder, STAGE, key):
+        from bedside.stages.train.crossfit import out_of_fold
+
+        with artefact.writing(folder, STAGE, key, resume=True) as scratch:
+            found = {arm: out_of_fold(run, config, model, cases, parts[arm], folds, arm, scratch,
+                                      progress) for arm in ARMS}
+            result = compare(cases, layout.task(run).classes, layout.task(run).positive, found,
+                             related, config.seed)
+            result = replace(result, model=model.name, image_px=model.image_px, folds=folds,
+                             epochs=model.epochs or config.train.epochs,
+                             cases_sha256=sha256)
+            artefact.write_text(scratch / RESULT, codec.to_json(result))
+            artefact.write_text(scratch / PREDICTIONS, _table(cases, parts, found))
+    return codec.read_json(Leakage, folder / RESULT)
+
+
+def compare(cases: Sequence[Case], classes: Sequence[str], positive: str | None,
+            logits: dict[str, Floats], related: npt.NDArray[np.bool_], seed: int) -> Leakage:
+    """Score both arms; the fields that describe the training are left empty.
+
+    Args:
+        cases: n images.
+        classes: K names, as the columns of the logits.
+        positive: the positive class, or None.
+        logits: (n, K) by arm.
+        related: (n,) whether an image shares its group.
+        seed: of the resamples.
+    """
+    labels = np.asarray([classes.index(c.label) for c in cases], np.int64)
+    place = classes.index(positive) if positive else None
+    groups = np.unique([c.group for c in cases], return_inverse=True)[1].reshape(-1)
+    arms = tuple(Arm(arm, metrics.evaluate(labels, logits[arm], place, groups),
+                     metrics.evaluate(labels[related], logits[arm][related], place,
+                                      groups[related]))
+                 for arm in ARMS)
+    gain = _difference(labels, logits["image"], logits["group"], groups, place, seed)
+    return Leakage("", 0, 0, 0, seed, len(cases), int(related.sum()), arms, gain)
+
+
+def _difference(labels: npt.NDArray[np.int64], first: Floats, second: Floats,
+                groups: npt.NDArray[np.intp], positive: int | None, seed: int) -> Estimate:
+    """AUC of ``first`` less that of ``second``, with the percentile interval of a bootstrap that
+    draws whole groups (Efron and Tibshirani 1993, ch. 8)."""
+    truth = _truth(labels, first.shape[1], positive)
+    arms = [_odds(logits, positive) for logits in (first, second)]
+
+    def gain(rows: Any) -> float | None:
+        areas = [_area(truth[rows], odds[rows]) for odds in arms]
+        return None if areas[0] is None or areas[1] is None else areas[0] - areas[1]
+
+    value = gain(slice(None))
+    if value is None:
+        return Estimate(None, n=len(labels), reason="an AUC needs images of every class")
+    rng = np.random.default_rng(seed)
+    order = np.argsort(groups, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(groups))[:-1])
+    drawn = []
+    for _ in range(_RESAMPLES):
+        one = gain(np.concatenate([members[g] for g in rng.integers(0, len(members),
+                                                                    len(members))]))
+        if one is not None:
+            drawn.append(one)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), len(labels))
+
+
+def _truth(labels: npt.NDArray[np.int64], classes: int, positive: int | None
+           ) -> npt.NDArray[np.bool_]:
+    """(n, 1) of the positive class, or (n, K) of each class against the rest."""
+    wanted = np.arange(classes) if positive is None else np.array([positive])
+    truth: npt.NDArray[np.bool_] = labels[:, None] == wanted
+    return truth
+
+
+def _odds(logits: Floats, positive: int | None) -> npt.NDArray[np.float64]:
+    """Log-odds in columns as :func:`_truth`."""
+    from bedside.metrics.inputs import log_odds
+
+    wanted = range(logits.shape[1]) if positive is None else [positive]
+    return np.stack([log_odds(logits.astype(np.float64), k) for k in wanted], axis=1)
+
+
+def _area(truth: npt.NDArray[np.bool_], odds: npt.NDArray[np.float64]) -> float | None:
+    """Mean over the columns of the area under the ROC curve, by ranks; ties count half."""
+    from scipy.stats import rankdata
+
+    n = truth.sum(axis=0)
+    m = len(truth) - n
+    if not (n.all() and m.all()):
+        return None
+    ranks = (rankdata(odds, axis=0) * truth).sum(axis=0)
+    return float(np.mean((ranks - n * (n + 1) / 2) / (n * m)))
+
+
+def _table(cases: Sequence[Case], parts: dict[str, dict[str, int]], logits: dict[str, Floats]
+           ) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    count = next(iter(logits.values())).shape[1]
+    writer.writerow(["id", "group", "label", *(f"{a}_{what}" for a in ARMS for what in (
+        "fold", *(f"logit_{k}" for k in range(count))))])
+    for i, case in enumerate(cases):
+        cells: list[Any] = [case.id, case.group, case.label]
+        for arm in ARMS:
+            cells += [parts[arm][case.id], *(f"{v:.6g}" for v in logits[arm][i])]
+        writer.writerow(cells)
+    return buffer.getvalue()

@@ -1,0 +1,203 @@
+"""From a study file and the flags of a command line to one resolved :class:`Study`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
+from bedside.core.study import (
+    DataConfig,
+    EvaluateConfig,
+    FloatModelConfig,
+    ModelConfig,
+    PhantomConfig,
+    Study,
+    TrainConfig,
+)
+from bedside.flows.check import check as check_study
+from bedside.models import default_config, paper_preset
+from bedside.runfolder import layout
+
+DEFAULT_MODELS = ("efficientnet_lite0",)
+PRESETS = ("practical", "paper", "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The flags of ``run`` that change a study; None or empty leaves the file's value."""
+
+    dataset: Path | None = None
+    preset: str | None = None
+    model: tuple[str, ...] = ()
+    scheme: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    merge: tuple[str, ...] = ()
+    positive: str | None = None
+    split_file: Path | None = None
+    class_names: str | None = None
+    regroup: bool = False
+    skip_bad: bool = False
+    decisions: Path | None = None
+    epochs: int | None = None
+    image_px: int | None = None
+    weights: Path | None = None
+    tune: int | None = None
+    seed: int | None = None
+    float_model: Path | None = None
+    preprocess: Path | None = None
+    last_conv: str | None = None
+
+
+def preset(name: str) -> Study:
+    """A ready study: ``practical`` (default), ``paper`` or ``demo``.
+
+    Raises:
+        BadInput: no such preset.
+    """
+    if name == "practical":
+        return Study(models=tuple(default_config(n) for n in DEFAULT_MODELS))
+    if name == "paper":
+        # The paper's task is malignant against benign (Section 4.2), its images 224 × 224.
+        return Study(data=DataConfig(exclude=("normal",)), models=paper_preset())
+    if name == "demo":
+        return _demo()
+    raise BadInput(f"unknown preset {name!r}", where="--preset",
+                   remedy=did_you_mean(name, PRESETS))
+
+
+def _demo() -> Study:
+    phantom = PhantomConfig(images=700, height_px=128, width_px=128, difficulty=0.4)
+    return Study(
+        data=DataConfig(source="phantom", proportions=(400, 100, 200), phantom=phantom),
+        models=(ModelConfig("efficientnet_lite0", image_px=96, epochs=4),
+                ModelConfig("resnet34", image_px=96, width=0.25, epochs=8)),
+        train=TrainConfig(),
+        evaluate=EvaluateConfig(rounds=3, warmup=3, samples=10))
+
+
+def resolve(file: Path | None, flags: Flags, run: Path | None = None) -> Study:
+    """The study that a command line asks for.
+
+    A study file wins over the run's own ``study.toml``, which wins over a preset; flags win
+    over all. Relative paths in a study file are relative to that file.
+
+    Raises:
+        BadInput: no data source is known, or a value cannot work.
+    """
+    base = _base(file, flags, run)
+    base = _with_data(base, flags)
+    base = _with_models(base, flags)
+    if flags.scheme:
+        base = replace(base, schemes=flags.scheme)
+    if flags.target:
+        base = replace(base, targets=flags.target)
+    if flags.seed is not None:
+        base = replace(base, seed=flags.seed)
+    return check_study(base, run)
+
+
+def _base(file: Path | None, flags: Flags, run: Path | None) -> Study:
+    if file is not None:
+        return _anchored(codec.read_toml(Study, file), file.parent)
+    existing = run is not None and layout.study_file(run).is_file()
+    if run is not None and existing and flags.preset is None:
+        return layout.study(run)
+    if flags.dataset is None and flags.preset != "demo":
+        raise BadInput("no dataset given", where="bedside run",
+                       remedy="Give a folder, CSV or .npz, -c study.toml, or try bedside demo.")
+    return preset(flags.preset or "practical")
+
+
+def _anchored(base: Study, folder: Path) -> Study:
+    def anchor(text: str) -> str:
+        return str((folder / text).resolve())
+
+    data = base.data
+    if data.source != "phantom":
+        data = replace(data, source=anchor(data.source))
+    if data.split_file is not None:
+        data = replace(data, split_file=anchor(data.split_file))
+    if data.decisions is not None:
+        data = replace(data, decisions=anchor(data.decisions))
+    models = tuple(m if m.weights in ("default", "random")
+                   else replace(m, weights=anchor(m.weights)) for m in base.models)
+    external = base.float_model
+    if external is not None:
+        external = replace(external, file=anchor(external.file), preprocess=anchor(
+            external.preprocess) if external.preprocess else None)
+    return replace(base, data=data, models=models, float_model=external)
+
+
+def _with_data(base: Study, flags: Flags) -> Study:
+    data = base.data
+    if flags.dataset is not None:
+        source = str(flags.dataset)
+        data = replace(data, source=source if source == "phantom" else
+                       str(flags.dataset.resolve()))
+    if flags.exclude:
+        data = replace(data, exclude=flags.exclude)
+    if flags.merge:
+        data = replace(data, merge=_merged(flags.merge))
+    if flags.positive is not None:
+        data = replace(data, positive=flags.positive)
+    if flags.split_file is not None:
+        data = replace(data, split_file=str(flags.split_file.resolve()))
+    if flags.decisions is not None:
+        data = replace(data, decisions=str(flags.decisions.resolve()))
+    if flags.class_names is not None:
+        names = tuple(n.strip() for n in flags.class_names.split(","))
+        if "" in names:
+            raise BadInput("an empty class name", where="--class-names",
+                           remedy="Give names as A,B.")
+        data = replace(data, class_names=names)
+    if flags.regroup:
+        data = replace(data, regroup=True)
+    if flags.skip_bad:
+        data = replace(data, skip_bad=True)
+    return replace(base, data=data)
+
+
+def _merged(flags: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every ``--merge``; those of one new class add up, as a repeated flag does elsewhere."""
+    merge: dict[str, tuple[str, ...]] = {}
+    for new, old in map(_merge, flags):
+        before = merge.get(new, ())
+        merge[new] = before + tuple(o for o in old if o not in before)
+    return merge
+
+
+def _merge(text: str) -> tuple[str, tuple[str, ...]]:
+    new, separator, old = text.partition("=")
+    parts = tuple(p.strip() for p in old.split(","))
+    if not separator or not new.strip() or "" in parts:
+        raise BadInput(f"{text!r} is not NEW=A,B", where="--merge",
+                       remedy="Write it as --merge other=benign,normal.")
+    return new.strip(), parts
+
+
+def _with_models(base: Study, flags: Flags) -> Study:
+    models = base.models
+    if flags.model:
+        models = tuple(default_config(name) for name in flags.model)
+    if flags.float_model is not None:
+        base = replace(base, float_model=FloatModelConfig(
+            str(flags.float_model.resolve()),
+            str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv))
+        models = models if flags.model else ()
+    elif flags.preprocess is not None or flags.last_conv is not None:
+        raise BadInput("given without --float-model", where="--preprocess, --last-conv",
+                       remedy="They describe a model trained elsewhere.")
+    if flags.weights is not None:
+        models = tuple(replace(m, weights=str(flags.weights.resolve())) for m in models)
+    if flags.epochs is not None:
+        models = tuple(replace(m, epochs=flags.epochs) for m in models)
+    if flags.image_px is not None:
+        models = tuple(replace(m, image_px=flags.image_px) for m in models)
+    if flags.tune is not None:
+        base = replace(base, train=replace(base.train, tune=flags.tune))
+    return replace(base, models=models)

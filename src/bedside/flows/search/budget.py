@@ -1,0 +1,311 @@
+"""``bedside search``: which layers must stay out of INT8 for a budget of accuracy to hold.
+
+First the sensitivity of every layer on validation images: that layer alone in int8, and all
+but that layer in int8. Then, in order of damage, a bisection over how many of the most
+sensitive layers have to stay; then each kept layer is tried without, the cheapest gain last.
+Every evaluation is of a ``.tflite`` that was really written and run, and every one is logged.
+With the goal ``fastest`` the most promising of all that keep the budget are then timed on this
+machine's CPU, and the fastest of them is taken.
+
+Publishes ``RUN/search/<model>/``: ``mixture.json`` (the layers kept, as data), ``layers.csv``
+(sensitivity by layer), ``evaluations.csv`` (every candidate) and ``budget.json``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import CalibrationConfig
+from bedside.flows import variants
+from bedside.flows.search import timing
+from bedside.flows.search.scorer import Judge, Score
+from bedside.runfolder import artefact, layout
+from bedside.runtime.graph import parse_graph
+from bedside.schemes import mixed, quantizer
+from bedside.schemes.biases import hold_biases
+from bedside.schemes.layers import Layer, layers
+from bedside.stages.quantize import quantizer_version
+
+LAYERS = "layers.csv"
+EVALUATIONS = "evaluations.csv"
+BUDGET = "budget.json"
+GOALS = ("smallest", "fastest")
+SHORTLIST = 6
+SAME_SPEED = 0.05
+_CACHE = ".evaluations.jsonl"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a mixture may lose against the float model on the validation images."""
+
+    auroc_loss: float = 0.005
+    sensitivity_loss: float = 0.0
+    flips: float = 0.01
+    goal: str = "smallest"
+    images: int | None = None
+    evaluations: int = 40
+
+    def holds(self, score: Score, reference: Score) -> bool:
+        """Whether a candidate stays inside."""
+        return (score.auroc >= reference.auroc - self.auroc_loss - 1e-12
+                and score.sensitivity >= reference.sensitivity - self.sensitivity_loss - 1e-12
+                and score.flips <= self.flips * score.images + 1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome: layers kept out of int8, of how many, and the scores.
+
+    ``timed``: with the goal ``fastest``, the candidates measured on this CPU.
+    """
+
+    model: str
+    kept: tuple[str, ...]
+    layers: int
+    evaluations: int
+    within: bool
+    score: Score
+    int8: Score
+    float32: Score
+    budget: Budget
+    timed: tuple[timing.Timed, ...] = ()
+
+
+def check(budget: Budget) -> None:
+    """Refuse margins that make no sense.
+
+    Raises:
+        BadInput: a loss or share outside [0, 1), an unknown goal, or too few evaluations.
+    """
+    for name in ("auroc_loss", "sensitivity_loss", "flips"):
+        value = getattr(budget, name)
+        if not 0.0 <= value < 1.0:
+            raise BadInput(f"{value} makes no sense", where=f"--max-{name.replace('_', '-')}",
+                           remedy="Give a share from 0 to below 1, as 0.005 for half a point.")
+    if budget.goal not in GOALS:
+        raise BadInput(f"unknown goal {budget.goal!r}", where="--goal",
+                       remedy=f"Give {' or '.join(GOALS)}.")
+    if budget.evaluations < 1:
+        raise BadInput("at least one evaluation is needed", where="--evaluations",
+                       remedy="Give 1 or more.")
+
+
+def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, budget: Budget,
+           progress: Progress | None = None) -> Found:
+    """Find a mixture of int8 and float layers inside a budget; resumes where it stopped.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it.
+        scheme_id: the mixture to be made, ``mixed+searched`` with options.
+        config: the study's calibration.
+        budget: judged on validation images only.
+        progress: called with (stage, done, total).
+
+    Raises:
+        BadInput: a budget that makes no sense, a scheme that is no searched mixture, or
+            validation images that lack a class.
+    """
+    check(budget)
+    _, scheme, options = schemes.load(scheme_id)
+    if scheme.name != "mixed" or mixed.SEARCHED not in options or "biascorrected" in options:
+        raise BadInput("not a mixture that can be searched", where=scheme_id,
+                       remedy="Give mixed+searched, with an estimator's or weights' option.")
+    source, folder, ranges = variants.prepared(run, model, scheme_id, config, progress)
+    judge = Judge(run, source, budget.images)
+    version = "search 1" if budget.goal == "smallest" else "search 2"
+    key = artefact.stage_key(version, scheme_id, folder.name, budget, judge.ids,
+                             quantizer_version())
+    place = layout.search_dir(run, model)
+    if artefact.finished(place, "search", key):
+        return codec.read_json(Found, place / BUDGET)
+    with artefact.writing(place, "search", key, resume=True) as scratch:
+        bench = Bench(judge, ranges, frozenset(options), scratch / _CACHE, progress)
+        table = sensitivity(bench)
+        artefact.write_text(scratch / LAYERS, _layers_csv(table))
+        kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
+        timed: tuple[timing.Timed, ...] = ()
+        if budget.goal == "fastest":
+            timed = timing.measure(run, judge.spec.preprocess, judge.ids, [
+                (k, bench.mixture(k)) for k in _promising(bench, kept, budget)], progress)
+            # What misses the budget was timed only to be compared with.
+            holding = [t for t in timed if budget.holds(bench.score(t.kept), judge.reference)]
+            kept = timing.fastest(holding or timed[:1], SAME_SPEED).kept
+        found = Found(model, tuple(x.name for x in bench.layers if x.name in kept),
+                      len(bench.layers), bench.evaluations,
+                      budget.holds(bench.score(kept), judge.reference), bench.score(kept),
+                      bench.score(()), judge.reference, budget, timed)
+        artefact.write_text(scratch / EVALUATIONS, bench.log())
+        artefact.write_text(scratch / BUDGET, codec.to_json(found))
+        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
+            source, artefact.sha256_file(layout.model_dir(run, source) / layout.FLOAT_MODEL),
+            found.kept)))
+    return found
+
+
+# ------------------------------------------------------------------ evaluations
+
+
+class Bench:
+    """Writes and judges mixtures; each set of kept layers once, also over interruptions."""
+
+    def __init__(self, judge: Judge, ranges: quantizer.Ranges, options: frozenset[str],
+                 cache: Path, progress: Progress | None) -> None:
+        self.judge, self._ranges, self._options = judge, ranges, options
+        self._data, _ = hold_biases(judge.float_bytes, ranges)
+        self._graph = parse_graph(self._data)
+        self._ranks = {t.name: max(1, len(t.shape)) for t in self._graph.tensors}
+        self.layers: tuple[Layer, ...] = layers(self._graph)
+        self._cache, self._progress = cache, progress
+        self._done: dict[tuple[str, ...], Score] = {}
+        text = cache.read_text(errors="replace") if cache.is_file() else ""
+        # What a kill cut short is made again, and the next record gets a line of its own.
+        self._done.update(found for found in map(_record, text.splitlines()) if found)
+        if text and not text.endswith("\n"):
+            with cache.open("a") as handle:
+                handle.write("\n")
+
+    def judged(self) -> list[tuple[tuple[str, ...], Score]]:
+        """Every mixture so far with its score."""
+        return list(self._done.items())
+
+    @property
+    def evaluations(self) -> int:
+        """How many mixtures were judged."""
+        return len(self._done)
+
+    def mixture(self, kept: Sequence[str] | set[str]) -> bytes:
+        """The ``.tflite`` with these layers kept out of int8."""
+        names = [x.name for x in self.layers if x.name in set(kept)]
+        rules = mixed.recipe(self._options) + mixed.layer_rules(self._graph, self._options, names)
+        return quantizer.apply(self._data, rules, self._ranges, self._ranks)
+
+    def score(self, kept: Sequence[str] | set[str]) -> Score:
+        """Judge a mixture."""
+        names = tuple(x.name for x in self.layers if x.name in set(kept))
+        if names not in self._done:
+            self._done[names] = self.judge.score(self.mixture(names))
+            with self._cache.open("a") as handle:
+                handle.write(json.dumps({"kept": names, "score": asdict(self._done[names])})
+                             + "\n")
+            if self._progress:
+                self._progress("search", self.evaluations, 2 * len(self.layers) + 20)
+        return self._done[names]
+
+    def log(self) -> str:
+        """Every evaluation as CSV."""
+        rows = [[number, len(kept), *asdict(score).values(), " ".join(kept)]
+                for number, (kept, score) in enumerate(self._done.items(), 1)]
+        return _csv(["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    kept: tuple[str, ...]
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer: alone in int8, and left out of an otherwise whole int8 model."""
+
+    layer: Layer
+    alone: Score
+    all_but: Score
+
+
+def sensitivity(bench: Bench) -> list[Row]:
+    """The damage of every layer, one at a time and all but one."""
+    names = [x.name for x in bench.layers]
+    bench.score(())
+    return [Row(x, bench.score([n for n in names if n != x.name]), bench.score([x.name]))
+            for x in bench.layers]
+
+
+def _by_damage(table: Sequence[Row]) -> list[Row]:
+    return sorted(table, key=lambda r: -r.alone.logit_damage)
+
+
+def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]:
+    """Bisection over how many of the most sensitive layers stay, then one at a time out."""
+    names = [x.name for x in order]
+    before = bench.evaluations
+
+    def fits(kept: Sequence[str]) -> bool:
+        return budget.holds(bench.score(kept), bench.judge.reference)
+
+    low, high = 0, len(names)
+    while low < high:
+        middle = (low + high) // 2
+        if fits(names[:middle]):
+            high = middle
+        else:
+            low = middle + 1
+    kept = list(names[:high])
+    gain = {x.name: x.weights if budget.goal == "smallest" else x.macs for x in order}
+    for name in sorted(kept, key=lambda n: -gain[n]):
+        if bench.evaluations - before >= budget.evaluations:
+            break
+        without = [n for n in kept if n != name]
+        if fits(without):
+            kept = without
+    return tuple(kept)
+
+
+def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
+    """The choice so far, the quickest others that keep the budget, all in int8, none in int8."""
+    every = tuple(x.name for x in bench.layers)
+    bench.score(every)
+    holding = sorted((score.ms, names) for names, score in bench.judged()
+                     if budget.holds(score, bench.judge.reference))
+    chosen = tuple(n for n in every if n in set(kept))
+    return list(dict.fromkeys([chosen, *(names for _, names in holding[:SHORTLIST]), (), every]))
+
+
+# ------------------------------------------------------------------ files
+
+
+def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
+    """One line of the cache; None where it is not whole."""
+    try:
+        row = codec.decode(_Record, codec.parse_json(line, _CACHE), _CACHE)
+    except BadInput:
+        return None
+    return row.kept, row.score
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _layers_csv(table: Sequence[Row]) -> str:
+    rows = [[r.layer.name, r.layer.op, r.layer.output, r.layer.weights, r.layer.macs,
+             r.alone.logit_damage, r.alone.logit_shift, r.alone.flips, r.alone.auroc,
+             r.all_but.logit_damage, r.all_but.flips, r.all_but.auroc, r.alone.images]
+            for r in table]
+    return _csv(["layer", "op", "tensor", "weights", "macs", "alone_damage", "alone_shift",
+                 "alone_flips", "alone_auroc", "all_but_damage", "all_but_flips",
+                 "all_but_auroc", "images"], rows)
+
+
+def with_scheme(run: Path, scheme_id: str) -> None:
+    """Add a scheme to the run's configuration, so that it is evaluated like any other."""
+    config = layout.study(run)
+    if scheme_id not in config.schemes:
+        artefact.write_text(layout.study_file(run), codec.to_toml(
+            replace(config, schemes=(*config.schemes, scheme_id))))

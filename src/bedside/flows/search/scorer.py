@@ -1,0 +1,117 @@
+"""A candidate model on the validation images: what both searches ask again and again."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import metrics
+from bedside.core.errors import BadInput
+from bedside.core.types import Case
+from bedside.runfolder import layout
+from bedside.runtime.litert import LOGITS, LiteRTModel
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One candidate against the float model on the same validation images.
+
+    ``flips``: images whose class differs. ``logit_shift``: mean change of the margin (positive
+    logit minus the largest other). ``logit_damage``: root mean square change of the logits over
+    their standard deviation. ``ms`` is the median of this process, a guide and no measurement.
+    """
+
+    auroc: float
+    sensitivity: float
+    flips: int
+    images: int
+    logit_shift: float
+    logit_damage: float
+    size_bytes: int
+    ms: float
+
+
+class Judge:
+    """The validation images of a run and the float model's answers to them.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it.
+        limit: at most so many images, drawn evenly over the sorted ids; None for all.
+
+    Raises:
+        BadInput: validation lacks a class, so that nothing can be judged.
+    """
+
+    def __init__(self, run: Path, model: str, limit: int | None = None) -> None:
+        self.spec = layout.model_spec(run, model)
+        self.task = layout.task(run)
+        self._run = run
+        cases = _spread(sorted((c for c in layout.cases(run) if c.split == "val"),
+                               key=lambda c: c.id), limit)
+        missing = [k for k in self.task.classes if k not in {c.label for c in cases}]
+        if missing:
+            raise BadInput(f"no validation image of class {missing[0]!r}, so neither AUC nor "
+                           "sensitivity can be judged", where="data/cases.csv",
+                           remedy="Give the split a validation part with every class.")
+        self.ids = [c.id for c in cases]
+        self.labels = np.array([self.task.classes.index(c.label) for c in cases], np.int64)
+        self.positive = (self.task.classes.index(self.task.positive)
+                         if self.task.positive is not None else None)
+        path = layout.model_dir(run, model) / layout.FLOAT_MODEL
+        self.float_bytes = path.read_bytes()
+        self.float_logits, _ = self.logits(self.float_bytes)
+        self.reference = self.score(self.float_bytes)
+
+    def logits(self, data: bytes) -> tuple[Logits, float]:
+        """Logits (n, K) of the validation images, and median milliseconds an image."""
+        with tempfile.TemporaryDirectory(prefix="bedside-") as name:
+            path = Path(name) / "model.tflite"
+            path.write_bytes(data)
+            loaded = LiteRTModel(path)
+            rows, times = [], []
+            with layout.pixel_store(self._run, self.spec.preprocess) as store:
+                for image in store.tensors(self.ids):
+                    start = time.perf_counter()
+                    rows.append(loaded.run(image)[LOGITS][0].copy())
+                    times.append(1e3 * (time.perf_counter() - start))
+        return np.asarray(rows, np.float32), float(np.median(times))
+
+    def score(self, data: bytes) -> Score:
+        """Judge a candidate."""
+        logits, ms = self.logits(data)
+        return self.score_logits(logits, len(data), ms)
+
+    def score_logits(self, logits: Logits, size_bytes: int, ms: float) -> Score:
+        """As :meth:`score`, from logits."""
+        found = metrics.evaluate(self.labels, logits, self.positive)
+        area = (found.get("auroc") or found["macro_auroc"]).value
+        sensitivity = (found.get("sensitivity") or found["macro_sensitivity"]).value
+        base = self.float_logits
+        return Score(
+            auroc=float(area) if area is not None else 0.0,
+            sensitivity=float(sensitivity) if sensitivity is not None else 0.0,
+            flips=int((logits.argmax(1) != base.argmax(1)).sum()), images=len(self.ids),
+            logit_shift=float((self._margins(logits) - self._margins(base)).mean()),
+            logit_damage=float(np.sqrt(np.square(logits - base, dtype=np.float64).mean())
+                               / max(float(base.std()), 1e-12)),
+            size_bytes=size_bytes, ms=ms)
+
+    def _margins(self, logits: Logits) -> npt.NDArray[np.float64]:
+        place = self.positive if self.positive is not None else logits.shape[1] - 1
+        others = np.delete(logits, place, axis=1).max(axis=1)
+        return np.asarray(logits[:, place] - others, np.float64)
+
+
+def _spread(cases: Sequence[Case], limit: int | None) -> list[Case]:
+    if limit is None or len(cases) <= limit:
+        return list(cases)
+    return [cases[i] for i in np.linspace(0, len(cases) - 1, limit).round().astype(int)]

@@ -1,0 +1,56 @@
+"""What ``bedside search --qat`` adds: INT8 fine-tuned where rounding alone misses the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.build import Variant
+from bedside.core.study import CalibrationConfig
+from bedside.flows import variants
+from bedside.flows.search.budget import Budget
+from bedside.flows.search.scorer import Judge, Score
+from bedside.runfolder import layout
+from bedside.schemes import mixed
+
+QAT = "qat"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A fine-tuned INT8 variant on validation, and whether it meets the budget."""
+
+    model: str
+    variant: str
+    parent: str
+    within: bool
+    score: Score
+
+
+def scheme_of(mixture: str) -> str:
+    """The INT8 scheme to fine-tune for a mixture: its options, without those of mixing."""
+    _, options = schemes.split_id(mixture)
+    kept = [o for o in options if o not in (mixed.SEARCHED, mixed.WIDE)]
+    return schemes.variant_id("", "+".join(["int8", QAT, *kept]))[1:]
+
+
+def fine_tune(run: Path, model: str, scheme_id: str, config: CalibrationConfig, budget: Budget,
+              progress: Progress | None = None) -> Tuned:
+    """Make the fine-tuned variant and judge it as the search judges mixtures.
+
+    Raises:
+        BadInput: the network has an operation that cannot be fine-tuned, or validation lacks
+            a class.
+    """
+    variants.make(run, model, scheme_id, config, progress)
+    judge = Judge(run, model, budget.images)
+    folder = layout.variant_dir(run, schemes.variant_id(model, scheme_id))
+    variant = codec.read_json(Variant, folder / layout.VARIANT)
+    score = judge.score((folder / variant.file).read_bytes())
+    return Tuned(model, variant.id, variant.parent or model, budget.holds(score, judge.reference),
+                 score)

@@ -1,0 +1,307 @@
+"""The orchestrator behind ``run``: which stages, in which order, what can be skipped."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bedside import schemes
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.core.study import Study
+from bedside.flows.check import check
+from bedside.runfolder import artefact, layout
+
+Progress = Callable[..., None]
+
+
+# ------------------------------------------------------------------ the run folder
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run folder for one writer.
+
+    Raises:
+        BadInput: another process holds it, or the folder cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    with artefact.disk_errors(run):
+        fresh = not run.is_dir() or not any(run.iterdir())
+        made = [p for p in run.absolute().parents if not p.exists()]
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # as below /proc
+            raise BadInput("the folder cannot be made", where=run,
+                           remedy="Choose another --out.") from error
+        lock = FileLock(run / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise BadInput("another bedside process is writing this run", where=run,
+                           remedy="Wait for it, or give another --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if fresh:
+            _leave_nothing(run, made)
+        elif not layout.study_file(run).is_file():
+            (run / ".lock").unlink(missing_ok=True)  # not a run: leave it as it was found
+
+
+def _leave_nothing(run: Path, made: Sequence[Path]) -> None:
+    """Remove a run folder in which no file was written, and the folders ``made`` above it."""
+    with contextlib.suppress(OSError):
+        if all(p.is_dir() or p == run / ".lock" for p in run.rglob("*")):
+            shutil.rmtree(run)
+            for folder in made:
+                folder.rmdir()
+
+
+# ------------------------------------------------------------------ stages
+
+
+def refuse(run: Path, study: Study, only: str | None = None) -> list[str]:
+    """Refuse what cannot work before an hour of decoding; returns the ids of all models.
+
+    Raises:
+        BadInput: a network's settings or weights, a model trained elsewhere, or an ``only``
+            that selects nothing.
+    """
+    for model in study.models:
+        if not artefact.finished(layout.model_dir(run, model.id), "train"):
+            from bedside.stages.train.stage import check as check_training
+
+            check_training(study, model)
+    ids = [m.id for m in study.models]
+    if study.float_model is not None:
+        from bedside.stages.convert import check_float_model
+
+        ids.append(check_float_model(study.float_model, ids).id)
+    if not study.targets:
+        raise BadInput("no target", where="targets", remedy="Give at least cpu.")
+    if not select(ids, study, only):
+        raise BadInput(f"no cell matches {only!r}", where="--only",
+                       remedy="Give a glob over variants, as 'resnet34-*'.")
+    return ids
+
+
+def prepare(run: Path, study: Study, progress: Progress | None = None,
+            kept: Study | None = None) -> None:
+    """Read and split the data, bring in a model trained elsewhere, and write ``study.toml``.
+
+    Args:
+        run: the run folder.
+        study: the configuration.
+        progress: called with (stage, done, total[, detail]).
+        kept: what ``study.toml`` is to hold, where this once another configuration is used.
+    """
+    from bedside.stages.data.stage import prepare as prepare_data
+
+    prepare_data(run, study, progress)
+    if study.float_model is not None:
+        from bedside.stages.convert import import_float_model
+
+        import_float_model(run, study.float_model, layout.task(run))
+    # Last, so that a study that cannot work leaves no configuration behind to go on from.
+    artefact.write_text(layout.study_file(run), codec.to_toml(kept or study))
+
+
+def model_ids(run: Path, study: Study) -> list[str]:
+    """Ids of the study's models, the one trained elsewhere last."""
+    ids = [m.id for m in study.models]
+    return ids + [s.id for s in layout.model_specs(run)
+                  if s.origin == "external" and study.float_model is not None]
+
+
+def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Decode and resize every image once for each preprocessing of the study."""
+    from bedside.models import preprocess_of
+    from bedside.stages.data.cache import build_cache
+
+    wanted = {preprocess_of(m) for m in study.models}
+    if study.float_model is not None:
+        wanted |= {s.preprocess for s in layout.model_specs(run) if s.origin == "external"}
+    for preprocess in sorted(wanted, key=repr):
+        build_cache(run, preprocess, progress=progress)
+
+
+def train(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Train every network of the study."""
+    for model in study.models:
+        from bedside.stages.train.stage import train as train_model
+
+        train_model(run, study, model, progress)
+
+
+def convert(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Convert every trained network and check it against torch."""
+    from bedside.stages.convert import convert as convert_model
+
+    for model in study.models:
+        convert_model(run, model.id, progress)
+
+
+def quantize(run: Path, study: Study, only: str | None = None,
+             progress: Progress | None = None) -> None:
+    """Calibrate where a scheme needs it, and write every variant."""
+    from bedside.flows import variants
+
+    for model in model_ids(run, study):
+        for number, scheme in enumerate(study.schemes):
+            if not _selected(schemes.variant_id(model, scheme), study, only):
+                continue
+            variants.make(run, model, scheme, study.calibration, progress)
+            if progress:
+                progress(f"quantize {model}", number + 1, len(study.schemes))
+
+
+def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, str]]:
+    """(variant, target) of every cell of the matrix that ``only`` selects."""
+    return select(model_ids(run, study), study, only)
+
+
+def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str, str]]:
+    """As :func:`cells`, of the models ``ids``, whether or not they are there yet."""
+    every = [(schemes.variant_id(m, s), t) for m in ids
+             for s in study.schemes for t in study.targets]
+    return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
+
+
+def _matches(variant: str, target: str, only: str) -> bool:
+    names = (variant, target, layout.cell_name(variant, target))
+    return any(fnmatch.fnmatchcase(n, only) for n in names)
+
+
+def _selected(variant: str, study: Study, only: str | None) -> bool:
+    return only is None or any(_matches(variant, t, only) for t in study.targets)
+
+
+def build(run: Path, study: Study, only: str | None = None,
+          progress: Progress | None = None) -> None:
+    """Make what each target runs for each variant."""
+    from bedside.stages.build import build as build_cell
+
+    wanted = cells(run, study, only)
+    for number, (variant, target) in enumerate(wanted):
+        build_cell(run, variant, target)
+        if progress:
+            progress("build", number + 1, len(wanted))
+
+
+def evaluate(run: Path, study: Study, only: str | None = None,
+             progress: Progress | None = None) -> list[str]:
+    """Measure every cell of the matrix; returns those that were measured now."""
+    from bedside.stages.evaluate.stage import evaluate as evaluate_cells
+
+    return evaluate_cells(run, cells(run, study, only), study.evaluate, progress)
+
+
+def evidence(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Test every variant against its float32 model on the same images."""
+    from bedside.stages.evidence import evidence as test_run
+
+    test_run(run, study.evidence, progress)
+
+
+def recommend(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Choose a variant for every target, or none."""
+    from bedside.stages.recommend.stage import recommend as choose
+
+    choose(run, study, progress)
+
+
+def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Compute the numbers behind every figure."""
+    from bedside.stages.analyse import analyse as analyse_run
+
+    analyse_run(run, model_ids(run, study), progress)
+
+
+def card(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Write the model card and evidence file of every model."""
+    from bedside.stages.card import card as write_cards
+
+    del study
+    write_cards(run, progress)
+
+
+def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
+    """Write the report and its tables."""
+    from bedside.stages.report.build import build_report
+
+    del study
+    return build_report(run, progress)
+
+
+STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "recommend",
+          "analyse", "card", "report")
+
+
+def through(run: Path, study: Study, last: str, only: str | None = None,
+            progress: Progress | None = None, kept: Study | None = None) -> None:
+    """Run the stages up to and including ``last``; finished ones are skipped.
+
+    ``kept``: see :func:`prepare`.
+    """
+    wanted = STAGES[:STAGES.index(last) + 1]
+    steps: dict[str, Callable[[], object]] = {
+        "data": lambda: _data(run, study, only, progress, kept),
+        "train": lambda: train(run, study, progress),
+        "convert": lambda: convert(run, study, progress),
+        "quantize": lambda: quantize(run, study, only, progress),
+        "build": lambda: build(run, study, only, progress),
+        "evaluate": lambda: evaluate(run, study, only, progress),
+        "evidence": lambda: evidence(run, study, progress),
+        "recommend": lambda: recommend(run, study, progress),
+        "analyse": lambda: analyse(run, study, progress),
+        "card": lambda: card(run, study, progress),
+        "report": lambda: report(run, study, progress),
+    }
+    for stage in wanted:
+        steps[stage]()
+
+
+def _data(run: Path, study: Study, only: str | None, progress: Progress | None,
+          kept: Study | None) -> None:
+    refuse(run, study, only)
+    prepare(run, study, progress, kept)
+    cache(run, study, progress)
+
+
+def run_study(run: Path, study: Study, only: str | None = None,
+              progress: Progress | None = None) -> Path:
+    """The whole way: from images to the report. Finished stages are skipped.
+
+    Args:
+        run: the run folder, made where it is not there.
+        study: the configuration.
+        only: a glob over variants, targets or cells (``resnet34-*``, ``*-int8@cpu``).
+        progress: called with (stage, done, total[, detail]).
+
+    Returns:
+        The path of ``report/index.html``.
+    """
+    study = check(study, run)
+    with locked(run):
+        through(run, study, "report", only, progress)
+    return layout.report_dir(run) / "index.html"
+
+
+def load(run: Path) -> Study:
+    """The configuration of an existing run.
+
+    Raises:
+        BadInput: the folder holds no run.
+    """
+    path = layout.study_file(run)
+    if not path.is_file():
+        raise BadInput("not a run folder (no study.toml)", where=run,
+                       remedy="Make one with: bedside run DATASET --out RUN.")
+    return check(layout.study(run), run)

@@ -1,0 +1,1 @@
+"""The web app of a device: its built files, served or exported."""

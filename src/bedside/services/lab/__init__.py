@@ -1,0 +1,1 @@
+"""The device lab: phones measure builds and send their answers back."""

@@ -1,0 +1,1 @@
+"""The REST server in front of one or more bundles."""

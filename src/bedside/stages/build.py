@@ -1,0 +1,72 @@
+"""Stage ``build``: what each target really runs for a variant."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bedside import targets
+from bedside.core import codec
+from bedside.core.build import Build, Target, Variant
+from bedside.runfolder import artefact, layout
+from bedside.targets import subprocess_build
+from bedside.targets.base import Availability, Order
+
+
+def build(run: Path, variant_id: str, target_id: str) -> bool:
+    """Build one variant for one target; False where it was finished already.
+
+    A variant that the target cannot run, a build that fails or a component that is not
+    installed becomes a build without files, whose status and reason stand in the results.
+    Compiling again is tried once the component's version or the variant changes.
+
+    Raises:
+        BadInput: no such target, or the variant has not been made or was changed since.
+    """
+    target = targets.load(target_id, run)
+    state: Availability = targets.backend(target).available()
+    folder = layout.build_dir(run, variant_id, target_id)
+    variant_dir = layout.variant_dir(run, variant_id)
+    entry = artefact.check(variant_dir, "quantize")
+    variant = codec.read_json(Variant, variant_dir / layout.VARIANT)
+    key = artefact.stage_key("build 2", entry.files[variant.file].sha256, target, state.works,
+                             state.version, *_more(target, run))
+    if artefact.finished(folder, "build", key) and not _again(target, folder):
+        return False
+    with artefact.writing(folder, "build", key) as scratch:
+        made = (_make(Order(variant, target, variant_dir, run, scratch)) if state.works else
+                _nothing(variant, target, "unsupported", " ".join(
+                    t for t in (f"not available on this machine: {state.detail}.",
+                                state.remedy) if t)))
+        artefact.write_text(scratch / layout.BUILD, codec.to_json(made))
+    return True
+
+
+def _more(target: Target, run: Path) -> list[object]:
+    """What else the backend's builds depend on; nothing for most, whose keys stay as they are."""
+    depends = getattr(targets.backend(target), "depends", None)
+    return [] if depends is None else [depends(target, run)]
+
+
+def _again(target: Target, folder: Path) -> bool:
+    """Whether a build that failed may go well another time (its board was off)."""
+    return (getattr(targets.backend(target), "TRIES_AGAIN", False)
+            and codec.read_json(Build, folder / layout.BUILD).status == "failed")
+
+
+def _make(order: Order) -> Build:
+    outcome = subprocess_build.build(order)
+    if outcome.build is not None:
+        return outcome.build
+    for left in order.scratch.iterdir():  # half a build is none
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif not left.name.startswith("."):
+            left.unlink()
+    return _nothing(order.variant, order.target, outcome.status, outcome.reason)
+
+
+def _nothing(variant: Variant, target: Target, status: str, reason: str | None) -> Build:
+    return Build(variant=variant.id, target=target.id, format="none", files={},
+                 quantizer="none", status="unsupported" if status == "unsupported" else "failed",
+                 reason=reason or "no reason was given")

@@ -1,0 +1,287 @@
+"""Make a bundle: one build of a run with all it takes to answer on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bedside import __version__, targets
+from bedside.card import chai, human, markdown
+from bedside.card.collect import Card, collect
+from bedside.card.facts import Facts
+from bedside.core import codec, registry
+from bedside.core.build import Build, Measurement, Target, Variant
+from bedside.core.errors import BadInput, MissingComponent
+from bedside.runfolder import artefact, layout
+from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
+from bedside.runtime.bundle.reader import Bundle, open_bundle
+from bedside.runtime.engine import Engine, Load
+from bedside.stages.bundle import change_record, ood_detector, reference
+
+Files = dict[str, tuple[manifest.Role, bytes]]
+# Backends whose builds no device opens as a bundle, why, and what serves instead.
+NO_BUNDLE = {
+    "estimate": ("its figures are estimates of a device that is not here",
+                 "Bundle for a target that was measured: bedside list targets."),
+    "ethos-u": ("an Ethos-U sits in a microcontroller, where nothing opens a bundle",
+                "Link RUN/builds/<cell>/compiled.tflite into the firmware, or bundle for the "
+                "target cpu."),
+}
+IMAGES = 300
+SLOW_IMAGES = 24
+CARD = "model-card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A finished build with its variant and measurement."""
+
+    run: Path
+    variant: Variant
+    build: Build
+    measurement: Measurement
+    backend: str
+    threads: int
+    files: tuple[tuple[str, bytes], ...]
+
+    @property
+    def is_tflite(self) -> bool:
+        """Whether LiteRT on a CPU runs it."""
+        return self.backend == "cpu"
+
+
+def recommended(run: Path, target: str) -> str:
+    """The variant that ``recommendation.json`` chose for a target.
+
+    Raises:
+        BadInput: there is no recommendation, or none for this target, or none was chosen.
+    """
+    path = run / "recommendation.json"
+    if not path.is_file():
+        raise BadInput("no recommendation yet", where=run,
+                       remedy="Run bedside recommend, or name a variant with --variant.")
+    artefact.checked(run, "recommend", path.name)
+    found = codec.parse_json(codec.read_text(path), str(path))
+    rows = found.get("recommendations", []) if isinstance(found, dict) else []
+    row = next((r for r in rows if isinstance(r, dict) and r.get("target") == target), None)
+    if row is None or not isinstance(row.get("chosen"), str):
+        if row is None:
+            raise BadInput(f"no recommendation for target {target!r}", where=path,
+                           remedy="Name a variant with --variant.")
+        said = row.get("why")
+        why = f" ({str(said[0]).rstrip('.')})" if isinstance(said, list) and said else ""
+        raise BadInput(f"no variant is recommended for target {target!r}{why}", where=path,
+                       remedy="Name a variant with --variant.")
+    return str(row["chosen"])
+
+
+def cell(run: Path, variant_id: str, target_id: str) -> Cell:
+    """Read one finished cell, every file compared with its hash.
+
+    Raises:
+        BadInput: no such variant, not built, not measured, or it does not run on the target.
+    """
+    target = targets.load(target_id, run)
+    folder = layout.variant_dir(run, variant_id)
+    if not artefact.finished(folder, "quantize"):
+        made_ids = ", ".join(v.id for v in layout.variants(run))
+        raise BadInput(f"no variant {variant_id!r} in this run", where=run,
+                       remedy=f"There are: {made_ids}." if made_ids else
+                       "It has none yet: run bedside quantize first.")
+    place = layout.build_dir(run, variant_id, target_id)
+    artefact.check(place, "build")
+    measured = layout.measurement_dir(run, variant_id, target_id)
+    artefact.check(measured, "evaluate")
+    if artefact.recorded(measured, "predict"):
+        artefact.check(measured, "predict")
+    made = codec.read_json(Build, place / layout.BUILD)
+    found = codec.read_json(Measurement, measured / layout.MEASUREMENT)
+    variant = codec.read_json(Variant, artefact.checked(folder, "quantize", layout.VARIANT))
+    if found.status != "ok" or not made.files:
+        raise BadInput(f"{variant_id} on {target_id} is {found.status}: "
+                       f"{found.reason or made.reason}", where=run,
+                       remedy="Choose another variant or target.")
+    if (found.variant_sha256 not in (None, variant.sha256)
+            or found.build_key not in (None, artefact.record(place, "build").key)):
+        raise BadInput(f"{variant_id} was made anew since it was measured", where=run,
+                       remedy="Run bedside evaluate first.")
+    first = made.main or next(iter(made.files))
+    names = [first, *(n for n in made.files if n != first)]
+    # A board that was measured through ssh runs the very file, and opens the bundle as its own CPU.
+    backend = "cpu" if target.backend == "ssh" else target.backend
+    return Cell(run, variant, made, found, backend, target.threads,
+                tuple((n, (place / n).read_bytes()) for n in names))
+
+
+def operating_point(cell: Cell) -> manifest.OperatingPoint:
+    """The point that the stage ``evidence`` locked on validation, or the default.
+
+    Raises:
+        BadInput: the point was found on predictions that have changed since, or its file differs
+            from what was published: 0.5 must not silently stand in for it.
+    """
+    positive = cell.variant.task.positive
+    folder = cell.run / "evidence" / cell.variant.model
+    default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
+    if not artefact.recorded(folder, "evidence"):
+        return default
+    path = artefact.checked(folder, "evidence", "operating_point.json")
+    found: Any = codec.parse_json(codec.read_text(path), str(path))
+    if not _current(cell.run, found.get("predictions")):
+        raise BadInput("the threshold is older than the predictions", where=path,
+                       remedy="Run: bedside recommend RUN.")
+    name = layout.cell_name(cell.variant.id, cell.measurement.target)
+    point = found.get("locked") or found.get("cells", {}).get(name)
+    if not point:
+        return default
+    temperature = point.get("temperature")
+    threshold = point.get("threshold_calibrated") if temperature else point.get("threshold")
+    if positive is not None and threshold is None:
+        return default
+    rule = (f"{point.get('rule')}, chosen on {point.get('n')} validation images"
+            + ("" if temperature else "; probabilities not calibrated"))
+    return manifest.OperatingPoint(threshold if positive is not None else None,
+                                   temperature or 1.0, True, rule)
+
+
+def _current(run: Path, chosen_on: Any) -> bool:
+    """Whether every file of predictions that a threshold came from is still what it was."""
+    now = {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
+           for m in layout.measurements(run) if layout.usable(m)}
+    return (isinstance(chosen_on, dict) and bool(chosen_on)
+            and all(now.get(name) == sha256 for name, sha256 in chosen_on.items()))
+
+
+def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,
+         against: Bundle | None = None, against_run: Path | None = None,
+         licence: Path | None = None,
+         progress: Callable[[str, int, int], None] | None = None) -> tuple[bytes, Bundle]:
+    """Make a bundle and open it again with every check.
+
+    Args:
+        run: a run whose cell has been evaluated.
+        target: the target's id.
+        variant: a variant's id; the recommended one by default.
+        key: a private key that signs it.
+        against: the bundle before this one.
+        against_run: the run that one came from, for the paired test.
+        licence: a text file with the licence of the weights.
+        progress: called with (what, done, total).
+
+    Raises:
+        BadInput: the run does not hold what a bundle needs.
+        MissingComponent: the target's backend does not work here.
+    """
+    _refuse(targets.load(target, run))
+    chosen = cell(run, variant or recommended(run, target), target)
+    _need(chosen, target)
+    point = operating_point(chosen)
+    spec, task = chosen.variant.preprocess, chosen.variant.task
+    names = _file_names([n for n, _ in chosen.files])
+    files: Files = {n: ("model", d) for n, (_, d) in zip(names, chosen.files, strict=True)}
+    with Engine() as engine:
+        cam = engine.open(Load(tuple((n, d) for n, (_, d) in files.items()), spec,
+                               len(task.classes), chosen.backend, chosen.threads))
+        place = layout.build_dir(run, chosen.variant.id, target) / chosen.files[0][0]
+        vectors, images, pixels = reference.make(engine, spec,
+                                                 place if chosen.is_tflite else None)
+        known = ood_detector.learn(run, engine, spec, len(task.classes), cam,
+                               IMAGES if chosen.is_tflite else SLOW_IMAGES, progress)
+    files["reference.json"] = ("reference", codec.to_json(vectors).encode())
+    files |= {n: ("reference-image", d) for n, d in images.items()}
+    files |= {n: ("reference-pixels", d) for n, d in pixels.items()}
+    if known is not None:
+        files["familiarity.json"] = ("familiarity", codec.to_json(known).encode())
+    head = manifest.Manifest(
+        manifest.SCHEMA, manifest.KIND, layout.cell_name(chosen.variant.id, target), __version__,
+        manifest.NOTICE, _model(chosen, target, names[0], cam), task, spec, point, {})
+    files["licence.txt"] = ("licence", _licence(licence))
+    changed = (change_record.record(run, head, chosen.build.files[chosen.files[0][0]], against,
+                             against_run)
+               if against is not None else manifest.Change(reason="the first bundle"))
+    files["change.json"] = ("change", codec.to_json(changed).encode())
+    card = _card(chosen, known, changed, key)
+    files["evidence.json"] = ("evidence", _evidence(chosen, point, card).encode())
+    files[CARD] = ("model-card", markdown.render(card).encode())
+    data = writer.pack(head, files, key)
+    own = frozenset({signing.public_of(key)}) if key is not None else frozenset()
+    return data, open_bundle(data, own, allow_unsigned=key is None, where="the new bundle")
+
+
+def _refuse(target: Target) -> None:
+    if target.backend in NO_BUNDLE:
+        why, remedy = NO_BUNDLE[target.backend]
+        raise BadInput(f"no bundle for target {target.id!r}: {why}", where="--target",
+                       remedy=remedy)
+
+
+def _need(chosen: Cell, target: str) -> None:
+    state = registry.lookup(targets.BACKENDS, chosen.backend, "backend").available()
+    if not state.works:
+        raise MissingComponent(f"target {target!r} does not work here: {state.detail}",
+                               remedy=state.remedy)
+
+
+def _file_names(names: list[str]) -> list[str]:
+    """``model/<name>`` in a bundle's spelling. Raises BadInput where that cannot be."""
+    found = [f"model/{Path(n).name.lower()}" for n in names]
+    if not all(map(canonical_zip.fits, found)) or len(set(found)) < len(found):
+        raise BadInput("the build's file names cannot stand in a bundle", where=names[0],
+                       remedy="Please report it.")
+    return found
+
+
+def _model(chosen: Cell, target: str, file: str, cam: bool) -> manifest.BundleModel:
+    variant = chosen.variant
+    return manifest.BundleModel(
+        variant.id, variant.model, "+".join([variant.scheme, *variant.options]), target,
+        chosen.backend, chosen.build.format, file, chosen.threads, cam,
+        chosen.build.compute_dtype, dict(chosen.measurement.evidence))
+
+
+def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
+    """What was measured of this build, the run's statistics where it has them, and the card.
+
+    The card's XML lies here too: the format has one file for a model card.
+    """
+    # Of the machine the card tells the processor; file names of the run stay on the workbench.
+    measured = replace(chosen.measurement, machine={}, predictions=None)
+    facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
+    folder = chosen.run / "evidence" / chosen.variant.model
+    for name in ("comparisons.json", "statistics.json"):
+        if artefact.recorded(folder, "evidence"):
+            path = artefact.checked(folder, "evidence", name)
+            facts[name.removesuffix(".json")] = codec.parse_json(codec.read_text(path), str(path))
+    return codec.to_json({**facts, "card": card, "model_card_xml": chai.render(card)})
+
+
+def _licence(path: Path | None) -> bytes:
+    if path is not None:
+        return codec.read_text(path).encode()
+    return (b"No licence was given for these weights: ask who made this bundle before you use\n"
+            b"or pass them on. bedside itself and this format are under Apache-2.0.\n")
+
+
+def _card(chosen: Cell, known: manifest.Familiarity | None, changed: manifest.Change,
+          key: Path | None) -> Card:
+    """The run's card for this build alone, with what is known now that it is a bundle."""
+    extra: dict[str, Any] = {
+        "bundle/change.json": codec.encode(changed),
+        "bundle/signature.json": {"signer": "none: anyone may have made this bundle"
+                                  if key is None else "Ed25519, key "
+                                  + signing.fingerprint(signing.public_of(key))}}
+    if known is not None:
+        extra["bundle/familiarity.json"] = {
+            "summary": {
+                "rule": "a remark, where the squared Mahalanobis distance of an image's features "
+                        "exceeds the limit or an image measure leaves the training images' range",
+                "limit": known.limit, "training images": known.training_images,
+                "validation images": known.validation_images,
+                "validation images beyond the limit": known.false_alarms,
+                "validation images outside a range": known.quality_alarms},
+            "watched": [*known.names, *known.quality]}
+    facts = Facts(chosen.run, chosen.variant.model, (chosen.variant,), (chosen.measurement,), extra,
+                  ids=False)
+    return collect(facts, human.read(chosen.run))

@@ -1,0 +1,223 @@
+"""Stage ``calibrate``: activation ranges of a float model on training images.
+
+Publishes ``RUN/calibration/<model>/<hash>/`` with ``ranges.json`` (tensor name to real minimum
+and maximum) and ``calibration.json`` (images, seed, estimator and the ids that were used), and
+for the choice ``coverage`` ``RUN/calibration/<model>/features/`` once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside import estimators
+from bedside.core import codec, registry
+from bedside.core.errors import BadInput
+from bedside.core.registry import did_you_mean
+from bedside.core.study import CalibrationConfig
+from bedside.estimators import ESTIMATORS, Observer
+from bedside.runfolder import artefact, layout
+from bedside.runtime.graph import Graph, read_graph
+from bedside.runtime.litert import LiteRTModel
+from bedside.selection import CHOICES, NEEDS_FEATURES, Pool
+
+RANGES = "ranges.json"
+FACTS = "calibration.json"
+FEATURES = "features.npz"
+
+Ranges = dict[str, tuple[float, float]]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How the ranges were found; ``ids`` are all from the training split."""
+
+    model: str
+    config: CalibrationConfig
+    ids: tuple[str, ...]
+
+
+def check(config: CalibrationConfig) -> None:
+    """Refuse a configuration that cannot work, before any work.
+
+    Raises:
+        BadInput: an unknown estimator or choice, or no images.
+    """
+    for name, known, kind in ((config.estimator, ESTIMATORS, "calibration.estimator"),
+                              (config.choice, CHOICES, "calibration.choice")):
+        if name not in known:
+            raise BadInput(f"unknown value {name!r}", where=kind, remedy=did_you_mean(name, known))
+    if config.images < 1:
+        raise BadInput("at least one image is needed", where="calibration.images",
+                       remedy="Give 1 or more.")
+    if config.seed < 0:
+        raise BadInput(f"a seed of {config.seed}", where="calibration.seed",
+                       remedy="Give 0 or more.")
+
+
+def calibrate(run: Path, model: str, config: CalibrationConfig,
+              progress: Progress | None = None) -> Path:
+    """Find the ranges of every activation tensor; returns the published folder.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it, or a child of one (``resnet34+equalized``).
+        config: which images, and which estimator.
+        progress: called with (stage, done, total) after every image.
+
+    Raises:
+        BadInput: no training images, an unknown estimator or choice, or an activation that is
+            not finite.
+    """
+    check(config)
+    ids = choose(run, model, config, progress)
+    artefact.check(layout.model_dir(run, model), layout.float_stage(run, model))
+    key = _key(run, model, config, ids)
+    folder = run / "calibration" / model / key
+    if artefact.finished(folder, "calibrate", key):
+        return folder
+    found = observe(run, model, ids, [config.estimator], progress)[config.estimator]
+    publish(run, model, config, ids, found)
+    return folder
+
+
+def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str],
+            ranges: Ranges) -> Path:
+    """Publish ranges under the key that :func:`calibrate` would find them by."""
+    key = _key(run, model, config, ids)
+    folder = run / "calibration" / model / key
+    with artefact.writing(folder, "calibrate", key) as scratch:
+        artefact.write_text(scratch / RANGES, codec.to_json(ranges))
+        artefact.write_text(scratch / FACTS, codec.to_json(
+            Calibration(model, config, tuple(ids))))
+    return folder
+
+
+def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -> str:
+    files = artefact.record(layout.model_dir(run, model), layout.float_stage(run, model)).files
+    # A model trained elsewhere may be given other preprocessing: its file stays the same.
+    return artefact.stage_key("calibrate 2", files[layout.FLOAT_MODEL].sha256, config, list(ids),
+                              layout.model_spec(run, model).preprocess)
+
+
+# ------------------------------------------------------------------ which images
+
+
+def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress | None = None
+           ) -> tuple[str, ...]:
+    """Ids of the calibration images, in drawn order; all of them are training images."""
+    train = sorted((c for c in layout.cases(run) if c.split == "train"), key=lambda c: c.id)
+    if not train:
+        raise BadInput("no training images to calibrate on", where="data/cases.csv",
+                       remedy="Give a split with a train part.")
+    ids = tuple(c.id for c in train)
+    features = ((lambda: image_features(run, model, ids, progress))
+                if config.choice in NEEDS_FEATURES else None)
+    pick: Callable[[Pool, int, int], tuple[str, ...]] = registry.lookup(
+        CHOICES, config.choice, "choice")
+    return pick(Pool(ids, tuple(c.label for c in train), features), config.images, config.seed)
+
+
+def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None
+                   ) -> npt.NDArray[np.float32]:
+    """Mean over positions of what enters the classifier, (n, F): the model's own view.
+
+    Kept in ``RUN/calibration/<model>/features``.
+    """
+    path = layout.model_dir(run, model) / layout.FLOAT_MODEL
+    files = artefact.record(path.parent, layout.float_stage(run, model)).files
+    key = artefact.stage_key("features 2", files[layout.FLOAT_MODEL].sha256, list(ids),
+                             layout.model_spec(run, model).preprocess)
+    folder = run / "calibration" / model / "features"
+    if not artefact.finished(folder, "features", key):
+        graph = read_graph(path)
+        index = feature_tensor(graph)
+        loaded = LiteRTModel(path, preserve_all=True)
+        rows = []
+        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+            for done, image in enumerate(store.tensors(ids), 1):
+                loaded.run(image)
+                values = loaded.tensor(index)
+                rows.append(values.reshape(-1, values.shape[-1]).mean(axis=0))
+                if progress:
+                    progress(f"features {model}", done, len(ids))
+        with artefact.writing(folder, "features", key) as scratch:
+            np.savez(scratch / FEATURES, ids=np.array(ids), features=np.asarray(rows, np.float32))
+    artefact.check(folder, "features")
+    with np.load(folder / FEATURES, allow_pickle=False) as data:
+        found: npt.NDArray[np.float32] = data["features"]
+    return found
+
+
+def feature_tensor(graph: Graph) -> int:
+    """The tensor that enters the last convolution or fully connected layer: the classifier.
+
+    Raises:
+        BadInput: the network has neither.
+    """
+    layers = graph.convolutions()
+    if not layers:
+        raise BadInput("the network has no convolution, so it has no features to cover",
+                       where="calibration.choice", remedy="Choose 'random' or 'stratified'.")
+    return layers[-1].inputs[0]
+
+
+# ------------------------------------------------------------------ what they show
+
+
+def activation_tensors(graph: Graph) -> list[int]:
+    """Indices of the float tensors that are computed: inputs and every operation's outputs."""
+    computed = [*graph.inputs, *(t for o in graph.operations for t in o.outputs)]
+    return [i for i in dict.fromkeys(computed) if graph.tensors[i].dtype == "float32"]
+
+
+def observe(run: Path, model: str, ids: Sequence[str], names: Sequence[str],
+            progress: Progress | None = None) -> dict[str, Ranges]:
+    """Ranges by estimator and tensor name: one pass over the images for all estimators.
+
+    Raises:
+        BadInput: an activation is not finite.
+    """
+    path = layout.model_dir(run, model) / layout.FLOAT_MODEL
+    graph = read_graph(path)
+    watched = activation_tensors(graph)
+    seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched]
+                                       for n in names}
+    loaded = LiteRTModel(path, preserve_all=True)
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        for done, image in enumerate(store.tensors(ids), 1):
+            loaded.run(image)
+            for k, index in enumerate(watched):
+                values = loaded.tensor(index)
+                for name in names:
+                    update(seen[name][k], values, graph, index, path)
+            if progress:
+                progress(f"calibrate {model}", done, len(ids))
+    return {n: {graph.tensors[i].name: o.limits() for i, o in zip(watched, seen[n], strict=True)}
+            for n in names}
+
+
+def update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
+           path: Path) -> None:
+    """Show an observer one image's values of a tensor of the network at ``path``.
+
+    Raises:
+        BadInput: a value is not finite.
+    """
+    try:
+        watcher.update(values)
+    except ValueError as error:
+        raise BadInput(f"{error} in {graph.tensors[index].layer}", where=path,
+                       remedy="Train the network again; it cannot be quantized.") from None
+
+
+def read_ranges(folder: Path) -> Ranges:
+    """The ranges that a calibration published."""
+    artefact.check(folder, "calibrate")
+    return codec.read_json(Ranges, folder / RANGES)
+

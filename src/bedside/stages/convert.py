@@ -1,0 +1,247 @@
+"""Stage ``convert``: a trained network, or a model trained elsewhere, to ``float.tflite``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bedside.core import codec, registry
+from bedside.core.build import ModelSpec
+from bedside.core.errors import BadInput, GateFailed
+from bedside.core.study import FloatModelConfig
+from bedside.core.types import Preprocess, Task
+from bedside.models import MODELS
+from bedside.models.redundant_relu import remove_idle_relus
+from bedside.runfolder import artefact, layout
+from bedside.runtime.graph import Graph, read_graph
+from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
+
+# Raised when the same weights give another file: 2 takes idle ReLUs out.
+_VERSION = 2
+PARITY_TOLERANCE = 1e-4
+PARITY_IMAGES = 16
+
+Progress = Callable[[str, int, int], None]
+
+
+def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
+    """Convert a trained model with litert-torch and check it against torch on real images.
+
+    Publishes ``float.tflite`` and ``model.json`` in the model's folder.
+
+    Returns:
+        False where the stage was finished already.
+
+    Raises:
+        GateFailed: a logit differs from torch's by more than 1e-4.
+    """
+    folder = layout.model_dir(run, model)
+    trained = artefact.check(folder, "train")
+    key = artefact.stage_key("convert", _VERSION, trained.key, trained.files[layout.WEIGHTS].sha256)
+    if artefact.finished(folder, "convert", key):
+        return False
+    spec = layout.model_spec(run, model)
+    if progress:
+        progress(f"convert {model}", 0, 2)
+    module = load_module(spec, folder / layout.WEIGHTS)
+    with artefact.writing(folder, "convert", key) as scratch:
+        path = scratch / layout.FLOAT_MODEL
+        _export(module, spec.preprocess, path)
+        if progress:
+            progress(f"convert {model}", 1, 2)
+        difference = _parity(run, spec, module, path)
+        _write_conversion(scratch, None, read_graph(path), difference)
+    if progress:
+        progress(f"convert {model}", 2, 2)
+    return True
+
+
+def load_module(spec: ModelSpec, weights: Path) -> Any:
+    """The trained torch module of a spec, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    if spec.config is None:
+        raise BadInput("a model trained elsewhere has no network source", where=spec.id,
+                       remedy="It enters as float.tflite.")
+    module = registry.lookup(MODELS, spec.name, "model")(spec.config, len(spec.task.classes))
+    module.load_state_dict(load_file(weights))
+    return module.eval()
+
+
+def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
+    import torch
+
+    shape = (1, preprocess.height_px, preprocess.width_px, preprocess.channels)
+    # The converter prints stages, warnings and absl notices that say nothing to a user.
+    with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
+          contextlib.redirect_stderr(io.StringIO()), quiet_stderr()):
+        warnings.simplefilter("ignore")
+        level = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            import litert_torch
+
+            sample = {"image": torch.zeros(shape)}
+            program = litert_torch.signature(SIGNATURE, module, sample_kwargs=sample).convert()
+            # Its own writer ends this process without a word where the disk is full.
+            content = program.model_content()
+        finally:
+            logging.disable(level)
+    path.write_bytes(remove_idle_relus(content))
+
+
+def parity_ids(run: Path) -> list[str]:
+    """Images for parity checks: the first of validation, else of training, by id."""
+    cases = sorted(layout.cases(run), key=lambda c: c.id)
+    chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
+                                                          if c.split == "train"]
+    return chosen[:PARITY_IMAGES]
+
+
+def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
+    import torch
+
+    model = LiteRTModel(path)
+    worst = 0.0
+    with layout.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
+        for image in store.tensors(parity_ids(run)):
+            expected = module(torch.from_numpy(image))[LOGITS].numpy()
+            # numpy's maximum keeps a NaN, which Python's max drops: it must fail the gate.
+            worst = float(np.maximum(worst, np.abs(model.run(image)[LOGITS] - expected).max()))
+    if not worst <= PARITY_TOLERANCE:
+        raise GateFailed(f"the converted model's logits differ from torch's by {worst:.2e}, more "
+                         f"than {PARITY_TOLERANCE:.0e}", where=spec.id,
+                         remedy="Report the network; do not use this conversion.")
+    return worst
+
+
+def last_convolution(graph: Graph) -> str | None:
+    """The layer name of the last convolution before the classifier.
+
+    The classifier is the convolution (or fully connected layer) that makes the CAM or the
+    logits; the one before it is what Figures 7 and 8 of the paper show.
+    """
+    layers = [graph.layer(o) for o in graph.convolutions()
+              if len(graph.tensors[o.outputs[0]].shape) == 4]
+    if CAM in graph.output_names and len(layers) > 1:
+        classifier = graph.producer(graph.output_names[CAM])
+        layers = [n for n in layers if classifier is None or n != graph.layer(classifier)]
+    return layers[-1] if layers else None
+
+
+def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
+                      difference: float | None) -> None:
+    facts = layout.Conversion(last_conv or last_convolution(graph), len(graph.operations),
+                              difference)
+    artefact.write_text(scratch / layout.CONVERSION, codec.to_json(facts))
+
+
+# ------------------------------------------------------------------ models trained elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class _External:
+    """A float ``.tflite`` that was found fit to enter, before the task is known."""
+
+    id: str
+    source: Path
+    classes: int
+    graph: Graph
+    preprocess: Preprocess
+
+
+def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> _External:
+    """Read a model trained elsewhere, before any work is done for it.
+
+    Args:
+        config: the file, its preprocessing and its last convolution.
+        taken: ids of the study's own networks, which name folders too.
+
+    Raises:
+        BadInput: not a float model, shapes or preprocessing that cannot work, probabilities in
+            place of logits, no layer of the name ``last_conv``, or a name that another model has.
+    """
+    source = Path(config.file)
+    model_id = _model_id(source.stem)
+    if model_id.lower() in {layout.ALL_MODELS, *(t.lower() for t in taken)}:
+        raise BadInput(f"the name {model_id!r} is taken in this study",
+                       where=source, remedy="Rename the file.")
+    loaded = LiteRTModel(source)
+    graph = read_graph(source)
+    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
+                                              for t in graph.tensors):
+        raise BadInput("not a floating-point model", where=source,
+                       remedy="Give the model as it was before quantization.")
+    last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
+    if last is not None and last.op in ("SOFTMAX", "LOGISTIC"):
+        raise BadInput(f"the model ends in {last.op}: it gives probabilities, and logits are "
+                       "needed", where=source, remedy="Export it without its last activation.")
+    names = [graph.layer(o) for o in graph.convolutions()]
+    if config.last_conv and config.last_conv not in names:
+        raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",
+                       remedy=registry.did_you_mean(config.last_conv, names))
+    return _External(model_id, source, loaded.classes, graph, _preprocess_for(config, loaded))
+
+
+def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
+    """Enter a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
+
+    Any single image input and any single logits output will do; where there is no ``cam``
+    output the figures that need one say so.
+
+    Raises:
+        BadInput: see :func:`check_float_model`; or its classes are not as many as the task's.
+    """
+    found = check_float_model(config)
+    source = found.source
+    if found.classes != len(task.classes):
+        raise BadInput(f"the model has {found.classes} classes and the task "
+                       f"{len(task.classes)} ({', '.join(task.classes)})", where=source,
+                       remedy="Choose the task's classes with --exclude, --merge or --class-names.")
+    spec = ModelSpec(found.id, source.stem, found.preprocess, task,
+                     origin="external", parameters=_parameters(found.graph))
+    folder = layout.model_dir(run, spec.id)
+    key = artefact.stage_key("import 2", artefact.sha256_file(source), spec, config.last_conv)
+    if not artefact.finished(folder, "convert", key):
+        with artefact.writing(folder, "convert", key) as scratch:
+            shutil.copyfile(source, scratch / layout.FLOAT_MODEL)
+            artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
+            _write_conversion(scratch, config.last_conv, found.graph, None)
+    return spec
+
+
+def _model_id(stem: str) -> str:
+    cleaned = "".join(c if c.isalnum() or c in "_." else "_" for c in stem)[:60]
+    return cleaned.strip("._") or "model"
+
+
+def _preprocess_for(config: FloatModelConfig, model: LiteRTModel) -> Preprocess:
+    _, height, width, channels = model.input.shape
+    if config.preprocess is None:
+        return Preprocess(height_px=height, width_px=width, channels=channels)
+    given = codec.read_toml(Preprocess, Path(config.preprocess))
+    if (given.height_px, given.width_px, given.channels) != (height, width, channels):
+        raise BadInput(f"preprocessing gives {given.height_px}×{given.width_px}×{given.channels}; "
+                       f"the model takes {height}×{width}×{channels}", where=config.preprocess,
+                       remedy="Make the two agree.")
+    for name, values in (("mean", given.mean), ("std", given.std)):
+        if len(values) not in (1, channels):
+            raise BadInput(f"{name} has {len(values)} numbers", where=config.preprocess,
+                           remedy=f"Give one, or {channels}.")
+    if min(given.std) <= 0:
+        raise BadInput("std must be above 0", where=config.preprocess, remedy="Correct it.")
+    return given
+
+
+def _parameters(graph: Graph) -> int:
+    return int(sum(np.prod(t.shape) for t in graph.tensors
+                   if t.buffer and t.dtype == "float32"))

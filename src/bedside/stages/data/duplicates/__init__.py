@@ -1,0 +1,1 @@
+"""Near-duplicate search: candidates by hash, landmarks and registration, groups."""

@@ -1,0 +1,236 @@
+"""One pass over the images: readable or not, size, content hash, and what duplicates show in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bedside.core.errors import BadInput
+from bedside.readers.load import bytes_of, frame_of, pixels_of, stored_path
+from bedside.readers.parallel import Progress, Throttle, one_blas_thread, ordered_map
+from bedside.runfolder import artefact
+from bedside.runtime.preprocess import FORMATS, REMEDY, SUFFIXES, Pixels
+from bedside.stages.data.duplicates.landmarks import landmarks
+from bedside.stages.data.overlays import Look, look
+
+THUMB_PX = 64
+HASH_BITS = 256
+_MAX_FILE_BYTES = 512 << 20
+_REMEDY = "Repair or remove the file, or set it aside with --skip-bad."
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What the scan saw of one image.
+
+    ``content`` is the SHA-256 of the decoded grey pixels, their shape and type; ``phash`` a
+    256-bit perceptual hash, ``marks`` its packed :mod:`landmarks <bedside.stages.data.landmarks>`;
+    ``look`` what it shows beside tissue; ``wide`` says 16-bit.
+    """
+
+    sha256: str
+    content: str
+    height_px: int
+    width_px: int
+    wide: bool
+    phash: bytes
+    marks: bytes = b""
+    look: Look = field(default_factory=Look)
+
+
+class Thumbs:
+    """Thumbnails, (64, 64) uint8 each, in a temporary file: 100,000 would take 400 MB."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        with artefact.disk_errors(folder or Path(tempfile.gettempdir())):
+            # Held for as long as the object: not a `with` of its own.
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._file.close()
+
+    def append(self, thumb: npt.NDArray[np.uint8]) -> int:
+        """Keep one; returns its row."""
+        self._file.write(thumb.tobytes())
+        self._count += 1
+        return self._count - 1
+
+    def rows(self, rows: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """The thumbnails of ``rows``, (n, 64, 64) uint8."""
+        self._file.flush()
+        size = THUMB_PX * THUMB_PX
+        data = b"".join(os.pread(self._file.fileno(), size, int(r) * size) for r in rows)
+        return np.frombuffer(data, np.uint8).reshape(-1, THUMB_PX, THUMB_PX)
+
+
+# ------------------------------------------------------------------ hashes
+
+
+def _dct_matrix(n: int) -> npt.NDArray[np.float64]:
+    """The DCT-II as a matrix, (n, n), without the scaling that a sign does not need."""
+    k = np.arange(n)
+    matrix: npt.NDArray[np.float64] = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * n))
+    return matrix
+
+
+def _middle_terms() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    terms = sorted(((u, v) for u in range(THUMB_PX) for v in range(THUMB_PX) if u + v >= 8),
+                   key=lambda t: (t[0] + t[1], t[0]))[:HASH_BITS]
+    return np.array([t[0] for t in terms]), np.array([t[1] for t in terms])
+
+
+_ROWS, _COLUMNS = _middle_terms()
+_DCT = _dct_matrix(THUMB_PX)[:int(max(_ROWS.max(), _COLUMNS.max())) + 1]
+
+
+def perceptual_hash(thumb: npt.NDArray[Any]) -> bytes:
+    """256 bits, the signs of the middle DCT terms (u + v from 8 to 23) of a thumbnail.
+
+    A pHash (Zauner 2010) of texture in place of layout: pictures of one modality share their
+    lowest terms (bright skin above, dark depth below), so the classic 64-bit hash finds
+    likeness where there is none. Blind to brightness, gain and slow shading.
+
+    Args:
+        thumb: (64, 64), any numeric type.
+    """
+    terms = (_DCT @ thumb.astype(np.float64) @ _DCT.T)[_ROWS, _COLUMNS]
+    # Rounding noise of flat images must not turn into random bits.
+    return np.packbits(terms > 1e-6).tobytes()
+
+
+def eight_bits(grey: Pixels) -> npt.NDArray[np.uint8]:
+    """A 16-bit image (H, W) as 8-bit with its maximum at 255; an 8-bit one as it is."""
+    if grey.dtype == np.uint8:
+        return grey.astype(np.uint8, copy=False)
+    scaled = grey.astype(np.float32) * (255.0 / max(1, int(grey.max())))
+    narrow: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
+    return narrow
+
+
+def thumbnail(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A (64, 64) uint8 area average of a grey image (H, W), its maximum at 255."""
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    small = np.asarray(image.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX))
+    peak = max(1, int(small.max()))
+    thumb: npt.NDArray[np.uint8] = np.rint(small.astype(np.float32) * (255.0 / peak)
+                                           ).astype(np.uint8)
+    return thumb
+
+
+def content_hash(grey: Pixels) -> str:
+    """SHA-256 of a grey image's type, shape and pixels (little-endian)."""
+    digest = hashlib.sha256(f"{grey.dtype.name} {grey.shape}".encode())
+    digest.update(grey.astype(grey.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def file_hash(root: Path, file: str) -> str:
+    """SHA-256 of one image as stored; empty where it cannot be read."""
+    try:
+        if root.is_dir():
+            digest = artefact.sha256_file(stored_path(root, file))
+            number = frame_of(root, file)
+            # Frames of one file are different pictures.
+            return digest if number is None else hashlib.sha256(
+                f"{digest} {number}".encode()).hexdigest()
+        return hashlib.sha256(bytes_of(root, file)).hexdigest()
+    except OSError:
+        return ""
+
+
+def file_hashes(root: Path, files: Sequence[str], workers: int = 2,
+                progress: Progress | None = None) -> list[str]:
+    """:func:`file_hash` of many files, in order."""
+    throttle = Throttle(progress, "read", len(files))
+    found = []
+    for digest in ordered_map(lambda f: file_hash(root, f), files, workers):
+        found.append(digest)
+        throttle.tick()
+    return found
+
+
+# ------------------------------------------------------------------ the pass
+
+
+def _look(root: Path, file: str, sha256: str
+          ) -> tuple[Scanned, npt.NDArray[np.uint8]] | BadInput:
+    where = root / file if root.is_dir() else f"{root}: {file}"
+    try:
+        if root.is_dir() and stored_path(root, file).stat().st_size > _MAX_FILE_BYTES:
+            raise BadInput(f"more than {_MAX_FILE_BYTES >> 20} MB", where=where, remedy=_REMEDY)
+        grey = pixels_of(root, file, 1)
+    except OSError as error:
+        return BadInput(f"cannot be read ({error.strerror})", where=where, remedy=_REMEDY)
+    except BadInput as error:
+        return BadInput(error.fault, where=error.where,
+                        remedy=_REMEDY if error.remedy == REMEDY else error.remedy)
+    if int(grey.max()) == 0:
+        return BadInput("the image is all black (maximum 0)", where=where, remedy=_REMEDY)
+    plain = eight_bits(grey)
+    thumb = thumbnail(plain)
+    seen = Scanned(sha256, content_hash(grey), grey.shape[0], grey.shape[1],
+                   grey.dtype == np.uint16, perceptual_hash(thumb), landmarks(plain),
+                   look(plain, _colour(root, file)))
+    return seen, thumb
+
+
+def _colour(root: Path, file: str) -> npt.NDArray[np.uint8] | None:
+    """The picture in colour, (H, W, 3) uint8, or None where it is stored in grey."""
+    if root.is_dir() and Path(file).suffix.lower() in SUFFIXES:
+        # The header alone tells; most of a hospital's pictures are grey.
+        with Image.open(root / file, formats=FORMATS) as image:
+            if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr", "PA", "RGBX"):
+                return None
+    rgb = pixels_of(root, file, 3)
+    if rgb.dtype != np.uint8 or (rgb[..., 0] == rgb[..., 1]).all():
+        return None
+    return rgb.astype(np.uint8, copy=False)
+
+
+def scan(root: Path, files: Sequence[str], hashes: Sequence[str], thumbs: Thumbs,
+         workers: int = 2, progress: Progress | None = None, skip_bad: bool = True
+         ) -> list[Scanned | BadInput]:
+    """Decode every image once.
+
+    Args:
+        root: the listing's root.
+        files: names under it.
+        hashes: :func:`file_hashes` of them.
+        thumbs: receives one thumbnail for each readable image, in order.
+        skip_bad: whether to go on after an unusable image.
+
+    Returns:
+        For each file what was seen, or the fault that makes it unusable.
+
+    Raises:
+        BadInput: the first unusable image, unless ``skip_bad``.
+    """
+    throttle = Throttle(progress, "check images", len(files))
+    results: list[Scanned | BadInput] = []
+    pairs = zip(files, hashes, strict=True)
+    with one_blas_thread():
+        for found in ordered_map(lambda pair: _look(root, *pair), pairs, workers):
+            if isinstance(found, BadInput):
+                if not skip_bad:
+                    raise found
+                results.append(found)
+            else:
+                thumbs.append(found[1])
+                results.append(found[0])
+            throttle.tick()
+    return results

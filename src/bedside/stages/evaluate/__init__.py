@@ -1,0 +1,1 @@
+"""Stage ``evaluate``: predictions and latency of every build."""

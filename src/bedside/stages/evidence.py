@@ -1,0 +1,303 @@
+"""Stage ``evidence``: operating points, probabilities, subgroups, and every paired answer.
+
+Reads the predictions of every cell; ``RUN/evidence/<model>/`` holds each model's numbers and
+``RUN/evidence/all/`` the answers after Holm's adjustment over the whole study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bedside.core import codec
+from bedside.core.build import Measurement
+from bedside.core.evidence import (
+    Comparison,
+    Comparisons,
+    OperatingPoint,
+    OperatingPoints,
+    Probabilities,
+    Statistics,
+)
+from bedside.core.study import EvidenceConfig
+from bedside.core.types import Case, Estimate, Task
+from bedside.metrics import bootstrap, compare, probability, subgroups
+from bedside.metrics.compare import Side
+from bedside.metrics.design import clusters_of
+from bedside.metrics.inputs import Floats, Labels, log_odds
+from bedside.runfolder import artefact, layout
+from bedside.runfolder.predictions import Predictions
+
+STAGE = "evidence"
+VERSION = 4
+ALL_MODELS = layout.ALL_MODELS
+SPLITS = ("val", "test")
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A measured cell with its predictions."""
+
+    measurement: Measurement
+    predictions: Predictions
+
+    @property
+    def name(self) -> str:
+        """``<variant>@<target>``."""
+        return layout.cell_name(self.measurement.variant, self.measurement.target)
+
+
+def evidence(run: Path, config: EvidenceConfig, progress: Progress | None = None) -> None:
+    """Compute every model's statistics and the study's answers; finished ones are left.
+
+    Raises:
+        BadInput: predictions do not read.
+    """
+    measured = [m for m in layout.measurements(run) if layout.usable(m)]
+    models = list(dict.fromkeys(m.model for m in measured))
+    cases = {c.id: c for c in layout.cases(run)}
+    task = layout.task(run)
+    made = [_model(run, model, [m for m in measured if m.model == model], cases, task, config)
+            for model in models if _tell(progress, models, model)]
+    _answers(run, models, artefact.stage_key(STAGE, VERSION, made))
+    if progress is not None:
+        progress(STAGE, len(models) + 1, len(models) + 1)
+
+
+def _tell(progress: Progress | None, models: Sequence[str], model: str) -> bool:
+    if progress is not None:
+        progress(STAGE, models.index(model), len(models) + 1)
+    return True
+
+
+def _answers(run: Path, models: Sequence[str], key: str) -> None:
+    folder = layout.evidence_dir(run, ALL_MODELS)
+    if artefact.intact(folder, STAGE, key):
+        return
+    every = [c for m in models for c in codec.read_json(
+        Comparisons, artefact.checked(layout.evidence_dir(run, m), STAGE, layout.COMPARISONS)
+    ).comparisons]
+    done: list[Comparison] = []
+    for split in SPLITS:
+        done += compare.answers([c for c in every if c.split == split])
+    with artefact.writing(folder, STAGE, key) as scratch:
+        artefact.write_text(scratch / layout.COMPARISONS,
+                            codec.to_json(Comparisons(comparisons=tuple(done))))
+
+
+# ------------------------------------------------------------------ one model
+
+
+def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mapping[str, Case],
+           task: Task, config: EvidenceConfig) -> str:
+    """Publish one model's folder; returns its key."""
+    folder = layout.evidence_dir(run, model)
+    key = model_key(run, model, measured, cases, task, config)
+    if artefact.intact(folder, STAGE, key):
+        return key
+    cells = [Cell(m, layout.predictions(run, m.variant, m.target)) for m in measured]
+    positive = positive_index(task)
+    points = replace(operating_points(model, cells, task, config),
+                     predictions=_hashes(run, measured))
+    found = [c for split in SPLITS for c in comparisons(cells, points, split, cases, positive,
+                                                        config)]
+    with artefact.writing(folder, STAGE, key) as scratch:
+        artefact.write_text(scratch / layout.OPERATING_POINT, codec.to_json(points))
+        artefact.write_text(scratch / layout.COMPARISONS,
+                            codec.to_json(Comparisons(comparisons=tuple(found))))
+        artefact.write_text(scratch / layout.STATISTICS, codec.to_json(
+            statistics(cells, points, cases, positive, config)))
+    return key
+
+
+def model_key(run: Path, model: str, measured: Sequence[Measurement],
+              cases: Mapping[str, Case], task: Task, config: EvidenceConfig) -> str:
+    """The key of a model's evidence: another one where a cell was measured since."""
+    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
+    return artefact.stage_key(STAGE, VERSION, model, _hashes(run, measured), about, task, config)
+
+
+def _hashes(run: Path, measured: Sequence[Measurement]) -> dict[str, str]:
+    return {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
+            for m in measured}
+
+
+def positive_index(task: Task) -> int | None:
+    """Index of the positive class of a task of two, else None."""
+    if task.positive is None or len(task.classes) != 2:
+        return None
+    return task.classes.index(task.positive)
+
+
+def operating_points(model: str, cells: Sequence[Cell], task: Task, config: EvidenceConfig
+                     ) -> OperatingPoints:
+    """Threshold and temperature of every cell, chosen on validation; the reference's is locked."""
+    positive = positive_index(task)
+    points = {}
+    for cell in cells:
+        val = cell.predictions.of("val")
+        logits = val.logits.astype(np.float64)
+        scores = compare.scores_of(logits, positive) if len(logits) else None
+        points[cell.name] = probability.operating_point(val.labels, logits, positive, scores,
+                                                        config)
+    base = reference([c.measurement for c in cells])
+    name = None if base is None else layout.cell_name(base.variant, base.target)
+    return OperatingPoints(1, model, task.positive, name,
+                           points[name] if name is not None else None, points)
+
+
+def reference(measured: Sequence[Measurement], target: str = "cpu") -> Measurement | None:
+    """The float32 cell that a model's variants on ``target`` are compared with."""
+    return layout.baseline(measured, target)
+
+
+def side(cell: Cell, split: str, point: OperatingPoint) -> Side:
+    """One split of a cell, deciding at a point."""
+    part = cell.predictions.of(split)
+    return Side(part.ids, part.labels, part.logits.astype(np.float64), point)
+
+
+def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
+                cases: Mapping[str, Case], positive: int | None, config: EvidenceConfig
+                ) -> list[Comparison]:
+    """Every variant of a model against its float32 model, both at the locked threshold."""
+    every = [c.measurement for c in cells]
+    by_name = {c.name: c for c in cells}
+    # Without a locked point every baseline decides at its own, so a draw is for one of them.
+    drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
+                tuple[bootstrap.Resampled, list[str]]] = {}
+    seen: dict[tuple[bytes, str], str] = {}
+    found = []
+    for cell in cells:
+        base = reference(every, cell.measurement.target)
+        name = None if base is None else layout.cell_name(base.variant, base.target)
+        if name == cell.name:
+            continue
+        m = cell.measurement
+        if name is None:
+            found.append(Comparison(m.variant, m.target, "", split, 0, reason=(
+                "the study has no float32 variant of this model to compare with")))
+            continue
+        point = points.locked or points.cells[name]
+        old, new, only = matched(side(by_name[name], split, point), side(cell, split, point))
+        groups = [_group(cases, str(i)) for i in old.ids]
+        share, places = None, (0, 1)
+        if positive is not None and clusters_of(groups) is not None:
+            ids = tuple(str(i) for i in old.ids)
+            if (point, ids) not in drawn:
+                drawn[point, ids] = _draw(cells, ids, split, point, groups, positive, config)
+            share, names = drawn[point, ids]
+            places = (names.index(name), names.index(cell.name))
+        one = compare.compare(old, new, positive, groups, config, share, places)
+        twin = seen.setdefault((new.logits.tobytes(), name), cell.name)
+        found.append(replace(one, variant=m.variant, target=m.target, against=name, split=split,
+                             only_old=only[0], only_new=only[1],
+                             same_as=twin if twin != cell.name else None))
+    return found
+
+
+def _group(cases: Mapping[str, Case], case_id: str) -> str:
+    case = cases.get(case_id)
+    return case_id if case is None else case.group or case_id
+
+
+def _draw(cells: Sequence[Cell], ids: tuple[str, ...], split: str, point: OperatingPoint,
+          groups: Sequence[str], positive: int, config: EvidenceConfig
+          ) -> tuple[bootstrap.Resampled, list[str]]:
+    """One bootstrap for every cell that has these images."""
+    names, scores, right = [], [], []
+    labels = None
+    for cell in cells:
+        own = side(cell, split, point)
+        place = {str(v): i for i, v in enumerate(own.ids)}
+        if not set(ids) <= set(place):
+            continue
+        rows = np.array([place[i] for i in ids], np.int64)
+        labels = own.labels[rows]
+        logits = own.logits[rows]
+        scores.append(log_odds(logits, positive))
+        right.append(probability.decide(logits, scores[-1], positive, point) == labels)
+        names.append(cell.name)
+    clusters = clusters_of(groups)
+    assert labels is not None and clusters is not None
+    return bootstrap.resample((labels == positive).astype(np.int64), np.stack(scores),
+                              np.stack(right), clusters, config.resamples, config.seed), names
+
+
+def matched(old: Side, new: Side) -> tuple[Side, Side, tuple[int, int]]:
+    """Both sides on the images they share, in the old one's order; counts of the rest."""
+    place = {str(v): i for i, v in enumerate(new.ids)}
+    rows = [(i, place[str(v)]) for i, v in enumerate(old.ids) if str(v) in place
+            and new.labels[place[str(v)]] == old.labels[i]]
+    at = np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64)
+
+    def part(s: Side, index: Labels) -> Side:
+        return Side(s.ids[index], s.labels[index], s.logits[index], s.point)
+
+    return part(old, at[0]), part(new, at[1]), (len(old.ids) - len(rows), len(new.ids) - len(rows))
+
+
+# ------------------------------------------------------------------ probabilities and subgroups
+
+
+def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[str, Case],
+               positive: int | None, config: EvidenceConfig) -> Statistics:
+    """Metrics at both thresholds, calibration and subgroups of every cell, test images."""
+    quality, groups, worst = [], [], []
+    missing: dict[str, str] = {}
+    for cell in cells:
+        test = cell.predictions.of("test")
+        own, m = points.cells[cell.name], cell.measurement
+        locked = points.locked or own
+        logits = test.logits.astype(np.float64)
+        clusters = clusters_of([_group(cases, str(i)) for i in test.ids])
+        quality.append(_quality(cell, test.labels, logits, positive, locked, own, config, clusters))
+        if positive is None or not len(logits):
+            continue
+        scores = log_odds(logits, positive)
+        called = probability.decide(logits, scores, positive, locked) == positive
+        known = [cases[str(i)] for i in test.ids if str(i) in cases]
+        if len(known) != len(test.ids):
+            continue
+        columns, missing = subgroups.columns(
+            known, {c.id: c.device for c in known if c.device is not None})
+        labels01 = (test.labels == positive).astype(np.int64)
+        for column, names in columns.items():
+            rows, low = subgroups.describe(labels01, scores, called.astype(np.int64), column,
+                                           names, m.variant, m.target, clusters)
+            groups += rows
+            worst += low
+    return Statistics(1, tuple(quality), tuple(groups), tuple(worst), missing)
+
+
+def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,
+             locked: OperatingPoint, own: OperatingPoint, config: EvidenceConfig,
+             clusters: Labels | None) -> Probabilities:
+    m = cell.measurement
+    raw = probability.probabilities(logits, None)
+    warm = probability.probabilities(logits, own.temperature)
+
+    def score(shares: Floats) -> dict[str, Estimate]:
+        p, true = probability.expected(labels, shares, positive)
+        return {"brier": probability.brier(labels, shares, positive, clusters),
+                "ece": probability.ece(p, true, config.seed, clusters)}
+
+    metrics: dict[str, Estimate] = {}
+    again: dict[str, Estimate] = {}
+    if positive is not None:
+        scores, truth = log_odds(logits, positive), (labels == positive).astype(np.int64)
+        for point, into in ((locked, metrics), (own, again)):
+            into |= probability.at_threshold(
+                truth, probability.decide(logits, scores, positive, point) == positive,
+                clusters)
+    p, true = probability.expected(labels, warm if own.temperature else raw, positive)
+    plain, came = probability.expected(labels, raw, positive)
+    return Probabilities(m.variant, m.target, "test", metrics, again, score(raw),
+                         score(warm) if own.temperature is not None else {},
+                         probability.reliability(p, true, clusters),
+                         probability.reliability(plain, came, clusters))

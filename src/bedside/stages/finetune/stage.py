@@ -1,0 +1,304 @@
+"""Quantization-aware fine-tuning: a child float model whose INT8 file answers as its parent.
+
+Trained on training images to give the *parent's* logits, not the labels: what is asked of a
+quantized model is that it says what the float model says, and a few hundred images would only be
+learned by heart. After every epoch the real INT8 file answers the validation images; kept is the
+epoch with the least AUC lost and labels changed together, then the smallest difference to its
+logits. Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on validation.
+
+Publishes ``RUN/models/<model>+int8+qat/`` with ``float.tflite``, ``model.json`` (its
+``parent`` named) and ``improve.json`` (every epoch). The ranges stay those of the parent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bedside import metrics
+from bedside.core import codec
+from bedside.core.errors import BadInput
+from bedside.runfolder import artefact, layout
+from bedside.runtime.graph import Graph, parse_graph
+from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.schemes import quantizer
+from bedside.schemes.biases import hold_biases
+from bedside.stages.finetune import replay
+
+STAGE = "improve"
+FACTS = "improve.json"
+_VERSION = 2
+
+Progress = Callable[[str, int, int], None]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How it is trained. ``rate``: Adam's step as a share of a filter's mean weight.
+
+    ``epochs``, or as many more as ``steps`` take where training images are few.
+    """
+
+    epochs: int = 6
+    steps: int = 200
+    batch: int = 8
+    rate: float = 5e-4
+    seed: int = 0
+    threads: int = 2
+
+    def passes(self, images: int) -> int:
+        """Epochs over so many images."""
+        return max(self.epochs, -(-self.steps // -(-images // self.batch)))
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch: training loss; on validation, AUC and what differs from the parent's logits.
+
+    ``damage``: root mean square difference over the standard deviation of the parent's.
+    ``auroc`` is null where validation lacks a class.
+    """
+
+    epoch: int
+    loss: float | None
+    auroc: float | None
+    damage: float
+    flips: int
+    images: int
+
+    def rank(self, parent: float | None) -> tuple[float, float, int]:
+        """Smaller is better: the AUC short of the parent's own, beyond which it is luck, and the
+        share of labels that differ from its, then damage."""
+        short = (parent - self.auroc if parent is not None and self.auroc is not None else 0.0)
+        return max(short, 0.0) + self.flips / max(1, self.images), self.damage, self.epoch
+
+
+def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
+             ranges: quantizer.Ranges, recipe: Recipe | None = None,
+             progress: Progress | None = None) -> str:
+    """Publish the child ``child`` of a float model; returns its id.
+
+    Args:
+        run: the run folder.
+        model: a converted model, or a child.
+        child: the id of the new model.
+        rules: the quantizer's recipe, as for the variant.
+        ranges: of the activations.
+        recipe: how to train.
+        progress: called with (stage, done, total).
+
+    Raises:
+        BadInput: an operation that cannot be trained, no training or validation images, or a
+            loss that is not finite.
+    """
+    recipe = recipe or Recipe()
+    source = layout.model_dir(run, model)
+    files = artefact.check(source, layout.float_stage(run, model)).files
+    ids = {s: sorted(c.id for c in layout.cases(run) if c.split == s) for s in ("train", "val")}
+    for split, found in ids.items():
+        if not found:
+            raise BadInput(f"no image of the part {split!r}", where="data/cases.csv",
+                           remedy="Fine-tuning needs training and validation images.")
+    key = artefact.stage_key("qat", _VERSION, files[layout.FLOAT_MODEL].sha256, rules,
+                             [list(i) for i in sorted(ranges.items())], recipe, ids,
+                             torch.__version__, layout.model_spec(run, model))
+    folder = layout.model_dir(run, child)
+    if artefact.finished(folder, STAGE, key):
+        return child
+    data = (source / layout.FLOAT_MODEL).read_bytes()
+    with _exact(recipe.threads):
+        best, chosen, history = _train(run, model, data, rules, ranges, ids, recipe, progress)
+    spec = dataclasses.replace(layout.model_spec(run, model), id=child, parent=model)
+    with artefact.writing(folder, STAGE, key, facts={"torch": torch.__version__}) as scratch:
+        (scratch / layout.FLOAT_MODEL).write_bytes(best)
+        artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
+        artefact.write_text(scratch / FACTS, codec.to_json({
+            "parent": model, "method": "quantization-aware fine-tuning", "recipe": recipe,
+            "images": len(ids["train"]), "validation_images": len(ids["val"]),
+            "chosen_epoch": chosen.epoch, "epochs": history}))
+    return child
+
+
+class _exact:  # noqa: N801
+    """A fixed thread count and deterministic kernels, put back afterwards."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        torch.set_num_threads(self._threads)
+        torch.use_deterministic_algorithms(True)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self._before[0])
+        torch.use_deterministic_algorithms(self._before[1])
+
+
+def int8_file(data: bytes, rules: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
+    """What the stage ``quantize`` will make of a float model."""
+    held, _ = hold_biases(data, ranges)
+    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
+    return quantizer.apply(held, rules, ranges, ranks)
+
+
+def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
+    """Logits (n, K) of images by a ``.tflite``."""
+    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
+        path = Path(name) / "model.tflite"
+        path.write_bytes(data)
+        loaded = LiteRTModel(path)
+        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+            return np.asarray([loaded.run(image)[LOGITS][0] for image in store.tensors(ids)],
+                              np.float32)
+
+
+# ------------------------------------------------------------------ training
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Trained parameters in units of their filter's size, so that one step suits all."""
+
+    units: dict[int, Tensor]
+    steps: dict[int, Tensor]
+
+    def values(self) -> dict[int, Tensor]:
+        """Weights and biases by tensor index."""
+        return {i: unit * self.steps[i] for i, unit in self.units.items()}
+
+
+def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
+    """The constants of every layer as trainable parameters."""
+    units, steps = {}, {}
+    for operation in graph.operations:
+        if operation.op not in replay.LAYERS:
+            continue
+        given = graph.constant(operation.inputs[1])
+        if given is None or given.dtype != np.float32:
+            raise BadInput("weights are not stored as float32 constants",
+                           where=graph.layer(operation), remedy="Leave the option +qat out.")
+        weights = torch.from_numpy(given.copy())
+        axis = replay.filter_axis(operation)
+        others = [d for d in range(weights.ndim) if d != axis]
+        size = weights.square().mean(others, keepdim=True).sqrt().clamp_min(1e-12)
+        index = operation.inputs[1]
+        units[index], steps[index] = weights / size, size
+        bias = graph.constant(operation.inputs[2]) if len(operation.inputs) > 2 and \
+            operation.inputs[2] >= 0 else None
+        if bias is not None:
+            grid = activations.get(graph.tensors[operation.outputs[0]].name)
+            reach = size.flatten() * math.sqrt(weights.numel() / size.numel())
+            one = reach if grid is None else reach.clamp_min(grid.step)
+            index = operation.inputs[2]
+            units[index], steps[index] = torch.from_numpy(bias.copy()) / one, one
+    return Weights({i: u.requires_grad_() for i, u in units.items()}, steps)
+
+
+def written(data: bytes, values: dict[int, Tensor]) -> bytes:
+    """A float model with other weights and biases."""
+    changed = bytearray(data)
+    graph = parse_graph(changed)
+    for index, value in values.items():
+        place = graph.constant(index)
+        assert place is not None
+        place[...] = value.detach().numpy()
+    return bytes(changed)
+
+
+def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
+           ranges: quantizer.Ranges, ids: dict[str, list[str]], recipe: Recipe,
+           progress: Progress | None) -> tuple[bytes, Epoch, list[Epoch]]:
+    graph = parse_graph(data)
+    replay.check(graph, model)
+    first = int8_file(data, rules, ranges)
+    quantized = parse_graph(first)
+    activations, rounded = replay.grids(quantized), replay.rounded_weights(quantized)
+    constants = constants_of(graph)
+    weights = parameters(graph, activations)
+    jury = Jury(run, model, ids["val"], answers(run, model, data, ids["val"]))
+    teacher = answers(run, model, data, ids["train"])
+    spread = max(float(teacher.std()), 1e-6)
+    optimizer = torch.optim.Adam(list(weights.units.values()), lr=recipe.rate)
+    epochs = recipe.passes(len(teacher))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, epochs * -(-len(teacher) // recipe.batch))
+    best, chosen = data, jury.judge(first, 0, None)
+    history = [chosen]
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        for epoch in range(1, epochs + 1):
+            order = np.random.default_rng([recipe.seed, epoch]).permutation(len(teacher))
+            total = 0.0
+            for start in range(0, len(order), recipe.batch):
+                rows = order[start:start + recipe.batch]
+                images = torch.from_numpy(np.concatenate(
+                    [store.tensor(ids["train"][i]) for i in rows]))
+                given = logits_of(graph, replay.run(graph, constants | weights.values(), images,
+                                                    activations, rounded))
+                loss = ((given - torch.from_numpy(teacher[rows])) / spread).square().mean()
+                if not math.isfinite(float(loss.detach())):
+                    raise BadInput(f"the loss of fine-tuning is not finite in epoch {epoch}",
+                                   where=model, remedy="Leave the option +qat out.")
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                total += float(loss.detach()) * len(rows)
+            child = written(data, weights.values())
+            try:
+                found = jury.judge(int8_file(child, rules, ranges), epoch, total / len(order))
+            except BadInput:
+                raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
+                               where=model, remedy="Leave the option +qat out.") from None
+            history.append(found)
+            if found.rank(jury.parent) < chosen.rank(jury.parent):
+                best, chosen = child, found
+            if progress:
+                progress(f"fine-tune {model}", epoch, epochs)
+    return best, chosen, history
+
+
+def constants_of(graph: Graph) -> dict[int, Tensor]:
+    """Every float constant that an operation reads, by tensor index."""
+    return {i: torch.from_numpy(v.copy()) for o in graph.operations for i in o.inputs
+            if i >= 0 and (v := graph.constant(i)) is not None and v.dtype == np.float32}
+
+
+def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
+    """The logits among a graph's tensors."""
+    return values[graph.output_names.get(LOGITS, graph.outputs[0])]
+
+
+class Jury:
+    """The validation images and the parent's answers to them."""
+
+    def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
+        self._run, self._model, self._ids, self._truth = run, model, ids, truth
+        task = layout.task(run)
+        by_id = {c.id: c.label for c in layout.cases(run)}
+        self._labels = np.array([task.classes.index(by_id[i]) for i in ids], np.int64)
+        self._positive = None if task.positive is None else task.classes.index(task.positive)
+        self.parent = self._auroc(truth)
+
+    def _auroc(self, logits: Logits) -> float | None:
+        found = metrics.evaluate(self._labels, logits, self._positive)
+        return (found.get("auroc") or found["macro_auroc"]).value
+
+    def judge(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
+        """An INT8 file on validation."""
+        found = answers(self._run, self._model, data, self._ids)
+        apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
+        return Epoch(epoch, loss, self._auroc(found),
+                     apart / max(float(self._truth.std()), 1e-12),
+                     int((found.argmax(1) != self._truth.argmax(1)).sum()), len(found))

@@ -1,0 +1,1 @@
+"""Stage ``recommend``: one variant for each target, or none, and why."""

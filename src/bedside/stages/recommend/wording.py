@@ -1,0 +1,146 @@
+"""The words of a recommendation, and the few numbers that both rule and words read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bedside.core.evidence import Needed
+from bedside.core.recommendation import Candidate, Speed
+from bedside.core.study import BudgetConfig, Limits
+
+# Medians of one file on one idle machine differ by a few percent from run to run.
+SAME_SPEED = 0.05
+
+
+def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
+    """The rule in plain words, with the numbers of this study."""
+    kept = ", ".join(_limit_texts(limits))
+    last = ("proves harmless on the test images; if they are too few, nothing is recommended"
+            if budget.require == "shown" else
+            "does not prove worse on the test images; they confirm or veto it and select nothing")
+    return (
+        f"Of the variants that run, {f'keep the budget ({kept}), ' if kept else ''}are not worse "
+        "than their float32 model on validation images and have a measured latency: keep those "
+        f"whose validation AUC is at most {margin:g} below the best, then those as fast as the "
+        f"fastest (ranges of medians overlap, or medians within {SAME_SPEED:.0%}), then those "
+        "whose 95% interval of AUC reaches that of the best left. Of these the simplest wins "
+        "(fewest decisions beyond a plain conversion), then the smallest file. The choice stands "
+        f"if it {last}. Estimated, simulated and emulated latencies are never ranked.")
+
+
+def _limit_texts(limits: Limits) -> list[str]:
+    return [text for value, text in (
+        (limits.latency_ms, f"latency up to {ms(limits.latency_ms or 0)}"),
+        (limits.size_bytes, f"file up to {mb(limits.size_bytes or 0)}"),
+        (limits.peak_memory_bytes, f"memory up to {mb(limits.peak_memory_bytes or 0)}"))
+        if value is not None]
+
+
+def needed_text(needed: Sequence[Needed]) -> str:
+    """How many cases would decide, in words that follow a sentence."""
+    names = {"auroc": "AUC", "macro_auroc": "macro AUC", "macro_sensitivity": "macro sensitivity"}
+    parts = [f"{names.get(n.metric, n.metric)} would take about {count(n.cases)} {n.kind} "
+             f"({count(n.images)} test images like these)" for n in needed]
+    return "; " + "; ".join(parts) if parts else ""
+
+
+def measured(candidate: Candidate) -> bool:
+    """Whether its latency was measured on the thing itself."""
+    return candidate.latency_ms is not None and candidate.latency_evidence == "measured"
+
+
+def same_speed(one: Speed, other: Speed) -> bool:
+    """Whether two latencies cannot be told apart: ranges overlap, or medians nearly equal."""
+    slow, fast = max(one.median, other.median), min(one.median, other.median)
+    return (one.low <= other.high and other.low <= one.high) or slow <= fast * (1 + SAME_SPEED)
+
+
+def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[str, ...]:
+    """Why the choice: accuracy, speed, size, simplicity, each as found here."""
+    top = max(order, key=lambda c: (auc(c), c.variant))
+    own = f"Validation AUC {auc(first):.3f}{_span(first)}, n = {count(first.auc.n)}"
+    said = [f"{own}: the best of this target." if auc(top) - auc(first) < 5e-4 else
+            f"{own}: {auc(top) - auc(first):.3f} below the best ({top.variant}), less than "
+            f"the margin of {margin:g}."]
+    others = [c for c in order[1:] if auc(c) >= auc(top) - margin]
+    rival = min(others, key=lambda c: (median(c), c.variant), default=None)
+    text = f"Measured latency {ms(median(first))}"
+    if rival is None:
+        said.append(f"{text}; nothing else is as good.")
+    elif same_speed(speed(rival), speed(first)):
+        said.append(f"{text}, not to be told apart from {rival.variant} "
+                    f"({ms(median(rival))}); of those alike it is the simplest, then the smallest.")
+    else:
+        said.append(f"{text}, the fastest of those as good; next is {rival.variant} with "
+                    f"{ms(median(rival))}.")
+    said.append(f"File {mb(first.size_bytes)}.")
+    return tuple(said)
+
+
+def warnings(first: Candidate | None, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """What qualifies a choice or a target."""
+    found = []
+    others = sorted({str(c.latency_evidence) for c in candidates if c.status == "ok"
+                     and c.latency_ms is not None and not measured(c)})
+    if others:
+        found.append(f"some latencies of this target are {' or '.join(others)}; they are not "
+                     "ranked against measured ones")
+    if first is not None and first.accuracy_evidence not in (None, "measured"):
+        found.append(f"its accuracy is {first.accuracy_evidence}, not measured on the device")
+    if first is not None and first.latency_ms is not None and first.latency_ms.rounds < 3:
+        found.append("its latency comes from fewer than three fresh processes, so its range "
+                     "says little")
+    return tuple(found)
+
+
+def speed(c: Candidate) -> Speed:
+    """The latency of a candidate that has one."""
+    assert c.latency_ms is not None
+    return c.latency_ms
+
+
+def median(c: Candidate) -> float:
+    """Its median, in milliseconds."""
+    return speed(c).median
+
+
+def auc(c: Candidate) -> float:
+    """The validation AUC of a candidate that has one."""
+    assert c.auc.value is not None
+    return c.auc.value
+
+
+def auc_low(c: Candidate) -> float:
+    """Lower end of its 95% interval."""
+    return auc(c) if c.auc.low is None else c.auc.low
+
+
+def auc_high(c: Candidate) -> float:
+    """Upper end of its 95% interval."""
+    return auc(c) if c.auc.high is None else c.auc.high
+
+
+def _span(c: Candidate) -> str:
+    if c.auc.low is None or c.auc.high is None:
+        return ""
+    return f" (95% interval {c.auc.low:.3f} to {c.auc.high:.3f})"
+
+
+def ms(value: float) -> str:
+    """Milliseconds, three significant figures."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} ms"
+
+
+def mb(value: int) -> str:
+    """Decimal megabytes."""
+    return f"{value / 1e6:.1f} MB" if value >= 950_000 else f"{value / 1e6:.2f} MB"
+
+
+def count(n: int) -> str:
+    """A whole number with thousands separated."""
+    return f"{n:,}"
+
+
+def capital(text: str) -> str:
+    """A text with its first letter large."""
+    return text[:1].upper() + text[1:]

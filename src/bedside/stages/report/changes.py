@@ -1,0 +1,76 @@
+"""Which test images change class when a variant takes the place of the float32 model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bedside.core.build import Measurement
+from bedside.runfolder import layout
+from bedside.runfolder.predictions import Predictions
+
+BASELINE = layout.BASELINE
+
+Cell = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Counts over the images that both cells predicted.
+
+    ``lost`` were right and are wrong now, ``gained`` the other way round; with more than two
+    classes an image may also go from one wrong class to another.
+    """
+
+    against: str
+    n: int
+    changed: int
+    lost: int
+    gained: int
+
+
+usable = layout.usable
+
+
+def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
+             home: str = "cpu") -> Measurement | None:
+    """The float32 cell of the same model: on the same target, else on ``home``, else none."""
+    return layout.baseline((m for m in all_of_them if m.model == measurement.model),
+                           measurement.target, home)
+
+
+def compare(old: Predictions, new: Predictions, against: str) -> Change:
+    """Count the images whose class (largest logit) differs, matched by case id."""
+    position = {str(case_id): i for i, case_id in enumerate(old.ids)}
+    rows = np.array([i for i, c in enumerate(new.ids) if str(c) in position], dtype=np.int64)
+    at = np.array([position[str(new.ids[i])] for i in rows], dtype=np.int64)
+    if not len(rows):
+        return Change(against, 0, 0, 0, 0)
+    before, after = old.logits[at].argmax(axis=1), new.logits[rows].argmax(axis=1)
+    truth = new.labels[rows]
+    return Change(
+        against, len(rows), int((before != after).sum()),
+        int(((before == truth) & (after != truth)).sum()),
+        int(((before != truth) & (after == truth)).sum()),
+    )
+
+
+def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
+            ) -> dict[Cell, Change]:
+    """Changes of every usable cell that is not its own baseline, by (variant, target)."""
+    found: dict[Cell, Change] = {}
+    loaded: dict[Cell, Predictions] = {}
+    for m in measurements:
+        base = baseline(m, measurements)
+        if base is None or base == m or not usable(m) or not usable(base):
+            continue
+        where = (base.variant, base.target)
+        if where not in loaded:
+            # One baseline at a time: memory does not grow with the number of models.
+            loaded = {where: layout.predictions(run, *where).of(split)}
+        new = layout.predictions(run, m.variant, m.target).of(split)
+        found[m.variant, m.target] = compare(loaded[where], new, layout.cell_name(*where))
+    return found

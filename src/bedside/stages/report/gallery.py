@@ -1,0 +1,81 @@
+"""Every figure of the analysis folder: drawn, saved beside the report, and inlined into it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedside.figures import ALL_MODELS
+from bedside.runfolder import artefact, layout
+
+INLINE_SVG_BYTES = 400_000
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure with its caption; ``src`` is a data URI, or empty where there is no figure."""
+
+    model: str
+    title: str
+    caption: str
+    src: str = ""
+    files: tuple[str, ...] = ()
+    figure: str = ""
+
+
+def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
+    """(figure, model) of every finished analysis: the study's own first, then each model's.
+
+    Figures come in the paper's order; one that the table does not know is left out.
+    """
+    from bedside.figures.draw import FIGURES
+
+    found = []
+    folder = run / "analysis"
+    present = {p.name for f in FIGURES if (folder / f).is_dir() for p in (folder / f).iterdir()
+               if p.is_dir() and not p.name.startswith(".")}
+    known = [ALL_MODELS, *models]
+    for model in [*(m for m in known if m in present), *sorted(present - set(known))]:
+        found += [(f, model) for f in FIGURES
+                  if artefact.finished(layout.analysis_dir(run, f, model), "analyse")]
+    return found
+
+
+def draw(run: Path, out: Path, models: Sequence[str], progress: Progress | None = None
+         ) -> tuple[Picture, ...]:
+    """Draw every figure into ``out/figures`` as SVG and PNG.
+
+    Raises:
+        BadInput: an analysis does not read.
+    """
+    wanted = jobs(run, models)
+    pictures = []
+    for number, (figure, model) in enumerate(wanted):
+        if progress is not None:
+            progress("report", number, len(wanted) + 1, f"{figure} {model}")
+        pictures.append(_picture(run, out, figure, model))
+    return tuple(pictures)
+
+
+def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
+    from bedside.figures.draw import TITLES
+    from bedside.figures.render import caption, render
+
+    data = layout.analysis_dir(run, figure, model)
+    artefact.check(data, "analyse")
+    paths = render(data, out / "figures", figure, f"{figure}-{model}")
+    title, text = TITLES.get(figure, figure), caption(data, figure)
+    if paths is None:
+        return Picture(model, title, text, figure=figure)
+    return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
+                   figure)
+
+
+def data_uri(svg: Path, png: Path) -> str:
+    """The SVG as a data URI where it is small enough for a phone, else the PNG."""
+    path, kind = (svg, "svg+xml") if svg.stat().st_size < INLINE_SVG_BYTES else (png, "png")
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

@@ -1,0 +1,84 @@
+"""The comparison of a split by image with a split by group, for the report and the audit page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bedside.core import codec
+from bedside.runfolder import artefact, layout
+from bedside.stages.report import wording
+
+FOLDER = "leakage"
+RESULT = "leakage.json"
+_NAMES = {"image": "by image", "group": "by group"}
+
+
+def view(run: Path) -> dict[str, Any] | None:
+    """What the pages print, or None where it was not made for the run's present cases.
+
+    Args:
+        run: a run folder whose data stage has finished.
+    """
+    folder, cases = run / FOLDER, layout.data_dir(run) / layout.CASES
+    if not (artefact.finished(folder, FOLDER) and cases.is_file()):
+        return None
+    found = codec.parse_json(codec.read_text(folder / RESULT), str(folder / RESULT))
+    if not isinstance(found, dict) or found.get("cases_sha256") != artefact.sha256_file(cases):
+        return None
+    return context(found)
+
+
+def context(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows and sentences from ``leakage.json``."""
+    rows = []
+    for arm in found["arms"]:
+        area = _area(arm["metrics"])
+        rows.append({"name": _NAMES[arm["split"]], "auc": text(area), "strip": strip(area),
+                     "accuracy": text(arm["metrics"]["accuracy"]),
+                     "related": text(_area(arm["related"]))})
+    gain = found["difference"]
+    areas = [_area(arm["metrics"]) for arm in found["arms"]]
+    return {**{k: found[k] for k in ("model", "image_px", "epochs", "folds", "images",
+                                     "related")},
+            "rows": rows, "difference": text(gain, sign=True), "verdict": verdict(gain, areas)}
+
+
+def verdict(gain: Mapping[str, Any], areas: Sequence[Mapping[str, Any]] = ()) -> str:
+    """What the difference says, in a sentence; ``areas`` are the AUCs of both arms."""
+    if gain.get("value") is None:
+        return f"Not compared: {gain.get('reason')}."
+    size = wording.plural(gain["n"], "image")
+    if gain["low"] > 0:
+        return f"A split by image claims too much: its AUC is higher on the same {size}."
+    if gain["high"] < 0:
+        return (f"The split by image scores lower on the same {size}, which leakage does not "
+                "explain: two trainings differ by more than twins give away.")
+    if areas and all(a.get("low") is not None and a["low"] <= 0.5 for a in areas):
+        return ("Neither training has learnt the task (both intervals hold 0.5), so they say "
+                "nothing about leakage: give more epochs or larger images.")
+    return (f"On these {size} no gain from leakage is shown; the interval holds 0, and a larger "
+            "network, more epochs or more images may show one.")
+
+
+def _area(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = metrics.get("auroc") or metrics.get("macro_auroc") or {}
+    return found
+
+
+def text(estimate: Mapping[str, Any], sign: bool = False) -> str:
+    """A value with its interval, or why there is none."""
+    if estimate.get("value") is None:
+        return f"— ({estimate.get('reason', 'not computed')})"
+    plus = "+" if sign else ""
+    value, low, high = (f"{estimate[k]:{plus}.3f}" for k in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def strip(estimate: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where the value and its interval lie between 0 and 1, in percent."""
+    if estimate.get("value") is None:
+        return None
+    return {k: round(100 * float(estimate[k]), 1) for k in ("low", "value", "high")} | {
+        "reference": 50}

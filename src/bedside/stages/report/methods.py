@@ -1,0 +1,225 @@
+"""What was done, as short lists of facts: data, preprocessing, training, calibration, machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import bedside
+from bedside.core import codec
+from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.study import Study
+from bedside.runfolder import artefact, layout
+from bedside.stages.report import wording
+
+Facts = tuple[tuple[str, str], ...]
+
+_OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
+# Stages leave other facts beside versions; those have places of their own in the report.
+_VERSION = re.compile(r"v?\d+\.\d")
+
+
+def task_line(spec_classes: Sequence[str], positive: str | None) -> str:
+    """The classes in order, the positive one named."""
+    names = " · ".join(spec_classes)
+    return f"{names} (positive: {positive})" if positive else names
+
+
+def preprocessing(specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
+    """How an image becomes a tensor, a line a model."""
+    lines = []
+    for spec in specs:
+        p = spec.preprocess
+        colour = "grey" if p.channels == 1 else f"{p.channels} channels"
+        scale = ("divided by the resized image’s maximum" if p.normalise == "max"
+                 else "divided by the largest value of its integer type")
+        text = (f"{colour}, {p.resize} with anti-aliasing to {p.width_px} × {p.height_px} px, "
+                f"{scale}, float32")
+        if any(p.mean) or any(s != 1.0 for s in p.std):
+            text += f", then mean {list(p.mean)} and std {list(p.std)}"
+        lines.append((spec.id, text))
+    return tuple(lines)
+
+
+def history(path: Path) -> tuple[dict[str, str], ...]:
+    """The rows of ``history.csv``, or none where the model was trained elsewhere."""
+    if not path.is_file():
+        return ()
+    return tuple(csv.DictReader(io.StringIO(codec.read_text(path))))
+
+
+def _number(row: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(row[name])
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple[str, Facts], ...]:
+    """The recipe and the outcome of every network's training."""
+    found: list[tuple[str, Facts]] = []
+    t = study.train
+    for spec in specs:
+        c = spec.config
+        if spec.origin == "external" or c is None:
+            found.append((spec.id, (("Origin", "trained elsewhere, brought in as .tflite"),)))
+            continue
+        network = f"{spec.name}, {wording.count(spec.parameters)} parameters"
+        if c.width != 1.0:
+            network += f", width {c.width:g}"
+        if c.cam_conv:
+            network += ", with CAM convolution"
+        tuned, chosen = _tuned(run, spec.id)
+        rate, decay, augment = chosen or (c.learning_rate or t.learning_rate, t.weight_decay,
+                                          t.augment)
+        schedule = {"onecycle": "one-cycle", "cosine": "cosine"}[t.schedule]
+        facts = [
+            ("Network", network),
+            ("Starting weights", _starting_weights(run, spec.id, c.weights)),
+            ("Recipe", f"{_OPTIMIZERS[t.optimizer]}, learning rate {rate:g} ({schedule}), "
+                       f"weight decay {decay:g}, batch {c.batch_size or t.batch_size}, "
+                       f"augmentation {augment:g}"
+                       + (", class weights" if t.class_weights else "")
+                       + (f", label smoothing {t.label_smoothing:g}" if t.label_smoothing else "")
+                       + (f", weight averaging {t.ema_decay:g}" if t.ema_decay else "")),
+        ]
+        facts += tuned
+        facts += _parity(run, spec.id)
+        facts += _outcome(history(layout.model_dir(run, spec.id) / layout.HISTORY),
+                          c.epochs or t.epochs)
+        found.append((spec.id, tuple(facts)))
+    return tuple(found)
+
+
+def _tuned(run: Path, model: str
+           ) -> tuple[list[tuple[str, str]], tuple[float, float, float] | None]:
+    """What ``--tune`` did, and the learning rate, weight decay and augmentation it chose."""
+    found = layout.tuning(run, model)
+    if found is None or found.chosen is None:
+        return [], None
+    best = found.trials[found.chosen]
+    text = (f"{wording.plural(len(found.trials), 'trial')} of "
+            f"{wording.plural(found.epochs, 'epoch')}, chosen on validation AUC "
+            f"({best.val_auroc:.3f} in trial {found.chosen + 1})")
+    return [("Tuning", text)], (best.learning_rate, best.weight_decay, best.augment)
+
+
+def _starting_weights(run: Path, model: str, asked: str) -> str:
+    trained = artefact.read_manifest(layout.model_dir(run, model)).stages.get("train")
+    # A path of the user's own says nothing to a reader, and may say too much.
+    if asked.endswith(".safetensors"):
+        return "a .safetensors file of the user’s"
+    return trained.facts.get("weights", asked) if trained is not None else asked
+
+
+def _parity(run: Path, model: str) -> list[tuple[str, str]]:
+    path = layout.model_dir(run, model) / layout.CONVERSION
+    if not path.is_file():
+        return []
+    found = codec.read_json(layout.Conversion, path).largest_logit_difference
+    return [] if found is None else [
+        ("Conversion", f"largest logit difference between torch and .tflite {found:.1e}")]
+
+
+def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str, str]]:
+    if not rows:
+        return [("Epochs", f"{planned} planned, no history kept")]
+    text = f"{len(rows)} of {planned}"
+    # Training's own rule: of equal AUCs the epoch with the lower loss is kept.
+    scored = [(auc, -(_number(row, "val_loss") or 0.0), -i) for i, row in enumerate(rows)
+              if (auc := _number(row, "val_auroc")) is not None]
+    if scored:
+        best, _, at = max(scored)
+        text += f"; best validation AUC {best:.3f} after epoch {1 - at}, whose weights are used"
+    return [("Epochs", text)]
+
+
+def _calibration_images(run: Path, variant: Variant) -> int | None:
+    path = next(iter((run / "calibration").glob(f"*/{variant.calibration}/calibration.json")), None)
+    if path is None:
+        return None
+    found = codec.parse_json(codec.read_text(path), str(path))
+    ids = found.get("ids") if isinstance(found, dict) else None
+    return len(ids) if isinstance(ids, list) else None
+
+
+def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
+    """Which images set the integer ranges, and for which variants."""
+    using = [v for v in variants if v.calibration]
+    if not using:
+        return (("Calibration", "no variant needed it"),)
+    c = study.calibration
+    counts = sorted({str(n) for v in using if (n := _calibration_images(run, v)) is not None})
+    return (
+        ("Images", f"{', '.join(counts) or f'up to {c.images}'} of the training split "
+                   f"({c.choice}, seed {c.seed})"),
+        *(("Ranges", f"{name}: {', '.join(ids)}")
+          for name, ids in sorted(_by_estimator(run, study, using).items())),
+        *(("Child of a float model", f"{v.id} from {v.parent}") for v in using if v.parent),
+    )
+
+
+def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """Ids of variants by the estimator of their calibration."""
+    found: dict[str, list[str]] = {}
+    for v in variants:
+        home = run / "calibration"
+        path = next(iter(home.glob(f"*/{v.calibration}/calibration.json")), None)
+        facts = codec.parse_json(codec.read_text(path), str(path)) if path else {}
+        config = facts.get("config") if isinstance(facts, dict) else None
+        name = str(config["estimator"]) if isinstance(config, dict) else study.calibration.estimator
+        found.setdefault(name, []).append(v.id)
+    return found
+
+
+def operations(variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:
+    """How many operations run in which number format, a line a variant, as read from its file."""
+    lines = []
+    for v in variants:
+        total = {dtype: sum(ops.values()) for dtype, ops in v.ops_by_dtype.items()}
+        if total:
+            text = ", ".join(f"{n} in {d}" for d, n in sorted(total.items(), key=lambda i: -i[1]))
+            lines.append((v.id, f"{text}; image in {v.input_dtype}, logits in {v.output_dtype}"))
+    return tuple(lines)
+
+
+def latency_protocol(study: Study, measurements: Sequence[Measurement]) -> str:
+    """How latencies were sampled."""
+    e = study.evaluate
+    threads = sorted({m.latency_ms.threads for m in measurements if m.latency_ms})
+    used = " or ".join(map(str, threads)) or "no"
+    return (f"Batch 1, {used} threads, a fresh process for each of {e.rounds} rounds of a "
+            f"variant, variants interleaved; {e.warmup} warm-up runs, then {e.samples} samples "
+            "a round. Median and 95th percentile over all samples; raw samples are kept in "
+            "latency.csv.")
+
+
+def machines(measurements: Sequence[Measurement]) -> tuple[tuple[str, Facts], ...]:
+    """The distinct machines that measured, each with the targets it measured."""
+    seen: dict[Facts, list[str]] = {}
+    for m in measurements:
+        if m.machine:
+            seen.setdefault(tuple(sorted(m.machine.items())), []).append(m.target)
+    return tuple((", ".join(dict.fromkeys(targets)), facts) for facts, targets in seen.items())
+
+
+def versions(run: Path) -> Facts:
+    """Package versions that stages left in their manifests, and this program's own."""
+    found: dict[str, dict[str, None]] = {"bedside": {bedside.__version__: None}}
+    for manifest in sorted(run.glob(f"*/**/{artefact.MANIFEST}")):
+        if any(part.startswith(".") for part in manifest.relative_to(run).parts):
+            continue
+        for stage in artefact.read_manifest(manifest.parent).stages.values():
+            for name, value in stage.facts.items():
+                if _VERSION.match(value):
+                    found.setdefault(name, {})[value] = None
+    return tuple((name, ", ".join(values)) for name, values in sorted(found.items()))
+
+
+def seeds(study: Study) -> Facts:
+    """Every seed of the study."""
+    return (("Split, weights, training order", str(study.seed)),
+            ("Calibration images", str(study.calibration.seed)))

@@ -1,0 +1,169 @@
+"""``results.json``, ``results.csv`` and ``predictions.csv``: the report for programs.
+
+The shape of ``results.json`` is a contract (DESIGN). Keys may be added, never changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bedside.core import codec
+from bedside.core.build import Measurement
+from bedside.core.types import Estimate, Task
+from bedside.runfolder import layout
+from bedside.stages.report.changes import Change
+
+SCHEMA = 1
+SPLIT = "test"
+
+Row = dict[str, Any]
+
+# A spreadsheet runs a cell that starts with one of these as a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_NUMBER_KEYS = ("value", "low", "high", "n")
+
+
+def safe_cell(value: Any) -> Any:
+    """A CSV cell that no spreadsheet takes for a formula; numbers stay numbers, None is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The contract's ``{name: {value, low, high, n} or null}`` and the reasons of the nulls."""
+    values: dict[str, Any] = {}
+    undefined: dict[str, str] = {}
+    for name, estimate in estimates.items():
+        if estimate.value is None:
+            values[name] = None
+            undefined[name] = estimate.reason or "no reason was recorded"
+        else:
+            values[name] = {key: getattr(estimate, key) for key in _NUMBER_KEYS}
+    return values, undefined
+
+
+def row(measurement: Measurement, change: Change | None = None,
+        answer: Mapping[str, Any] | None = None) -> Row:
+    """One row of ``results.json``.
+
+    ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``.
+    ``changed`` counts the test images whose class (larger logit) differs from the float32
+    variant's; ``answer`` is the paired answer, at the locked threshold.
+    """
+    m = measurement
+    metrics, undefined = _metrics(m.metrics.get(SPLIT, {}))
+    others = {}
+    for split, estimates in sorted(m.metrics.items()):
+        if split != SPLIT:
+            values, reasons = _metrics(estimates)
+            others[split] = {"metrics": values, "undefined": reasons}
+    latency = m.latency_ms
+    return {
+        "model": m.model,
+        "scheme": m.scheme,
+        "variant": m.variant,
+        "target": m.target,
+        "status": m.status,
+        "reason": m.reason,
+        "evidence": {k: m.evidence.get(k) for k in sorted({"accuracy", "latency", *m.evidence})},
+        "compute_dtype": m.compute_dtype,
+        "size_bytes": m.size_bytes,
+        "metrics": metrics,
+        "latency_ms": None if latency is None else {
+            "median": latency.median, "p95": latency.p95,
+            "n": latency.n, "threads": latency.threads,
+        },
+        "peak_memory_bytes": m.peak_memory_bytes,
+        "delegated_fraction": m.delegated_fraction,
+        "split": SPLIT,
+        "undefined": undefined,
+        "splits": others,
+        "changed": None if change is None else {
+            "against": change.against, "n": change.n, "changed": change.changed,
+            "lost": change.lost, "gained": change.gained,
+        },
+        "answer": None if answer is None else dict(answer),
+        "build": m.build,
+        "latency_note": m.latency_note,
+        "partitions": m.partitions,
+        "quantizer": m.quantizer,
+        "images": m.images,
+        "images_total": m.images_total,
+        "agreement": None if m.agreement is None else codec.encode(m.agreement),
+        "agreement_float32": (None if m.agreement_float32 is None
+                              else codec.encode(m.agreement_float32)),
+        "facts": dict(sorted(m.facts.items())),
+        "machine": dict(sorted(m.machine.items())),
+    }
+
+
+def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The whole of ``results.json``; ``evidence`` is null where the stage has not run."""
+    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence}
+
+
+def metric_names(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Every metric of the test split, in the order in which rows first name it."""
+    return tuple(dict.fromkeys(name for r in rows for name in r["metrics"]))
+
+
+def results_csv(rows: Sequence[Row]) -> str:
+    """``results.csv``: one line a row, nested values flattened into columns."""
+    names = metric_names(rows)
+    head = ["model", "scheme", "variant", "target", "status", "reason", "evidence_accuracy",
+            "evidence_latency", "compute_dtype", "size_bytes", "split"]
+    for name in names:
+        head += [name, f"{name}_low", f"{name}_high", f"{name}_n", f"{name}_undefined"]
+    head += ["latency_median_ms", "latency_p95_ms", "latency_n", "threads", "peak_memory_bytes",
+             "delegated_fraction", "changed", "changed_n", "answer"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([safe_cell(h) for h in head])
+    for r in rows:
+        line = [r[k] for k in head[:6]]
+        line += [r["evidence"]["accuracy"], r["evidence"]["latency"]]
+        line += [r["compute_dtype"], r["size_bytes"], r["split"]]
+        for name in names:
+            metric = r["metrics"].get(name) or {}
+            line += [metric.get(k) for k in _NUMBER_KEYS] + [r["undefined"].get(name)]
+        latency, changed = r["latency_ms"] or {}, r["changed"] or {}
+        line += [latency.get(k) for k in ("median", "p95", "n", "threads")]
+        line += [r["peak_memory_bytes"], r["delegated_fraction"]]
+        line += [changed.get("changed"), changed.get("n"), (r["answer"] or {}).get("answer")]
+        writer.writerow([safe_cell(v) for v in line])
+    return buffer.getvalue()
+
+
+def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurement],
+                          task: Task) -> None:
+    """``predictions.csv``: one line an image and cell, with the class and every logit.
+
+    ``predicted`` is the class of the largest logit, the first of equals. Images are named by
+    case id alone.
+    """
+    classes = task.classes
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["model", "scheme", "variant", "target", "id", "split", "label",
+                         "predicted", *(f"logit_{c}" for c in classes)])
+        for m in measurements:
+            if m.status != "ok" or m.predictions is None:
+                continue
+            cell = [safe_cell(v) for v in (m.model, m.scheme, m.variant, m.target)]
+            found = layout.predictions(run, m.variant, m.target)
+            chosen = found.logits.argmax(axis=1)
+            for i in range(len(found.ids)):
+                writer.writerow([
+                    *cell, safe_cell(str(found.ids[i])), safe_cell(str(found.split[i])),
+                    safe_cell(classes[found.labels[i]]), safe_cell(classes[chosen[i]]),
+                    # float32's shortest text that reads back to the same float32
+                    *(str(v) for v in found.logits[i]),
+                ])

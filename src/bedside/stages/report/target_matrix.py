@@ -1,0 +1,97 @@
+"""The matrix page: rows variants, columns targets, each cell what is known or why nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bedside.stages.report import wording
+from bedside.stages.report.matrix import estimate
+from bedside.stages.report.results import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of a cell: what, the number, a small addition, and how it came about."""
+
+    what: str
+    text: str
+    detail: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One cell: facts, or a status with its reason. ``target`` names the column on a phone."""
+
+    target: str
+    status: str
+    facts: tuple[Fact, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingTable:
+    """Targets, and for every network its variants with a cell a target."""
+
+    targets: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[tuple[str, tuple[Crossing, ...]], ...]], ...]
+
+
+def crossing(rows: Sequence[Row], targets: Sequence[str]) -> CrossingTable:
+    """Every variant against every target, in the order of the results."""
+    found = {(r["variant"], r["target"]): r for r in rows}
+    groups = []
+    for model in dict.fromkeys(r["model"] for r in rows):
+        lines = []
+        for variant, scheme in dict.fromkeys(
+                (r["variant"], r["scheme"]) for r in rows if r["model"] == model):
+            cells = tuple(_cell(found.get((variant, t)), t) for t in targets)
+            lines.append((scheme, cells))
+        groups.append((model, tuple(lines)))
+    return CrossingTable(tuple(targets), tuple(groups))
+
+
+def _cell(row: Row | None, target: str) -> Crossing:
+    if row is None:
+        return Crossing(target, "not planned", reason="this study did not ask for it")
+    if row["status"] != "ok":
+        return Crossing(target, row["status"], reason=row["reason"] or "no reason was recorded")
+    return Crossing(target, "ok", (_accuracy(row), _latency(row), _placement(row)))
+
+
+def _accuracy(row: Row) -> Fact:
+    own = estimate(row, "accuracy")
+    if own is None or own.value is None:
+        return Fact("accuracy", wording.DASH,
+                    row["undefined"].get("accuracy", "nothing is predicted on this target"))
+    sample = (f", {wording.count(row['images'])} of {wording.count(row['images_total'])} images"
+              if row["images"] < row["images_total"] else "")
+    return Fact("accuracy", wording.metric_value("accuracy", own.value),
+                f"{wording.interval('accuracy', own)}, n = {wording.count(own.n)}{sample}",
+                row["evidence"]["accuracy"] or "")
+
+
+def _latency(row: Row) -> Fact:
+    latency = row["latency_ms"]
+    note = row["latency_note"] or ""
+    if latency is None:
+        return Fact("latency", wording.DASH, note or "this target gives none")
+    tag = row["evidence"]["latency"] or ""
+    if row["facts"].get("fitted") == 0.0:
+        tag += ", unfitted"
+    detail = (f"p95 {wording.milliseconds(latency['p95'])}, n = {wording.count(latency['n'])}"
+              if latency["p95"] is not None else "")
+    return Fact("latency", wording.milliseconds(latency["median"]), detail, tag)
+
+
+def _placement(row: Row) -> Fact:
+    share, parts = row["delegated_fraction"], row["partitions"]
+    computed = f"computes in {row['compute_dtype']}" if row["compute_dtype"] else ""
+    made = row["quantizer"]
+    by = f"quantized by {made}" if made and made != "none" else ""
+    detail = "; ".join(t for t in (computed, by) if t)
+    if share is None:
+        return Fact("placement", "whole graph", detail)
+    pieces = f" in {wording.plural(parts, 'piece')}" if parts else ""
+    return Fact("placement", f"{wording.percent(share, 0)} delegated{pieces}", detail)

@@ -1,0 +1,152 @@
+"""Stage ``improve``: a child float model that quantizes better than its parent.
+
+Publishes ``RUN/models/<model>+…/`` with ``float.tflite``, ``model.json`` (its ``parent`` named)
+and ``improve.json`` (what was changed, and on which images it was measured).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bedside.core import codec
+from bedside.runfolder import artefact, layout
+from bedside.runtime.graph import Graph, dequantize, parse_graph, read_graph
+from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.schemes import biascorrect, quantizer
+from bedside.schemes.biases import hold_biases
+from bedside.schemes.equalize import equalize as equalize_pairs
+from bedside.schemes.equalize import pairs
+
+IMPROVE = "improve.json"
+
+Progress = Callable[[str, int, int], None]
+
+
+def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None) -> str:
+    """The child ``<model>+equalized``; returns its id.
+
+    Args:
+        run: the run folder.
+        model: a converted model of it.
+        ids: calibration images (training images), on which channels are measured.
+        progress: called with (stage, done, total).
+
+    Raises:
+        BadInput: no two neighbouring layers can be equalized.
+    """
+    child = f"{model}+equalized"
+    source = _source(run, model)
+    key = artefact.stage_key("equalize 2", artefact.sha256_file(source), list(ids),
+                             layout.model_spec(run, model))
+    folder = layout.model_dir(run, child)
+    if artefact.finished(folder, "improve", key):
+        return child
+    graph = read_graph(source)
+    wanted = [p.tensor for p in pairs(graph)]
+    maxima = {t: np.zeros(graph.tensors[t].shape[-1], np.float32) for t in wanted}
+    for tensors in _watched(run, model, source, ids, wanted, progress, f"equalize {model}"):
+        for index, values in tensors.items():
+            flat = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+            maxima[index] = np.maximum(maxima[index], flat)
+    data, count = equalize_pairs(source.read_bytes(), maxima, model)
+    _publish(run, model, child, key, data, {
+        "method": "cross-layer equalization", "pairs": count, "images": list(ids)})
+    return child
+
+
+def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any]],
+                   ranges: quantizer.Ranges, ids: Sequence[str],
+                   progress: Progress | None = None) -> str:
+    """The child whose biases make up for what quantizing with ``recipe`` does to the means.
+
+    Args:
+        run: the run folder.
+        model: a converted model, or a child.
+        child: the id of the new model.
+        recipe: the quantizer's recipe.
+        ranges: of the activations, which stay those of the parent.
+        ids: calibration images.
+        progress: called with (stage, done, total).
+    """
+    source = _source(run, model)
+    key = artefact.stage_key("biascorrect 2", artefact.sha256_file(source), recipe,
+                             [list(i) for i in sorted(ranges.items())], list(ids),
+                             layout.model_spec(run, model))
+    folder = layout.model_dir(run, child)
+    if artefact.finished(folder, "improve", key):
+        return child
+    graph, label = read_graph(source), f"correct {model}"
+    data = source.read_bytes()
+    found = biascorrect.layers(graph)
+    means = _means(run, model, source, graph, [o.inputs[0] for o in found], ids, progress, label)
+    data = biascorrect.correct_weights(data, _quantized(data, recipe, ranges), means)
+    shift = (_mean_logits(run, model, source.read_bytes(), ids)
+             - _mean_logits(run, model, _quantized(data, recipe, ranges), ids))
+    last = graph.tensors[found[-1].outputs[0]]
+    if last.shape[-1] == shift.size:  # the classifier itself, as in all of our networks
+        data = biascorrect.correct_classifier(data, shift)
+    _publish(run, model, child, key, data, {
+        "method": "bias correction", "layers": len(found), "images": list(ids),
+        "mean_logit_shift": [float(v) for v in shift]})
+    return child
+
+
+def _quantized(data: bytes, recipe: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
+    held, _ = hold_biases(data, ranges)
+    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
+    return quantizer.apply(held, recipe, ranges, ranks)
+
+
+def _source(run: Path, model: str) -> Path:
+    folder = layout.model_dir(run, model)
+    artefact.check(folder, layout.float_stage(run, model))
+    return folder / layout.FLOAT_MODEL
+
+
+def _watched(run: Path, model: str, path: Path, ids: Sequence[str], wanted: Sequence[int],
+             progress: Progress | None, label: str) -> Iterable[Mapping[int, npt.NDArray[Any]]]:
+    loaded, graph = LiteRTModel(path, preserve_all=True), read_graph(path)
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        for done, image in enumerate(store.tensors(ids), 1):
+            loaded.run(image)
+            yield {i: dequantize(loaded.tensor(i), graph.tensors[i].quantization)
+                   for i in dict.fromkeys(wanted)}
+            if progress:
+                progress(label, done, len(ids))
+
+
+def _means(run: Path, model: str, path: Path, graph: Graph, wanted: Sequence[int],
+           ids: Sequence[str], progress: Progress | None, label: str
+           ) -> list[npt.NDArray[np.float64]]:
+    sums = {i: np.zeros(graph.tensors[i].shape[-1]) for i in wanted}
+    for tensors in _watched(run, model, path, ids, wanted, progress, label):
+        for index, values in tensors.items():
+            sums[index] += values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+    return [sums[i] / len(ids) for i in wanted]
+
+
+def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
+                 ) -> npt.NDArray[np.float64]:
+    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
+        path = Path(name) / "model.tflite"
+        path.write_bytes(data)
+        loaded = LiteRTModel(path)
+        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+            rows = [loaded.run(image)[LOGITS][0] for image in store.tensors(ids)]
+    return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
+
+
+def _publish(run: Path, parent: str, child: str, key: str, data: bytes, facts: dict[str, Any]
+             ) -> None:
+    spec = dataclasses.replace(layout.model_spec(run, parent), id=child, parent=parent)
+    with artefact.writing(layout.model_dir(run, child), "improve", key) as scratch:
+        (scratch / layout.FLOAT_MODEL).write_bytes(data)
+        artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
+        artefact.write_text(scratch / IMPROVE, codec.to_json({"parent": parent, **facts}))
