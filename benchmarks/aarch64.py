@@ -36,7 +36,7 @@ from bedside.stages import quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from board_fixture import board
 
 MODEL = "efficientnet_lite0"

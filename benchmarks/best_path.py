@@ -44,7 +44,7 @@ from bedside.stages import calibrate, quantize
 from bedside.stages.build import build
 from bedside.stages.convert import convert
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from tiny import write_tiny_data, write_untrained
 
 PX, THREADS, IMAGES, CALIBRATION = 224, 2, 10, 20

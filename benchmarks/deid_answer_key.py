@@ -25,7 +25,7 @@ OPTIONS = ((), ("modified-dates", "retain-device"))
 
 def main() -> None:
     """Half of the files under the basic profile, half with shifted dates and kept device."""
-    sys.path.insert(0, str(ROOT / "tests" / "unit"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     warnings.simplefilter("ignore")
     from deid_answer import sources
     from deid_check import run

@@ -16,7 +16,7 @@ from common import ROOT, finish, positional
 from bedside.readers import dicom, sandbox
 from bedside.runtime.worker import peak_memory_bytes
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from dicom_fixture import public
 from dicom_mutants import worker_peak
 

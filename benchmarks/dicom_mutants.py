@@ -23,7 +23,7 @@ from bedside.readers import dicom, sandbox
 from bedside.readers.dicom_file import read_file
 from bedside.runtime.worker import peak_memory_bytes
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from dicom_fixture import bombs, mutants, public_files
 
 

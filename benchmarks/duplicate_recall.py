@@ -1,7 +1,7 @@
 """How many synthetic twins of real images does the audit find, and what does it join wrongly?
 
 ``python benchmarks/duplicate_recall.py [N] [--save duplicate-recall]`` makes N twins (500 by
-default) of each kind in ``tests/unit/twins.py`` from BUSI (from phantoms where BUSI is not beside
+default) of each kind in ``tests/support/twins.py`` from BUSI (from phantoms where BUSI is not beside
 the checkout), puts them among all originals, and looks which lie in their original's group. A
 wrong join is a group that holds two originals which are not in one group without the twins.
 """
@@ -23,7 +23,7 @@ from bedside.metrics.stats import wilson
 from bedside.stages.data import scan
 from bedside.stages.data.duplicates.group import group
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from twins import KINDS, write_twin
 
 GOAL = 0.99

@@ -25,7 +25,7 @@ from bedside.runfolder import layout
 from bedside.stages import calibrate
 from bedside.stages.convert import convert
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from tiny import write_tiny_data, write_untrained
 
 PX, GOAL = 224, 2.0

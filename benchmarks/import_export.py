@@ -26,7 +26,7 @@ from pydicom.uid import generate_uid
 from bedside.core.study import PhantomConfig
 from bedside.synthetic.phantom import generate
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from dicom_fixture import dataset
 
 SMALL, USUAL = (96, 128), (600, 800)

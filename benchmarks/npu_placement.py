@@ -23,7 +23,7 @@ from bedside.stages import calibrate, quantize
 from bedside.stages.convert import convert
 from bedside.targets import subprocess_build
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from tiny import write_tiny_data, write_untrained
 
 EDGE = {"QUANTIZE", "DEQUANTIZE"}

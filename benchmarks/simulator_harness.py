@@ -26,7 +26,7 @@ from bedside.stages.build import build
 from bedside.stages.convert import convert
 from bedside.targets import hexagon, qnn_context
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from tiny import write_tiny_data, write_untrained
 
 PX, PAIRS, TARGET = 224, 3, "sm8650-hexagon"

@@ -14,7 +14,7 @@ from typing import Any
 from common import BUSI, ROOT, finish, positional
 from text_removal import LEFT, PROCESSES, one
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 FIRST_SEED = 20_000_000
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from common import BUSI, ROOT, RUNS, finish, positional
 
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from bedside.deid.text import detect as _find
 

@@ -22,7 +22,7 @@ export interface Manifest {
 export const ONCE = ["reference", "evidence", "model-card", "licence", "change"] as const;
 /** What a bundle must say of itself, whatever language the app speaks. */
 export const NOTICE = "Research software, not a medical device.";
-/** What runs a build somewhere; tests/unit/test_bundle.py holds it against Python's table. */
+/** What runs a build somewhere; tests/runtime/bundle/test_reader.py holds it against Python's table. */
 export const BACKENDS = ["cpu", "ethos-u", "gpu", "hexagon", "estimate", "onnxruntime", "openvino", "ssh"];
 const ROLES = ["model", "reference-image", "reference-pixels", "familiarity", ...ONCE];
 
