@@ -11,7 +11,7 @@ import typer
 from bedside.cli import parse_help
 from bedside.cli.app import app
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 GUIDE = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = typer.main.get_command(app).commands
 

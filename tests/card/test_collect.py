@@ -16,7 +16,7 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedside.card import chai, compute, human, markdown
+from bedside.card import chai, compute, documents, human, markdown
 from bedside.card.collect import collect, facts_of
 from bedside.card.table import LIST, listed, table
 from bedside.core import codec
@@ -125,7 +125,7 @@ def test_the_list_is_the_one_beside_the_checkout(checkout):
 @pytest.mark.parametrize("row", [r for r in rows() if "auto" in r["filled_by"]],
                          ids=lambda r: r["field"][:30])
 def test_every_automatic_field_is_filled_or_says_why_not(run, row):
-    field = next(f for f in stage.read(run, MODEL).fields if f.field == row["field"])
+    field = next(f for f in documents.read(run, MODEL).fields if f.field == row["field"])
     assert field.values
     for value in field.values:
         assert (value.value is None) == bool(value.reason), value.label
@@ -134,10 +134,10 @@ def test_every_automatic_field_is_filled_or_says_why_not(run, row):
 
 
 def test_nothing_that_only_people_know_is_guessed(run):
-    found = stage.read(run, MODEL)
+    found = documents.read(run, MODEL)
     assert {a.key for a in found.answers()} == set(table().question)
-    page = (layout.card_dir(run, MODEL) / stage.MARKDOWN).read_text()
-    tree = (layout.card_dir(run, MODEL) / stage.XML).read_text()
+    page = (layout.card_dir(run, MODEL) / documents.MARKDOWN).read_text()
+    tree = (layout.card_dir(run, MODEL) / documents.XML).read_text()
     for answer in found.answers():
         assert answer.text is None
         assert answer.awaits == f"to be filled in by {table().question[answer.key].who}"
@@ -146,7 +146,7 @@ def test_nothing_that_only_people_know_is_guessed(run):
 
 
 def test_values_are_those_of_the_run(run):
-    found = stage.read(run, MODEL)
+    found = documents.read(run, MODEL)
     graph_free = codec.parse_json((layout.model_dir(run, MODEL) / "manifest.json").read_text(), "")
     assert found.value("sample_size", "Images by part and class")["test"] == {
         "benign": 5, "malignant": 5}
@@ -170,12 +170,12 @@ def test_parameters_are_those_of_torch(run):
 
     module = load_module(layout.model_spec(run, MODEL), layout.model_dir(run, MODEL)
                          / layout.WEIGHTS)
-    found = stage.read(run, MODEL).value("architecture", "Parameters")
+    found = documents.read(run, MODEL).value("architecture", "Parameters")
     assert found == folded_parameters(module)
 
 
 def test_failures_are_all_wrong_decisions_with_their_maps(run):
-    found = stage.read(run, MODEL)
+    found = documents.read(run, MODEL)
     locked = layout.operating_points(run, MODEL).locked
     lists = found.value("failures", "Missed and false alarms among test images")
     maps = found.value("failures", "Where the model looked")
@@ -216,11 +216,11 @@ def test_the_audit_fields_are_those_that_the_server_writes(tmp_path):
 
 
 def test_the_xml_is_valid_by_the_schema_of_chai(run, schema):
-    schema.validate(str(layout.card_dir(run, MODEL) / stage.XML))
+    schema.validate(str(layout.card_dir(run, MODEL) / documents.XML))
 
 
 def test_the_validator_can_fail(run, schema):
-    text = (layout.card_dir(run, MODEL) / stage.XML).read_text()
+    text = (layout.card_dir(run, MODEL) / documents.XML).read_text()
     for broken in (re.sub(r"<ModelName>.*?</ModelName>", "", text),
                    text.replace("BasicInfo", "Basics"),
                    re.sub(r"<Results>.*?</Results>", "<Results/>", text, flags=re.S)):
@@ -231,7 +231,7 @@ def test_the_validator_can_fail(run, schema):
 @settings(max_examples=25, deadline=None)
 @given(text=st.text(min_size=1, max_size=60))
 def test_any_text_of_a_data_set_or_a_person_stays_text(run, schema, text):
-    card = stage.read(run, MODEL)
+    card = documents.read(run, MODEL)
     about = tuple(replace(a, text=text, awaits=None) for a in card.about)
     hostile = replace(card, classes=(text, "]]><x>"), model=f"<b>{text}</b>", about=about)
     schema.validate(chai.render(hostile))
@@ -250,13 +250,13 @@ def test_answers_reach_every_file_and_survive_a_run(copy, schema):
                'developer = "Clinic A | Team *B*"\n')
     path.write_text(answers)
     stage.card(copy)
-    found = stage.read(copy, MODEL)
+    found = documents.read(copy, MODEL)
     assert {a.key for a in found.awaited()} == set(table().question) - {"intended_use",
                                                                         "developer"}
-    tree = (layout.card_dir(copy, MODEL) / stage.XML).read_text()
+    tree = (layout.card_dir(copy, MODEL) / documents.XML).read_text()
     schema.validate(tree)
     assert "<ModelDeveloper>Clinic A | Team *B*</ModelDeveloper>" in tree
-    page = (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_text()
+    page = (layout.card_dir(copy, MODEL) / documents.MARKDOWN).read_text()
     assert "A second opinion &lt;after&gt; the radiologist's" in page
     assert r"Clinic A \| Team \*B\*" in page
     assert path.read_text() == answers
@@ -274,11 +274,11 @@ def test_a_card_of_the_same_things_is_left(copy):
     ('[developer]\nname = "x"', "expected a text")])
 def test_answers_that_do_not_read_are_refused(copy, text, message):
     human.path_of(copy).write_text(text)
-    before = (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes()
+    before = (layout.card_dir(copy, MODEL) / documents.MARKDOWN).read_bytes()
     with pytest.raises(BadInput, match=f"(?i){message}") as caught:
         stage.card(copy)
     assert human.CARD in caught.value.message
-    assert (layout.card_dir(copy, MODEL) / stage.MARKDOWN).read_bytes() == before
+    assert (layout.card_dir(copy, MODEL) / documents.MARKDOWN).read_bytes() == before
 
 
 def test_the_offered_file_reads_as_it_is_and_with_every_answer(copy):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from paths import ROOT
 
 from bedside.cli import app
 from bedside.flows import resolve
@@ -153,7 +154,6 @@ def test_ctrl_c_counts_while_the_command_is_still_loading():
 
 def test_the_installed_command_starts_where_ctrl_c_counts():
     import tomllib
-    from pathlib import Path
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["scripts"]["bedside"] == "bedside.__main__:main"

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from deid_fixture import CT, MARK, OPEN, US, dirty_png, mode
+from paths import ROOT
 from PIL import Image
 
 from bedside.cli.deid import warn_of_folders
@@ -136,7 +137,7 @@ def test_an_interrupted_run_continues_to_the_same_result(folder, monkeypatch):
 
 def test_quarantined_images_wait_in_private(folder, monkeypatch):
     monkeypatch.setattr(batch, "_PROCESS", "deid_fixture:process_without_search")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "support"))
     ledger = run(folder, DeidConfig())
     assert ledger.reasons["pixels not checked"] == 3
     waiting = list((folder / "private" / "quarantine").iterdir())

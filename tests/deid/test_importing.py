@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
+from burned_fixture import dicom, write
 from PIL import Image
-from test_burned import dicom, write
 
 from bedside import readers
 from bedside.cli.app import _guarded

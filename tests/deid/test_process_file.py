@@ -44,7 +44,8 @@ def test_what_a_person_let_pass_is_marked_as_checked(tmp_path):
     (tmp_path / "candidate.dcm").write_bytes(found.data)
     entry = Entry("e1", "dicom", "quarantined", file="candidate.dcm")
     work = decisions.Review(tmp_path, tmp_path, "deid", (entry,), {})
-    out = pydicom.dcmread(io.BytesIO(decisions.passed(work, entry, decisions.Decision("accept", ""))))
+    passed = decisions.passed(work, entry, decisions.Decision("accept", ""))
+    out = pydicom.dcmread(io.BytesIO(passed))
     assert out.BurnedInAnnotation == "NO"
     assert out.PatientIdentityRemoved == "YES"
     assert [c.CodeValue for c in out.DeidentificationMethodCodeSequence] == [

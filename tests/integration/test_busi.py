@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from bedside.core.errors import GateFailed
 from bedside.core.study import DataConfig, Study
@@ -73,7 +74,7 @@ def test_precision_on_pairs_judged_by_eye(busi: Path) -> None:
     Verdicts: one scan ("same": same frame or next frames of one sweep), the same lesion in
     another view ("lesion"), or not ("different").
     """
-    table = Path(__file__).with_name("busi_pairs.csv").read_text().splitlines()
+    table = (ROOT / "tests" / "support" / "busi_pairs.csv").read_text().splitlines()
     pairs = list(csv.DictReader(table))
     files = [c.file for c in folder.read(busi).cases]
     place = {f: i for i, f in enumerate(files)}

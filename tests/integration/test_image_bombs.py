@@ -7,12 +7,12 @@ import struct
 import zlib
 from pathlib import Path
 
+import device_fixture
 import numpy as np
 import psutil
 import pytest
-import test_device
+from device_fixture import png
 from PIL import Image
-from test_device import png
 
 from bedside.core.errors import BadInput
 from bedside.runtime import preprocess
@@ -20,7 +20,7 @@ from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 
-cells, keys, file = test_device.cells, test_device.keys, test_device.file
+cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
 MB = 1_000_000
 
 

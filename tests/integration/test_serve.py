@@ -14,16 +14,16 @@ import time
 import urllib.request
 from pathlib import Path
 
+import device_fixture
 import pytest
-import test_device
-from test_device import png
+from device_fixture import png
 
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.services.lab import certificates
 
-cells, keys, file = test_device.cells, test_device.keys, test_device.file
+cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
 TOKEN = "a-token-of-more-than-twenty-characters"
 MB = 1_000_000
 

@@ -9,18 +9,17 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
+import device_fixture
 import pytest
 from bundle_fixture import packed
+from device_fixture import VARIANT, png
 from PIL import Image
-from test_bundle import ATTACKS
+from zip_attacks import ATTACKS
 
 from bedside.card.facts import Facts
-from bedside.cli import app
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput, GateFailed
-from bedside.core.study import EvaluateConfig
 from bedside.runfolder import artefact, layout
 from bedside.runtime import engine as engines
 from bedside.runtime import store as stores
@@ -30,58 +29,10 @@ from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.preprocess import to_tensor
-from bedside.stages import build, quantize
 from bedside.stages.bundle import build as deploy
-from bedside.stages.evaluate.stage import evaluate
 
-VARIANT = "resnet34-dynamic"
-
-
-def png(seed=0, size=(40, 50)):
-    rng = np.random.default_rng(seed)
-    out = io.BytesIO()
-    Image.fromarray(rng.normal(120, 25, size).clip(0, 255).astype(np.uint8)).save(out, "PNG")
-    return out.getvalue()
-
-
-@pytest.fixture(scope="module")
-def cells(tiny_run, tmp_path_factory):
-    """A run with two measured cells."""
-    run = tmp_path_factory.mktemp("device") / "run"
-    shutil.copytree(tiny_run, run)
-    for scheme in ("float32", "dynamic"):
-        quantize.quantize(run, "resnet34", scheme, None, None)
-        build.build(run, f"resnet34-{scheme}", "cpu")
-    evaluate(run, [("resnet34-float32", "cpu"), (VARIANT, "cpu")],
-             EvaluateConfig(rounds=1, warmup=0, samples=1))
-    return run
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    return signing.keygen(tmp_path_factory.mktemp("keys"))[:2]
-
-
-@pytest.fixture(scope="module")
-def file(cells, keys, tmp_path_factory):
-    path = tmp_path_factory.mktemp("bundle") / "b.zip"
-    path.write_bytes(deploy.make(cells, "cpu", VARIANT, key=keys[0])[0])
-    return path
-
-
-@pytest.fixture
-def bedside(capsys, monkeypatch, tmp_path):
-    """The command line, with a store of the test's own."""
-    monkeypatch.setenv("BEDSIDE_STORE", str(tmp_path / "store"))
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            app.main([str(a) for a in arguments])
-        output = capsys.readouterr()
-        assert "Traceback" not in output.err
-        return caught.value.code, output.out, output.err
-
-    return run
+bedside, cells, keys, file = (device_fixture.bedside, device_fixture.cells, device_fixture.keys,
+                              device_fixture.file)
 
 
 def test_a_variant_made_anew_since_it_was_measured_gets_no_bundle(cells, tmp_path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 
+import device_fixture
 import dicom_fixture
 import numpy as np
 import pytest
-import test_device
-from test_device import VARIANT, png
+from device_fixture import VARIANT, png
 
 from bedside.core.errors import BadInput, GateFailed
 from bedside.runfolder import layout
@@ -21,8 +21,8 @@ from bedside.runtime.device import Device
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise, resize
 
-bedside, cells, keys, file = (test_device.bedside, test_device.cells, test_device.keys,
-                              test_device.file)
+bedside, cells, keys, file = (device_fixture.bedside, device_fixture.cells, device_fixture.keys,
+                              device_fixture.file)
 
 
 @pytest.fixture(scope="module")

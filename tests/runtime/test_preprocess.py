@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import GOLDEN
 from PIL import Image, ImageOps, PngImagePlugin
 
 from bedside.core.errors import BadInput
@@ -23,7 +24,6 @@ from bedside.runtime.preprocess import (
     to_tensor,
 )
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 ENTRIES = json.loads((GOLDEN / "golden.json").read_text())
 
 

@@ -82,8 +82,8 @@ def test_bias_correction_brings_the_mean_logits_back(tiny_run):
     ids = calibrate.choose(tiny_run, "resnet34", CONFIG)
     folder = calibrate.calibrate(tiny_run, "resnet34", CONFIG)
     ranges = calibrate.read_ranges(folder)
-    child = transform.correct_biases(tiny_run, "resnet34", "resnet34+test", int8.recipe(frozenset()),
-                                   ranges, ids)
+    child = transform.correct_biases(tiny_run, "resnet34", "resnet34+test",
+                                     int8.recipe(frozenset()), ranges, ids)
     source, corrected = (
         (layout.model_dir(tiny_run, m) / layout.FLOAT_MODEL).read_bytes()
         for m in ("resnet34", child))

@@ -235,7 +235,7 @@ def _option(name: str) -> dict[int, str]:
     return {int(t, 16): a for t, a in actions.items()}
 
 
-OPTIONS = Path(__file__).parents[2] / "src" / "bedside" / "data" / "deid" / "options"
+OPTIONS = Path(__file__).parents[2] / "src" / "bedside" / "deid" / "options"
 DEVICE, SHIFTED = _option("retain-device"), _option("modified-dates")
 
 

@@ -147,7 +147,8 @@ def test_litert_s_own_schemes_are_refused_with_the_reason(rows, target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_quantized_file_is_refused_before_it_is_loaded(run, target):
-    outcome = subprocess_build.place(layout.variant_dir(run, "resnet34-int8") / "model.tflite", load(target))
+    outcome = subprocess_build.place(layout.variant_dir(run, "resnet34-int8") / "model.tflite",
+                                     load(target))
     assert outcome.status == "unsupported"
     assert "quantized" in outcome.reason
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedside.card import human
+from bedside.card import documents, human
 from bedside.cli import output
 from bedside.cli import run as commands
 from bedside.cli.output import Reporter
 from bedside.core import codec
 from bedside.flows import study
 from bedside.runfolder import layout
-from bedside.stages import card as cards
 
 
 def card(run: Path, json: bool) -> None:
@@ -21,7 +20,7 @@ def card(run: Path, json: bool) -> None:
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "card", None, progress)
     models = list(dict.fromkeys(m.model for m in layout.measurements(run)))
-    found = [cards.read(run, m) for m in models]
+    found = [documents.read(run, m) for m in models]
     if json:
         print(codec.to_json({"schema": 1, "cards": [
             {"model": c.model, "folder": str(layout.card_dir(run, c.model).relative_to(run)),

@@ -9,6 +9,8 @@ Split = Literal["train", "val", "test", "set_aside"]
 Status = Literal["ok", "unsupported", "failed"]
 Evidence = Literal["measured", "emulated", "simulated", "estimated"]
 Quantity = Literal["accuracy", "latency", "memory"]
+# Top, left, bottom, right in pixels; bottom and right are exclusive.
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

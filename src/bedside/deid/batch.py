@@ -14,6 +14,7 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.types import DeidConfig
 from bedside.deid import key, ledger, names, private_folder, process_file, profile
 from bedside.deid import tables as table_rows
@@ -21,7 +22,7 @@ from bedside.deid.key import Key
 from bedside.deid.ledger import Entry, Ledger
 from bedside.deid.outcome import Quarantine
 from bedside.readers import MANIFEST_CSV
-from bedside.readers.parallel import Progress, Throttle
+from bedside.readers.parallel import Throttle
 from bedside.readers.sandbox import Limits, Pool
 from bedside.runfolder import artefact
 

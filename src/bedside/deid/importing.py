@@ -17,13 +17,13 @@ from pathlib import Path
 from PIL import Image
 
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.types import DeidConfig
 from bedside.deid import batch, key
 from bedside.deid.ledger import Ledger
 from bedside.readers import MANIFEST_CSV, imported, npz
 from bedside.readers.base import Listing
 from bedside.readers.manifest import MASK_SEPARATOR, OPTIONAL, read_table
-from bedside.readers.parallel import Progress
 from bedside.runtime.files import disk_errors
 
 _UNPACKED = ".npz"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bedside.core import codec
 from bedside.core.errors import GateFailed
+from bedside.core.progress import Progress
 from bedside.core.study import Study
 from bedside.flows import study
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import read_cases
-
-Progress = Callable[..., None]
 
 AUDIT_DIR = "audit"
 

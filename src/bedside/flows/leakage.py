@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ import numpy.typing as npt
 from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case, Estimate
 from bedside.flows import study
 from bedside.runfolder import artefact, layout
 from bedside.stages.data import split
 
-Progress = Callable[..., None]
 Floats = npt.NDArray[np.float32]
 
 STAGE = "leakage"

@@ -12,12 +12,10 @@ from pathlib import Path
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import Study
 from bedside.flows.check import check
 from bedside.runfolder import artefact, layout
-
-Progress = Callable[..., None]
-
 
 # ------------------------------------------------------------------ the run folder
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from bedside import schemes
+from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.runfolder import layout
 from bedside.schemes import options as shared
 from bedside.stages import calibrate, transform
 from bedside.stages import quantize as stage
-
-Progress = Callable[[str, int, int], None]
 
 
 def make(run: Path, model: str, scheme_id: str, config: CalibrationConfig,

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bedside.core.types import Box
+
 TWO_D = 1  # Region Spatial Format: 2D
 TISSUE = 1  # Region Data Type: tissue
 # A region that is nearly the whole picture includes the text around the tissue: vendors write
 # such regions by habit, and they say nothing.
 _NEARLY_ALL = 0.95
 _SMALLEST_PX = 32
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,4 @@ def tissue_box(regions: Sequence[Region], rows: int, columns: int) -> Box | None
     if (bottom - top) * (right - left) >= _NEARLY_ALL * rows * columns:
         return None
     return top, left, bottom, right
+

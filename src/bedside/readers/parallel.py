@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from bedside.core.progress import Progress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-# (stage, done, total[, detail])
-Progress = Callable[..., None]
 
 _AHEAD = 16
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside.core import registry
+from bedside.core.progress import Progress
 from bedside.figures import (
     ALL_MODELS,
     ANALYSES,
@@ -20,8 +21,6 @@ from bedside.figures.base import UNAVAILABLE, FigureData, NotAvailable
 from bedside.runfolder import artefact, layout
 
 STAGE = "analyse"
-
-Progress = Callable[[str, int, int], None]
 
 
 def analyse(run: Path, models: Sequence[str] | None = None,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from bedside import estimators
 from bedside.core import codec, registry
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS, Observer
@@ -30,7 +31,6 @@ FACTS = "calibration.json"
 FEATURES = "features.npz"
 
 Ranges = dict[str, tuple[float, float]]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,17 @@ Publishes ``RUN/card/<model>/`` with ``evidence.json``, ``model-card.md`` and
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import bedside
-from bedside.card import chai, human, markdown
-from bedside.card.collect import Card, collect, facts_of
-from bedside.card.facts import Facts
+from bedside.card import human
+from bedside.card.collect import facts_of
+from bedside.card.documents import STAGE, documents
 from bedside.card.table import TABLE, text
-from bedside.core import codec
+from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
 
-STAGE = "card"
-EVIDENCE, MARKDOWN, XML = "evidence.json", "model-card.md", "model-card.xml"
 _VERSION = 1
-
-Progress = Callable[..., None]
 
 
 def card(run: Path, progress: Progress | None = None) -> list[str]:
@@ -54,18 +49,6 @@ def _model(run: Path, model: str, answers: dict[str, str]) -> None:
     with artefact.writing(folder, STAGE, key) as scratch:
         for name, content in files.items():
             artefact.write_text(scratch / name, content)
-
-
-def documents(facts: Facts, answers: dict[str, str]) -> dict[str, str]:
-    """The three files of a card by name."""
-    filled = collect(facts, answers)
-    return {EVIDENCE: codec.to_json(filled), MARKDOWN: markdown.render(filled),
-            XML: chai.render(filled)}
-
-
-def read(run: Path, model: str) -> Card:
-    """A card that the stage published. Raises BadInput where it has not."""
-    return codec.read_json(Card, artefact.checked(layout.card_dir(run, model), STAGE, EVIDENCE))
 
 
 def _inputs(run: Path, model: str) -> dict[str, str]:

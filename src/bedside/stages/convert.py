@@ -7,7 +7,7 @@ import io
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from bedside.core import codec, registry
 from bedside.core.build import ModelSpec
 from bedside.core.errors import BadInput, GateFailed
+from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
 from bedside.models import MODELS
@@ -29,8 +30,6 @@ from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_st
 _VERSION = 2
 PARITY_TOLERANCE = 1e-4
 PARITY_IMAGES = 16
-
-Progress = Callable[[str, int, int], None]
 
 
 def convert(run: Path, model: str, progress: Progress | None = None) -> bool:

@@ -6,7 +6,7 @@ Reads the predictions of every cell; ``RUN/evidence/<model>/`` holds each model'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from bedside.core.evidence import (
     Probabilities,
     Statistics,
 )
+from bedside.core.progress import Progress
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Case, Estimate, Task
 from bedside.metrics import bootstrap, compare, probability, subgroups
@@ -35,8 +36,6 @@ STAGE = "evidence"
 VERSION = 4
 ALL_MODELS = layout.ALL_MODELS
 SPLITS = ("val", "test")
-
-Progress = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import quantizer
 from bedside.schemes.biases import hold_biases
-
-Progress = Callable[[str, int, int], None]
 
 
 def needs_calibration(scheme_id: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core import codec
+from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, dequantize, parse_graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
@@ -25,8 +26,6 @@ from bedside.schemes.equalize import equalize as equalize_pairs
 from bedside.schemes.equalize import pairs
 
 IMPROVE = "improve.json"
-
-Progress = Callable[[str, int, int], None]
 
 
 def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None) -> str:

@@ -11,7 +11,7 @@ A backend module offers
   ``run(image)`` gives outputs by name;
 - ``EVIDENCE``: how each quantity that it gives comes about (a build may say otherwise).
 
-``build`` and ``place`` are called in a child process (:mod:`bedside.targets.subprocess_build`). It may
+``build`` and ``place`` are called in a child process (``subprocess_build``). It may
 offer more:
 
 - ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;

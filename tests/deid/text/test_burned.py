@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
+from burned_fixture import dicom, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from texted import make
 
@@ -33,13 +34,6 @@ SMALL = ((300, 420), (320, 400), (280, 440))
 @pytest.fixture(scope="module")
 def tissue():
     return generate(PhantomConfig(images=4, height_px=320, width_px=420), 3, 1).image
-
-
-def write(picture, text, at=(40, 60), value=255, scale=0.7):
-    out = picture.copy()
-    colour = value if picture.ndim == 2 else tuple(int(v) for v in np.broadcast_to(value, 3))
-    cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 2, cv2.LINE_8)
-    return out, (out != picture) if out.ndim == 2 else (out != picture).any(axis=2)
 
 
 @pytest.mark.parametrize("seed", range(STRINGS))
@@ -139,32 +133,10 @@ def test_a_fill_knows_nothing_of_what_it_covers(seed):
     assert np.array_equal(fill(plane, mask)[~mask], plane[~mask])
 
 
-def dicom(frames, photometric="MONOCHROME2", **elements):
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.3.1"
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3"
-    ds.Modality, ds.PatientID, ds.PatientName = "US", "1", "DOE^JANE"
-    ds.BurnedInAnnotation = "NO"
-    ds.NumberOfFrames = len(frames)
-    ds.Rows, ds.Columns = frames.shape[1:3]
-    ds.SamplesPerPixel = 3 if frames.ndim == 4 else 1
-    if frames.ndim == 4:
-        ds.PlanarConfiguration = 0
-    ds.PhotometricInterpretation = photometric
-    bits = frames.dtype.itemsize * 8
-    ds.BitsAllocated = ds.BitsStored = bits
-    ds.HighBit, ds.PixelRepresentation = bits - 1, 0
-    ds.PixelData = frames.tobytes()
-    for name, value in elements.items():
-        setattr(ds, name, value)
-    return ds
-
-
 def cleaned(ds, tmp_path, config=None):
     ds.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    found = process_file.file(tmp_path / "a.dcm", KEY, config or DeidConfig(), process_file.pixel_search())
+    found = process_file.file(tmp_path / "a.dcm", KEY, config or DeidConfig(),
+                              process_file.pixel_search())
     return found, pydicom.dcmread(io.BytesIO(found.data))
 
 
@@ -220,7 +192,8 @@ def test_pictures_with_text_wait_unless_asked_to_be_cleaned(tissue, tmp_path):
     assert found.status == "quarantined"
     assert "--deid-pixels" in found.reason
     assert found.preview.startswith(b"\x89PNG")
-    found = process_file.file(tmp_path / "a.png", KEY, DeidConfig(pixels="clean"), process_file.pixel_search())
+    found = process_file.file(tmp_path / "a.png", KEY, DeidConfig(pixels="clean"),
+                              process_file.pixel_search())
     out = np.asarray(Image.open(io.BytesIO(found.data)))
     assert found.status == "ok"
     assert (out[ink] == 255).mean() < 0.02

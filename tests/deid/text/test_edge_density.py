@@ -37,7 +37,8 @@ def blind(monkeypatch):
 @given(st.integers(0, 10**6), st.sampled_from([np.uint8, np.float32]))
 def test_the_median_is_that_of_scipy(seed, kind):
     plane = np.random.default_rng(seed).integers(0, 9, (11, 13)).astype(kind)
-    assert np.array_equal(edge_density.median(plane), ndimage.median_filter(plane, 3, mode="nearest"))
+    assert np.array_equal(edge_density.median(plane),
+                          ndimage.median_filter(plane, 3, mode="nearest"))
 
 
 @pytest.mark.parametrize("text", NAMES)

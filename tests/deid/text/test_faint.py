@@ -204,8 +204,8 @@ def test_a_second_line_across_the_first_goes_with_it():
     dark = (picture.astype(int) - written > 40) & ~core
     assert dark.sum() > 100 and (dark & ~found)[:, 120:150].sum() <= 0.01 * dark.sum()
     assert not (found & (written >= picture) & ~core).any(), "nothing brighter than the tissue"
-    alone = extend_line.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core, box,
-                             np.array([228], np.float32))
+    alone = extend_line.other_ink(first.astype(np.float32)[..., None], np.zeros_like(core), core,
+                                  box, np.array([228], np.float32))
     assert not alone.any()
 
 
@@ -241,6 +241,7 @@ def test_a_coloured_line_on_the_frame_of_a_coloured_picture_goes_whole():
     values[100:110, 20:40] = (0, 255, 255)
     values[104:106, 90:94] = (0, 20, 20)
     of = ink_mask.Inked(values)
-    of.add(ink_mask.LineInk((96, 10, 114, 60), *[values[96:114, 10:60, 1] == 255] * 3, segment_line.CERTAIN))
+    of.add(ink_mask.LineInk((96, 10, 114, 60), *[values[96:114, 10:60, 1] == 255] * 3,
+                            segment_line.CERTAIN))
     of.go_on()
     assert of.core[104:106, 90:94].all()

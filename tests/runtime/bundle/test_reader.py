@@ -8,15 +8,15 @@ import json
 import random
 import re
 import stat
-import struct
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from bundle_fixture import golden, judged, packed, parts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import GOLDEN, ROOT
+from zip_attacks import ATTACKS, rezip
 
 from bedside import targets
 from bedside.core import codec
@@ -38,13 +38,6 @@ def signed(keys):
     return packed(keys[0])
 
 
-def rezip(data, change):
-    """The entries of a bundle after ``change(dict)``, as a canonical zip (seals untouched)."""
-    entries = {n: bytes(v) for n, v in canonical_zip.read(data, "x").items()}
-    changed = change(entries) or entries
-    return canonical_zip.build(changed.items() if isinstance(changed, dict) else changed)
-
-
 def test_a_signed_bundle_opens_with_its_key_alone(signed, keys):
     bundle = open_bundle(signed, {keys[1]}, allow_unsigned=False)
     assert bundle.signer == signing.fingerprint(keys[1])
@@ -56,12 +49,11 @@ def test_a_signed_bundle_opens_with_its_key_alone(signed, keys):
 
 def test_the_golden_bundle_and_answers_that_hold_the_web_app_are_this_code_s(tmp_path):
     """``web/test`` reads the same files; ``tests/golden/make.py`` writes them."""
-    folder = Path(__file__).parents[1] / "golden"
     data, public = golden(tmp_path)
-    assert (folder / "bundle.zip").read_bytes() == data
-    assert json.loads((folder / "bundle.json").read_text())["public_key"] == public.hex()
+    assert (GOLDEN / "bundle.zip").read_bytes() == data
+    assert json.loads((GOLDEN / "bundle.json").read_text())["public_key"] == public.hex()
     assert open_bundle(data, {public}).familiarity is not None
-    written = json.loads((folder / "judged.json").read_text())
+    written = json.loads((GOLDEN / "judged.json").read_text())
     for old, new in zip(written, judged(), strict=True):
         assert old.keys() == new.keys()
         for key in ("predicted", "familiar", "names", "pixels", "classes"):
@@ -127,99 +119,6 @@ def test_any_bytes_are_refused_and_never_crash(noise, at):
 def test_what_is_built_reads_back(entries):
     data = canonical_zip.build(entries.items())
     assert {n: bytes(v) for n, v in canonical_zip.read(data, "x").items()} == entries
-
-
-def _python_zip(data, method=zipfile.ZIP_STORED, mode=None, last=None):
-    """The same entries as an ordinary zip program writes them."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, content in canonical_zip.read(data, "x").items():
-            info = zipfile.ZipInfo(name)
-            info.compress_type = method
-            if mode:
-                info.external_attr = mode << 16
-            archive.writestr(info, bytes(content))
-        if last:
-            archive.writestr(*last)
-    return out.getvalue()
-
-
-def _renamed(old, new):
-    """A name changed in place, in both headers."""
-    return lambda data: data.replace(old, new)
-
-
-def _twice(data):
-    entries = [(n, bytes(v)) for n, v in canonical_zip.read(data, "x").items()]
-    return canonical_zip.build([*entries, entries[-1]])
-
-
-def _relabelled(data):
-    def change(e):
-        text = e["manifest.json"].replace(b'"benign",\n   "malignant"',
-                                          b'"malignant",\n   "benign"')
-        assert text != e["manifest.json"]
-        e["manifest.json"] = text
-        e["manifest.sha256"] = hashlib.sha256(text).hexdigest().encode()
-    return rezip(data, change)
-
-
-def _swapped(data):
-    def change(e):
-        e["licence.txt"], e["model-card.md"] = e["model-card.md"], e["licence.txt"]
-    return rezip(data, change)
-
-
-def _overlapping(data):
-    """Every central header points at the largest entry: a few bytes that claim many."""
-    big = canonical_zip.build([("a", bytes(100_000))])
-    start = struct.unpack_from("<L", big, len(big) - 6)[0]
-    central = big[start:-22]
-    return big[:start] + central * 500 + struct.pack(
-        "<4s4H2LH", b"PK\x05\x06", 0, 0, 500, 500, len(central) * 500, start, 0)
-
-
-ATTACKS = {
-    "parent folder": _renamed(b"licence.txt", b"../nce.txtx"),
-    "parent in the middle": _renamed(b"reference/1.png", b"reference/../ab"),
-    "absolute": _renamed(b"licence.txt", b"/icence.txt"),
-    "backslash": _renamed(b"reference/1.png", b"reference\\1.png"),
-    "drive letter": _renamed(b"licence.txt", b"c:cence.txt"),
-    "NUL": _renamed(b"licence.txt", b"licence\0txt"),
-    "not ASCII": _renamed(b"licence.txt", "licénce.tx".encode()),
-    "full-width slash": _renamed(b"reference/1.png", "reference／.p".encode()),
-    "percent": _renamed(b"reference/1.png", b"%2e%2e%2fx/1.png"[:15]),
-    "hidden": _renamed(b"licence.txt", b".icence.txt"),
-    "case collision": _renamed(b"licence.txt", b"Licence.txt"),
-    "folder entry": _renamed(b"licence.txt", b"licence.tx/"),
-    "empty part": _renamed(b"reference/1.png", b"reference//.png"),
-    "duplicate name": _twice,
-    "duplicate by rename": _renamed(b"reference/1.png", b"reference/1.bin"),
-    "repacked": _python_zip,
-    "deflated": lambda d: _python_zip(d, zipfile.ZIP_DEFLATED),
-    "symlink": lambda d: _python_zip(d, mode=stat.S_IFLNK | 0o777),
-    "zip bomb": lambda d: _python_zip(d, zipfile.ZIP_DEFLATED, last=("bomb", bytes(50_000_000))),
-    "overlapping entries": _overlapping,
-    "extra file": lambda d: rezip(d, lambda e: {**e, "z": b"extra"}),
-    "missing file": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
-                                                  if n != "licence.txt"}),
-    "missing manifest": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
-                                                      if n != "manifest.json"}),
-    "missing digest": lambda d: rezip(d, lambda e: {n: v for n, v in e.items()
-                                                    if n != "manifest.sha256"}),
-    "swapped labels": _relabelled,
-    "swapped contents": _swapped,
-    "other order": lambda d: rezip(d, lambda e: [*list(e.items())[:3], *list(e.items())[:2:-1]]),
-    "another model": lambda d: rezip(d, lambda e: {**e, "model/model.tflite": b"other bytes"}),
-    "another signature": lambda d: rezip(d, lambda e: {**e, "manifest.sig": bytes(96)}),
-    "short signature": lambda d: rezip(d, lambda e: {**e, "manifest.sig": b""}),
-    "trailing bytes": lambda d: d + b"\0",
-    "leading bytes": lambda d: b"\0" + d,
-    "truncated": lambda d: d[:-1],
-    "empty": lambda d: b"",
-    "comment": lambda d: d[:-2] + b"\x05\x00hello",
-    "png": lambda d: b"\x89PNG\r\n\x1a\n" + d,
-}
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
@@ -317,7 +216,7 @@ def test_keys_are_made_once_and_private(tmp_path):
 
 def test_the_app_knows_the_same_backends_and_notice():
     """The two readers accept and refuse the same files."""
-    source = (Path(__file__).parents[2] / "web/src/bundle/manifest.ts").read_text()
+    source = (ROOT / "web/src/bundle/manifest.ts").read_text()
     known = re.search(r"BACKENDS = (\[.*?\]);", source, re.DOTALL)
     said = re.search(r'NOTICE = (".*?");', source)
     assert known and sorted(json.loads(known[1])) == sorted(targets.BACKENDS)

@@ -10,9 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+import device_fixture
 import pytest
-import test_device
-from test_device import png
+from device_fixture import png
 
 from bedside.core.errors import BadInput, MissingComponent
 from bedside.runtime.bundle import signing
@@ -24,7 +24,7 @@ from bedside.services.guard import Limits
 from bedside.services.inference_queue import Line
 from bedside.services.rest.serving import Settings, auditor, server
 
-cells, keys, file = test_device.cells, test_device.keys, test_device.file
+cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
 TOKEN = "a-token-of-more-than-twenty-characters"
 
 

@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 
+import device_fixture
 import numpy as np
 import pytest
-import test_device
 from PIL import Image
 
 from bedside import targets
@@ -21,7 +21,7 @@ from bedside.stages import build
 from bedside.stages.bundle import build as deploy
 from bedside.stages.evaluate.stage import evaluate
 
-bedside = test_device.bedside
+bedside = device_fixture.bedside
 CELLS = (("resnet34-float32", "onnxruntime"), ("resnet34-float32", "openvino"),
          ("resnet34-float32", "gpu"), ("resnet34-int8", "sm8650-hexagon"))
 
@@ -60,7 +60,7 @@ def test_a_device_without_the_engine_says_what_is_missing(bedside, run, tmp_path
     """The engine's process finds no package of that name: exit 3, not a crash."""
     path, image = tmp_path / "b.zip", tmp_path / "x.png"
     path.write_bytes(deploy.make(run, "onnxruntime", "resnet34-float32")[0])
-    image.write_bytes(test_device.png())
+    image.write_bytes(device_fixture.png())
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.metadata as m\nreal = m.version\n\n"
         "def version(name):\n    if name == 'onnxruntime':\n"

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text import edge_density, ocr, strokes
 from bedside.deid.text.background import on_background
-from bedside.deid.text.ink_mask import FLAT, Box, Inked, whole_line
+from bedside.deid.text.ink_mask import FLAT, Inked, whole_line
 from bedside.deid.text.inpaint import fill
 from bedside.deid.text.margin import around, with_rim
 from bedside.deid.text.masks import Floats, Mask

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text.masks import Floats, Mask
 
-Box = tuple[int, int, int, int]
 Grey = npt.NDArray[np.uint8]
 
 # A stroke stands this much farther from the median than all but a hundredth of the picture does.

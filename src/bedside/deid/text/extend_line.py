@@ -7,11 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text import masks
 from bedside.deid.text.histogram_peaks import Spike, spikes
 from bedside.deid.text.masks import Floats, Mask
-
-Box = tuple[int, int, int, int]
 
 _EXACT, _PURE, _LEAST_PX = 0.5, 0.5, 12
 # A spike goes on a line that it is beside, in heights of the line, and whose rows it shares.

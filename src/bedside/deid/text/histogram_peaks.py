@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text.masks import Floats, Mask, broad
-
-Box = tuple[int, int, int, int]
 
 # Cells of the local histograms and how many of them make a window, rows and columns, in pixels.
 _CELL = (6, 8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text import (
     colours,
     edge_density,
@@ -18,8 +19,6 @@ from bedside.deid.text import (
 )
 from bedside.deid.text.background import on_background
 from bedside.deid.text.masks import Floats, Mask
-
-Box = tuple[int, int, int, int]
 
 # What the detector half sees lies near a line; a line of which this stands out has a colour, and
 # its box grows as often.

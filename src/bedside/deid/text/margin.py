@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text.masks import CROSS, SQUARE, Mask
-
-Box = tuple[int, int, int, int]
 
 _RIM_SHARE, _WIDEST_RIM = 0.006, 3
 

@@ -14,9 +14,8 @@ import numpy.typing as npt
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
+from bedside.core.types import Box
 from bedside.deid.text.masks import Floats, Mask
-
-Box = tuple[int, int, int, int]
 
 # Heights in pixels; contrast in grey levels to what lies around; marks that make a row.
 _LOWEST_PX, _HIGHEST_PX, _LEAST_PX, _MOST_PX = 7, 60, 10, 3000

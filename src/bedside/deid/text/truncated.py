@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bedside.core.types import Box
 from bedside.deid.text.masks import Floats, Mask
-
-Box = tuple[int, int, int, int]
 
 # Less than this of what lies beside a line is frame where the frame ends; of the pixels there so
 # many must be within so many levels of the ink for it to be faint upon them.

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from bedside.core.types import Box
 from bedside.deid.text import contrast, ocr
 from bedside.deid.text.masks import Floats, Mask
-
-Box = tuple[int, int, int, int]
 
 LEVELS = (0.6, 0.3)
 # The detector is sure of a line.

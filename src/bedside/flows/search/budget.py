@@ -16,13 +16,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import timing
@@ -41,8 +42,6 @@ GOALS = ("smallest", "fastest")
 SHORTLIST = 6
 SAME_SPEED = 0.05
 _CACHE = ".evaluations.jsonl"
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import numpy as np
 from bedside import estimators
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
@@ -40,8 +41,6 @@ STUDY = "study.json"
 SIZES = (8, 16, 32, 64, 128, 256, 512)
 AUROC_MARGIN = 0.002
 FLIPS_MARGIN = 1
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

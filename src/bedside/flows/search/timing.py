@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.types import Preprocess
 from bedside.runfolder import layout
 from bedside.runtime.launch import run_worker
@@ -23,8 +24,6 @@ from bedside.runtime.worker import Job
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 ROUNDS, WARMUP, SAMPLES, THREADS = 5, 5, 10, 2
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Variant
+from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search.budget import Budget
@@ -17,8 +17,6 @@ from bedside.runfolder import layout
 from bedside.schemes import mixed
 
 QAT = "qat"
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

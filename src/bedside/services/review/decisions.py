@@ -37,7 +37,7 @@ Verdict = Literal["accept", "redact", "reject"]
 VERDICTS: tuple[Verdict, ...] = ("accept", "redact", "reject")
 REJECTED = "rejected by a person"
 
-Box = tuple[float, float, float, float]
+RelativeBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Decision:
 
     verdict: Verdict
     candidate: str
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[RelativeBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def decisions(work: Review) -> dict[str, Decision]:
     return dict(codec.read_json(Decisions, path).entries) if path.is_file() else {}
 
 
-def decide(work: Review, entry_id: str, verdict: Verdict | None, boxes: tuple[Box, ...] = ()
+def decide(work: Review, entry_id: str, verdict: Verdict | None, boxes: tuple[RelativeBox, ...] = ()
            ) -> None:
     """Keep one decision, or forget it with None.
 
@@ -286,7 +286,7 @@ def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
     return out.getvalue()
 
 
-def mask_of(boxes: tuple[Box, ...], height: int, width: int) -> npt.NDArray[Any]:
+def mask_of(boxes: tuple[RelativeBox, ...], height: int, width: int) -> npt.NDArray[Any]:
     """Boxes as pixels, (H, W) bool, rounded outwards."""
     mask = np.zeros((height, width), bool)
     for x0, y0, x1, y1 in boxes:

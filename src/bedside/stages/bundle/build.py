@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from bedside.card.facts import Facts
 from bedside.core import codec, registry
 from bedside.core.build import Build, Measurement, Target, Variant
 from bedside.core.errors import BadInput, MissingComponent
+from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
 from bedside.runtime.bundle.reader import Bundle, open_bundle
@@ -157,7 +157,7 @@ def _current(run: Path, chosen_on: Any) -> bool:
 def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,
          against: Bundle | None = None, against_run: Path | None = None,
          licence: Path | None = None,
-         progress: Callable[[str, int, int], None] | None = None) -> tuple[bytes, Bundle]:
+         progress: Progress | None = None) -> tuple[bytes, Bundle]:
     """Make a bundle and open it again with every check.
 
     Args:

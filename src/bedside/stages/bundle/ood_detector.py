@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bedside.core.progress import Progress
 from bedside.core.types import Preprocess
 from bedside.runfolder import layout
 from bedside.runtime import features
@@ -15,7 +16,6 @@ from bedside.runtime.engine import Engine, Raw
 
 LIMIT_QUANTILE = 0.99
 FEWEST = 8
-Progress = Callable[[str, int, int], None]
 
 
 def learn(run: Path, engine: Engine, spec: Preprocess, classes: int, cam: bool, images: int,

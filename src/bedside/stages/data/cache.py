@@ -8,9 +8,10 @@ import numpy as np
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.types import Case, Preprocess
 from bedside.readers.load import pixels_of
-from bedside.readers.parallel import Progress, Throttle, ordered_map
+from bedside.readers.parallel import Throttle, ordered_map
 from bedside.runfolder import artefact, layout
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import Pixels, resize

@@ -1,10 +1,10 @@
 """What a picture carries beside tissue: calipers, text, arrows, colour, several panels.
 
 Rules on sharp ink, not a reader of text: they say that something is there, for a person to look
-at and for the test whether it gives the label away (:mod:`bedside.stages.data.shortcut`). Ink is brighter
+at and for the test whether it gives the label away (``shortcut``). Ink is brighter
 than what surrounds it by an amount that speckle seldom reaches; connected pieces of it are told
 apart by their shape. Dark and faint letters are known by their sharpness
-(:mod:`bedside.deid.text.edge_density`): milliseconds, where OCR takes seconds. Sizes are in pixels of
+(``deid.text.edge_density``): milliseconds, where OCR takes seconds. Sizes are in pixels of
 the picture as stored.
 """
 

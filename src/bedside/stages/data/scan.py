@@ -16,8 +16,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.readers.load import bytes_of, frame_of, pixels_of, stored_path
-from bedside.readers.parallel import Progress, Throttle, one_blas_thread, ordered_map
+from bedside.readers.parallel import Throttle, one_blas_thread, ordered_map
 from bedside.runfolder import artefact
 from bedside.runtime.preprocess import FORMATS, REMEDY, SUFFIXES, Pixels
 from bedside.stages.data.duplicates.landmarks import landmarks

@@ -12,11 +12,11 @@ from pathlib import Path
 from bedside import readers
 from bedside.core import codec, registry
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import SetAside, Split
 from bedside.readers.base import Listing, no_class_names
 from bedside.readers.manifest import read_table, split_of
-from bedside.readers.parallel import Progress
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
 from bedside.stages.data import assemble, decisions, scan, split, task
@@ -46,7 +46,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
             are as given and must not be trained on: only an audit's own folder holds them.
 
     Raises:
-        BadInput: see the readers, :mod:`bedside.stages.data.task` and :mod:`bedside.stages.data.scan`.
+        BadInput: see the readers, ``task`` and ``scan``.
         GateFailed: the given split separates groups and ``regroup`` is off.
     """
     config = study.data

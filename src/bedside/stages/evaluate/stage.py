@@ -18,6 +18,7 @@ from bedside import targets
 from bedside.core import codec
 from bedside.core.build import Agreement, Build, Measurement, Variant
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
 from bedside.metrics.agreement import agree
@@ -26,8 +27,6 @@ from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
 from bedside.stages.evaluate.cell import Cell, Found, publish
 from bedside.targets.sample import stratified
-
-Progress = Callable[[str, int, int], None]
 
 # A target's float32 model may differ from the CPU's by this share of the logits' range: more than
 # half precision does, less than what computes something else.

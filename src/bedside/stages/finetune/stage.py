@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from torch import Tensor
 from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, parse_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
@@ -39,7 +40,6 @@ STAGE = "improve"
 FACTS = "improve.json"
 _VERSION = 2
 
-Progress = Callable[[str, int, int], None]
 Logits = npt.NDArray[np.float32]
 
 

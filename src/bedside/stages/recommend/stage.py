@@ -1,11 +1,10 @@
-"""Stage ``recommend``: what a run measured, as candidates of :func:`bedside.stages.recommend.rule.choose`.
+"""Stage ``recommend``: what a run measured, as candidates of :func:`rule.choose`.
 
 Writes ``RUN/recommendation.json``. Nothing is measured or tested anew here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
+from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
@@ -25,7 +25,6 @@ from bedside.stages.recommend.rule import choose
 STAGE = "recommend"
 VERSION = 1
 
-Progress = Callable[..., None]
 Answers = dict[tuple[str, str, str], Comparison]
 
 

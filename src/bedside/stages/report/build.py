@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import bedside
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.figures.draw import TITLES
@@ -41,8 +42,6 @@ INDEX = "index.html"
 RESULTS_JSON = "results.json"
 RESULTS_CSV = "results.csv"
 PREDICTIONS_CSV = "predictions.csv"
-
-Progress = Callable[..., None]
 
 
 def build_report(run: Path, progress: Progress | None = None) -> Path:

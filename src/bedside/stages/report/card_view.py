@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedside.card import documents
 from bedside.runfolder import artefact, layout
-from bedside.stages import card
 
 FOLDER = "card"
 
@@ -25,12 +25,13 @@ class CardView:
     missing: tuple[tuple[str, str], ...]
 
 
-_FILES = (("for people (Markdown)", card.MARKDOWN), ("for programs (XML, CHAI)", card.XML),
-          ("evidence file (JSON)", card.EVIDENCE))
+_FILES = (("for people (Markdown)", documents.MARKDOWN),
+          ("for programs (XML, CHAI)", documents.XML),
+          ("evidence file (JSON)", documents.EVIDENCE))
 
 
 def _finished(run: Path, model: str) -> bool:
-    return artefact.finished(layout.card_dir(run, model), card.STAGE)
+    return artefact.finished(layout.card_dir(run, model), documents.STAGE)
 
 
 def copy(run: Path, folder: Path, models: Sequence[str]) -> None:
@@ -49,7 +50,7 @@ def view(run: Path, models: Sequence[str]) -> tuple[CardView, ...]:
 
 
 def _view(run: Path, model: str) -> CardView:
-    found = card.read(run, model)
+    found = documents.read(run, model)
     values = [(f, v) for f in found.fields for v in f.values]
     awaited: dict[str, list[str]] = {}
     for answer in found.awaited():

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedside.core.progress import Progress
 from bedside.figures import ALL_MODELS
 from bedside.runfolder import artefact, layout
 
 INLINE_SVG_BYTES = 400_000
-
-Progress = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from torch import nn
 
 from bedside.core import registry
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case
 from bedside.models import MODELS, preprocess_of
@@ -21,7 +22,7 @@ from bedside.models.weights import initial_weights
 from bedside.runfolder import layout
 from bedside.stages.train.augment import Batches
 from bedside.stages.train.checkpoint import best_file, predict
-from bedside.stages.train.stage import Job, Progress, exact, fit, recipe_of
+from bedside.stages.train.stage import Job, exact, fit, recipe_of
 
 Floats = npt.NDArray[np.float32]
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bedside.core import codec, registry
 from bedside.core.build import ModelSpec
 from bedside.core.errors import BadInput
+from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study, TrainConfig
 from bedside.core.types import Task
 from bedside.metrics import binary, multiclass
@@ -45,8 +46,6 @@ from bedside.stages.train.checkpoint import (
 TIMINGS = "timings.csv"
 _COLUMNS = "epoch,train_loss,val_loss,val_accuracy,val_auroc,learning_rate"
 _FORMAT = 1  # part of the key: raise it when the same recipe gives other weights
-
-Progress = Callable[..., None]
 
 
 @dataclass(frozen=True)

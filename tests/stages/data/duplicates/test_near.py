@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import SHARED
 from twins import KINDS, write_twin
 
 from bedside.core.study import PhantomConfig
@@ -15,7 +16,7 @@ from bedside.stages.data import scan
 from bedside.stages.data.duplicates.group import Groups, group
 from bedside.synthetic.phantom import write_dataset
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "busi"
+BUSI = SHARED / "data" / "busi"
 N = 40
 
 
@@ -24,9 +25,9 @@ def found(request, tmp_path_factory) -> tuple[Groups, list[tuple[str, int, int]]
     """The grouping of originals and twins, and (kind, original, twin) by index."""
     scratch = tmp_path_factory.mktemp("twins")
     if request.param == "BUSI":
-        if not SHARED.is_dir():
+        if not BUSI.is_dir():
             pytest.skip("the BUSI images are not beside this checkout (shared/data/busi)")
-        listing = folder.read(SHARED)
+        listing = folder.read(BUSI)
     else:
         config = PhantomConfig(images=N, height_px=160, width_px=192)
         listing = manifest.read(write_dataset(config, 3, scratch))

@@ -44,7 +44,7 @@ class Landmarks:
     """The landmarks of many images in flat arrays, ``owner`` saying whose each is.
 
     Args:
-        marks: packed :data:`~bedside.stages.data.duplicates.landmarks.RECORD` entries of each image.
+        marks: packed :data:`landmarks.RECORD` entries of each image.
         sizes: height and width of each, px.
         images: the indices to be compared.
     """

@@ -3,10 +3,10 @@
 Near duplicates come by two ways. Whole pictures: candidates differ in at most a third of their
 256-bit perceptual hash and are confirmed by the correlation of thumbnails from which slow shading
 has been taken away. Parts and mirror images: candidates share landmarks in one arrangement
-(:mod:`bedside.stages.data.duplicates.matching`) and are confirmed by laying the one over the other
-(:mod:`bedside.stages.data.duplicates.registration`). In both, speckle and edges must agree and not the layout alone.
+(``matching``) and are confirmed by laying the one over the other
+(``registration``). In both, speckle and edges must agree and not the layout alone.
 
-Above a few thousand images candidates come from sorted orders (:mod:`bedside.stages.data.duplicates.neighbours`):
+Above a few thousand images candidates come from sorted orders (``neighbours``):
 n log n, whatever the data. Where an image has more candidates than :data:`PATIENCE` that turn out
 to be other pictures, its further ones are left (the landmarks have a like bound of their own).
 """
