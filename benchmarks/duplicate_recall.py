@@ -3,7 +3,8 @@
 ``python benchmarks/duplicate_recall.py [N] [--save duplicate-recall]`` makes N twins (500 by
 default) of each kind in ``tests/support/twins.py`` from BUSI (from phantoms where BUSI is not
 beside the checkout), puts them among all originals, and looks which lie in their original's
-group. A wrong join is a group that holds two originals which are not in one group without the twins.
+group. A wrong join is a group that holds two originals which are not in one group without the
+twins.
 """
 
 from __future__ import annotations
