@@ -77,10 +77,11 @@ def test_lists_as_table_and_json(capsys, what):
 
 
 def test_a_bug_is_exit_70_without_a_traceback(capsys, monkeypatch):
-    def broken(*_):
-        raise ZeroDivisionError
+    class Broken:
+        def items(self):
+            raise ZeroDivisionError
 
-    monkeypatch.setattr("bedside.cli.run.list_known", broken)
+    monkeypatch.setattr("bedside.models.DESCRIPTIONS", Broken())
     code, _, err = run(capsys, "list", "models")
     assert code == 70
     assert "bug" in err
@@ -110,11 +111,12 @@ def test_the_module_is_the_command():
 
 
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+    class Interrupted:
+        def items(self):
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(app.commands, "list_known", interrupted)
-    assert app._guarded(["list", "models"]) == 130
+    monkeypatch.setattr("bedside.models.DESCRIPTIONS", Interrupted())
+    assert app.guarded(["list", "models"]) == 130
     assert "run the same command again" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from burned_fixture import dicom, write
 from PIL import Image
 
 from bedside import readers
-from bedside.cli.app import _guarded
+from bedside.cli.app import guarded
 from bedside.core.errors import BadInput
 from bedside.core.study import PhantomConfig
 from bedside.deid.importing import import_dataset, private_of
@@ -139,7 +139,7 @@ def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, ca
     other = tmp_path / "clean"
     import_dataset(tmp_path / "src", other, private_of(other))
     before = {p: p.read_bytes() for p in other.rglob("*") if p.is_file()}
-    assert _guarded(["review", str(private), "--out", str(other), "--apply"]) == 2
+    assert guarded(["review", str(private), "--out", str(other), "--apply"]) == 2
     assert "another key or private folder" in capsys.readouterr().err
     # A folder that was written anew under an open page, and a table that it does not know.
     tableless = replace(work, out=other, entries=())
@@ -191,7 +191,7 @@ def test_an_npz_becomes_pictures_and_a_table(tmp_path):
     np.savez(tmp_path / "set.npz", train_images=images[:3], train_labels=np.array([0, 1, 0]),
              test_images=images[3:], test_labels=np.array([1]))
     out = tmp_path / "clean"
-    assert _guarded(["import", str(tmp_path / "set.npz"), "--out", str(out),
+    assert guarded(["import", str(tmp_path / "set.npz"), "--out", str(out),
                      "--class-names", "benign,malignant"]) == 0
     listing = manifest.read(out)
     assert sorted((c.label, c.split) for c in listing.cases) == [
@@ -206,7 +206,7 @@ def test_folders_of_dicom_stay_classes(tmp_path):
                    SOPInstanceUID=f"1.2.{number}")
         ds.save_as(tmp_path / "src" / label / "Kowalski" / "a.dcm", enforce_file_format=True)
     out = tmp_path / "clean"
-    assert _guarded(["import", str(tmp_path / "src"), "--out", str(out)]) == 0
+    assert guarded(["import", str(tmp_path / "src"), "--out", str(out)]) == 0
     assert sorted(c.label for c in dicom_reader.read(out).cases) == ["benign", "malignant"]
 
 
@@ -215,7 +215,7 @@ def test_folders_of_dicom_stay_classes(tmp_path):
 def test_bad_sources_are_refused_in_one_line(tmp_path, capsys, made, message):
     if made != "nothing":
         (tmp_path / made).write_text("file\na.png\n")
-    assert _guarded(["import", str(tmp_path / made), "--out", str(tmp_path / "out")]) == 2
+    assert guarded(["import", str(tmp_path / made), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
@@ -232,7 +232,7 @@ def test_a_row_without_its_file_is_told_by_its_line(tmp_path, capsys, row):
         path.write_bytes(b"")
     (src / "linked").symlink_to("sub")
     (src / "x.csv").write_text(f"file,label,mask\na.png,benign,\n{row}\nsub/a.png,benign,\n")
-    assert _guarded(["import", str(src / "x.csv"), "--out", str(tmp_path / "out")]) == 2
+    assert guarded(["import", str(src / "x.csv"), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "in 1 of 3 rows (line 3)" in said
     assert "kowalski" not in said
@@ -240,7 +240,7 @@ def test_a_row_without_its_file_is_told_by_its_line(tmp_path, capsys, row):
 
 
 def test_review_needs_a_private_folder(tmp_path, capsys):
-    assert _guarded(["review", str(tmp_path)]) == 2
+    assert guarded(["review", str(tmp_path)]) == 2
     assert "not the private folder" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ import pytest
 from deid_fixture import OPEN, dirty_png
 from PIL import Image
 
-from bedside.cli.app import _guarded
+from bedside.cli.app import guarded
 from bedside.core.errors import BadInput
 from bedside.deid import deidentify, private_folder
 from bedside.deid.importing import import_dataset
@@ -118,7 +118,7 @@ def test_what_is_refused_leaves_no_private_folder(tmp_path, capsys, command, fau
         src = npz(tmp_path / "good.npz", 1)
     private = ["--private", str(tmp_path / "out-private")] if command == "deid" else []
     key = ["--key", str(tmp_path / "none.key")] if "key" in fault else []
-    assert _guarded([command, str(src), "--out", str(tmp_path / "out"), *private, *key]) == 2
+    assert guarded([command, str(src), "--out", str(tmp_path / "out"), *private, *key]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out-private").exists()
     assert not (tmp_path / "out").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,12 @@ Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Only = Annotated[str | None, typer.Option(
     help="Glob over variants, targets or cells, as 'resnet34-*' or '*-int8@cpu'.")]
+Profiles = Annotated[Path | None, typer.Option(
+    help="A run folder, for device profiles of your own (RUN/targets).")]
+
+# Data
+Dataset = Annotated[Path, typer.Argument(
+    help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")]
 Decisions = Annotated[Path | None, typer.Option(
     help="What was decided after an audit (default: audit_decisions.toml in the run folder).")]
 Exclude = Annotated[list[str] | None, typer.Option(help="Leave a class out.")]
@@ -26,5 +32,26 @@ SkipBad = Annotated[bool, typer.Option(
     "--skip-bad", help="Set unreadable images aside (they are listed).")]
 Seed = Annotated[int | None, typer.Option(
     min=0, max=2**31 - 1, help="Seed of split and training.")]
-Dataset = Annotated[Path, typer.Argument(
-    help="A folder of classes, a CSV manifest, a MedMNIST .npz, or 'phantom'.")]
+
+# De-identification
+KeepDates = Annotated[bool, typer.Option(
+    "--keep-dates", help="Shift each patient's dates instead of removing them.")]
+KeepDevice = Annotated[bool, typer.Option(
+    "--keep-device", help="Let manufacturer, model and serial numbers stay.")]
+KeepColumn = Annotated[list[str] | None, typer.Option(
+    help="A CSV column that may stay; repeat for more.")]
+DeidPixels = Annotated[bool, typer.Option(
+    "--deid-pixels", help="Take text out of PNG and JPEG too (of DICOM always).")]
+OwnKey = Annotated[Path | None, typer.Option(help="A key file of your own.")]
+
+# Devices
+Trust = Annotated[list[Path] | None, typer.Option(
+    help="A public key that may sign (bedside.pub), besides those of the store; repeatable.")]
+Store = Annotated[Path | None, typer.Option(
+    help="Where bundles are installed (default: BEDSIDE_STORE, or this user's data folder).")]
+
+
+def given(**flags: Any) -> dict[str, Any]:
+    """Return the flags that were given, repeated ones as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value
+            for name, value in flags.items() if value not in (None, [])}

@@ -1,11 +1,11 @@
-"""What a person sees: progress with time left, tables, and one line for an error."""
+"""Output of the command line: progress with time left, tables, JSON, and one line for an error."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -73,9 +73,9 @@ class Reporter:
               flush=True)
 
     def note(self, text: str) -> None:
-        """Say something once."""
+        """Print one remark."""
         if not self._quiet:
-            stderr.print(text, soft_wrap=True, markup=False)
+            note(text)
 
 
 def duration(seconds: float) -> str:
@@ -102,6 +102,23 @@ def table(title: str, columns: list[str], rows: list[list[str]], numeric: set[in
     stdout.print(view)
 
 
+def say(text: str) -> None:
+    """Print a result on standard output; nothing in it is taken as markup."""
+    stdout.print(text, soft_wrap=True, markup=False)
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error; nothing in it is taken as markup."""
+    stderr.print(text, soft_wrap=True, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on standard output."""
+    from bedside.core import codec
+
+    print(codec.to_json(value), end="")
+
+
 def fault(message: str) -> None:
-    """One line for an error."""
+    """Print one line for an error."""
     print(f"bedside: {message}", file=sys.stderr, flush=True)

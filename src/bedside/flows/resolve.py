@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
@@ -201,3 +202,22 @@ def _with_models(base: Study, flags: Flags) -> Study:
     if flags.tune is not None:
         base = replace(base, train=replace(base.train, tune=flags.tune))
     return replace(base, models=models)
+
+
+def one_model(run: Path, study: Study, name: str | None, changes: Mapping[str, Any]) -> Study:
+    """Return the study with one network alone: its first, or ``name`` with the usual settings.
+
+    Args:
+        run: the run folder.
+        study: its configuration.
+        name: a network of the registry.
+        changes: fields of :class:`ModelConfig` to replace.
+
+    Raises:
+        BadInput: no network, an unknown one, or settings that cannot work.
+    """
+    if name is None and not study.models:
+        raise BadInput("the run trains no network of its own", where=run,
+                       remedy="Name one with --model.")
+    chosen = study.models[0] if name is None else default_config(name)
+    return check_study(replace(study, models=(replace(chosen, **changes),)), run)

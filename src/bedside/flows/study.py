@@ -7,6 +7,7 @@ import fnmatch
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bedside import schemes
@@ -303,3 +304,17 @@ def load(run: Path) -> Study:
         raise BadInput("not a run folder (no study.toml)", where=run,
                        remedy="Make one with: bedside run DATASET --out RUN.")
     return check(layout.study(run), run)
+
+
+def evaluation(run: Path, study: Study, targets: Sequence[str] | None, images: int | None
+               ) -> Study:
+    """Return the study with other targets or fewer images, for one evaluation.
+
+    Raises:
+        BadInput: an unknown target.
+    """
+    if targets:
+        study = check(replace(study, targets=tuple(targets)), run)
+    if images is not None:
+        study = replace(study, evaluate=replace(study.evaluate, images=images))
+    return study

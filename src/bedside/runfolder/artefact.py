@@ -128,6 +128,17 @@ def check(folder: Path, stage: str) -> StageRecord:
     return found
 
 
+def stage_folders(folder: Path) -> list[Path]:
+    """Return every folder at or below ``folder`` in which a stage has finished, sorted."""
+    return sorted(p.parent for p in folder.rglob(MANIFEST)
+                  if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def check_all(folder: Path) -> dict[str, StageRecord]:
+    """Compare the files of every stage of a folder with their hashes; see :func:`check`."""
+    return {stage: check(folder, stage) for stage in read_manifest(folder).stages}
+
+
 def checked(folder: Path, stage: str, name: str) -> Path:
     """The path of one published file, compared with its hash; the stage's others are not read.
 

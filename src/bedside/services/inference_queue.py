@@ -17,7 +17,7 @@ class Full(Exception):
     """As many requests wait as may wait."""
 
 
-class Line:
+class InferenceQueue:
     """The queue in front of the devices (one process each).
 
     Args:

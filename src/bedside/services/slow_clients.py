@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 LEAST_BYTES = 256 * 1024
 
 
-class PatientProtocol(H11Protocol):
+class SlowClientProtocol(H11Protocol):
     """Ends connections whose headers do not arrive in time, or whose client does not read.
 
     ``header_s``: seconds for a request's headers. ``write_s``: in each span of so many seconds a

@@ -18,7 +18,7 @@ import pytest
 from app_fixture import serving
 from fastapi.testclient import TestClient
 
-from bedside.cli import app_commands
+from bedside.cli import serve
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig, Study
@@ -247,7 +247,7 @@ def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app_commands.lab(run, port, "127.0.0.1", False, True, None)
+    serve.lab(run, port, "127.0.0.1", http_only=True)
     [served] = started
     site = f"http://127.0.0.1:{port}"
     client = TestClient(served.app, base_url=site)
@@ -336,7 +336,7 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
 @pytest.fixture
 def lab_port(client, monkeypatch):
     """The lab's own server with short clocks."""
-    monkeypatch.setattr("bedside.services.slow_clients.PatientProtocol.header_s", 0.5)
+    monkeypatch.setattr("bedside.services.slow_clients.SlowClientProtocol.header_s", 0.5)
     monkeypatch.setattr("bedside.services.lab.server.BODY_S", 0.5)
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]

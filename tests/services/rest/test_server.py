@@ -21,7 +21,7 @@ from bedside.runtime.device import Device
 from bedside.runtime.files import write_bytes
 from bedside.services.app import files as app_files
 from bedside.services.guard import Limits
-from bedside.services.inference_queue import Line
+from bedside.services.inference_queue import InferenceQueue
 from bedside.services.rest.serving import Settings, auditor, server
 
 cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
@@ -32,7 +32,7 @@ class Running:
     """A server in a thread, with small limits."""
 
     def __init__(self, devices, files, **settings):
-        self.line = Line(devices, 4, 60.0)
+        self.line = InferenceQueue(devices, 4, 60.0)
         self.server = server(self.line, files, Settings(port=0, **settings))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -172,7 +172,7 @@ def test_where_it_listens_on_every_address_each_is_its_own_host(bundle):
 
 def test_beyond_loopback_needs_a_token_and_tls_needs_both_files(bundle, tmp_path):
     with Device(bundle) as device:
-        line = Line([device], 1, 1.0)
+        line = InferenceQueue([device], 1, 1.0)
         with pytest.raises(BadInput, match="token"):
             server(line, [], Settings(host="0.0.0.0"))
         with pytest.raises(BadInput, match="both"):

@@ -66,12 +66,12 @@ def servers(served: Served) -> list[Any]:
     """The uvicorn servers: plain HTTP, and TLS where there is a certificate."""
     import uvicorn
 
-    from bedside.services.slow_clients import PatientProtocol
+    from bedside.services.slow_clients import SlowClientProtocol
 
     # A phone that lost its network sends again after a broken connection, but takes a status
     # 4xx for a refusal; and it may be away for a while in the middle of a download. Idle
     # connections are closed before the clock for headers strikes.
-    protocol = type("LabProtocol", (PatientProtocol,), {"late": b"", "write_s": 30.0})
+    protocol = type("LabProtocol", (SlowClientProtocol,), {"late": b"", "write_s": 30.0})
     common: dict[str, Any] = {"host": "0.0.0.0", "log_level": "warning", "access_log": False,
                               "server_header": False, "limit_concurrency": 200, "ws": "none",
                               "timeout_keep_alive": 8, "http": protocol}

@@ -21,7 +21,7 @@ from bedside.runtime.device import Device
 from bedside.runtime.engine import Raw
 from bedside.services.app.chunked_response import Pieces
 from bedside.services.app.server import GET, app_router, fault
-from bedside.services.inference_queue import Full, Line
+from bedside.services.inference_queue import Full, InferenceQueue
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff")
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {
@@ -55,7 +55,7 @@ def describe(device: Device) -> dict[str, Any]:
     return facts
 
 
-def application(line: Line, bundles: Sequence[tuple[Bundle, bytes]],
+def application(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]],
                 trusted: Iterable[bytes] = ()) -> FastAPI:
     """The application behind the guard.
 

@@ -1,8 +1,9 @@
-"""Run the server: sockets, TLS, slow clients, the audit log, a graceful end."""
+"""The running server: sockets, TLS, slow clients, the audit log, a graceful end."""
 
 from __future__ import annotations
 
 import json
+import signal
 import ssl
 import sys
 import time
@@ -13,12 +14,15 @@ from pathlib import Path
 import uvicorn
 
 from bedside.core.errors import BadInput
+from bedside.runtime import store as stores
+from bedside.runtime.bundle.manifest import NOTICE
 from bedside.runtime.bundle.reader import Bundle
-from bedside.services.address import WILDCARDS
+from bedside.runtime.device import Device
+from bedside.services.address import WILDCARDS, reached_at
 from bedside.services.guard import Guard, Limits
-from bedside.services.inference_queue import Line
+from bedside.services.inference_queue import InferenceQueue
 from bedside.services.rest.server import application
-from bedside.services.slow_clients import PatientProtocol
+from bedside.services.slow_clients import SlowClientProtocol
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECTIONS = 256
@@ -38,6 +42,64 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     header_s: float = 10.0
     write_s: float = 10.0
+
+
+def serve(sources: Sequence[Path], settings: Settings, *, queue: int, timeout_s: float,
+          threads: int | None, trust: tuple[Path, ...], store: Path | None,
+          say: Callable[[str], None]) -> None:
+    """Verify and self-test every bundle, then answer until stopped.
+
+    Args:
+        sources: bundles (files or installed ids); the active one where none is given.
+        settings: how the server listens.
+        queue: requests that may wait.
+        timeout_s: seconds that one inference may take.
+        threads: CPU threads.
+        trust: public keys that may sign, besides those of the store.
+        store: where bundles are installed; this user's by default.
+        say: called with each line for the person who started it.
+
+    Raises:
+        BadInput: see :func:`server`; a bundle that is given twice, or an address that is taken.
+        GateFailed: a bundle does not verify, or its self-test fails.
+    """
+    folder = stores.default_store() if store is None else store
+    devices: list[Device] = []
+    files: list[tuple[Bundle, bytes]] = []
+    try:
+        for source in sources or [Path(stores.ACTIVE)]:
+            data, where = stores.read_source(source, folder)
+            bundle = stores.open_trusted(data, folder, trust, where)
+            if bundle.id in {b.id for b, _ in files}:
+                raise BadInput("this bundle is given twice", where=source, remedy="Give it once.")
+            devices.append(Device(bundle, threads))
+            files.append((bundle, data))
+        waiting = InferenceQueue(devices, queue, timeout_s)
+        ready = server(waiting, files, settings, stores.trusted(folder, trust))
+        scheme = "https" if settings.certificate is not None else "http"
+        reached = reached_at(settings.host)
+        shown = f"[{reached}]" if ":" in reached else reached
+        for device in devices:
+            say(f"{device.bundle.id} {device.bundle.manifest.name}, {device.bundle.signed}; "
+                "self-test passed")
+        if settings.certificate is None and settings.host not in LOOPBACK:
+            say("warning: plain HTTP sends the token and the images unencrypted; give --tls-cert "
+                "and --tls-key")
+        say(f"serving on {scheme}://{shown}:{settings.port} (Ctrl-C ends it). {NOTICE}")
+        # uvicorn ends in order on SIGTERM and then raises it again, which would kill this process
+        # before its own children have ended.
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            ready.run()
+        except SystemExit:
+            raise BadInput("the address cannot be used", where=f"{settings.host}:{settings.port}",
+                           remedy="Choose another --host or --port.") from None
+        finally:
+            waiting.close()
+            signal.signal(signal.SIGTERM, before)
+    finally:
+        for device in devices:
+            device.close()
 
 
 def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
@@ -73,7 +135,7 @@ def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
     return write
 
 
-def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settings,
+def server(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]], settings: Settings,
            trusted: Iterable[bytes] = ()) -> uvicorn.Server:
     """The server, ready to run.
 
@@ -93,7 +155,7 @@ def server(line: Line, bundles: Sequence[tuple[Bundle, bytes]], settings: Settin
              *(h.lower() for h in settings.hosts)} - set(WILDCARDS)
     guarded = Guard(application(line, bundles, trusted), frozenset(hosts),
                     settings.token, settings.limits, auditor(settings.audit_log))
-    protocol = type("Protocol", (PatientProtocol,),
+    protocol = type("Protocol", (SlowClientProtocol,),
                     {"header_s": settings.header_s, "write_s": settings.write_s})
     return uvicorn.Server(uvicorn.Config(
         guarded, host=settings.host, port=settings.port, http=protocol, ws="none",
