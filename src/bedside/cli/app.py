@@ -4,33 +4,99 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bedside import __version__
-from bedside.cli import data, decide, deid, device, output, predict, quantize, run, serve, show
-from bedside.cli import targets as target_commands
+from bedside.cli import output
 from bedside.core.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_STOPPED, BedsideError
-from bedside.runtime.files import disk_fault
+from bedside.core.registry import resolve
 
-# The groups under which ``bedside --help`` lists the commands, in reading order.
-GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Start here": (run.run, run.demo, target_commands.doctor, show.list_, show.show),
-    "Data": (deid.import_, deid.review, deid.deid, data.audit, data.split, data.leakage),
-    "One stage at a time": (run.train, run.convert, run.quantize, run.build, run.evaluate,
-                            run.analyse, run.report),
-    "Look closer": (quantize.calibrate, quantize.search, target_commands.bench,
-                    target_commands.lint),
-    "Decide": (decide.recommend, decide.gate, decide.diff, decide.card),
-    "To the device": (device.keygen, device.bundle, device.verify, device.install,
-                      device.installed, predict.predict, serve.serve, serve.web, serve.lab),
+# The groups under which ``bedside --help`` lists the commands, in reading order: command to
+# "module:function", imported when the command is asked for.
+GROUPS: dict[str, dict[str, str]] = {
+    "Start here": {
+        "run": "bedside.cli.run:run",
+        "demo": "bedside.cli.run:demo",
+        "doctor": "bedside.cli.targets:doctor",
+        "list": "bedside.cli.show:list_",
+        "show": "bedside.cli.show:show",
+    },
+    "Data": {
+        "import": "bedside.cli.deid:import_",
+        "review": "bedside.cli.deid:review",
+        "deid": "bedside.cli.deid:deid",
+        "audit": "bedside.cli.data:audit",
+        "split": "bedside.cli.data:split",
+        "leakage": "bedside.cli.data:leakage",
+    },
+    "One stage at a time": {
+        "train": "bedside.cli.run:train",
+        "convert": "bedside.cli.run:convert",
+        "quantize": "bedside.cli.run:quantize",
+        "build": "bedside.cli.run:build",
+        "evaluate": "bedside.cli.run:evaluate",
+        "analyse": "bedside.cli.run:analyse",
+        "report": "bedside.cli.run:report",
+    },
+    "Look closer": {
+        "calibrate": "bedside.cli.quantize:calibrate",
+        "search": "bedside.cli.quantize:search",
+        "bench": "bedside.cli.targets:bench",
+        "lint": "bedside.cli.targets:lint",
+    },
+    "Decide": {
+        "recommend": "bedside.cli.decide:recommend",
+        "gate": "bedside.cli.decide:gate",
+        "diff": "bedside.cli.decide:diff",
+        "card": "bedside.cli.decide:card",
+    },
+    "To the device": {
+        "keygen": "bedside.cli.device:keygen",
+        "bundle": "bedside.cli.device:bundle",
+        "verify": "bedside.cli.device:verify",
+        "install": "bedside.cli.device:install",
+        "installed": "bedside.cli.device:installed",
+        "predict": "bedside.cli.predict:predict",
+        "serve": "bedside.cli.serve:serve",
+        "web": "bedside.cli.serve:web",
+        "lab": "bedside.cli.serve:lab",
+    },
 }
+PANELS = {name: panel for panel, commands in GROUPS.items() for name in commands}
+
+
+@cache
+def command(name: str) -> Any:
+    """Import and return one command, as Typer builds it from its function."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    panel = PANELS[name]
+    alone.command(name, rich_help_panel=panel)(resolve(GROUPS[panel][name]))
+    return typer.main.get_command(alone)
+
+
+class _Commands(TyperGroup):
+    """The commands of :data:`GROUPS`; one that is not asked for is not imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # Their names, for "did you mean".
+        self.commands = dict.fromkeys(PANELS)  # type: ignore[assignment]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return every name, in reading order."""
+        return list(PANELS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one command, or None where there is none of this name."""
+        return command(cmd_name) if cmd_name in PANELS else None
+
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    cls=_Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help="From labelled medical images to a quantized CNN shown to be safe and fast on the "
          "device that will run it. Research software, not a medical device.")
 
@@ -46,11 +112,6 @@ def _main(version: Annotated[bool, typer.Option(
         "--version", callback=_version, is_eager=True, help="Print the version.")] = False
           ) -> None:
     del version
-
-
-for _panel, _commands in GROUPS.items():
-    for _command in _commands:
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_panel)(_command)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -107,11 +168,15 @@ def _unexpected(error: Exception) -> int:
             output.fault(f"{error.format_message().rstrip('.')}. See bedside --help.")
         return EXIT_BAD_INPUT
     if isinstance(error, OSError):
+        from bedside.runtime.files import disk_fault
+
         known = disk_fault(error, error.filename or "output")
         if known is not None:
             output.fault(known.message)
             return known.exit_code
     if os.environ.get("BEDSIDE_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
     output.fault(f"this is a bug in bedside ({type(error).__name__}). "
                  "Set BEDSIDE_DEBUG=1 and run again to see where, and please report it.")

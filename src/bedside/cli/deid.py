@@ -18,9 +18,9 @@ from bedside.cli.options import (
     OwnKey,
 )
 from bedside.cli.output import Reporter
-from bedside.core.types import DeidConfig
 
 if TYPE_CHECKING:
+    from bedside.core.types import DeidConfig
     from bedside.deid.ledger import Ledger
 
 
@@ -125,6 +125,8 @@ def warn_of_folders(private: Path) -> None:
 def _config(keep_dates: bool, keep_device: bool, keep_name: list[str] | None,
             keep_column: list[str] | None, deid_pixels: bool, unchecked: bool = False
             ) -> DeidConfig:
+    from bedside.core.types import DeidConfig
+
     options = {"modified-dates": keep_dates, "retain-device": keep_device}
     return DeidConfig(
         tuple(name for name, wanted in options.items() if wanted),

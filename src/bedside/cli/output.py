@@ -1,28 +1,27 @@
-"""Output of the command line: progress with time left, tables, JSON, and one line for an error."""
+"""Output of the command line: progress with time left, tables, JSON, one line for an error."""
 
 from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Any, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 _PLAIN_EVERY_S = 10.0
 
-stderr = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
+
+@cache
+def console(stderr: bool = False) -> Console:
+    """Return the console of standard output or standard error; Rich is loaded at the first use."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
 
 
 class Reporter:
@@ -40,11 +39,20 @@ class Reporter:
         self._last_line: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        if stderr.is_terminal and not self._quiet:
+        if console(stderr=True).is_terminal and not self._quiet:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
             self._bars = Progress(
                 TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-                TextColumn("{task.fields[detail]}"), console=stderr)
+                TextColumn("{task.fields[detail]}"), console=console(stderr=True))
             self._bars.start()
         return self
 
@@ -79,7 +87,7 @@ class Reporter:
 
 
 def duration(seconds: float) -> str:
-    """``95`` becomes ``1 min 35 s``."""
+    """Return a duration as text: 95 becomes ``1 min 35 s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -91,6 +99,7 @@ def duration(seconds: float) -> str:
 def table(title: str, columns: list[str], rows: list[list[str]], numeric: set[int] | None = None
           ) -> None:
     """Print a readable table on standard output; nothing in a cell is taken as markup."""
+    from rich.table import Table
     from rich.text import Text
 
     view = Table(title=title or None, title_justify="left", header_style="bold")
@@ -99,17 +108,17 @@ def table(title: str, columns: list[str], rows: list[list[str]], numeric: set[in
                         overflow="fold")
     for row in rows:
         view.add_row(*[Text(cell) for cell in row])
-    stdout.print(view)
+    console().print(view)
 
 
 def say(text: str) -> None:
     """Print a result on standard output; nothing in it is taken as markup."""
-    stdout.print(text, soft_wrap=True, markup=False)
+    console().print(text, soft_wrap=True, markup=False)
 
 
 def note(text: str) -> None:
     """Print a remark on standard error; nothing in it is taken as markup."""
-    stderr.print(text, soft_wrap=True, markup=False)
+    console(stderr=True).print(text, soft_wrap=True, markup=False)
 
 
 def print_json(value: Any) -> None:
