@@ -53,7 +53,7 @@ def app_dir() -> Path:
     Raises:
         MissingComponent: this installation was made from source without building it.
     """
-    folder = Path(str(resources.files("bedside.services") / "app"))
+    folder = Path(str(resources.files("bedside.services.app") / "dist"))
     if not (folder / "index.html").is_file():
         raise MissingComponent(
             "the web app is not built in this source installation",

@@ -224,7 +224,7 @@ def _workbench(lab: Lab, place: Place, code: str) -> str:
     import jinja2
     import segno
 
-    source = (resources.files("bedside.services") / "workbench.html").read_text(encoding="utf-8")
+    source = (resources.files("bedside.services.lab") / "workbench.html").read_text(encoding="utf-8")
     style = next(n for n in files.names() if n.endswith(".css"))
     script = next((n for n in files.names() if n.startswith("assets/workbench-")), "")
     qr = segno.make(join_url(place, code), error="m")
