@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 
 import numpy as np
 import pytest
@@ -51,7 +50,6 @@ def work(tmp_path):
 
 def test_keys_and_boxes_decide(work):
     with Server(work) as server, sync_playwright() as play:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         chromium = play.chromium.launch(executable_path=CHROMIUM, args=[
             "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync"])
@@ -81,7 +79,6 @@ def test_keys_and_boxes_decide(work):
         page.locator("#done").click()
         assert server.done.wait(5)
         chromium.close()
-        server.shutdown()
     assert said == []
     assert all(url.startswith(server.address) for url in asked)
     found = decisions.decisions(work)

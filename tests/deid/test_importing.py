@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import http.client
 import json
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -150,7 +149,7 @@ def test_the_clean_folder_of_another_key_is_left_as_it_is(imported, tmp_path, ca
 
 
 def ask(server, method, path, body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     return answer.status, answer.read(), dict(answer.getheaders())
@@ -160,12 +159,11 @@ def test_the_page_answers_nobody_else(imported):
     _, _, private, _ = imported
     work = decisions.open_review(private)
     with Server(work) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         root = f"/{server.token}/"
-        own = f"127.0.0.1:{server.server_port}"
+        own = f"127.0.0.1:{server.port}"
         status, _, headers = ask(server, "GET", root)
         assert status == 200
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "default-src 'none'" in headers["content-security-policy"]
         assert ask(server, "GET", "/")[0] == 404
         assert ask(server, "GET", "/" + "x" * 43 + "/items")[0] == 404
         assert ask(server, "GET", root + "items", Host="evil.example")[0] == 403
@@ -183,7 +181,6 @@ def test_the_page_answers_nobody_else(imported):
         for path in ("image/../../deid.key", f"preview/{work.entries[0].id}/..", "..%2fdeid.key"):
             assert ask(server, "GET", root + path)[0] == 404
         assert ask(server, "GET", root + f"image/{work.entries[0].id}/0")[1][:4] == b"\x89PNG"
-        server.shutdown()
 
 
 def test_an_npz_becomes_pictures_and_a_table(tmp_path):

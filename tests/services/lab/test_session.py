@@ -25,6 +25,7 @@ from bedside.core.study import EvaluateConfig, Study
 from bedside.flows import study
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
+from bedside.services.guard import Limits
 from bedside.services.lab import certificates
 from bedside.services.lab import lab as lab_serving
 from bedside.services.lab.plan import make_plan
@@ -211,8 +212,8 @@ def test_target_names_carry_no_strange_letters():
 
 @pytest.fixture
 def client(run, monkeypatch):
-    monkeypatch.setattr("bedside.services.lab.server.app_files.app_dir", lambda: run)
-    monkeypatch.setattr("bedside.services.lab.server.app_files.names", lambda: ("assets/a.css",))
+    monkeypatch.setattr("bedside.services.lab.server.files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.services.lab.server.files.names", lambda: ("assets/a.css",))
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     return TestClient(lab_app(make_plan(run, share_images=True), place, CODE))
 
@@ -240,8 +241,8 @@ def test_over_http_images_need_both_sides_and_a_token(client):
 
 def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
     """Another writer of the run: the phone is told to try again, and then gets through."""
-    monkeypatch.setattr("bedside.services.lab.server.app_files.app_dir", lambda: run)
-    monkeypatch.setattr("bedside.services.lab.server.app_files.names", lambda: ("assets/a.css",))
+    monkeypatch.setattr("bedside.services.lab.server.files.app_dir", lambda: run)
+    monkeypatch.setattr("bedside.services.lab.server.files.names", lambda: ("assets/a.css",))
     started = []
     monkeypatch.setattr("bedside.services.lab.lab.serve", started.append)
     with socket.socket() as probe:
@@ -337,7 +338,7 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
 def lab_port(client, monkeypatch):
     """The lab's own server with short clocks."""
     monkeypatch.setattr("bedside.services.slow_clients.SlowClientProtocol.header_s", 0.5)
-    monkeypatch.setattr("bedside.services.lab.server.BODY_S", 0.5)
+    monkeypatch.setattr("bedside.services.lab.server._LIMITS", Limits(body_s=0.5, late_status=503))
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]
     thread = threading.Thread(target=server.run, daemon=True)

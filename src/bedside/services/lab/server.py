@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
+import json
 import secrets
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import resources
@@ -21,18 +21,20 @@ from starlette.exceptions import HTTPException
 
 from bedside.core import codec
 from bedside.core.errors import BedsideError
+from bedside.services import guard
 from bedside.services.app import files
 from bedside.services.app.chunked_response import Pieces
 from bedside.services.app.server import GET, file_response
+from bedside.services.guard import Headers, Scope
 from bedside.services.lab.plan import Plan
 from bedside.services.lab.session import BATCH, Device, Hold, Lab, Refused, Session
 
-MAX_BODY = 1 << 20
-BODY_S = 10.0
 MAX_SESSIONS = 200
+# Not 408: a phone whose network was away sends again after a status 5xx only.
+_LIMITS = guard.Limits(upload_bytes=1 << 20, held_bytes=MAX_SESSIONS << 20, body_s=10.0,
+                       late_status=503)
 _SHOWN = {"wasm": "processor", "webgpu": "WebGPU", "webnn": "WebNN"}
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,16 @@ def new_code() -> str:
     return secrets.token_urlsafe(16)
 
 
-def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> FastAPI:
+def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> guard.Guard:
     """The ASGI app of a lab; ``hold`` is held while it publishes."""
     files.app_dir()
     lab, lock = Lab(plan, hold), threading.Lock()
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @api.middleware("http")
-    async def guard(request: Request, call: Handler) -> Response:
-        host = request.headers.get("host", "")
-        origin = request.headers.get("origin")
-        if host not in place.hosts:
-            return JSONResponse({"error": "another host"}, 403)
-        if request.method not in ("GET", "HEAD") and (
-                origin is None or origin.partition("://")[2] != host):
-            return JSONResponse({"error": "another site"}, 403)
-        response = await call(request)
-        for name, value in files.HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
     @api.exception_handler(BedsideError)
     async def refused(_: Request, error: Exception) -> JSONResponse:
-        status = error.status if isinstance(error, Refused) else 400
-        # What is left of a body that was not read would stand before the next request.
         return JSONResponse({"error": error.fault if isinstance(error, BedsideError) else ""},
-                            status, {"Connection": "close"} if status in (413, 503) else None)
+                            error.status if isinstance(error, Refused) else 400)
 
     @api.exception_handler(HTTPException)
     async def missing(_: Request, error: Exception) -> JSONResponse:
@@ -92,23 +77,25 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
         return JSONResponse({"error": "the address does not read"}, 400)
 
     async def body(request: Request) -> Any:
-        data = bytearray()
-        try:
-            async with asyncio.timeout(BODY_S):
-                async for part in request.stream():
-                    data += part
-                    if len(data) > MAX_BODY:
-                        raise Refused(413, "an upload of more than 1 MB")
-        except TimeoutError:
-            # Not 408: a phone whose network was away sends again after a status 5xx only.
-            raise Refused(503, f"an upload that took longer than {BODY_S:g} s") from None
-        return codec.parse_json(bytes(data), "upload")
+        return codec.parse_json(await request.body(), "upload")
 
     def session_of(request: Request) -> Session:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        return session_by(request.headers.get("authorization", ""))
+
+    def session_by(authorization: str) -> Session:
+        kind, _, token = authorization.partition(" ")
         if kind != "Bearer":
             raise Refused(401, "no token")
         return lab.by_token(token)
+
+    async def admit(scope: Scope, headers: Headers) -> None:
+        # Before the body: who has not joined cannot make this process read one.
+        if scope["path"].startswith("/lab/api/uploads/"):
+            given = headers.get(b"authorization", b"").decode("latin-1")
+            try:
+                await run_in_threadpool(locked, lambda: session_by(given))
+            except Refused as refused:
+                raise guard.Refused(refused.status, refused.fault) from None
 
     def locked(work: Callable[[], Any]) -> Any:
         with lock:
@@ -186,8 +173,6 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
 
     @api.put("/lab/api/uploads/{key}")
     async def upload(key: str, request: Request) -> dict[str, bool]:
-        # Before the body: who has not joined cannot make this process read one.
-        await run_in_threadpool(locked, lambda: session_of(request))
         value = await body(request)
         new = await run_in_threadpool(
             locked, lambda: lab.put(session_of(request), key, value))
@@ -201,7 +186,13 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> Fa
     for name in files.names():
         if name.startswith(("assets/", "wasm/", "icon", "licences/")):
             _add_file(api, name)
-    return api
+    return guard.Guard(api, guard.Policy(
+        place.hosts, pages_only=True, limits=_LIMITS, admit=admit, render=_render,
+        headers={**files.HEADERS, "Cache-Control": "no-store"}))
+
+
+def _render(refused: guard.Refused) -> tuple[str, bytes]:
+    return "application/json", json.dumps({"error": refused.fault}).encode()
 
 
 def _local(request: Request) -> bool:
@@ -224,7 +215,7 @@ def _workbench(lab: Lab, place: Place, code: str) -> str:
     import jinja2
     import segno
 
-    source = (resources.files("bedside.services.lab") / "workbench.html").read_text(encoding="utf-8")
+    source = (resources.files("bedside.services.lab") / "workbench.html").read_text("utf-8")
     style = next(n for n in files.names() if n.endswith(".css"))
     script = next((n for n in files.names() if n.startswith("assets/workbench-")), "")
     qr = segno.make(join_url(place, code), error="m")

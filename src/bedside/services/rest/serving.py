@@ -19,7 +19,7 @@ from bedside.runtime.bundle.manifest import NOTICE
 from bedside.runtime.bundle.reader import Bundle
 from bedside.runtime.device import Device
 from bedside.services.address import WILDCARDS, reached_at
-from bedside.services.guard import Guard, Limits
+from bedside.services.guard import Guard, Limits, Policy
 from bedside.services.inference_queue import InferenceQueue
 from bedside.services.rest.server import application
 from bedside.services.slow_clients import SlowClientProtocol
@@ -153,8 +153,9 @@ def server(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]], settin
         _check_tls(settings.certificate, settings.private_key)
     hosts = {"127.0.0.1", "localhost", "[::1]", settings.host.lower(),
              *(h.lower() for h in settings.hosts)} - set(WILDCARDS)
-    guarded = Guard(application(line, bundles, trusted), frozenset(hosts),
-                    settings.token, settings.limits, auditor(settings.audit_log))
+    guarded = Guard(application(line, bundles, trusted),
+                    Policy(frozenset(hosts), settings.token, own_address=True,
+                           limits=settings.limits), auditor(settings.audit_log))
     protocol = type("Protocol", (SlowClientProtocol,),
                     {"header_s": settings.header_s, "write_s": settings.write_s})
     return uvicorn.Server(uvicorn.Config(

@@ -1,7 +1,7 @@
 """The page of ``bedside review``: this machine alone, behind an address nobody can guess.
 
-The socket is bound to 127.0.0.1; every path begins with 32 random bytes; Host must be this
-server's own (a page elsewhere cannot rebind a name to it), Origin too where something is changed.
+The socket is bound to 127.0.0.1; every path begins with 32 random bytes; the guard refuses another
+Host (a page elsewhere cannot rebind a name to it), and a change without the page's own Origin.
 """
 
 from __future__ import annotations
@@ -9,24 +9,29 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import socket
 import threading
 import webbrowser
 from collections.abc import Callable
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from bedside.core.errors import BadInput
 from bedside.deid import process_file
+from bedside.services.guard import Guard, Headers, Limits, Policy, Refused, Scope
 from bedside.services.review import decisions
 from bedside.services.review.decisions import Review
 
 _PAGES = Path(__file__).parent / "pages"
-_STATIC = {"": ("review.html", "text/html; charset=utf-8"),
-           "review.css": ("review.css", "text/css; charset=utf-8"),
-           "review.js": ("review.js", "text/javascript; charset=utf-8")}
-_MAX_BODY = 1 << 16
+_STATIC = {"": ("review.html", "text/html"), "review.css": ("review.css", "text/css"),
+           "review.js": ("review.js", "text/javascript")}
 _HEADERS = {
     "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
@@ -36,113 +41,131 @@ _HEADERS = {
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 
 
-class Server(ThreadingHTTPServer):
-    """One review. ``address`` is where its page is."""
-
-    daemon_threads = True
+class Server:
+    """One review, served while the block runs. ``done`` is set when the person finishes."""
 
     def __init__(self, work: Review, port: int = 0) -> None:
-        self.work = work
         self.token = secrets.token_urlsafe(32)
         self.done = threading.Event()
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            super().__init__(("127.0.0.1", port), _Handler)
+            self._socket.bind(("127.0.0.1", port))
         except OSError as error:
+            self._socket.close()
             raise BadInput(f"port {port} cannot be used ({error.strerror})", where="--port",
                            remedy="Leave it out: a free one is taken.") from None
-        self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(uvicorn.Config(
+            self._guarded(work), log_config=None, access_log=False, server_header=False,
+            ws="none", timeout_graceful_shutdown=2))
+        self._thread = threading.Thread(target=self._server.run,
+                                        kwargs={"sockets": [self._socket]}, daemon=True)
 
     @property
     def address(self) -> str:
         """The page's address, token included."""
-        return f"http://127.0.0.1:{self.server_port}/{self.token}/"
+        return f"http://127.0.0.1:{self.port}/{self.token}/"
+
+    def __enter__(self) -> Self:
+        self._socket.listen()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def _guarded(self, work: Review) -> Guard:
+        secret = self.token.encode()
+
+        async def admit(scope: Scope, headers: Headers) -> None:
+            if not hmac.compare_digest(scope["path"].split("/")[1].encode(), secret):
+                raise Refused(404, "Not Found")
+
+        return Guard(application(work, self.token, self.done), Policy(
+            frozenset(f"{name}:{self.port}" for name in ("127.0.0.1", "localhost")),
+            pages_only=True, limits=Limits(upload_bytes=1 << 16, held_bytes=1 << 20),
+            admit=admit, render=lambda refused: ("text/plain; charset=utf-8",
+                                                 refused.fault.encode()), headers=_HEADERS))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-    timeout = 30
+def application(work: Review, token: str, done: threading.Event) -> Starlette:
+    """Return the page's application, its paths below ``token``."""
+    entries = {e.id: e for e in work.entries}
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: addresses would put the token into logs."""
+    def listing(request: Request) -> Response:
+        return JSONResponse(items(work))
 
-    def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        for name, value in _HEADERS.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _refuse(self, status: HTTPStatus, text: str = "") -> None:
-        self._answer(status, (text or status.phrase).encode(), "text/plain; charset=utf-8")
-
-    def _path(self, changes: bool) -> list[str] | None:
-        """The parts after the token, or None once refused."""
-        if self.headers.get("Host") not in self.server.hosts:
-            self._refuse(HTTPStatus.FORBIDDEN)
-            return None
-        origin = self.headers.get("Origin")
-        own = {f"http://{h}" for h in self.server.hosts}
-        if (origin is not None or changes) and origin not in own:
-            self._refuse(HTTPStatus.FORBIDDEN)
-            return None
-        parts = self.path.split("?")[0].split("/")[1:]
-        if not parts or not hmac.compare_digest(parts[0].encode(), self.server.token.encode()):
-            self._refuse(HTTPStatus.NOT_FOUND)
-            return None
-        return parts[1:]
-
-    def do_GET(self) -> None:
-        """The page, what waits, and pictures."""
-        parts = self._path(False)
-        if parts is None:
-            return
-        work = self.server.work
-        entry = next((e for e in work.entries if len(parts) > 1 and e.id == parts[1]), None)
+    def preview(request: Request) -> Response:
+        entry = entries.get(request.path_params["id"])
         try:
-            if parts == ["items"]:
-                self._answer(HTTPStatus.OK, json.dumps(items(work)).encode(), "application/json")
-            elif len(parts) == 1 and parts[0] in _STATIC:
-                name, kind = _STATIC[parts[0]]
-                self._answer(HTTPStatus.OK, (_PAGES / name).read_bytes(), kind)
-            elif entry and parts[0] == "preview" and len(parts) == 2:
-                self._answer(HTTPStatus.OK, preview_file(work, entry.file).read_bytes(),
-                             "image/png")
-            elif entry and parts[0] == "image" and len(parts) == 3 and parts[2].isdigit():
-                self._answer(HTTPStatus.OK, decisions.picture(work, entry, int(parts[2])),
-                             "image/png")
-            else:
-                self._refuse(HTTPStatus.NOT_FOUND)
+            if entry is None:
+                return _not_found()
+            return Response(preview_file(work, entry.file).read_bytes(), media_type="image/png")
         except OSError:
-            self._refuse(HTTPStatus.NOT_FOUND)
+            return _not_found()
 
-    def do_POST(self) -> None:
-        """A decision, or the end."""
-        parts = self._path(True)
-        if parts is None:
-            return
-        length = self.headers.get("Content-Length", "")
-        if self.headers.get("Content-Type") != "application/json" or not length.isdigit() or int(
-                length) > _MAX_BODY:
-            self._refuse(HTTPStatus.BAD_REQUEST)
-            return
+    def image(request: Request) -> Response:
+        entry = entries.get(request.path_params["id"])
         try:
-            body = json.loads(self.rfile.read(int(length)))
-            if parts == ["done"]:
-                self._answer(HTTPStatus.OK, b"{}", "application/json")
-                self.server.done.set()
-            elif parts == ["decide"]:
-                boxes = tuple((float(a), float(b), float(c), float(d))
-                              for a, b, c, d in body.get("boxes", ()))
-                decisions.decide(self.server.work, str(body["id"]), body["verdict"], boxes)
-                self._answer(HTTPStatus.OK, b"{}", "application/json")
-            else:
-                self._refuse(HTTPStatus.NOT_FOUND)
+            if entry is None:
+                return _not_found()
+            return Response(decisions.picture(work, entry, request.path_params["frame"]),
+                            media_type="image/png")
+        except OSError:
+            return _not_found()
+
+    async def decide(request: Request) -> Response:
+        body = await _json(request)
+        try:
+            boxes = tuple((float(a), float(b), float(c), float(d))
+                          for a, b, c, d in body.get("boxes", ()))
+            await run_in_threadpool(decisions.decide, work, str(body["id"]), body["verdict"],
+                                    boxes)
         except BadInput as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, error.remedy or error.fault)
+            return PlainTextResponse(error.remedy or error.fault, 400)
         except (ValueError, KeyError, TypeError, AttributeError):
-            self._refuse(HTTPStatus.BAD_REQUEST)
+            return PlainTextResponse("Bad Request", 400)
+        return JSONResponse({})
+
+    async def finish(request: Request) -> Response:
+        await _json(request)
+        done.set()
+        return JSONResponse({})
+
+    root = f"/{token}/"
+    return Starlette(routes=[
+        *(Route(root + name, _page(file, kind)) for name, (file, kind) in _STATIC.items()),
+        Route(root + "items", listing), Route(root + "preview/{id}", preview),
+        Route(root + "image/{id}/{frame:int}", image),
+        Route(root + "decide", decide, methods=["POST"]),
+        Route(root + "done", finish, methods=["POST"])],
+        exception_handlers={_BadBody: lambda *_: PlainTextResponse("Bad Request", 400)})
+
+
+class _BadBody(Exception):
+    """A body that is not the JSON it says it is."""
+
+
+async def _json(request: Request) -> Any:
+    if request.headers.get("content-type") != "application/json":
+        raise _BadBody
+    try:
+        return json.loads(await request.body())
+    except ValueError:
+        raise _BadBody from None
+
+
+def _page(file: str, kind: str) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        return Response((_PAGES / file).read_bytes(), media_type=kind)
+    return answer
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("Not Found", 404)
 
 
 def preview_file(work: Review, file: str) -> Path:
@@ -169,14 +192,8 @@ def items(work: Review) -> list[dict[str, Any]]:
 def serve(work: Review, port: int, open_browser: bool, say: Callable[[str], None]) -> None:
     """Serve until the person finishes. Ctrl-C leaves what was decided, and applies nothing."""
     with Server(work, port) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
         say(f"review: {server.address}")
         if open_browser:
             webbrowser.open(server.address)
-        try:
-            while not server.done.wait(0.5):
-                pass
-        finally:
-            server.shutdown()
-            thread.join()
+        while not server.done.wait(0.5):
+            pass
