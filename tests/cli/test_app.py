@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from paths import ROOT
@@ -95,21 +92,6 @@ def test_missing_workbench_is_exit_3(capsys, monkeypatch):
     assert "bedside[workbench]" in err
 
 
-def test_version_and_help_start_fast_without_torch():
-    program = ("import sys; from bedside import cli\n"
-               "try: cli.main(['--version'])\nexcept SystemExit: pass\n"
-               "print('torch' in sys.modules)")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                          check=True)
-    assert done.stdout.splitlines()[-1] == "False"
-
-
-def test_the_module_is_the_command():
-    said = subprocess.run([sys.executable, "-m", "bedside", "--version"], capture_output=True,
-                          text=True, check=True)
-    assert said.stdout.startswith("bedside ")
-
-
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     class Interrupted:
         def items(self):
@@ -123,35 +105,6 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 def test_merges_into_one_class_add_up():
     flags = resolve.Flags(preset="demo", merge=("c=a", "c=b, a", "d=e"))
     assert resolve.resolve(None, flags).data.merge == {"c": ("a", "b"), "d": ("e",)}
-
-
-@pytest.mark.parametrize("form", [[], ["--json"]])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_is_no_failed_gate(form, unbuffered):
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run([sys.executable, "-m", "bedside", "list", "targets", *form],
-                          stdout=write, stderr=subprocess.PIPE, text=True, check=False,
-                          env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
-    os.close(write)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_ctrl_c_counts_while_the_command_is_still_loading():
-    program = ("import builtins, sys\n"
-               "real = builtins.__import__\n"
-               "def stops(name, *rest):\n"
-               "    if name == 'typer':\n"
-               "        raise KeyboardInterrupt\n"
-               "    return real(name, *rest)\n"
-               "builtins.__import__ = stops\n"
-               "from bedside.__main__ import main\n"
-               "main()\n")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                          check=False)
-    assert done.returncode == 130
-    assert done.stderr.count("\n") == 1
-    assert "run the same command again" in done.stderr
 
 
 def test_the_installed_command_starts_where_ctrl_c_counts():
