@@ -1,6 +1,4 @@
-"""Models, schemes, variants, targets, builds and measurements, as frozen dataclasses. No logic
-lives here.
-"""
+"""Types of models, schemes, variants, targets, builds and measurements."""
 
 from __future__ import annotations
 
@@ -70,7 +68,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where one operation of a build runs; why not on the accelerator, and what would help."""
+    """Where one operation of a build runs; if not on the accelerator, why, and the remedy."""
 
     index: int
     op: str
@@ -82,7 +80,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What one target really runs for a variant, or why there is nothing to run.
+    """The files that one target runs for a variant, or the reason why there are none.
 
     ``files``: path in the build's folder to SHA-256; ``main`` is the one that the runner opens
     (empty: the first). ``measures``: what running it here tells; the other quantities come from
@@ -166,7 +164,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How the logits of a build agree with those of another model on this machine's CPU.
+    """Agreement of a build's logits with those of another model on this machine's CPU.
 
     ``rmse`` over all logits of ``n`` images; ``logit_range`` is largest minus smallest of the
     CPU's; ``changed`` counts images whose class differs.

@@ -1,4 +1,4 @@
-"""Strict dataclass to JSON or TOML and back.
+"""Strict conversion of dataclasses to JSON or TOML and back.
 
 Nothing is coerced: an unknown key, a wrong type, a NaN or a key given twice is refused with
 the place and, for a key, the nearest known name. See ``docs/decisions/0002-strict-codec.md``.
@@ -31,7 +31,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def encode(value: Any) -> Any:
-    """A dataclass (or container of them) as plain dicts, lists, strings, numbers and None.
+    """Return a dataclass (or container of them) as plain dicts, lists, strings, numbers and None.
 
     Raises:
         ValueError: a float that JSON has no name for (NaN or infinity).
@@ -155,12 +155,12 @@ def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Canonical readable JSON of a dataclass or plain data, ending in a newline."""
+    """Return canonical readable JSON of a dataclass or plain data, ending in a newline."""
     return json.dumps(encode(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_toml(value: Any) -> str:
-    """TOML of a dataclass; keys whose value is None are left out, as TOML has no null."""
+    """Return the TOML of a dataclass; TOML has no null, so None is left out."""
     return tomli_w.dumps(_without_none(encode(value)))
 
 

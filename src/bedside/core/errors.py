@@ -1,4 +1,4 @@
-"""Error classes with the exit codes of the contract and a remedy in every message."""
+"""Errors with the exit codes of the contract and a remedy in every message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BedsideError(Exception):
 
     @property
     def message(self) -> str:
-        """The whole message on one line."""
+        """Return the whole message on one line."""
         head = f"{self.where}: {self.fault}" if self.where else self.fault
         text = f"{head}. {self.remedy}" if self.remedy else head
         return " ".join(text.split())

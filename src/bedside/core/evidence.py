@@ -1,4 +1,4 @@
-"""What the stage ``evidence`` publishes, as frozen dataclasses. No logic lives here."""
+"""Types that the stage ``evidence`` publishes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Flips:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """How many cases would decide a metric: of the kind it counts, and in all."""
+    """The number of cases that would decide a metric: of the kind it counts, and in all."""
 
     metric: str
     kind: str
@@ -117,7 +117,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Probabilities:
-    """How good the probabilities of one cell are on one split.
+    """Quality of the probabilities of one cell on one split.
 
     ``metrics`` are at the locked threshold, ``rechosen`` at the variant's own; ``brier`` and
     ``ece`` without temperature, ``calibrated`` after it; ``bins`` after it (without one as the
@@ -174,7 +174,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """When an image is called positive, chosen on validation images.
+    """The rule that calls an image positive, chosen on validation images.
 
     An image is positive where its log-odds (positive logit minus the other) are at least
     ``threshold_log_odds``. ``threshold`` is the same as a softmax probability, and

@@ -1,4 +1,4 @@
-"""How a stage reports how far it is."""
+"""The progress callback of every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stage ``recommend`` publishes, as frozen dataclasses. No logic lives here."""
+"""Types that the stage ``recommend`` publishes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNKNOWN = Estimate(None, reason="nothing was predicted")
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Median milliseconds an image, and the range of the medians of its fresh processes.
+    """Median time per image in ms, and the range of the medians of its fresh processes.
 
     The true median of a process lies between the least and the largest of ``rounds``
     independent ones with probability ``coverage`` = 1 − 2^(1 − rounds) (the sign test's
@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the test images say of the one choice; ``text`` in plain words.
+    """The verdict of the test images on the one choice; ``text`` in plain words.
 
     ``needed``: how many cases would decide, where these are too few.
     """

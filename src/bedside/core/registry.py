@@ -1,4 +1,4 @@
-"""Tables of lazy ``"module:object"`` names, and near names for a wrong one."""
+"""Look-up in tables of lazy ``"module:object"`` names, with a hint for a misspelt one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PLAIN_NAME = "letters, digits, _, . and -, at most 60, a letter or digit first"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name of the user's own can stand in a path: see :data:`PLAIN_NAME`."""
+    """Return whether a name of the user's own can stand in a path: see :data:`PLAIN_NAME`."""
     return _PLAIN.match(name) is not None
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """A remedy for an unknown ``name``: the nearest option, else all of them."""
+    """Return a remedy for an unknown ``name``: the nearest option, else all of them."""
     known = sorted(set(options))
     folded = {k.lower(): k for k in reversed(known)}
     near = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""The configuration of a study (``study.toml``), as frozen dataclasses. No logic lives here."""
+"""Types of a study's configuration (``study.toml``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PhantomConfig:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Where the images come from and how they become cases of a task.
+    """Source of the images, and how they become cases of a task.
 
     ``frames``: which frames of a multi-frame DICOM file become cases (``middle`` is frame
     (n + 1) // 2 of n, counted from 1). ``label_tag``: the DICOM element whose value is the
@@ -91,7 +91,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationConfig:
-    """Which training images set the activation ranges of integer schemes."""
+    """The training images that set the activation ranges of integer schemes."""
 
     images: int = 100
     estimator: str = "minmax"
@@ -101,7 +101,7 @@ class CalibrationConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
-    """What is predicted and how latency is sampled (each cell in a fresh process).
+    """The images that are predicted, and how latency is sampled (each cell in a fresh process).
 
     ``images``: at most so many images a cell, stratified by split and class; without it every
     image, or the backend's own default where it is slow (a simulator). ``timeout_s`` ends a
@@ -118,7 +118,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceConfig:
-    """What counts as proof, set before the run.
+    """Margins and tests, fixed before the run.
 
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
@@ -139,7 +139,7 @@ class EvidenceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one device allows: the median latency, the file, and the memory of a process."""
+    """Limits of one device: the median latency, the file, and the memory of a process."""
 
     latency_ms: float | None = None
     size_bytes: int | None = None
@@ -148,7 +148,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class BudgetConfig:
-    """What a recommended variant must keep, set before the run.
+    """Limits for a recommended variant, fixed before the run.
 
     ``targets`` holds the limits of single targets, which win over the ones above them.
     ``require`` says what the test images must answer: ``not worse`` lets a choice stand that

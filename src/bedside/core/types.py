@@ -1,4 +1,4 @@
-"""The frozen dataclasses of images, tasks and figures. No logic lives here."""
+"""Types of cases, tasks, preprocessing and estimates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the network decides. In a binary task the positive class comes last."""
+    """The decision of a network. In a binary task the positive class comes last."""
 
     classes: tuple[str, ...]
     positive: str | None = None
@@ -53,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """How an image becomes a tensor: (paper, Section 4.1) resize, then divide by the maximum.
+    """Preprocessing of an image (paper, Section 4.1): resize, then divide by the maximum.
 
     ``normalise``: ``max`` divides by the resized image's own maximum, ``dtype`` by the
     largest value of the stored integer type (255 or 65535). ``mean`` and ``std`` are applied
@@ -71,7 +71,7 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class DeidConfig:
-    """How a folder is de-identified.
+    """Settings of de-identification.
 
     ``options`` of the profile: ``modified-dates``, ``retain-device``. ``pixels``: ``check``
     searches every image for text, takes it out of DICOM and sets pictures that hold some apart;

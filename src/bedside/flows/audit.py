@@ -1,4 +1,4 @@
-"""The orchestrator behind ``audit`` and ``split``: the data stage, and a page about it."""
+"""The flow of ``audit`` and ``split``: the data stage, and a page about it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _page(run: Path, data: Path, failure: str | None) -> None:
 
 
 def split(out: Path, config: Study, progress: Progress | None = None) -> None:
-    """The data stage alone: ``OUT/data`` and ``OUT/study.toml``, from which ``run`` goes on.
+    """Run the data stage alone: ``OUT/data`` and ``OUT/study.toml``, from which ``run`` goes on.
 
     Raises:
         BadInput: see the data stage.
@@ -100,7 +100,7 @@ def split(out: Path, config: Study, progress: Progress | None = None) -> None:
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What ``audit --json`` and ``split --json`` print, from a data stage's folder."""
+    """Return what ``audit --json`` and ``split --json`` print, from a data stage's folder."""
     from bedside.stages.data.audit import Audit, shared
 
     audit = codec.read_json(Audit, folder / layout.AUDIT)

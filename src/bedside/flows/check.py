@@ -1,4 +1,4 @@
-"""What a study's configuration may say: refused before any work is done."""
+"""Checks of a study's configuration, made before any work is done."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _check_models(models: Sequence[ModelConfig]) -> None:
 
 
 def _known_targets(study: Study, run: Path | None) -> tuple[str, ...]:
-    """Targets that a budget may name: the study's, every profile, and phones of the lab."""
+    """Return the targets a budget may name: the study's, every profile, phones of the lab."""
     own = (run / "targets").glob("*.toml") if run is not None else ()
     measured = (run / "measurements").glob("*@*") if run is not None else ()
     return (*study.targets, *targets.profiles(), *(p.stem for p in own),

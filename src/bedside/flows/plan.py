@@ -1,4 +1,4 @@
-"""What ``run --dry-run`` prints: the stages of a study, what is there, and a time estimate.
+"""The plan of ``run --dry-run``: stages, what is finished, and a time estimate.
 
 The estimates scale rates that were measured on two cores of an AMD EPYC (Zen 3); they are a
 guide, not a measurement. A cell on a simulator counts at the simulator's speed.
@@ -42,7 +42,7 @@ class Step:
 
 
 def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
-    """The stages ``run`` would take, in order.
+    """Return the stages that ``run`` would take, in order.
 
     Raises:
         BadInput: what ``run`` would refuse before it reads an image.
@@ -85,7 +85,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
 
 
 def _same(run: Path, config: Study, ids: Sequence[str]) -> set[str]:
-    """Stages, and ids of models, whose settings are those that the run was last made with.
+    """Return stages, and ids of models, whose settings are those that the run was last made with.
 
     Their keys are compared when they run; here nothing is read but the two studies.
     """
@@ -139,7 +139,7 @@ def _train_seconds(model: ModelConfig, config: Study, images: int) -> float:
 
 
 def _inspect_seconds(model: ModelConfig | None, config: Study) -> float:
-    """Inferences that figures make: maps of a hundred images, and worse images (robustness)."""
+    """Return the time of inference in figures: maps of a hundred images, degraded images."""
     one = _INFERENCE_S.get(model.name, 0.05) * _scale(model) if model else 0.05
     integer = sum(s.startswith("int8") for s in config.schemes)
     worse = 16 * config.evidence.robustness_images * (1 + min(integer, 3)) if integer else 0
@@ -147,7 +147,7 @@ def _inspect_seconds(model: ModelConfig | None, config: Study) -> float:
 
 
 def _cell_seconds(model: ModelConfig | None, config: Study, target: Target, images: int) -> float:
-    """Build, predictions and latency of one cell; slow backends take a sample, within a budget."""
+    """Return the time of build, predictions and latency of one cell; slow backends take a sample."""
     module, settings = targets.backend(target), config.evaluate
     scale = _scale(model) if model else 1.0
     one = _INFERENCE_S.get(model.name, 0.05) * scale if model else 0.05

@@ -1,4 +1,4 @@
-"""From a study file and the flags of a command line to one resolved :class:`Study`."""
+"""The configuration that a study file and the flags of a command line give together."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Flags:
 
 
 def preset(name: str) -> Study:
-    """A ready study: ``practical`` (default), ``paper`` or ``demo``.
+    """Return a ready study: ``practical`` (default), ``paper`` or ``demo``.
 
     Raises:
         BadInput: no such preset.
@@ -82,7 +82,7 @@ def _demo() -> Study:
 
 
 def resolve(file: Path | None, flags: Flags, run: Path | None = None) -> Study:
-    """The study that a command line asks for.
+    """Return the study that a command line asks for.
 
     A study file wins over the run's own ``study.toml``, which wins over a preset; flags win
     over all. Relative paths in a study file are relative to that file.
@@ -164,7 +164,7 @@ def _with_data(base: Study, flags: Flags) -> Study:
 
 
 def _merged(flags: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Every ``--merge``; those of one new class add up, as a repeated flag does elsewhere."""
+    """Return every ``--merge``; those of one new class add up, as repeated flags do."""
     merge: dict[str, tuple[str, ...]] = {}
     for new, old in map(_merge, flags):
         before = merge.get(new, ())

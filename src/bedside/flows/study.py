@@ -1,4 +1,4 @@
-"""The orchestrator behind ``run``: which stages, in which order, what can be skipped."""
+"""The flow of ``run``: which stages, in which order, and what can be skipped."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None,
 
 
 def model_ids(run: Path, study: Study) -> list[str]:
-    """Ids of the study's models, the one trained elsewhere last."""
+    """Return the ids of the study's models, the one trained elsewhere last."""
     ids = [m.id for m in study.models]
     return ids + [s.id for s in layout.model_specs(run)
                   if s.origin == "external" and study.float_model is not None]
@@ -162,12 +162,12 @@ def quantize(run: Path, study: Study, only: str | None = None,
 
 
 def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, str]]:
-    """(variant, target) of every cell of the matrix that ``only`` selects."""
+    """Return (variant, target) of every cell of the matrix that ``only`` selects."""
     return select(model_ids(run, study), study, only)
 
 
 def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str, str]]:
-    """As :func:`cells`, of the models ``ids``, whether or not they are there yet."""
+    """Select as :func:`cells` does, of the models ``ids``, whether or not they are there yet."""
     every = [(schemes.variant_id(m, s), t) for m in ids
              for s in study.schemes for t in study.targets]
     return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
@@ -276,7 +276,7 @@ def _data(run: Path, study: Study, only: str | None, progress: Progress | None,
 
 def run_study(run: Path, study: Study, only: str | None = None,
               progress: Progress | None = None) -> Path:
-    """The whole way: from images to the report. Finished stages are skipped.
+    """Run the whole way from images to the report; finished stages are skipped.
 
     Args:
         run: the run folder, made where it is not there.
@@ -294,7 +294,7 @@ def run_study(run: Path, study: Study, only: str | None = None,
 
 
 def load(run: Path) -> Study:
-    """The configuration of an existing run.
+    """Return the configuration of an existing run.
 
     Raises:
         BadInput: the folder holds no run.

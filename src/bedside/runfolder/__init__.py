@@ -1,1 +1,1 @@
-"""The only reader and writer of a run on disk."""
+"""The only reader and writer of a run folder."""

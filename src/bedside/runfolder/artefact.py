@@ -1,4 +1,4 @@
-"""The only reader and writer of stage folders: atomic, hashed, resumable.
+"""Stage folders: published atomically, hashed and resumable.
 
 A folder may hold the results of several stages (``models/<model>`` holds those of train and
 convert). Each stage works in a scratch folder beside its results; when it is done its files
@@ -38,7 +38,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What one finished stage published in a folder, and the key of what it was made from."""
+    """The files that one finished stage published in a folder, and the key of its inputs."""
 
     key: str
     files: dict[str, FileRecord] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Manifest:
 
 
 def stage_key(*parts: Any) -> str:
-    """A key for a stage: the hash of everything its result depends on.
+    """Return a key for a stage: the hash of everything its result depends on.
 
     Args:
         parts: dataclasses, plain data and hashes; encoded canonically, so equal inputs give
@@ -67,7 +67,7 @@ def stage_key(*parts: Any) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The folder's manifest, or an empty one where no stage has finished.
+    """Return the folder's manifest, or an empty one where no stage has finished.
 
     Raises:
         BadInput: a manifest that does not read, or names a file outside its folder.
@@ -88,7 +88,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def finished(folder: Path, stage: str, key: str | None = None) -> bool:
-    """Whether ``stage`` has published in ``folder`` (from inputs with ``key``), files intact.
+    """Return whether ``stage`` has published in ``folder`` (with ``key``), files intact.
 
     Sizes are compared here; hashes where the files are read (:func:`check`).
     """
@@ -103,7 +103,7 @@ def finished(folder: Path, stage: str, key: str | None = None) -> bool:
 
 
 def record(folder: Path, stage: str) -> StageRecord:
-    """What a finished stage published.
+    """Return the record of a finished stage.
 
     Raises:
         BadInput: the stage has not finished here.
@@ -140,7 +140,7 @@ def check_all(folder: Path) -> dict[str, StageRecord]:
 
 
 def checked(folder: Path, stage: str, name: str) -> Path:
-    """The path of one published file, compared with its hash; the stage's others are not read.
+    """Return the path of one published file, compared with its hash; no other is read.
 
     Raises:
         BadInput: the stage has not finished here or did not publish it; it is missing or differs.
@@ -154,7 +154,7 @@ def checked(folder: Path, stage: str, name: str) -> Path:
 
 
 def verified(path: Path) -> Path:
-    """The path, compared with its hash where a stage of its folder published it.
+    """Return the path, compared with its hash where a stage of its folder published it.
 
     Raises:
         BadInput: it is listed, and missing or different.
@@ -166,7 +166,7 @@ def verified(path: Path) -> Path:
 
 
 def intact(folder: Path, stage: str, key: str | None = None) -> bool:
-    """As :func:`finished`, with every hash compared: for a stage that can make its files anew."""
+    """Return :func:`finished` with every hash compared, for a stage that can remake its files."""
     if not finished(folder, stage, key):
         return False
     return all(sha256_file(folder / name) == entry.sha256
@@ -174,7 +174,7 @@ def intact(folder: Path, stage: str, key: str | None = None) -> bool:
 
 
 def recorded(folder: Path, stage: str) -> bool:
-    """Whether ``stage`` has published here, whatever became of its files since."""
+    """Return whether ``stage`` has published here, whatever became of its files since."""
     return stage in read_manifest(folder).stages
 
 
@@ -189,7 +189,7 @@ def _compare(path: Path, entry: FileRecord) -> None:
 
 
 def scratch_dir(folder: Path, stage: str) -> Path:
-    """Where a stage works before it publishes."""
+    """Return the folder in which a stage works before it publishes."""
     return folder / f".{stage}.part"
 
 

@@ -1,4 +1,4 @@
-"""``cases.csv``: one row a case, columns as the fields of :class:`~bedside.core.types.Case`."""
+"""The table ``cases.csv``: one row a case, columns as the fields of :class:`Case`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEPARATOR = "|"
 
 
 def cases_to_csv(cases: Iterable[Case]) -> str:
-    """Cases as CSV text, one row a case, columns as the fields of :class:`Case`."""
+    """Return cases as CSV text, one row a case, columns as the fields of :class:`Case`."""
     names = [f.name for f in dataclasses.fields(Case)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -52,6 +52,6 @@ def _case(row: dict[str, str], where: str) -> Case:
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:
-    """Cases from ``cases.csv``. Raises BadInput where a row does not read."""
+    """Read cases from ``cases.csv``. Raises BadInput where a row does not read."""
     reader = csv.DictReader(io.StringIO(codec.read_text(path)))
     return tuple(_case(row, f"{path}: line {i}") for i, row in enumerate(reader, 2))

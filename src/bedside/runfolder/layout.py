@@ -1,4 +1,4 @@
-"""Names inside a run folder, and typed readers of what stages publish there.
+"""Paths inside a run folder, and typed readers of what stages publish there.
 
 The paths are part of the contract (``docs/run-folder.md``). Writing goes through
 :mod:`bedside.runfolder.artefact`; this module only names and reads.
@@ -52,73 +52,73 @@ ALL_MODELS = "all"
 
 
 def study_file(run: Path) -> Path:
-    """The resolved configuration."""
+    """Return the file of the resolved configuration."""
     return run / "study.toml"
 
 
 def data_dir(run: Path) -> Path:
-    """Cases, task and audit."""
+    """Return the folder of cases, task and audit."""
     return run / "data"
 
 
 def cache_dir(run: Path, preprocess: Preprocess) -> Path:
-    """The pixel store for one preprocessing."""
+    """Return the folder of the pixel store for one preprocessing."""
     return run / "cache" / artefact.stage_key(preprocess)
 
 
 def model_dir(run: Path, model: str) -> Path:
-    """Weights, history and the float ``.tflite`` of one network."""
+    """Return the folder of weights, history and the float ``.tflite`` of one network."""
     return run / "models" / model
 
 
 def float_stage(run: Path, model: str) -> str:
-    """The stage that made a model's ``float.tflite``: ``convert``, or ``improve`` for a child."""
+    """Return the stage that made a ``float.tflite``: ``convert``, or ``improve`` for a child."""
     return "improve" if "+" in model and artefact.finished(
         model_dir(run, model), "improve") else "convert"
 
 
 def variant_dir(run: Path, variant: str) -> Path:
-    """One quantized (or float) ``.tflite`` and its recipe."""
+    """Return the folder of one quantized (or float) ``.tflite`` and its recipe."""
     return run / "variants" / variant
 
 
 def cell_name(variant: str, target: str) -> str:
-    """The folder name of a variant on a target."""
+    """Return the folder name of a variant on a target."""
     return f"{variant}@{target}"
 
 
 def build_dir(run: Path, variant: str, target: str) -> Path:
-    """What a target runs for a variant."""
+    """Return the folder of what a target runs for a variant."""
     return run / "builds" / cell_name(variant, target)
 
 
 def measurement_dir(run: Path, variant: str, target: str) -> Path:
-    """Measurement, predictions and raw latencies of one cell."""
+    """Return the folder of measurement, predictions and raw latencies of one cell."""
     return run / "measurements" / cell_name(variant, target)
 
 
 def analysis_dir(run: Path, figure: str, model: str) -> Path:
-    """The numbers behind one figure of one model."""
+    """Return the folder of the numbers behind one figure of one model."""
     return run / "analysis" / figure / model
 
 
 def search_dir(run: Path, model: str) -> Path:
-    """What ``bedside search`` found for one model."""
+    """Return the folder of the search of one model."""
     return run / "search" / model
 
 
 def evidence_dir(run: Path, model: str) -> Path:
-    """Operating points, statistics and paired comparisons of one model, or of ``all``."""
+    """Return the folder of operating points, statistics and comparisons of a model, or ``all``."""
     return run / "evidence" / model
 
 
 def card_dir(run: Path, model: str) -> Path:
-    """Model card and evidence file of one model."""
+    """Return the folder of model card and evidence file of one model."""
     return run / "card" / model
 
 
 def report_dir(run: Path) -> Path:
-    """The report and its tables."""
+    """Return the folder of the report and its tables."""
     return run / "report"
 
 
@@ -126,22 +126,22 @@ def report_dir(run: Path) -> Path:
 
 
 def cases(run: Path) -> tuple[Case, ...]:
-    """The cases of a run whose data stage has finished."""
+    """Return the cases of a run whose data stage has finished."""
     return read_cases(artefact.checked(data_dir(run), "data", CASES))
 
 
 def task(run: Path) -> Task:
-    """The task of a run whose data stage has finished."""
+    """Return the task of a run whose data stage has finished."""
     return codec.read_json(Task, artefact.checked(data_dir(run), "data", TASK))
 
 
 def study(run: Path) -> Study:
-    """The resolved configuration of a run."""
+    """Return the resolved configuration of a run."""
     return codec.read_toml(Study, study_file(run))
 
 
 def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
-    """The images of a run, preprocessed (stage ``cache``)."""
+    """Return the images of a run, preprocessed (stage ``cache``)."""
     artefact.record(cache_dir(run, preprocess), "cache")
     return PixelStore(cache_dir(run, preprocess))
 
@@ -151,7 +151,7 @@ def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Conversion:
-    """What ``convert`` found: the last convolution's layer and the parity with torch."""
+    """Facts of a conversion: the last convolution's layer and the parity with torch."""
 
     last_conv: str | None
     operations: int
@@ -178,7 +178,7 @@ class Tuning:
 
 
 def tuning(run: Path, model: str) -> Tuning | None:
-    """What ``--tune`` tried for a trained model, or None where it was not asked for."""
+    """Return the trials of ``--tune`` for a trained model, or None where it was not asked for."""
     path = model_dir(run, model) / TUNING
     entry = artefact.read_manifest(path.parent).stages.get("train")
     if not entry or TUNING not in entry.files:
@@ -187,7 +187,7 @@ def tuning(run: Path, model: str) -> Tuning | None:
 
 
 def model_spec(run: Path, model: str) -> ModelSpec:
-    """What a model folder holds; ``last_conv`` is known once it has been converted."""
+    """Return the model of a folder; ``last_conv`` is known once it has been converted."""
     folder = model_dir(run, model)
     spec = codec.read_json(ModelSpec, artefact.verified(folder / SPEC))
     if not (folder / CONVERSION).is_file():
@@ -206,7 +206,7 @@ class Mixture:
 
 
 def mixture(run: Path, model: str) -> Mixture:
-    """The mixture that ``bedside search`` found.
+    """Return the mixture that ``bedside search`` published.
 
     Raises:
         BadInput: no search has finished for this model.
@@ -227,7 +227,7 @@ def _finished_in(folder: Path, stage: str) -> list[Path]:
 
 
 def _belongs(run: Path, spec: ModelSpec) -> bool:
-    """Whether the run's configuration still names a model that lies in its folder."""
+    """Return whether the run's configuration still names a model that lies in its folder."""
     if not study_file(run).is_file():
         return True
     config = study(run)
@@ -237,13 +237,13 @@ def _belongs(run: Path, spec: ModelSpec) -> bool:
 
 
 def model_specs(run: Path) -> tuple[ModelSpec, ...]:
-    """Every converted model that the run's configuration names."""
+    """Return every converted model that the run's configuration names."""
     found = (model_spec(run, p.name) for p in _finished_in(run / "models", "convert"))
     return tuple(s for s in found if _belongs(run, s))
 
 
 def variants(run: Path) -> tuple[Variant, ...]:
-    """Every finished variant of those models, by id."""
+    """Return every finished variant of those models, by id."""
     models = {s.id for s in model_specs(run)}
     found = (codec.read_json(Variant, artefact.checked(p, "quantize", VARIANT))
              for p in _finished_in(run / "variants", "quantize"))
@@ -251,13 +251,13 @@ def variants(run: Path) -> tuple[Variant, ...]:
 
 
 def builds(run: Path) -> tuple[Build, ...]:
-    """Every finished build."""
+    """Return every finished build."""
     return tuple(codec.read_json(Build, artefact.checked(p, "build", BUILD))
                  for p in _finished_in(run / "builds", "build"))
 
 
 def measurements(run: Path) -> tuple[Measurement, ...]:
-    """Every finished measurement of a variant as it stands now, by cell name.
+    """Return every finished measurement of a variant as it stands now, by cell name.
 
     A measurement of what a variant was before it was made anew is history, not a result.
     """
@@ -289,12 +289,12 @@ def require_intact(run: Path) -> None:
 
 
 def usable(measurement: Measurement) -> bool:
-    """Whether a cell ran and kept its predictions."""
+    """Return whether a cell ran and kept its predictions."""
     return measurement.status == "ok" and measurement.predictions is not None
 
 
 def predictions_sha256(run: Path, measured: Measurement) -> str:
-    """Of what a usable cell predicted, as the stage recorded it (else of the file)."""
+    """Return the SHA-256 of a usable cell's predictions, as recorded (else of the file)."""
     folder = measurement_dir(run, measured.variant, measured.target)
     if artefact.recorded(folder, "predict"):
         return artefact.record(folder, "predict").files[PREDICTIONS].sha256
@@ -303,7 +303,7 @@ def predictions_sha256(run: Path, measured: Measurement) -> str:
 
 def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
              ) -> Measurement | None:
-    """The float32 cell of one model's measurements: on ``target``, else on ``home``, else none."""
+    """Return the float32 cell of one model: on ``target``, else on ``home``, else none."""
     # An NPU that computes a float32 file in half precision is not the original.
     candidates = [m for m in measured if m.scheme == BASELINE and m.status == "ok"
                   and m.compute_dtype in (None, BASELINE)]
@@ -316,13 +316,13 @@ def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
 
 
 def operating_points(run: Path, model: str) -> OperatingPoints:
-    """Locked and re-chosen operating points of a model (stage ``evidence``)."""
+    """Return the locked and re-chosen operating points of a model (stage ``evidence``)."""
     return codec.read_json(OperatingPoints, artefact.checked(
         evidence_dir(run, model), "evidence", OPERATING_POINT))
 
 
 def comparisons(run: Path) -> tuple[Comparison, ...]:
-    """The paired answers of the whole study, after Holm's adjustment."""
+    """Return the paired answers of the whole study, after Holm's adjustment."""
     folder = evidence_dir(run, ALL_MODELS)
     found: Comparisons = codec.read_json(Comparisons, artefact.checked(
         folder, "evidence", COMPARISONS))
@@ -330,17 +330,17 @@ def comparisons(run: Path) -> tuple[Comparison, ...]:
 
 
 def statistics(run: Path, model: str) -> Statistics:
-    """Probabilities and subgroups of a model's cells."""
+    """Return probabilities and subgroups of a model's cells."""
     return codec.read_json(Statistics, artefact.checked(
         evidence_dir(run, model), "evidence", STATISTICS))
 
 
 def recommendations(run: Path) -> Recommendations:
-    """The choice for each target (stage ``recommend``)."""
+    """Return the choice for each target (stage ``recommend``)."""
     return codec.read_json(Recommendations, artefact.checked(run, "recommend", RECOMMENDATION))
 
 
 def predictions(run: Path, variant: str, target: str) -> Predictions:
-    """The predictions of one cell."""
+    """Return the predictions of one cell."""
     return read_predictions(artefact.verified(
         measurement_dir(run, variant, target) / PREDICTIONS))

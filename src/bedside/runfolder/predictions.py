@@ -1,4 +1,4 @@
-"""``predictions.npz``: what one build answered, image by image."""
+"""The file ``predictions.npz``: the logits of one build, image by image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Predictions:
     logits: npt.NDArray[np.float32]
 
     def of(self, split: str) -> Predictions:
-        """The rows of one split."""
+        """Return the rows of one split."""
         rows = self.split == split
         return Predictions(self.ids[rows], self.split[rows], self.labels[rows], self.logits[rows])
 

@@ -1,1 +1,1 @@
-"""What leaves the workbench: the web app, the device lab, the bundle, the server."""
+"""Programs that listen: the server, the web app, the device lab and the review page."""

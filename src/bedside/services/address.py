@@ -1,4 +1,4 @@
-"""Under which address this machine is reached."""
+"""The network address of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WILDCARDS = ("0.0.0.0", "::")
 
 
 def own_address(family: socket.AddressFamily = socket.AF_INET) -> str:
-    """This machine's address in the local network; loopback where there is none.
+    """Return this machine's address in the local network; loopback where there is none.
 
     Nothing is sent: connecting a datagram socket only asks the system for a route.
     """
@@ -23,7 +23,7 @@ def own_address(family: socket.AddressFamily = socket.AF_INET) -> str:
 
 
 def reached_at(host: str) -> str:
-    """An address that leads to a server which listens on ``host``."""
+    """Return an address that leads to a server which listens on ``host``."""
     if host not in WILDCARDS:
         return host
     return own_address(socket.AF_INET6 if host == "::" else socket.AF_INET)

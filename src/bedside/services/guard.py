@@ -225,8 +225,10 @@ def _name(host: str) -> str:
 
 
 def _reached(scope: Scope, name: str) -> bool:
-    """Whether a Host is the very address that the connection came to. Where a server listens on
-    every address, each works; a name that another site points here never does.
+    """Return whether a Host is the very address that the connection came to.
+
+    Where a server listens on every address, each works; a name that another site points here
+    never does.
     """
     try:
         return ip_address(name.strip("[]")) == ip_address((scope.get("server") or ("",))[0])

@@ -1,4 +1,4 @@
-"""One inference at a time, a bounded number waiting, and counts without any patient."""
+"""A bounded queue in front of the models: one inference at a time, counts without patients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bedside.runtime.engine import Raw
 
 
 class Full(Exception):
-    """As many requests wait as may wait."""
+    """The queue is full."""
 
 
 class InferenceQueue:
@@ -37,7 +37,7 @@ class InferenceQueue:
         """Answer one image.
 
         Raises:
-            Full: the line is full.
+            Full: as many requests wait as may.
             BadInput: not an image.
             GateFailed: the process ended or took too long; a fresh one was started.
         """

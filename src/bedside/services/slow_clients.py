@@ -1,4 +1,4 @@
-"""uvicorn's protocol with clocks: connections that neither send nor read are ended."""
+"""A uvicorn protocol that ends connections which neither send nor read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST_BYTES = 256 * 1024
 
 
 class SlowClientProtocol(H11Protocol):
-    """Ends connections whose headers do not arrive in time, or whose client does not read.
+    """Connections with clocks: for the headers of a request, and for a client that reads.
 
     ``header_s``: seconds for a request's headers. ``write_s``: in each span of so many seconds a
     client takes ``LEAST_BYTES`` of what waits for it, or all; else the connection is aborted, for
@@ -43,7 +43,7 @@ class SlowClientProtocol(H11Protocol):
             self._stop()
 
     def on_response_complete(self) -> None:
-        """The next request's headers have the same time."""
+        """Start the clock for the next request's headers."""
         super().on_response_complete()
         if self.cycle is None or self.cycle.response_complete:
             self._arm()

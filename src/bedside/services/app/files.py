@@ -1,4 +1,4 @@
-"""The built web app in this package: where it lies, and how its files are answered."""
+"""The files of the built web app in this package, with their content types and headers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AppFile:
 
 
 def app_dir() -> Path:
-    """The folder of the built app.
+    """Return the folder of the built app.
 
     Raises:
         MissingComponent: this installation was made from source without building it.
@@ -63,19 +63,19 @@ def app_dir() -> Path:
 
 
 def media_type(name: str) -> str:
-    """The content type of a file of the app, by its suffix."""
+    """Return the content type of a file of the app, by its suffix."""
     return _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
 
 
 def names() -> tuple[str, ...]:
-    """Every file of the app, sorted; the engine's under the names without ``.gz``."""
+    """Return every file of the app, sorted; the engine's under the names without ``.gz``."""
     folder = app_dir()
     found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     return tuple(sorted(n.removesuffix(".gz") for n in found))
 
 
 def read(name: str) -> AppFile | None:
-    """One file of the app by name, or None where there is none."""
+    """Return one file of the app by name, or None where there is none."""
     if name not in names():
         return None
     path = app_dir() / name
@@ -85,7 +85,7 @@ def read(name: str) -> AppFile | None:
 
 
 def read_plain(name: str) -> AppFile | None:
-    """As :func:`read`, never compressed."""
+    """Return a file as :func:`read` does, never compressed."""
     found = read(name)
     if found is None or not found.gzipped:
         return found
@@ -109,11 +109,11 @@ def _load(path: Path, plain: bool) -> bytes:
 
 
 def app_json(bundles: Sequence[Bundle], trusted: Iterable[bytes]) -> bytes:
-    """``app.json``: which bundles the app opens at its start, and the keys it trusts."""
+    """Return ``app.json``: which bundles the app opens at its start, and the keys it trusts."""
     return (json.dumps({"bundles": [bundle_path(b) for b in bundles],
                         "trust": sorted(k.hex() for k in trusted)}, indent=1) + "\n").encode()
 
 
 def bundle_path(bundle: Bundle) -> str:
-    """Where the app finds a bundle."""
+    """Return where the app finds a bundle."""
     return f"bundles/{bundle.id}.zip"

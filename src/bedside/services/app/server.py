@@ -9,20 +9,20 @@ from fastapi.responses import JSONResponse
 
 from bedside.runtime.bundle.reader import Bundle
 from bedside.services.app import files
-from bedside.services.app.chunked_response import Pieces
+from bedside.services.app.chunked_response import ChunkedResponse
 
 GET = ["GET", "HEAD"]
 
 
 def fault(status: int, fault: str, remedy: str, headers: Mapping[str, str] | None = None
           ) -> JSONResponse:
-    """What every fault looks like to a client."""
+    """Return a fault in the form that every client gets."""
     return JSONResponse({"error": {"fault": fault, "remedy": remedy}}, status,
                         dict(headers or {}))
 
 
 def file_response(name: str, request: Request) -> Response:
-    """One file of the app; the engine goes out as it is stored, compressed."""
+    """Return one file of the app; the engine goes out as it is stored, compressed."""
     found = files.read(name)
     if found is None:
         return fault(404, "no such page", "See /openapi.json.")
@@ -34,11 +34,11 @@ def file_response(name: str, request: Request) -> Response:
         found = files.read_plain(name) or found
     if found.gzipped:
         headers["Content-Encoding"] = "gzip"
-    return Pieces(found.data, headers=headers, media_type=found.media_type)
+    return ChunkedResponse(found.data, headers=headers, media_type=found.media_type)
 
 
 def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]) -> APIRouter:
-    """Routes of the app: its files, ``app.json`` and the bundles (verified bytes, from memory)."""
+    """Return the routes of the app: its files, ``app.json`` and the verified bundles."""
     files.app_dir()
     router = APIRouter(include_in_schema=False)
     config = files.app_json([b for b, _ in bundles], trusted)
@@ -58,7 +58,7 @@ def app_router(bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
         data = held.get(f"bundles/{name}")
         if data is None:
             return fault(404, "no such bundle", "See /models.")
-        return Pieces(data, headers={**files.HEADERS, "Cache-Control": "no-cache"},
+        return ChunkedResponse(data, headers={**files.HEADERS, "Cache-Control": "no-cache"},
                       media_type="application/zip")
 
     def add(name: str) -> None:

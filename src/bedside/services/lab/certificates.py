@@ -36,13 +36,13 @@ class Certificates:
 
 
 def default_folder() -> Path:
-    """Where the authority lives, so that a phone installs it once."""
+    """Return the folder of the authority, which a phone installs once."""
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "bedside" / "lab"
 
 
 def certificates(addresses: list[str], folder: Path) -> Certificates:
-    """A server certificate for IP addresses or names of this machine; makes the authority once.
+    """Return a certificate for addresses or names of this machine; makes the authority once.
 
     Raises:
         BadInput: an address outside private networks, or an authority that does not read.

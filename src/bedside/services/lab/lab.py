@@ -1,4 +1,4 @@
-"""``bedside lab``: serve the lab in the local network until it is stopped."""
+"""The running lab: its addresses, certificates and servers in the local network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Served:
 
 def prepare(plan: Plan, port: int, address: str | None = None, http_only: bool = False,
             folder: Path | None = None, hold: Hold = nullcontext) -> Served:
-    """Addresses, certificates and the app of a lab; ``hold`` is held while it publishes.
+    """Prepare addresses, certificates and the app of a lab; ``hold`` is held while it publishes.
 
     Raises:
         BadInput: a port that is taken, or an address no certificate may name.
@@ -63,7 +63,7 @@ def _free(port: int) -> None:
 
 
 def servers(served: Served) -> list[Any]:
-    """The uvicorn servers: plain HTTP, and TLS where there is a certificate."""
+    """Return the uvicorn servers: plain HTTP, and TLS where there is a certificate."""
     import uvicorn
 
     from bedside.services.slow_clients import SlowClientProtocol

@@ -1,4 +1,4 @@
-"""What a phone measures: the study's variants under the study's latency rule."""
+"""The plan of a lab: which variants and images phones measure, under the study's latency rule."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ class Plan:
     held_back: int = 0
 
     def key(self) -> str:
-        """Changes whenever a measurement would be another one."""
+        """Return a key that changes whenever a measurement would be another one."""
         return artefact.stage_key("lab", [v.sha256 for v in self.variants], self.config,
                                   [c.id for c in self.cases])
 
     def rounds(self, accelerators: Sequence[str]) -> list[list[list[Any]]]:
-        """For each round every (variant index, accelerator) in an order of its own."""
+        """Return for each round every (variant index, accelerator) in an order of its own."""
         cells = [[i, a] for i in range(len(self.variants)) for a in accelerators]
         order = np.random.default_rng(0)
         return [[cells[int(k)] for k in order.permutation(len(cells))]
                 for _ in range(self.config.rounds)]
 
     def latency_images(self) -> list[int]:
-        """Which images are timed, as ``evaluate`` chooses them: the first by id, repeated."""
+        """Return the timed images, as ``evaluate`` chooses them: the first by id, repeated."""
         first = sorted(range(len(self.cases)), key=lambda i: self.cases[i].id)
         first = first[:self.config.samples]
         return [first[i % len(first)] for i in range(self.config.samples)] if first else []
 
     def model(self, index: int) -> bytes:
-        """A variant's file, compared with its hash."""
+        """Return a variant's file, compared with its hash."""
         variant = self.variants[index]
         folder = layout.variant_dir(self.run, variant.id)
         artefact.check(folder, "quantize")
         return (folder / variant.file).read_bytes()
 
     def pixels(self, variant: int, image: int) -> tuple[bytes, str]:
-        """One image as the network sees it before the division, and its dtype.
+        """Return one image as the network sees it before the division, and its dtype.
 
         Nothing else of the image leaves: no file, no name, no label, no full resolution.
         """
@@ -70,7 +70,7 @@ class Plan:
 
 
 def make_plan(run: Path, share_images: bool, only: str | None = None) -> Plan:
-    """The plan of a run.
+    """Return the plan of a run.
 
     Args:
         run: a run whose variants are made.

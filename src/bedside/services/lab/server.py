@@ -1,4 +1,4 @@
-"""The lab over HTTP: a page for phones, a page for the workbench, and the uploads."""
+"""The HTTP application of the lab: a page for phones, one for the workbench, and uploads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bedside.core import codec
 from bedside.core.errors import BedsideError
 from bedside.services import guard
 from bedside.services.app import files
-from bedside.services.app.chunked_response import Pieces
+from bedside.services.app.chunked_response import ChunkedResponse
 from bedside.services.app.server import GET, file_response
 from bedside.services.guard import Headers, Scope
 from bedside.services.lab.plan import Plan
@@ -52,12 +52,12 @@ class Place:
 
 
 def new_code() -> str:
-    """The join code of one start of the lab; it travels in the URL's fragment only."""
+    """Make up the join code of one start of the lab; it travels in the URL's fragment only."""
     return secrets.token_urlsafe(16)
 
 
 def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> guard.Guard:
-    """The ASGI app of a lab; ``hold`` is held while it publishes."""
+    """Return the ASGI app of a lab; ``hold`` is held while it publishes."""
     files.app_dir()
     lab, lock = Lab(plan, hold), threading.Lock()
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -160,7 +160,7 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> gu
         session_of(request)
         if not 0 <= index < len(plan.variants):
             raise Refused(404, "no such variant")
-        return Pieces(plan.model(index), media_type="application/octet-stream")
+        return ChunkedResponse(plan.model(index), media_type="application/octet-stream")
 
     @api.get("/lab/api/images/{variant}/{image}")
     def image(variant: int, image: int, request: Request) -> Response:
@@ -196,7 +196,7 @@ def _render(refused: guard.Refused) -> tuple[str, bytes]:
 
 
 def _local(request: Request) -> bool:
-    """Browsers call loopback secure without TLS."""
+    """Return whether browsers call the connection secure without TLS, as on loopback."""
     return request.url.hostname in ("localhost", "127.0.0.1", "::1")
 
 
@@ -207,7 +207,7 @@ def _add_file(api: FastAPI, name: str) -> None:
 
 
 def join_url(place: Place, code: str) -> str:
-    """What the QR code holds; the page offers the secure address where it is not that one."""
+    """Return the address in the QR code; the page there offers the secure one."""
     return f"{place.http}/lab.html#{code}"
 
 

@@ -79,7 +79,7 @@ def _slug(text: str) -> str:
 
 
 def target_id(device: Device, accelerator: str) -> str:
-    """``lab-<device>-<browser>-cpu|webgpu|webnn``, with ``-http`` where it was not secure."""
+    """Return ``lab-<device>-<browser>-cpu|webgpu|webnn``, with ``-http`` where not secure."""
     name = {"wasm": "cpu"}.get(accelerator, accelerator)
     plain = "" if device.secure else "-http"
     return f"lab-{_slug(device.name)}-{_slug(device.browser)}-{name}{plain}"
@@ -108,7 +108,7 @@ class Lab:
         return session, token
 
     def by_token(self, token: str) -> Session:
-        """The session of a token. Raises Refused where there is none."""
+        """Return the session of a token. Raises Refused where there is none."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         for session in self.sessions():
             if hmac.compare_digest(session.token_sha256, digest):
@@ -118,7 +118,7 @@ class Lab:
         raise Refused(401, "unknown token")
 
     def sessions(self) -> list[Session]:
-        """Every session of this run, oldest first."""
+        """Return every session of this run, oldest first."""
         found = []
         if self.folder.is_dir():
             for place in self.folder.iterdir():

@@ -19,7 +19,7 @@ from bedside.runtime.bundle.manifest import NOTICE
 from bedside.runtime.bundle.reader import Bundle
 from bedside.runtime.device import Device
 from bedside.runtime.engine import Raw
-from bedside.services.app.chunked_response import Pieces
+from bedside.services.app.chunked_response import ChunkedResponse
 from bedside.services.app.server import GET, app_router, fault
 from bedside.services.inference_queue import Full, InferenceQueue
 
@@ -30,7 +30,7 @@ _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {
 _FAULTS = {
     400: "The query does not read.", 403: "Another host, origin or site, or no token.",
     404: "No such bundle.", 408: "The upload was too slow.", 413: "The upload is too large.",
-    415: "Not a picture's Content-Type.", 422: "Not an image that can be read.",
+    415: "Not an image's Content-Type.", 422: "Not an image that can be read.",
     429: "Too many requests wait: send it again later.",
     503: "The process that runs the model ended; a fresh one was started."}
 BundleId = Annotated[str | None, Query(
@@ -43,7 +43,7 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(device: Device) -> dict[str, Any]:
-    """What ``/models`` says of a bundle."""
+    """Return what ``/models`` says of a bundle."""
     bundle = device.bundle
     manifest = bundle.manifest
     facts: dict[str, Any] = codec.encode({
@@ -57,7 +57,7 @@ def describe(device: Device) -> dict[str, Any]:
 
 def application(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]],
                 trusted: Iterable[bytes] = ()) -> FastAPI:
-    """The application behind the guard.
+    """Return the application behind the guard.
 
     Args:
         line: the queue with its devices.
@@ -89,7 +89,7 @@ def application(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]],
         """Answer one image, sent as the body."""
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind not in IMAGE_TYPES:
-            return fault(415, "not a picture's Content-Type",
+            return fault(415, "not an image's Content-Type",
                           f"Send the image itself as {', '.join(IMAGE_TYPES)}.")
         device = line.devices.get(bundle or line.first)
         if device is None:
@@ -138,7 +138,7 @@ def _map(raw: Raw) -> dict[str, Any] | None:
 
 def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
            ) -> None:
-    """The web app and the bundles it opens; where the app is not built, a page that says so."""
+    """Add the web app and the bundles it opens; where the app is not built, a page that says so."""
     try:
         api.include_router(app_router(bundles, trusted))
         return
@@ -151,7 +151,7 @@ def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Itera
         data = held.get(name)
         if data is None:
             return fault(404, "no such bundle", "See /models.")
-        return Pieces(data, media_type="application/zip")
+        return ChunkedResponse(data, media_type="application/zip")
 
     @api.api_route("/", methods=GET, include_in_schema=False)
     async def index() -> Response:

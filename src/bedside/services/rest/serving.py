@@ -103,9 +103,11 @@ def serve(sources: Sequence[Path], settings: Settings, *, queue: int, timeout_s:
 
 
 def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
-    """One JSON line a request: time, method, route, status, milliseconds, bytes. No answer, no
-    file name, no address: nothing that leads to a patient. A disk that fills up is said once on
-    standard error, and answers go on.
+    """Return a writer of the audit log, one JSON line a request.
+
+    A line holds time, method, route, status, milliseconds and bytes: no answer, no file name, no
+    address, nothing that leads to a patient. A disk that fills up is reported once on standard
+    error, and answers go on.
     """
     if path is None:
         return lambda *_: None
@@ -137,7 +139,7 @@ def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
 
 def server(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]], settings: Settings,
            trusted: Iterable[bytes] = ()) -> uvicorn.Server:
-    """The server, ready to run.
+    """Return the server, ready to run.
 
     Raises:
         BadInput: an address beyond loopback without a token, TLS files that do not read, or an
