@@ -147,7 +147,7 @@ def _inspect_seconds(model: ModelConfig | None, config: Study) -> float:
 
 
 def _cell_seconds(model: ModelConfig | None, config: Study, target: Target, images: int) -> float:
-    """Return the time of build, predictions and latency of one cell; slow backends take a sample."""
+    """Return the time of build, predictions and latency of a cell; slow backends take a sample."""
     module, settings = targets.backend(target), config.evaluate
     scale = _scale(model) if model else 1.0
     one = _INFERENCE_S.get(model.name, 0.05) * scale if model else 0.05
