@@ -3,7 +3,7 @@ export const strings = {
   appName: "bedside",
   notice: "Research software, not a medical device.",
   noticeLong:
-    "Research software, not a medical device. The answer is a calculation on one picture; it does not replace the judgement of a clinician. The image never leaves this device.",
+    "Research software, not a medical device. The answer is a calculation on one image; it does not replace the judgement of a clinician. The image never leaves this device.",
   skip: "Skip to the image",
   chooseHeading: "Image",
   choose: "Choose an image",
@@ -132,7 +132,7 @@ export const faults = {
   emptyFile: "The file is empty. Choose another image.",
   damaged: "The image is damaged. Export it again.",
   notAnImage: "This is not an image this device can read. Choose a PNG, JPEG, BMP or WebP file.",
-  severalFrames: "The image has several frames. Save one frame as a picture of its own.",
+  severalFrames: "The image has several frames. Save one frame as an image of its own.",
   fileTooLarge: "The file has more than {0} MB. Choose a smaller one.",
   tooLarge: "The image has more than {0} megapixels. Make it smaller.",
   allBlack: "The image is all black. Choose another image.",
