@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from bedside.figures import inputs
-from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures.base import FigureData, NotAvailable, Reads
+from bedside.figures.network_drawing import caption as caption
+from bedside.figures.network_drawing import draw as draw
 from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation
 
+TITLE = "The network (the paper's Figure 2)"
+READS = Reads()
 # Operations that change the format, the layout or the sign of numbers, not what is computed.
 _THROUGH = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "PAD", "PADV2", "MIRROR_PAD", "RELU",
                       "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "SQUEEZE", "EXPAND_DIMS", "CAST",

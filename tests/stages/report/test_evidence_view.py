@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evidence_fixture import CONFIG, make, sample
+from report_reader import words
 
 from bedside.core.evidence import Comparison, Flips, Needed
 from bedside.core.types import Estimate
@@ -40,12 +41,8 @@ def section(run):
     return re.search(r'<section id="evidence">.*?</section>', html, re.S).group(0)
 
 
-def text(html):
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
 def test_every_answer_stands_in_words_beside_its_numbers(run):
-    said = text(section(run))
+    said = words(section(run))
     found = {c.variant: c for c in layout.comparisons(run) if c.split == "test"}
     assert {c.answer for c in found.values()} == {"shown", "not shown", "worse"}
     for c in found.values():
@@ -64,7 +61,7 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
 
 
 def test_thresholds_temperature_and_worst_groups_are_there(run):
-    said = text(section(run))
+    said = words(section(run))
     points = layout.operating_points(run, "net")
     assert f"{points.locked.threshold:.3f}" in said
     own = points.cells["net-int8+mse@cpu"]
@@ -108,7 +105,7 @@ def test_poor_data_prints_reasons(tmp_path, labels, splits, kind):
     make(tmp_path, labels, splits, {"float32": odds, "int8": odds})
     evidence.evidence(tmp_path, CONFIG)
     build_report(tmp_path)
-    said = text(section(tmp_path))
+    said = words(section(tmp_path))
     assert not re.search(r"\b(nan|None|inf)\b", said)
     answer = json.loads((tmp_path / "report" / "results.json").read_text())["rows"][1]["answer"]
     assert answer["answer"] in (None, "not shown")
@@ -120,14 +117,14 @@ def test_a_study_without_float32_says_that_nothing_can_be_tested(tmp_path):
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"int8": odds})
     evidence.evidence(tmp_path, CONFIG)
     build_report(tmp_path)
-    assert "no float32 variant of this model to compare with" in text(section(tmp_path))
+    assert "no float32 variant of this model to compare with" in words(section(tmp_path))
 
 
 def test_a_report_before_the_evidence_says_how_to_get_it(tmp_path):
     _, labels, odds = sample(60)
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"float32": odds, "int8": odds})
     build_report(tmp_path)
-    assert "have not been computed" in text(section(tmp_path))
+    assert "have not been computed" in words(section(tmp_path))
     assert json.loads((tmp_path / "report" / "results.json").read_text())["evidence"] is None
     before = (tmp_path / "report" / "index.html").read_text()
     evidence.evidence(tmp_path, CONFIG)

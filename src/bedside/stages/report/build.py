@@ -14,7 +14,7 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
-from bedside.figures.draw import TITLES
+from bedside.figures.base import figure_module
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import (
     card_view,
@@ -107,9 +107,9 @@ def report_key(run: Path) -> str:
     chosen = artefact.read_manifest(run).stages.get("recommend")
     inputs["."] = chosen.key if chosen is not None else ""
     own = resources.files("bedside.stages.report")
-    code = {f"{folder}{f.name}": f.read_text(encoding="utf-8")
-            for folder in ("", "figures/", "templates/")
-            for f in sorted(own.joinpath(folder).iterdir(), key=lambda f: f.name) if f.is_file()}
+    code = {f"{folder.name}/{f.name}": f.read_text(encoding="utf-8")
+            for folder in (own, own / "templates", resources.files("bedside.figures"))
+            for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.is_file()}
     study = codec.read_text(layout.study_file(run))
     return artefact.stage_key(STAGE, bedside.__version__, inputs, study, code)
 
@@ -159,7 +159,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "rules": tuple(dict.fromkeys(r.rule for r in choices)),
         "pareto": next((p for p in pictures if p.figure == "pareto"), None),
         "proofs": evidence_view.view(proofs, measured), "flips": flips, "look": look,
-        "fidelity_title": TITLES["fidelity"],
+        "fidelity_title": figure_module("fidelity").TITLE,
         "chances": None if proofs is None else probability_view.probabilities(proofs, measured),
         "subgroups": None if proofs is None else subgroup_view.subgroups(proofs, measured),
         "claims": summary.claims(rows),

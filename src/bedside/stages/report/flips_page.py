@@ -139,7 +139,7 @@ def _card(data: FigureData, row: dict[str, Any]) -> Card:
 def _pictures(data: FigureData, row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["picture"] is None:
         return []
-    from bedside.figures.draw.cam import overlay
+    from bedside.figures.cam import overlay
 
     image = data.arrays["images"][row["picture"]]
     found = [("Image", jpeg(image))]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside.core.progress import Progress
-from bedside.figures import ALL_MODELS
+from bedside.figures import ALL_MODELS, FIGURES
+from bedside.figures.base import figure_module
 from bedside.runfolder import artefact, layout
 
 INLINE_SVG_BYTES = 400_000
@@ -31,8 +32,6 @@ def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
 
     Figures come in the paper's order; one that the table does not know is left out.
     """
-    from bedside.figures.draw import FIGURES
-
     found = []
     folder = run / "analysis"
     present = {p.name for f in FIGURES if (folder / f).is_dir() for p in (folder / f).iterdir()
@@ -61,13 +60,12 @@ def draw(run: Path, out: Path, models: Sequence[str], progress: Progress | None 
 
 
 def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
-    from bedside.figures.draw import TITLES
     from bedside.figures.render import caption, render
 
     data = layout.analysis_dir(run, figure, model)
     artefact.check(data, "analyse")
     paths = render(data, out / "figures", figure, f"{figure}-{model}")
-    title, text = TITLES.get(figure, figure), caption(data, figure)
+    title, text = figure_module(figure).TITLE, caption(data, figure)
     if paths is None:
         return Picture(model, title, text, figure=figure)
     return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
