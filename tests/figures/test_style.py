@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bedside.figures import style
-
-
-@pytest.mark.parametrize(("value", "text"), [
-    (0.12345, "0.123"), (-0.5, "−0.5"), (None, "–"), (1.5e-7, "1.5·10⁻⁷"), (123456.0, "1.23·10⁵"),
-    (0.0, "0")])
-def test_numbers_are_typographic(value: float | None, text: str) -> None:
-    assert style.number(value) == text
 
 
 def test_options_share_their_schemes_colour_and_schemes_differ() -> None:

@@ -28,7 +28,7 @@ _REMEDY = "Delete the folder and run: bedside analyse RUN"
 
 
 class NotAvailable(Exception):
-    """Raised where a model or study cannot have a figure; the report shows the reason."""
+    """The reason why a model or study has no figure; the report shows it in the figure's stead."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -37,7 +37,7 @@ class NotAvailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """The inputs of a figure beside the data, models, variants and measurements.
+    """Inputs of a figure beyond the data, models, variants and measurements.
 
     ``whole_study``: computed once from all models rather than once for each. ``evidence``: the
     paired tests of the stage ``evidence``. ``settings``: the study's evidence settings. ``version``

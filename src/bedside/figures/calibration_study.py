@@ -1,4 +1,4 @@
-"""What ``bedside calibrate --study`` found, for its figure."""
+"""The calibration study: AUC, bias and ranges by number of calibration images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bedside.core import codec
+from bedside.core.text import plural
 from bedside.figures import style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import artefact
 
-TITLE = "How many calibration images are enough"
+TITLE = "Size of the calibration set"
 READS = Reads()
 COLUMNS = ("size", "auroc_to_largest", "logit_shift", "range_change", "auroc", "flips_to_largest")
 
@@ -26,7 +27,10 @@ _PANELS = (("auroc_to_largest", 100.0, "AUC against the largest set (points)"),
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: the columns of ``cells.csv``; facts: what the study concluded."""
+    """Read the study's cells and conclusions.
+
+    Arrays: the columns of ``cells.csv``. Facts: the contents of ``study.json``.
+    """
     folder = run / "calibration" / model / "study"
     if not artefact.finished(folder, "calibration study"):
         raise NotAvailable("no calibration study has been run (bedside calibrate RUN --study)")
@@ -42,7 +46,9 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def draw(data: FigureData) -> Figure:
-    """Three panels over the number of images; lines are means over seeds, bands extremes."""
+    """Draw three panels over the number of images: lines are means over seeds, bands their
+    extremes.
+    """
     figure = style.new_figure(3.4)
     panels = figure.subplots(1, 3)
     names = list(dict.fromkeys(data.arrays["estimator"].tolist()))
@@ -72,17 +78,17 @@ def draw(data: FigureData) -> Figure:
 
 
 def caption(data: FigureData) -> str:
-    """What to see, with the smallest set that is enough."""
-    found = data.facts["smallest"]
-    # The largest set is as good as itself, which says nothing.
-    enough = [f for f in found if f["size"] is not None and f["size"] < f["largest"]]
-    text = (f"Each line is one estimator and choice of images, the mean over "
-            f"{style.plural(data.facts['plan']['seeds'], 'seed')}, its band the extremes; "
-            f"{style.plural(data.facts['images'], 'validation image')}.")
+    """State the smallest calibration set that is sufficient."""
+    smallest = data.facts["smallest"]
+    # The largest set equals itself, which is no result.
+    enough = [f for f in smallest if f["size"] is not None and f["size"] < f["largest"]]
+    text = (f"Each line is one estimator and selection of images: the mean over "
+            f"{plural(data.facts['plan']['seeds'], 'seed')}, the band showing the extremes; "
+            f"{plural(data.facts['images'], 'validation image')}.")
     if not enough:
-        return (f"{text} No set smaller than the largest ({found[0]['largest']} images) stays "
-                "within 0.2 AUC points and one changed label of it for every seed.")
+        return (f"No set smaller than the largest ({smallest[0]['largest']} images) stays "
+                f"within 0.2 AUC points and one changed label of it for every seed. {text}")
     best = min(enough, key=lambda f: f["size"])
-    return (f"{text} Within 0.2 AUC points (grey) and one changed label of the largest set for "
-            f"every seed: {best['size']} of {best['largest']} images with {best['estimator']}, "
-            f"{best['choice']}.")
+    return (f"{best['size']} of {best['largest']} images suffice with {best['estimator']}, "
+            f"{best['choice']}: within 0.2 AUC points (grey) and one changed label of the largest "
+            f"set for every seed. {text}")

@@ -1,4 +1,4 @@
-"""Class activation maps side by side: where the original and each scheme look."""
+"""Class activation maps of the original and each scheme, side by side."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ _OPACITY = 0.7
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: ``images`` (n, h, w) uint8, ``masks`` (n, h, w) bool, ``cams:<scheme>``
-    (n, h, w) float32 in [0, 1] of the original's range for that image (clipped).
+    """Compute the maps of about six cases.
 
-    Facts: ``cases``, with why each was chosen and each scheme's agreement with the original:
-    correlation of the maps, and intersection over union of the parts above half of each
-    map's own range. ``lesion`` holds the share of each map's top part that lies in the lesion.
+    Arrays: ``images`` (n, h, w) uint8, ``masks`` (n, h, w) bool, ``cams:<scheme>`` (n, h, w)
+    float32 in [0, 1] of the original's range for that image (clipped).
+
+    Facts: ``cases``, with the reason for each choice and each scheme's agreement with the original:
+    correlation of the maps, and intersection over union of the regions above half of each map's own
+    range. ``lesion`` holds the share of each map's top region that lies in the lesion.
 
     Raises:
         NotAvailable: the model has no ``cam`` output.
@@ -82,7 +84,7 @@ def _load(run: Path, variant: Variant) -> LiteRTModel:
 
 def _maps(models: dict[str, LiteRTModel], tensor: Real, shape: tuple[int, ...]
           ) -> tuple[dict[str, Real], dict[str, Real]]:
-    """Each scheme's map of the class that the original predicts, at the image's size."""
+    """Compute each scheme's map of the class that the original predicts, at the image's size."""
     outputs = {label: m.run(tensor) for label, m in models.items()}
     index = int(outputs[inputs.ORIGINAL][LOGITS][0].argmax())
     return ({k: upsample(o[CAM][0, :, :, index], shape) for k, o in outputs.items()},
@@ -90,28 +92,29 @@ def _maps(models: dict[str, LiteRTModel], tensor: Real, shape: tuple[int, ...]
 
 
 def upsample(plane: Real, shape: tuple[int, ...]) -> Real:
-    """A map (h, w) at an image's size, bilinear."""
+    """Resize a map (h, w) to an image's size, bilinear."""
     image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
     large: Real = np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
     return large
 
 
 def scaled(maps: dict[str, Real]) -> dict[str, Real]:
-    """All schemes' maps on the original's range, so that a shift shows and is not rescaled."""
+    """Scale all schemes' maps to the original's range, so that a shift remains visible."""
     low, high = float(maps[inputs.ORIGINAL].min()), float(maps[inputs.ORIGINAL].max())
     span = max(high - low, 1e-12)
     return {k: np.clip((v - low) / span, 0, 1).astype(np.float32) for k, v in maps.items()}
 
 
 def hot(plane: Real) -> npt.NDArray[np.bool_]:
-    """The part of a map above half of its own range."""
+    """Return the region of a map above half of its own range."""
     low, high = float(plane.min()), float(plane.max())
     part: npt.NDArray[np.bool_] = plane > low + THRESHOLD * (high - low)
     return part
 
 
 def agreement(original: Real, other: Real) -> dict[str, float | None]:
-    """Correlation of two maps (None where one is flat) and IoU of their hot parts."""
+    """Return the correlation of two maps (None where one is flat) and the IoU of their top regions.
+    """
     a, b = hot(original), hot(other)
     union = int(np.count_nonzero(a | b))
     # A map of one value has no correlation; its computed deviation need not be exactly zero.
@@ -138,7 +141,7 @@ def _mean(rows: list[dict[str, Any]], label: str) -> dict[str, float | None]:
 
 
 def choose(run: Path, model: str, store: PixelStore) -> list[tuple[Case, str]]:
-    """About six cases: the most changed by quantization, wrong ones, typical of each class."""
+    """Choose about six cases: those most changed by quantization, errors, and typical cases."""
     cases = {c.id: c for c in input_images.shown_cases(run, store)}
     ranked: list[tuple[str, str]] = []
     split = next(iter(cases.values())).split
@@ -172,7 +175,7 @@ def choose(run: Path, model: str, store: PixelStore) -> list[tuple[Case, str]]:
 
 
 def draw(data: FigureData) -> Figure:
-    """A row a case: the image, then the map of each scheme; IoU and correlation below each."""
+    """Draw a row per case: the image, then each scheme's map with its IoU and correlation."""
     f = data.facts
     schemes = f["schemes"]
     count, columns = len(f["cases"]), len(schemes) + 1
@@ -220,7 +223,7 @@ def _row_label(figure: Figure, case: dict[str, str], y: float) -> None:
 
 def overlay(image: npt.NDArray[np.uint8], plane: npt.NDArray[np.float32]
             ) -> npt.NDArray[np.uint8]:
-    """The map in colour over the grey image, (H, W, 3); stronger where it is higher."""
+    """Blend a map in colour over the grey image, (H, W, 3), more opaque where it is higher."""
     colour = mpl.colormaps["inferno"](plane)[..., :3]
     grey = np.repeat(image[..., None].astype(np.float64) / 255, 3, axis=2)
     weight = _OPACITY * plane[..., None]
@@ -234,14 +237,14 @@ def _two(value: float | None) -> str:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
-    found = "; ".join(f"{style.scheme_name(k)} IoU {_two(m['iou'])}, r {_two(m['correlation'])}"
+    means = "; ".join(f"{style.scheme_name(k)} IoU {_two(m['iou'])}, r {_two(m['correlation'])}"
                       for k, m in f["mean"].items())
     outlined = any(c["outlined"] for c in f["cases"])
-    lesion = " The white line is the lesion as the dataset outlines it." if outlined else ""
+    lesion = " The white line is the dataset's lesion outline." if outlined else ""
     size = "×".join(str(v) for v in f["cam_shape"])
-    return (f"Class activation maps of {f['model']} for the class FP32 predicts, {size} values "
-            f"enlarged bilinearly, all on FP32's scale.{lesion} Agreement with FP32 on average: "
-            f"{found} (IoU of the parts above half of each map's range, r the correlation). The "
-            "cases are those that quantization changes most, wrong ones and typical ones.")
+    return (f"Mean agreement with FP32: {means} (IoU of the regions above half of each "
+            f"map's range, r the correlation). Class activation maps of {f['model']} for the class "
+            f"FP32 predicts, {size} values enlarged bilinearly, all on FP32's scale.{lesion} Shown "
+            "are the cases that quantization changes most, errors, and typical cases.")

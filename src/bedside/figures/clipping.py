@@ -1,8 +1,8 @@
-"""What share of validation activations each integer variant clips, and the bias of its logits.
+"""Clipped validation activations of each integer variant, and the bias of its logits.
 
-Figure 9 of the paper shows full-integer logits moved towards confidence and blames calibration.
-Here the ranges are read from each file, held against what the float model computes on validation
-images, and the move of the logits stands beside it.
+Figure 9 of the paper shows full-integer logits shifted towards confidence and attributes this to
+calibration. Here each file's ranges are compared with what the float model computes on validation
+images, beside the shift of the logits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from bedside.core.text import number, plural
 from bedside.estimators.histogram import Histogram
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
@@ -21,7 +22,7 @@ from bedside.runfolder.predictions import Predictions
 from bedside.runtime.graph import Graph
 from bedside.schemes.layers import layers
 
-TITLE = "Clipped activations, layer by layer, and the bias of the logits"
+TITLE = "Clipped activations by layer, and bias of the logits"
 READS = Reads()
 IMAGES = 64
 _Z95 = 1.959964
@@ -30,8 +31,9 @@ _MARKS = "os^Dv<>P*X"
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``layers`` (names), ``variants`` by scheme: ``clipped`` (a share a layer) and bias.
+    """Compute clipped shares and logit bias.
 
+    Facts: ``layers`` (names), ``variants`` by scheme: ``clipped`` (a share per layer) and bias.
     ``shift``: mean change of the margin between positive and other logit; ``confidence``: mean
     change of its size; each with a 95% interval of the mean over images.
     """
@@ -64,7 +66,8 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def _limits(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Real (low, high) that each integer activation of a file can hold, by tensor name."""
+    """Return the real (low, high) that each integer activation of a file can hold, by tensor name.
+    """
     found = {}
     for tensor in graph.tensors:
         if tensor.quantization is not None and not tensor.buffer and tensor.dtype in (
@@ -101,7 +104,7 @@ def _bias(predictions: dict[str, Predictions], label: str, task: Any) -> dict[st
 
 
 def draw(data: FigureData) -> Figure:
-    """Left: clipped share by layer and variant. Right: bias and confidence with intervals."""
+    """Draw the clipped share by layer and variant, and bias and confidence with intervals."""
     names, variants = data.facts["layers"], data.facts["variants"]
     figure = style.new_figure(max(2.8, 0.17 * len(names) + 1.1))
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
@@ -136,32 +139,31 @@ def draw(data: FigureData) -> Figure:
 
 
 def caption(data: FigureData) -> str:
-    """What to see: whether there is a bias, and where it comes from."""
-    parts = [f"Ranges as they stand in each file, held against the float activations of "
-             f"{style.plural(data.facts['images'], 'validation image')}."]
-    for label, row in data.facts["variants"].items():
-        parts.append(_sentence(style.scheme_name(label), row, data.facts["layers"]))
-    return " ".join(parts)
+    """State whether the logits are biased, and whether clipping explains it."""
+    parts = [_sentence(style.scheme_name(label), row, data.facts["layers"])
+             for label, row in data.facts["variants"].items()]
+    return " ".join([*parts, "Each file's ranges are compared with the float activations of "
+                     f"{plural(data.facts['images'], 'validation image')}."])
 
 
 def _sentence(name: str, row: dict[str, Any], layers: list[str]) -> str:
     known = [(v, layers[k]) for k, v in enumerate(row["clipped"]) if v is not None]
     share, layer = max(known, default=(0.0, ""))
-    text = f"{name}: most clipped is {layer} ({style.number(100 * share, 2)}%)" if share else (
+    text = f"{name}: most clipped is {layer} ({number(100 * share, 2)}%)" if share else (
         f"{name}: nothing is clipped")
     if row.get("confidence_low") is None:
         return f"{text}."
-    bias = "no bias is seen" if row["shift_low"] <= 0 <= row["shift_high"] else (
-        f"the margin moves by {style.number(row['shift'], 2)} on average")
+    bias = "no bias was detected" if row["shift_low"] <= 0 <= row["shift_high"] else (
+        f"the margin shifts by {number(row['shift'], 2)} on average")
     if row["confidence_low"] > 0:
-        sure = "and towards confidence"
+        sure = "and confidence rises"
     elif row["confidence_high"] < 0:
-        sure = "and away from confidence"
+        sure = "and confidence falls"
     else:
-        sure = "with no move towards confidence"
+        sure = "and no change of confidence"
     source = ""
     if not row["shift_low"] <= 0 <= row["shift_high"] or row["confidence_low"] > 0:
-        source = ("; so little is clipped that rounding is the likelier cause" if share < 1e-3
+        source = ("; clipping is rare, so rounding is the likelier cause" if share < 1e-3
                   else f"; clipping in {layer} may be the cause")
-    return (f"{text}; {bias} {sure}{source} (n = {row['n']}, spread of the margins "
-            f"{style.number(row['margin_spread'], 2)}).")
+    return (f"{text}; {bias} {sure}{source} (n = {row['n']}, SD of the margins "
+            f"{number(row['margin_spread'], 2)}).")

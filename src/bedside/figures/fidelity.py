@@ -1,8 +1,8 @@
-"""Does a variant look at the same thing: its class activation maps and feature maps.
+"""Fidelity of each variant: agreement of its class activation maps and feature maps with float32.
 
 The map is that of the class which the original predicts. Against the original's map: Spearman's
 rank correlation on the map's own grid, and SSIM at the image's size. Against the lesion outline:
-IoU of the part above half of the map's range, and whether its highest point lies in the lesion.
+IoU of the region above half of the map's range, and whether its highest point lies in the lesion.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bedside.runfolder import layout
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
 
-TITLE = "Does each variant look at the same thing"
+TITLE = "Agreement of class activation maps with float32"
 READS = Reads()
 IMAGES = 100
 WORST = 4
@@ -45,12 +45,14 @@ _LAYER_MARKS = "os^Dv<>P*X"
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``sqnr`` by scheme and
-    layer, ``worst`` cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks``
-    (n, h, w) bool, ``before`` and ``after`` (n, h, w) float32 in [0, 1] of the original's range.
+    """Compute map agreement and layer noise.
 
-    At most 100 images of the test split, those with a lesion outline first. A model without a
-    ``cam`` output has ``maps`` null and the reason.
+    Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``sqnr`` by scheme and layer,
+    ``worst`` cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks`` (n, h, w)
+    bool, ``before`` and ``after`` (n, h, w) float32 in [0, 1] of the original's range.
+
+    At most 100 test images are used, those with a lesion outline first. Without a ``cam`` output
+    ``maps`` is null.
     """
     base = inputs.original_of(run, model)
     variants = inputs.quantized_of(run, model)
@@ -124,14 +126,14 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
 
 
 def _planes(models: dict[str, LiteRTModel], tensor: Real) -> dict[str, Real]:
-    """Every scheme's map (h, w) of the class that the original predicts."""
+    """Compute every scheme's map (h, w) of the class that the original predicts."""
     outputs = {k: m.run(tensor) for k, m in models.items()}
     index = int(outputs[inputs.ORIGINAL][LOGITS][0].argmax())
     return {k: o[CAM][0, :, :, index] for k, o in outputs.items()}
 
 
 def _worst(seen: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
-    """The least similar maps, each image once."""
+    """Return the least similar maps, each image once."""
     chosen: dict[int, tuple[float, str, int]] = {}
     for entry in sorted(seen):
         chosen.setdefault(entry[2], entry)
@@ -158,7 +160,7 @@ def _pictures(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Cas
 
 
 def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str, Any]:
-    """Means with intervals; changes against the original on the same images."""
+    """Return means with intervals, and changes against the original on the same images."""
     hits = [v for v in own["hit"] if v is not None]
     both = [(a, b) for a, b in zip(base["hit"], own["hit"], strict=True)
             if a is not None and b is not None]
@@ -176,7 +178,7 @@ def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str,
 
 
 def draw(data: FigureData) -> Figure:
-    """Left: agreement with FP32 and with the lesion. Right: SQNR by layer. Below: worst maps."""
+    """Draw agreement with FP32 and the lesion, SQNR by layer, and the least similar maps."""
     f = data.facts
     names = f["sqnr"]["layers"] if f["sqnr"] else []
     tall = max(3.4, 0.15 * len(names) + 1.2, 0.42 * len(f["schemes"]) + 1.5)
@@ -219,7 +221,7 @@ def _agreement(axes: Axes, f: dict[str, Any]) -> None:
                       mfc=None if name in ("rank", "ssim") else "white")
     axes.set_yticks(range(len(labels)), [style.short_name(k) for k in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlabel("1 is full agreement; bars 95% intervals")
+    axes.set_xlabel("1 is full agreement; bars: 95% intervals")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=2, columnspacing=1)
     style.grid(axes, "x")
@@ -235,7 +237,7 @@ def _noise(axes: Axes, f: dict[str, Any]) -> None:
                   label=style.short_name(label))
     axes.set_yticks(range(len(names)), [style.layer_name(n, 26) for n in names], fontsize=6.5)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("SQNR of the feature map (dB), more is closer")
+    axes.set_xlabel("SQNR of the feature map (dB; higher is closer)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=4, columnspacing=1)
     style.grid(axes, "x")
 
@@ -261,18 +263,19 @@ def _draw_worst(figure: SubFigure, data: FigureData) -> None:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     parts = []
     if f["maps"]:
         lesion = (f"{f['outlined']} of them with a lesion outline" if f["outlined"] else
-                  "none of them with a lesion outline, so nothing is said of the lesion")
-        found = "; ".join(f"{style.short_name(k)} rank {_two(m['rank'])}, SSIM {_two(m['ssim'])}"
+                  "none of them with a lesion outline, so agreement with the lesion is unknown")
+        means = "; ".join(f"{style.short_name(k)} rank {_two(m['rank'])}, SSIM {_two(m['ssim'])}"
                           for k, m in f["maps"].items() if k != "float32")
-        parts.append(f"Class activation maps of {f['model']} on {f['n']} {f['split']} images, "
-                     f"{lesion}, for the class FP32 predicts: {found}.")
+        parts.append(f"Mean agreement with FP32's maps: {means}. Class activation maps of "
+                     f"{f['model']} for the class FP32 predicts, {f['n']} {f['split']} images, "
+                     f"{lesion}.")
         if f["worst"]:
-            parts.append("Below are the maps that agree least, on FP32's range.")
+            parts.append("Below are the least similar maps, on FP32's range.")
     else:
         parts.append(f"There are no class activation maps: {f['maps_reason']}.")
     if f["sqnr"]:
@@ -280,10 +283,10 @@ def caption(data: FigureData) -> str:
                    for v, n in zip(row, f["sqnr"]["layers"], strict=True) if v is not None),
                   default=None)
         if low is not None:
-            parts.append(f"Feature maps of {f['sqnr']['images']} validation images: the noisiest "
-                         f"is {low[1]} in {style.short_name(low[2])}, {low[0]:.0f} dB.")
+            parts.append(f"The noisiest feature map on {f['sqnr']['images']} validation images is "
+                         f"{low[1]} in {style.short_name(low[2])}, {low[0]:.0f} dB.")
     else:
-        parts.append(f"There is no noise by layer: {f['sqnr_reason']}.")
+        parts.append(f"The noise by layer is unknown: {f['sqnr_reason']}.")
     return " ".join(parts)
 
 

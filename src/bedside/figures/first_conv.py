@@ -1,4 +1,4 @@
-"""Figure 1: the first convolution on a real patch of a real image, with the numbers."""
+"""Figure 1: the first convolution on a patch of a real image, with its numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 
+from bedside.core.text import number
 from bedside.figures import input_images, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.inputs import Real
@@ -27,14 +28,14 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a convolution reads: stride and zero rows/columns put before the input."""
+    """Position that a convolution reads: stride, and zero rows and columns before the input."""
 
     stride: tuple[int, int]
     before: tuple[int, int]
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays and facts of Figure 1.
+    """Compute the arrays and facts of Figure 1.
 
     Arrays: ``image`` (H, W) uint8; ``pixels`` (kh, kw, C) uint8 or uint16 as stored, 0 where
     padded; ``patch`` (kh, kw, C) float32, what the layer reads; ``filters`` (n, kh, kw, C);
@@ -88,7 +89,7 @@ def _bias(graph: Graph, conv: Operation) -> Real:
 
 
 def _padding(graph: Graph, conv: Operation) -> tuple[int, int]:
-    """Rows and columns that a PAD operation puts before the image."""
+    """Return the rows and columns that a PAD operation puts before the image."""
     source = graph.producer(conv.inputs[0])
     if source is None or source.op not in ("PAD", "PADV2"):
         return 0, 0
@@ -97,13 +98,13 @@ def _padding(graph: Graph, conv: Operation) -> tuple[int, int]:
 
 
 def _strongest(maps: Real) -> list[int]:
-    """The filters whose maps vary most over the image, strongest first."""
+    """Return the filters whose maps vary most over the image, strongest first."""
     spread = maps.std(axis=(0, 1))
     return [int(i) for i in np.argsort(-spread, kind="stable")[:SHOWN_FILTERS]]
 
 
 def _brightest(plane: Real, kernel: int) -> tuple[int, int]:
-    """The strongest response that is away from the borders."""
+    """Return the position of the strongest response away from the borders."""
     margin = min(kernel, (min(plane.shape) - 1) // 2)
     inner = plane[margin:plane.shape[0] - margin, margin:plane.shape[1] - margin]
     y, x = np.unravel_index(int(np.argmax(inner)), inner.shape)
@@ -112,10 +113,9 @@ def _brightest(plane: Real, kernel: int) -> tuple[int, int]:
 
 def find_window(layer_in: Real, out: Real, weights: Real, bias: Real, at: tuple[int, int]
                 ) -> tuple[Window, Real]:
-    """Stride and padding by which the patch at ``at`` reproduces every channel of ``out``.
+    """Find the stride and padding by which the patch at ``at`` reproduces every channel of ``out``.
 
-    The file's own numbers decide: a candidate whose dot products miss the layer's output is
-    not it.
+    A candidate whose dot products differ from the layer's output is rejected.
 
     Args:
         layer_in: (H, W, C). out: (h, w, O). weights: (O, kh, kw, C). bias: (O,).
@@ -147,14 +147,14 @@ def _out_size(size: int, kernel: int, stride: int, same: bool) -> int:
 
 
 def explains(sums: npt.NDArray[Any], output: npt.NDArray[Any]) -> bool:
-    """Whether ``output`` is ``sums`` or a ReLU, ReLU6 or clipping of it."""
+    """Return whether ``output`` equals ``sums``, or its ReLU, ReLU6 or clipping."""
     tolerance = _TOLERANCE * max(1.0, float(np.abs(sums).max()))
     return any(np.allclose(np.clip(sums, low, high), output, atol=tolerance)
                for low, high in ((-np.inf, np.inf), (0, np.inf), (0, 6), (-1, 1)))
 
 
 def activation_name(before: float, after: float) -> str:
-    """What the layer did to the worked sum, as far as one number tells."""
+    """Name the activation that turns the worked sum into the output."""
     if abs(before - after) <= _TOLERANCE * max(1.0, abs(before)):
         return "unchanged by the activation"
     return "cut to 0 by ReLU" if after == 0 else f"clipped to {after:g} by the activation"
@@ -162,7 +162,7 @@ def activation_name(before: float, after: float) -> str:
 
 def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int
         ) -> npt.NDArray[Any]:
-    """A window of (H, W, C), zero outside the image."""
+    """Cut a window from (H, W, C), zero outside the image."""
     window = np.zeros((height, width, image.shape[2]), image.dtype)
     rows = range(max(top, 0), min(top + height, image.shape[0]))
     columns = range(max(left, 0), min(left + width, image.shape[1]))
@@ -176,7 +176,7 @@ def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int
 
 
 def draw(data: FigureData) -> Figure:
-    """Above: image, pixels × filter = products. Below: filters and their output maps."""
+    """Draw image and pixels × filter = products above, filters and their output maps below."""
     f, a = data.facts, data.arrays
     kernel = a["patch"].shape[0]
     figure = style.new_figure(5.9, layout=None)
@@ -239,7 +239,7 @@ def _numbers(axes: Axes, values: npt.NDArray[np.float64], colours: str,
 
 
 def _short(value: float) -> str:
-    """Two digits after the point and no zero before it: ``.07``, ``−.12``, ``0``."""
+    """Format with two decimals and no leading zero: ``.07``, ``−.12``, ``0``."""
     text = f"{value:.2f}"
     if float(text) == 0:
         return "0"
@@ -249,12 +249,12 @@ def _short(value: float) -> str:
 def _sum_text(data: FigureData) -> str:
     f = data.facts
     parts = data.arrays["products"].sum(axis=(0, 1))
-    channels = (" (" + " + ".join(style.number(float(p)) for p in parts) + ")"
+    channels = (" (" + " + ".join(number(float(p)) for p in parts) + ")"
                 if parts.size > 1 else "")
-    total, bias = style.number(f["sum_of_products"], 4), style.number(f["bias"], 3)
-    result = style.number(f["output"], 4)
+    total, bias = number(f["sum_of_products"], 4), number(f["bias"], 3)
+    result = number(f["output"], 4)
     return (f"sum of the products{channels} {total}  +  bias {bias}  =  "
-            f"{style.number(f['before_activation'], 4)}  →  output {result}  "
+            f"{number(f['before_activation'], 4)}  →  output {result}  "
             f"({f['activation']})")
 
 
@@ -289,12 +289,11 @@ def _filters_and_maps(figure: Figure, data: FigureData) -> None:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f, patch = data.facts, data.arrays["patch"].shape
-    return (f"The first convolution ({f['layer']}) of {f['model']} on {patch[0]}×{patch[1]} real "
-            f"pixels of a {f['label']} image (the paper's Figure 1). Pixels times weights add up "
-            f"to {style.number(f['sum_of_products'], 4)}, with the bias "
-            f"{style.number(f['before_activation'], 4)}; the file's own output at that place is "
-            f"{style.number(f['output'], 4)} ({f['activation']}). Each of the "
-            f"{f['filters_total']} filters slid over the image makes one feature map; the red "
-            "square marks the worked output.")
+    return (f"The first convolution ({f['layer']}) of {f['model']} on {patch[0]}×{patch[1]} pixels "
+            f"of a {f['label']} image (the paper's Figure 1). Pixels times weights sum to "
+            f"{number(f['sum_of_products'], 4)}, or {number(f['before_activation'], 4)} with the "
+            f"bias; the file's own output at this position is {number(f['output'], 4)} "
+            f"({f['activation']}). Each of the {f['filters_total']} filters gives one feature map; "
+            "the red square marks the worked output.")

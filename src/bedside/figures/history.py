@@ -1,4 +1,4 @@
-"""Figure 6: loss, accuracy and AUC of each epoch."""
+"""Figure 6: loss, accuracy and AUC by epoch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.text import plural
 from bedside.figures import style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import layout
@@ -27,7 +28,9 @@ Column = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: one a column of ``history.csv``, (epochs,) float64, NaN where the cell is empty.
+    """Read the training history.
+
+    Arrays: one per column of ``history.csv``, (epochs,) float64, NaN where the cell is empty.
 
     Raises:
         NotAvailable: the model was trained elsewhere, or its history is empty.
@@ -52,7 +55,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def best_row(auroc: Column, loss: Column) -> int:
-    """The row whose weights training kept: highest AUC, the lower loss where AUCs are equal.
+    """Return the row whose weights training kept: the highest AUC, then the lower loss.
 
     An AUC that is undefined (validation lacks a class) counts as 0, so that the loss decides.
     """
@@ -62,7 +65,7 @@ def best_row(auroc: Column, loss: Column) -> int:
 
 
 def read_history(path: Path) -> dict[str, Column]:
-    """The known columns of ``history.csv``; a missing column is all NaN.
+    """Read the known columns of ``history.csv``; a missing column is all NaN.
 
     Raises:
         BadInput: no column ``epoch``, or a cell that is not a number.
@@ -86,7 +89,7 @@ def _or_none(value: float) -> float | None:
 
 
 def draw(data: FigureData) -> Figure:
-    """Losses on the left; validation accuracy and AUC on the right."""
+    """Draw the losses left, validation accuracy and AUC right."""
     figure = style.new_figure(2.9)
     losses, scores = figure.subplots(1, 2)
     epochs = data.arrays["epoch"]
@@ -123,13 +126,13 @@ def _epochs(axes: Axes, count: int) -> None:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
-    best = (f"Validation AUC is highest, {f['best_auroc']:.3f}, in epoch {f['best_epoch']}"
+    best = (f"Validation AUC peaks at {f['best_auroc']:.3f} in epoch {f['best_epoch']}"
             if f["best_auroc"] is not None else "Validation AUC is undefined")
     accuracy = (f", where accuracy is {100 * f['best_accuracy']:.1f}%"
                 if f["best_accuracy"] is not None else "")
-    return (f"Training of {f['model']} over {style.plural(f['epochs'], 'epoch')} "
-            f"(the paper's Figure 6). {best}{accuracy}. The paper reports "
+    return (f"{best}{accuracy}. Training of {f['model']} over {plural(f['epochs'], 'epoch')} "
+            "(the paper's Figure 6). The paper reports "
             f"{100 * f['paper_accuracy']:.0f}% validation accuracy for its VGG16 at "
             f"{f['paper_iterations']} iterations, on its own data.")

@@ -1,4 +1,4 @@
-"""Images and lesion masks for the figures that show some."""
+"""Images and lesion masks that figures show."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ SOURCE = "source.json"
 
 
 def used_cases(run: Path) -> tuple[Case, ...]:
-    """Cases that are in a split, by id."""
+    """Return the cases that are in a split, by id."""
     return tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
                         key=lambda c: c.id))
 
 
 def shown_cases(run: Path, store: PixelStore) -> tuple[Case, ...]:
-    """Cases a figure may show: of the test split, else validation, else training."""
+    """Return the cases that a figure may show: of the test split, else validation, else training.
+    """
     held = set(store.ids)
     cases = [c for c in used_cases(run) if c.id in held]
     for split in ("test", "val", "train"):
@@ -38,14 +39,14 @@ def shown_cases(run: Path, store: PixelStore) -> tuple[Case, ...]:
 
 
 def exemplar(run: Path, store: PixelStore) -> Case:
-    """One image for figures that show one: of the positive class and with a lesion mask."""
+    """Return one case for figures that show a single image: positive, with a lesion mask."""
     cases = shown_cases(run, store)
     positive = layout.task(run).positive
     return min(cases, key=lambda c: (c.label != positive, not c.masks, c.id))
 
 
 def to_grey(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """A stored image (H, W, C) as 8-bit grey (H, W) for showing, its maximum at 255."""
+    """Convert a stored image (H, W, C) to 8-bit grey (H, W), its maximum at 255."""
     plane = pixels.astype(np.float32).mean(axis=2)
     peak = max(float(plane.max()), 1.0)
     grey: npt.NDArray[np.uint8] = np.rint(plane * (255.0 / peak)).astype(np.uint8)
@@ -53,7 +54,7 @@ def to_grey(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def dataset_root(run: Path) -> Path | None:
-    """Where the dataset lies (``data/source.json``), or None where the run does not say."""
+    """Return the dataset's folder (``data/source.json``), or None where it is not recorded."""
     path = layout.data_dir(run) / SOURCE
     if not path.is_file():
         return None
@@ -64,10 +65,10 @@ def dataset_root(run: Path) -> Path | None:
 
 def lesion_mask(root: Path | None, case: Case, preprocess: Preprocess
                 ) -> npt.NDArray[np.bool_] | None:
-    """The union of a case's masks at the network's size, (H, W), or None.
+    """Return the union of a case's masks at the network's size, (H, W), or None.
 
-    None also where the files have gone since the study read them: an outline is decoration,
-    and a report can be made on another machine than the study.
+    None also where the files are gone since the study read them: an outline is optional, and a
+    report can be made on another machine than the study.
     """
     if root is None or not case.masks:
         return None
@@ -83,7 +84,7 @@ def lesion_mask(root: Path | None, case: Case, preprocess: Preprocess
 
 
 def shrink(maps: npt.NDArray[Any], limit_px: int) -> Real:
-    """Maps (n, h, w) averaged over whole blocks until no side exceeds ``limit_px``."""
+    """Average maps (n, h, w) over blocks until no side exceeds ``limit_px``."""
     factor = -(-max(maps.shape[1:]) // limit_px)
     if factor <= 1:
         return maps.astype(np.float32)

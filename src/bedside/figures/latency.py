@@ -1,4 +1,4 @@
-"""Figure 10, its CPU part: milliseconds an image, each model's float32 on the CPU being 1."""
+"""Figure 10, CPU part: time per image, each model's float32 on the CPU being 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
-from bedside.figures import inputs, style
+from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import layout
 
@@ -31,11 +31,13 @@ _POINTS = 60
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: ``ms:<model>:<scheme>`` and ``round:<model>:<scheme>`` (n,), the raw samples.
+    """Summarize raw latency samples by model and scheme.
 
-    Facts: ``models``, by model and scheme: median, 5th and 95th percentile in ms, and where
-    the original was measured the ratio of medians with its 95% interval (bootstrap over
-    rounds and samples, seeded).
+    Arrays: ``ms:<model>:<scheme>`` and ``round:<model>:<scheme>`` (n,), the raw samples.
+
+    Facts: ``models``, by model and scheme: median, 5th and 95th percentile in ms, and where the
+    original was measured the ratio of medians with its 95% interval (bootstrap over rounds and
+    samples, seeded).
 
     Raises:
         NotAvailable: no latency was measured on a CPU.
@@ -72,7 +74,7 @@ def _path(run: Path, cell: Measurement) -> Path:
 
 
 def read_latency(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Round numbers and milliseconds of ``latency.csv``; empty where there is no file.
+    """Read round numbers and milliseconds from ``latency.csv``; empty where there is no file.
 
     Raises:
         BadInput: a row that does not read.
@@ -108,11 +110,11 @@ def _describe(samples: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.flo
 def ratio_interval(base: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]],
                    other: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
                    ) -> tuple[float, float]:
-    """95% percentile interval of the ratio of medians, other to base.
+    """Return the 95% percentile interval of the ratio of medians, other to base.
 
-    Bootstrap in two steps, rounds and then samples within them (Davison and Hinkley 1997,
-    Section 3.8): samples of one round share the machine's mood. Variants are interleaved, so
-    both sides draw the same rounds where they have the same.
+    Two-stage bootstrap, rounds and then samples within them (Davison and Hinkley 1997, Section
+    3.8), because samples of one round share the machine's state. Variants are interleaved, so both
+    sides draw the same rounds where they have the same.
     """
     rng = np.random.default_rng(0)
     groups = [{int(r): ms[rounds == r] for r in np.unique(rounds)} for rounds, ms in (base, other)]
@@ -134,7 +136,7 @@ def ratio_interval(base: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]],
 
 
 def draw(data: FigureData) -> Figure:
-    """A bar of the median a model and scheme, raw samples over it, the paper's ratio beside."""
+    """Draw median bars with raw samples, and the paper's ratio as a tick."""
     models = data.facts["models"]
     paper = data.facts["paper"]["cpu"]
     rows = sum(len(m) + 1 for m in models.values())
@@ -145,8 +147,7 @@ def draw(data: FigureData) -> Figure:
     ticks: list[float] = []
     labels: list[str] = []
     for model, schemes in models.items():
-        axes.annotate(model, (0, y), xytext=(4, 0), textcoords="offset points",
-                      weight="bold", va="center")
+        bars.heading(axes, y, model)
         unit = _unit(schemes)
         for label, row in schemes.items():
             y += 1
@@ -157,9 +158,7 @@ def draw(data: FigureData) -> Figure:
             wobble = np.random.default_rng(0).uniform(-0.22, 0.22, shown.size)
             axes.plot(shown, y + wobble, "o", ms=1.8, mfc=style.INK, mec="none", alpha=0.45)
             beyond = int(np.count_nonzero(ms > limit))
-            note = _note(row) + (f" ({beyond} of {ms.size} beyond)" if beyond else "")
-            axes.annotate(note, (1.012, y), xycoords=("axes fraction", "data"), va="center",
-                          fontsize=8, annotation_clip=False)
+            bars.note(axes, y, _note(row) + (f" ({beyond} of {ms.size} beyond)" if beyond else ""))
             if label in paper:
                 for colour, width in (("white", 3.2), (style.MARK, 1.6)):
                     axes.plot([paper[label]] * 2, [y - 0.42, y + 0.42], color=colour, lw=width,
@@ -167,13 +166,10 @@ def draw(data: FigureData) -> Figure:
             ticks.append(y)
             labels.append(style.scheme_name(label))
         y += 1.3
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(y - 0.6, -0.6)
+    bars.finish(axes, ticks, labels, (y - 0.6, -0.6))
     axes.set_xlim(0, limit)
-    axes.set_xlabel("time an image ÷ median of the same network's FP32 on this CPU "
+    axes.set_xlabel("time per image ÷ median of the same network's FP32 on this CPU "
                     "(dots: raw samples)")
-    style.grid(axes, "x")
     if any(label in paper for schemes in models.values() for label in schemes):
         mark = Line2D([], [], color=style.MARK, lw=1.6,
                       label="the paper's VGG16 on a Snapdragon 865 CPU")
@@ -182,13 +178,13 @@ def draw(data: FigureData) -> Figure:
 
 
 def _unit(schemes: dict[str, Any]) -> float:
-    """Milliseconds that are 1 on the axis: FP32's median, else the first scheme's."""
+    """Return the milliseconds that are 1 on the axis: FP32's median, else the first scheme's."""
     row = schemes.get("float32") or next(iter(schemes.values()))
     return float(row["median_ms"])
 
 
 def _widest(data: FigureData) -> float:
-    """How far the axis must reach: every median and most samples, not the last outlier."""
+    """Return the axis limit: every median and most samples, but not extreme outliers."""
     reach = [1.0]
     for schemes in data.facts["models"].values():
         for row in schemes.values():
@@ -206,7 +202,7 @@ def _note(row: dict[str, Any]) -> str:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     rows = [(m, s, r) for m, t in f["models"].items() for s, r in t.items()
             if r["ratio"] is not None and s != "float32"]
@@ -214,13 +210,13 @@ def caption(data: FigureData) -> str:
     said = ""
     if fastest is not None:
         model, label, row = fastest
-        said = (f"The quickest against its FP32 is {model} {style.scheme_name(label)}: "
-                f"{row['median_ms']:.1f} ms, {row['ratio']:.2f} of FP32's time "
+        said = (f"The largest gain is {model} {style.scheme_name(label)}: "
+                f"{row['median_ms']:.1f} ms, {row['ratio']:.2f} × FP32's time "
                 f"(95% interval {row['ratio_low']:.2f} to {row['ratio_high']:.2f}). ")
     machine = f["machine"].get("processor", "this machine")
     threads = ", ".join(str(t) for t in f["threads"])
-    return (f"Median time an image on {machine}"
+    return (f"{said}Median time per image on {machine}"
             f"{f', {threads} threads' if threads else ''} (the CPU part of the paper's Figure "
-            f"10), batch 1, FP32 being 1. {said}The paper found 3.8 times faster for dynamic "
-            "range and full integer and no gain for half precision on its Arm CPU; which scheme "
-            "is quickest depends on the processor.")
+            "10), batch 1, FP32 being 1. The paper found dynamic range and full integer 3.8 times "
+            "as fast on its Arm CPU, and no gain for half precision; the fastest scheme depends "
+            "on the processor.")

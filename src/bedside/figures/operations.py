@@ -1,4 +1,4 @@
-"""Figure 4: one convolution's operations and number formats, as read from each file."""
+"""Figure 4: the operations and number formats of one convolution, as read from each file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from bedside.core.text import number
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, Reads
 from bedside.runtime.graph import Graph, Operation, Quantization, Tensor, ops_by_dtype
@@ -28,10 +29,10 @@ _PAPER_ORDER = ("float32", "dynamic", "int8", "float16")
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``schemes``, a table of scheme to the formats around its first convolution.
+    """Read the formats around each scheme's first convolution.
 
-    Read from the files: tensors, their formats, scales and zero points, conversions. Not in
-    any file, and taken from LiteRT's kernels: the accumulator's format.
+    Facts: ``schemes``. Read from the files: tensors, their formats, scales and zero points,
+    conversions. The accumulator's format is in no file; it is taken from LiteRT's kernels.
     """
     original = inputs.original_of(run, model)
     base = inputs.variant_graph(run, original)
@@ -48,7 +49,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def describe(graph: Graph, conv: Operation) -> dict[str, Any]:
-    """The formats around one convolution of one file."""
+    """Return the formats around one convolution of one file."""
     source, out = graph.tensors[conv.inputs[0]], graph.tensors[conv.outputs[0]]
     weights = inputs.stored_weights(graph, conv)
     bias = (graph.tensors[conv.inputs[2]]
@@ -75,11 +76,11 @@ def describe(graph: Graph, conv: Operation) -> dict[str, Any]:
 
 
 def _biases(graph: Graph) -> dict[str, int]:
-    """How many integer biases the file holds, and how many do not fit int32.
+    """Count a file's integer biases, and those that saturate int32.
 
-    A bias is stored in steps of input scale · weight scale (Jacob et al. 2018, eq. 11). A
-    filter whose weights are nearly zero has so small a scale that its bias is cut at the end
-    of int32, and the channel then gives a wrong constant.
+    A bias is stored in steps of input scale · weight scale (Jacob et al. 2018, eq. 11). A filter
+    whose weights are nearly zero has so small a scale that its bias saturates int32, and the
+    channel then gives a wrong constant.
     """
     found = [graph.constant(o.inputs[2]) for o in graph.convolutions()
              if len(o.inputs) > 2 and o.inputs[2] >= 0]
@@ -89,13 +90,14 @@ def _biases(graph: Graph) -> dict[str, int]:
 
 
 def saturated(codes: npt.NDArray[np.int32]) -> int:
-    """Values at either end of int32."""
+    """Count the values at either limit of int32."""
     limits = np.iinfo(np.int32)
     return int(np.count_nonzero((codes <= limits.min + 1) | (codes >= limits.max)))
 
 
 def kind(activation: str, weights: str) -> str:
-    """How LiteRT computes it: ``float``, ``hybrid`` (dynamic range), ``integer``, ``wide``."""
+    """Return how LiteRT computes it: ``float``, ``hybrid`` (dynamic range), ``integer``, ``wide``.
+    """
     if activation == "int8":
         return "integer"
     if activation == "int16":
@@ -115,7 +117,7 @@ def _stored(graph: Graph, index: int) -> Tensor:
 
 
 def _converted(graph: Graph, tensor: int, op: str) -> bool:
-    """Whether ``op`` made a tensor, operations that only move values looked through."""
+    """Return whether ``op`` made a tensor, looking through operations that only move values."""
     source = graph.producer(tensor)
     while source is not None and source.op in _MOVES:
         source = graph.producer(source.inputs[0])
@@ -140,7 +142,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 
 def draw(data: FigureData) -> Figure:
-    """Boxes from the image to the logits; the colour of a box is its number format."""
+    """Draw boxes from the image to the logits, coloured by number format."""
     labels = sorted(data.facts["schemes"], key=_order)
     rows = [labels[i:i + _PER_ROW] for i in range(0, len(labels), _PER_ROW)]
     figure = style.new_figure(5.5 * len(rows))
@@ -186,7 +188,7 @@ def _column(axes: Axes, left: float, label: str, row: dict[str, Any]) -> None:
 
 
 def _layer(axes: Axes, x: float, width: float, row: dict[str, Any]) -> None:
-    """The convolution: weights and bias in, accumulator inside."""
+    """Draw the convolution: weights and bias in, accumulator inside."""
     axes.add_patch(FancyBboxPatch((x, -7.1), width, 4.4, boxstyle="round,pad=0,rounding_size=0.04",
                                   fc="white", ec=style.QUIET, lw=1, mutation_aspect=8))
     axes.text(x + width / 2, -3.0, "convolution", ha="center", va="center", fontsize=8.5,
@@ -228,18 +230,18 @@ def _affine(tensor: dict[str, Any]) -> str:
     if "scale" not in tensor:
         return ""
     zero = str(tensor["zero_point"]).replace("-", "−")
-    return f"S = {style.number(tensor['scale'])}, Z = {zero}"
+    return f"S = {number(tensor['scale'])}, Z = {zero}"
 
 
 def _weights_note(tensor: dict[str, Any]) -> str:
     if "scales" not in tensor:
         return ""
     return (f"{tensor['scales']} scales, Z = 0" if tensor["scales"] > 1
-            else f"S = {style.number(tensor['scale'])}, Z = 0")
+            else f"S = {number(tensor['scale'])}, Z = 0")
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     schemes = data.facts["schemes"]
     parts = []
     for label in sorted(schemes, key=_order):
@@ -248,13 +250,13 @@ def caption(data: FigureData) -> str:
                      f"{row['weights']['dtype']}, {row['operations']} operations")
     upcast = [style.scheme_name(k) for k, r in schemes.items()
               if r["weights"]["dtype"] == "float16" and r["compute_dtype"] == "float32"]
-    note = (f" {', '.join(upcast)} computed in float32 on this CPU, as the paper found on its "
+    note = (f" {', '.join(upcast)} is computed in float32 on this CPU, as the paper found on its "
             "device." if upcast else "")
     for label, row in schemes.items():
         if row["saturated_biases"]:
             note += (f" In the {style.scheme_name(label)} file {row['saturated_biases']} of "
-                     f"{row['integer_biases']:,} biases do not fit int32 and are cut: those "
-                     "channels, whose weights are nearly zero, give a wrong constant.")
+                     f"{row['integer_biases']:,} biases saturate int32: those channels, "
+                     "whose weights are nearly zero, give a wrong constant.")
     return (f"Number formats around the first convolution ({data.facts['layer']}) of "
             f"{data.facts['model']}, read from each file (the paper's Figure 4). "
             f"Activations × weights as stored: {'; '.join(parts)}.{note}")

@@ -1,4 +1,4 @@
-"""Accuracy on validation against measured latency, with the size of each file, by target."""
+"""Validation accuracy against measured latency, with file size, by target."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SMALLEST_PT2 = 26.0
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``targets``, a table each with ``points``, ``others`` and ``metric``.
+    """Place every variant with a validation AUC and a measured latency.
 
-    A point is a variant with a validation AUC and a measured latency: AUC with its interval,
-    median latency with its range, bytes, whether no other point is as fast and as good
-    (``front``), whether it is ``chosen`` or ``vetoed``. ``others`` counts what has no place
-    here, by reason.
+    Facts: ``targets``, a table each with ``points``, ``others`` and ``metric``. A point holds AUC
+    with its interval, median latency with its range, bytes, whether it is Pareto-optimal
+    (``front``), whether it is ``chosen`` or ``vetoed``. ``others`` counts the variants without a
+    point, by reason.
 
     Raises:
         NotAvailable: there is no recommendation yet, or nothing was measured.
@@ -63,7 +63,7 @@ def _point(c: Candidate, found: Recommendation) -> dict[str, Any]:
 
 
 def _with_front(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mark the points that no other one beats in speed without losing AUC, or the reverse."""
+    """Mark the Pareto-optimal points: none is faster without a lower AUC, or the reverse."""
     def beaten(p: dict[str, Any]) -> bool:
         return any(q["ms"] <= p["ms"] and q["auc"] >= p["auc"]
                    and (q["ms"], q["auc"]) != (p["ms"], p["auc"]) for q in points)
@@ -87,7 +87,7 @@ def _others(found: Recommendation) -> dict[str, int]:
 
 
 def draw(data: FigureData) -> Figure:
-    """Latency to the right (logarithmic), validation AUC upwards, intervals as crosses."""
+    """Draw latency to the right (logarithmic) and validation AUC upwards, intervals as crosses."""
     targets: dict[str, Any] = data.facts["targets"]
     figure = style.new_figure(0.5 + 3.0 * len(targets))
     every = [p for t in targets.values() for p in t["points"]]
@@ -123,7 +123,7 @@ def _panel(axes: Axes, target: str, table: dict[str, Any], models: list[str], la
     axes.set_xscale("log")
     _ticks(axes, [v for p in points for v in (p["ms_low"], p["ms_high"])])
     axes.set_title(target)
-    axes.set_xlabel("measured latency, median, ms an image")
+    axes.set_xlabel("measured latency, median ms per image")
     axes.set_ylabel("AUC, validation" if table["metric"] == "auroc"
                     else "macro AUC, validation")
     style.grid(axes, "both")
@@ -134,7 +134,7 @@ def _area(size_bytes: int, largest: int) -> float:
 
 
 def _ticks(axes: Axes, values: list[float]) -> None:
-    """A few round numbers across the range, with some air around it."""
+    """Return a few round numbers across the range, with some padding."""
     low, high = min(values) / 1.25, max(values) * 1.25
     axes.set_xlim(low, high)
     steps = [m * 10.0 ** e for e in range(math.floor(math.log10(low)) - 1,
@@ -160,20 +160,20 @@ def _handles(every: list[dict[str, Any]], models: list[str]) -> list[Line2D]:
     if any(p["vetoed"] for p in every):
         found.append(Line2D([], [], ls="none", marker="o", ms=11, mfc="none", mec=style.MARK,
                             mew=1.6, label="vetoed by the test set"))
-    found.append(Line2D([], [], color=style.QUIET, lw=1, ls="--", label="not beaten in both"))
+    found.append(Line2D([], [], color=style.QUIET, lw=1, ls="--", label="Pareto front"))
     return found
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     lines = []
     for target, table in data.facts["targets"].items():
         front = [p["variant"] for p in sorted(table["points"], key=lambda p: p["ms"])
                  if p["front"]]
         left = "; ".join(f"{n} with {why}" for why, n in table["others"].items())
-        lines.append(f"On {target} nothing is both faster and better than {', '.join(front)}"
-                     + (f" (without a place here: {left})" if left else "") + ".")
-    return ("Each point is a variant: further left is faster, higher is better, a smaller point "
-            "is a smaller file. Upright lines are 95% intervals of the AUC on validation images, "
-            "level ones the range of the medians of fresh processes. "
-            f"{' '.join(lines)} Test images play no part.")
+        lines.append(f"Pareto-optimal on {target}: {', '.join(front)}"
+                     + (f" (not placed: {left})" if left else "") + ".")
+    return (f"{' '.join(lines)} Each point is a variant: further left is faster, higher is better, "
+            "a smaller point is a smaller file. Vertical lines are 95% intervals of the AUC on "
+            "validation images, horizontal lines the range of the medians of fresh processes. "
+            "Test images are not used.")

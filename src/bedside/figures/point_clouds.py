@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import layout
@@ -25,7 +26,9 @@ _PER_ROW = 3
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: ``labels`` (n,) and ``logits:<scheme>`` (n, K) float32 of the test images.
+    """Collect the logits of the test images.
+
+    Arrays: ``labels`` (n,) and ``logits:<scheme>`` (n, K) float32.
 
     Raises:
         NotAvailable: no prediction of the original or of any quantized variant.
@@ -52,7 +55,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def confidence(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """How far the predicted class leads the next: largest minus second-largest logit."""
+    """Return the lead of the predicted class: largest minus second-largest logit."""
     ranked = np.sort(logits.astype(np.float64), axis=1)
     lead: npt.NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
     return lead
@@ -60,10 +63,10 @@ def confidence(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 def compare(original: npt.NDArray[np.float32], other: npt.NDArray[np.float32],
             labels: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """Error, bias and changed decisions of one scheme.
+    """Return error, bias and changed decisions of one scheme.
 
-    ``rmse`` over all logits; ``bias`` is the mean signed change of :func:`confidence`
-    (positive: the quantized model is surer, as the paper finds for full integer).
+    ``rmse`` over all logits; ``bias`` is the mean signed change of :func:`confidence` (positive:
+    the quantized model is more confident, as the paper finds for full integer).
     """
     difference = other.astype(np.float64) - original.astype(np.float64)
     shift = confidence(other) - confidence(original)
@@ -83,7 +86,7 @@ def compare(original: npt.NDArray[np.float32], other: npt.NDArray[np.float32],
 
 
 def draw(data: FigureData) -> Figure:
-    """A panel a scheme, square and with the same axes."""
+    """Draw a square panel per scheme, all with the same axes."""
     labels = list(data.facts["schemes"])
     columns = min(len(labels), _PER_ROW)
     rows = -(-len(labels) // _PER_ROW)
@@ -131,9 +134,9 @@ def _panel(axes: Axes, data: FigureData, label: str) -> None:
 
 
 def _facts_text(row: dict[str, Any]) -> str:
-    bias = style.number(row["bias"], 2)
+    bias = number(row["bias"], 2)
     sign = "+" if row["bias"] > 0 else ""
-    return (f"RMSE {style.number(row['rmse'], 2)}\nbias {sign}{bias}\n"
+    return (f"RMSE {number(row['rmse'], 2)}\nbias {sign}{bias}\n"
             f"decisions changed {row['flips']}")
 
 
@@ -150,19 +153,21 @@ def _legend(classes: list[str]) -> list[Line2D]:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     parts = []
     for label, row in f["schemes"].items():
         clear = (row["bias_standard_error"] is not None
                  and abs(row["bias"]) > 1.96 * row["bias_standard_error"])
         drift = ("no clear bias" if not clear
-                 else "surer than FP32" if row["bias"] > 0 else "less sure than FP32")
-        parts.append(f"{style.scheme_name(label)} RMSE {style.number(row['rmse'], 2)}, {drift}, "
-                     f"{style.plural(row['flips'], 'decision')} changed")
+                 else "more confident than FP32" if row["bias"] > 0
+                 else "less confident than FP32")
+        parts.append(f"{style.scheme_name(label)} RMSE {number(row['rmse'], 2)}, {drift}, "
+                     f"{plural(row['flips'], 'decision')} changed")
     images = {"test": "test", "val": "validation"}.get(f["split"], f["split"])
-    return (f"Logits of {f['model']} for {style.plural(f['n'], images + ' image')}, FP32's on the "
-            f"x axis and each scheme's on the y axis (the paper's Figure 9); on the line nothing "
-            f"changes. {'; '.join(parts)}. Bias is the mean change of confidence, the predicted "
-            "class's lead in logits; the paper found half precision unchanged, dynamic range "
-            "scattered and full integer biased to higher confidence.")
+    return (f"{'; '.join(parts)}. Logits of {f['model']} for "
+            f"{plural(f['n'], images + ' image')}, FP32's on the x axis and each scheme's on the "
+            "y axis (the paper's Figure 9); on the line nothing changes. Bias is "
+            "the mean change of confidence, the predicted class's lead in logits; the paper found "
+            "half precision unchanged, dynamic range scattered and full integer biased to higher "
+            "confidence.")

@@ -1,4 +1,4 @@
-"""Figure 10: time an image by scheme and processor, each device's float32 on its CPU being 1."""
+"""Figure 10: time per image by scheme and processor, float32 on each device's CPU being 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from bedside import targets
 from bedside.core.build import Measurement, Target
 from bedside.core.errors import BedsideError
-from bedside.figures import bars, style
+from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import layout
 
@@ -34,10 +34,10 @@ _UNITS = ("CPU", "GPU", "NPU")
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``rows``, one a cell with a latency, see :func:`rows_of`.
+    """Compute every cell's ratio to float32 on the CPU of the same device.
 
-    ``ratio`` is to float32 on the CPU of the same device and of the same evidence, null where
-    there is none.
+    Facts: ``rows``, one per cell with a latency, see :func:`rows_of`; ``ratio`` is null where that
+    device has no float32 cell.
 
     Raises:
         NotAvailable: fewer than two processors have a latency.
@@ -53,34 +53,37 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
-    """Every cell with a latency: model, scheme, target, device, unit (CPU, GPU, NPU), runtime,
-    ms, how it came about, and whether an estimate is fitted."""
-    found = []
+    """Return every cell with a latency.
+
+    Model, scheme, target, device, unit (CPU, GPU, NPU), runtime, ms, evidence, and whether an
+    estimate is fitted.
+    """
+    rows = []
     for m in layout.measurements(run):
         place = _place(run, m)
         if m.status != "ok" or m.latency_ms is None or place is None:
             continue
         device, unit, runtime = place
-        found.append({
+        rows.append({
             "model": m.model, "scheme": m.scheme, "target": m.target,
             "device": device, "unit": unit,
             "runtime": runtime, "ms": m.latency_ms.median, "p95": m.latency_ms.p95,
             "evidence": m.evidence.get("latency", "estimated"),
             "unfitted": m.facts.get("fitted") == 0.0})
-    return found
+    return rows
 
 
 def _place(run: Path, m: Measurement) -> tuple[str, str, str] | None:
-    """Device, unit and runtime of a cell."""
+    """Return device, unit and runtime of a cell."""
     if m.machine.get("runtime") == layout.LAB_RUNTIME:
-        # A phone of the device lab: it has no profile, and says itself what it is.
+        # A phone of the device lab has no profile; it reports its own device and browser.
         plain = "" if m.machine.get("context") == "https" else ", plain http"
         return (f"{m.machine.get('device')}, {m.machine.get('browser')}{plain}",
                 LAB_UNITS.get(m.machine.get("accelerator", ""), "other"), layout.LAB_RUNTIME)
     try:
         target = targets.load(m.target, run)
     except BedsideError:
-        return None  # a profile that is gone: its rows stay in the tables
+        return None  # The profile is gone; its rows stay in the tables.
     return _device(target), _unit(target), target.backend
 
 
@@ -97,7 +100,7 @@ def _device(target: Target) -> str:
 
 
 def base_of(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Float32 on the CPU of the same device; LiteRT's where there are several runtimes."""
+    """Return float32 on the CPU of the same device, LiteRT's where there are several runtimes."""
     able = [r for r in rows if (r["model"], r["device"], r["unit"], r["scheme"]) == (
         row["model"], row["device"], "CPU", "float32")]
     return min(able, key=lambda r: (r["runtime"] not in ("cpu", "estimate"), r["target"]),
@@ -118,7 +121,7 @@ def _where(row: Row) -> str:
 
 def _rank(row: Row) -> tuple[int, str, tuple[int, str]]:
     unit = _UNITS.index(row["unit"]) if row["unit"] in _UNITS else len(_UNITS)
-    return (unit, row["target"], bars.scheme_rank(row["scheme"]))
+    return (unit, row["target"], inputs.scheme_order(row["scheme"]))
 
 
 def _times(ratio: float) -> str:
@@ -126,11 +129,11 @@ def _times(ratio: float) -> str:
 
 
 def draw(data: FigureData) -> Figure:
-    """A bar a cell, by device, network and processor; the paper's ratios as red ticks.
+    """Draw a bar per cell, by device, network and processor; the paper's ratios as red ticks.
 
-    Bars begin at 1, FP32 on the device's CPU, and run to the left where a cell is faster. The
-    axis is logarithmic: a software GPU takes hundreds of times as long, and what is measured must
-    stay readable beside it.
+    Bars start at 1, FP32 on the device's CPU, and extend to the left where a cell is faster. The
+    axis is logarithmic, because a software GPU takes hundreds of times as long and measured cells
+    must stay readable beside it.
     """
     rows = _shown(data)
     groups: dict[tuple[str, str], list[Row]] = {}
@@ -146,16 +149,15 @@ def draw(data: FigureData) -> Figure:
     axes.axvline(1.0, color=style.INK, lw=1.0)
     y, ticks, labels, paper = 0.0, [], [], False
     for (device, model), own in groups.items():
-        axes.annotate(f"{model} on {device}", (low, y), xytext=(4, 0), textcoords="offset points",
-                      weight="bold", va="center", bbox={"fc": "white", "ec": "none", "pad": 1})
+        bars.heading(axes, y, f"{model} on {device}", low,
+                     bbox={"fc": "white", "ec": "none", "pad": 1})
         for row in sorted(own, key=_rank):
             y += 1
-            flat = 0.97 < row["ratio"] < 1.03  # FP32 itself: a bar that can be seen
+            flat = 0.97 < row["ratio"] < 1.03  # FP32 itself: keep its bar visible
             bars.bar(axes, y, 1.03 if flat else row["ratio"],
-                         style.scheme_colour(row["scheme"]), row, 0.97 if flat else 1.0)
-            axes.annotate(f"{row['ms']:.3g} ms  {_times(row['ratio'])}  {bars.word(row)}",
-                          (1.012, y), xycoords=("axes fraction", "data"), va="center",
-                          fontsize=7.5, annotation_clip=False)
+                     style.scheme_colour(row["scheme"]), row, 0.97 if flat else 1.0)
+            bars.note(axes, y, f"{row['ms']:.3g} ms  {_times(row['ratio'])}  {bars.word(row)}",
+                      7.5)
             printed = (data.facts["paper"].get(row["unit"], {}).get(row["scheme"])
                        if device == data.facts["paper_device"] else None)
             if printed is not None:
@@ -164,14 +166,11 @@ def draw(data: FigureData) -> Figure:
             ticks.append(y)
             labels.append(f"{_where(row)}  {style.short_name(row['scheme'])}")
         y += 1.6
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(y - 0.9, -0.8)
+    bars.finish(axes, ticks, labels, (y - 0.9, -0.8))
     axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("time an image ÷ FP32 of the same network on the CPU of the same device\n"
+    axes.set_xlabel("time per image ÷ FP32 of the same network on the CPU of the same device\n"
                     "(logarithmic; left of the line is faster)")
-    style.grid(axes, "x")
     marks: list[Any] = list(bars.handles(rows))
     if paper:
         marks.append(Line2D([], [], color=style.MARK, lw=1.8, label="the paper's VGG16, measured"))
@@ -180,20 +179,20 @@ def draw(data: FigureData) -> Figure:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     rows = _shown(data)
     measured = [r for r in rows if r["evidence"] == "measured"]
     said = ""
     if measured:
         best = min(measured, key=lambda r: r["ratio"])
-        said = (f"The quickest measured cell against its FP32 is {best['model']} "
+        said = (f"The largest measured gain is {best['model']} "
                 f"{style.scheme_name(best['scheme'])} on {best['target']}: {best['ms']:.3g} ms, "
-                f"{best['ratio']:.2f} of the time. ")
+                f"{best['ratio']:.2f} × FP32's time. ")
     absent = sorted({r["target"] for r in data.facts["rows"] if r["ratio"] is None})
-    rest = (f" Not drawn, for want of FP32 on the same device's CPU: {', '.join(absent)}."
+    rest = (f" Not drawn, without FP32 on the same device's CPU: {', '.join(absent)}."
             if absent else "")
-    return ("Inference time by scheme and processor (the paper's Figure 10). Filled bars were "
-            "measured; hatched ones were emulated, simulated or estimated and are in no ranking; "
-            "dashed ones come from a profile that no published latency was fitted to. "
-            f"{said}The paper found 3.8 times for dynamic range and full integer on its CPU, 8 "
-            f"to 9% less on its GPU, and 33 times on its NPU.{rest}")
+    return (f"{said}Inference time by scheme and processor (the paper's Figure 10). Filled bars "
+            "were measured; hatched ones were emulated, simulated or estimated and are not ranked; "
+            "dashed ones come from a profile not fitted to a published latency. The paper found "
+            "dynamic range and full integer 3.8 times as fast on its CPU, 8 to 9% less time on "
+            f"its GPU, and full integer 33 times as fast on its NPU.{rest}")

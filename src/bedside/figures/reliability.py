@@ -1,4 +1,4 @@
-"""The reliability diagram: what the stage ``evidence`` found of every variant's probabilities."""
+"""Reliability diagrams: predicted probability against observed frequency, a panel per scheme."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bedside.core import codec
+from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import artefact, layout
 
-TITLE = "Do probabilities come true"
+TITLE = "Are the probabilities calibrated?"
 READS = Reads(evidence=True)
 
 _COLUMNS = 4
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``panels`` by scheme, of the test images: ``bins`` after temperature, ``raw`` before
-    it, ``scores`` and ``calibrated`` (Brier score and calibration error), ``temperature``.
+    """Read every variant's bins and scores from the stage ``evidence``.
 
-    One target's, this CPU's where it was measured.
+    Facts: ``panels`` by scheme, of the test images: ``bins`` after temperature, ``raw`` before it,
+    ``scores`` and ``calibrated`` (Brier score and calibration error), ``temperature``. One
+    target's, this CPU's where it was measured.
 
     Raises:
         NotAvailable: the stage ``evidence`` has not run, or no test image was predicted.
@@ -58,7 +60,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def draw(data: FigureData) -> Figure:
-    """Hollow: as the model gives them. Filled with 95% intervals: after the temperature."""
+    """Draw hollow points before and filled points with 95% intervals after temperature scaling."""
     panels = data.facts["panels"]
     rows = -(-len(panels) // _COLUMNS)
     figure = style.new_figure(2.75 * rows + 0.25)
@@ -68,9 +70,8 @@ def draw(data: FigureData) -> Figure:
     for axes in every[len(panels):]:
         axes.set_visible(False)
     what = data.facts["positive"]
-    figure.supxlabel("promised probability" + (f" of {what}" if what else " of the class called"),
-                     fontsize=8.5)
-    figure.supylabel("share that came true", fontsize=8.5)
+    figure.supxlabel(f"predicted probability of {what or 'the predicted class'}", fontsize=8.5)
+    figure.supylabel("observed frequency", fontsize=8.5)
     return figure
 
 
@@ -98,18 +99,18 @@ def _panel(axes: Axes, label: str, panel: dict[str, Any]) -> None:
 def _numbers(panel: dict[str, Any]) -> str:
     before, after = panel["scores"]["ece"]["value"], panel["calibrated"].get("ece")
     if after is None:
-        return f"ECE {style.number(before, 2)}\nno temperature"
-    return (f"ECE {style.number(before, 2)} → {style.number(after['value'], 2)}\n"
-            f"temperature {style.number(panel['temperature'], 3)}")
+        return f"ECE {number(before, 2)}\nno temperature"
+    return (f"ECE {number(before, 2)} → {number(after['value'], 2)}\n"
+            f"temperature {number(panel['temperature'], 3)}")
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     n = sum(b["observed"]["n"] for b in next(iter(f["panels"].values()))["raw"])
-    text = (f"Probabilities of {f['model']} on {style.plural(n, 'test image')}, {f['target']}, in "
-            "ten bins: on the dashed line promises come true. Hollow points are as the file gives "
-            "them, filled ones with 95% intervals after the temperature, which is chosen on "
-            "validation images for each variant. ECE is the mean distance from the line")
+    text = (f"Probabilities of {f['model']} on {plural(n, 'test image')}, {f['target']}, in "
+            "ten bins; the dashed line is perfect calibration. Hollow points are the model's own "
+            "probabilities; filled points, with 95% intervals, are after temperature scaling, "
+            "fitted on validation images for each variant. ECE is the mean distance from the line")
     none = [style.short_name(k) for k, p in f["panels"].items() if p["temperature"] is None]
     return text + (f"; no temperature exists for {', '.join(none)}." if none else ".")

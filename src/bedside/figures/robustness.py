@@ -1,8 +1,8 @@
-"""Robustness: does a full-integer variant lose more than float32 when images get worse?
+"""Robustness: the loss of full-integer variants on degraded images, compared with float32's.
 
-On validation images, for the test images are read once, to confirm a choice. Bounded: at most
-``evidence.robustness_images`` images, stratified by class, and three integer variants; the cost
-is images × 16 inferences of each.
+On validation images, because test images are read only once, to confirm a choice. At most
+``evidence.robustness_images`` images, stratified by class, and three integer variants; the cost is
+images × 16 inferences of each.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.evidence import OperatingPoint
+from bedside.core.text import plural
 from bedside.core.types import Case, Task
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
@@ -30,7 +31,7 @@ from bedside.runfolder import layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise
 
-TITLE = "Worse images: does INT8 fall faster than FP32"
+TITLE = "Degraded images: does INT8 lose more?"
 READS = Reads(settings=True, version=4)
 VARIANTS = 3
 RESAMPLES = 1000
@@ -38,16 +39,18 @@ LARGEST = OperatingPoint("the largest logit", 0)
 
 NAMES = {"speckle": "speckle", "gain": "gain", "blur": "blur", "jpeg": "JPEG quality",
          "rotation": "rotation"}
-WORDS = {"shown": "no faster", "not shown": "cannot tell", "worse": "faster"}
+WORDS = {"shown": "non-inferior", "not shown": "inconclusive", "worse": "inferior"}
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``kinds`` (kind, strengths, unit, what), ``schemes``, ``metric``, ``n``, ``values``
-    by scheme (``clean`` and by kind an Estimate a strength), ``overall`` (scheme, the paired test
-    of falls averaged over every kind and strength, ``answer``, ``p`` adjusted over the schemes,
+    """Degrade validation images and test each integer variant's loss against float32's.
+
+    Facts: ``kinds`` (kind, strengths, unit, what), ``schemes``, ``metric``, ``n``, ``values`` by
+    scheme (``clean`` and by kind an Estimate per strength), ``overall`` (scheme, the paired test of
+    losses averaged over every kind and strength, ``answer``, ``p`` adjusted over the schemes,
     ``needed`` images), ``tests`` (kind, scheme, the same of one kind, ``p`` adjusted over all of
     them), ``disagree`` by scheme (decisions that differ from float32's: ``clean``, and by kind a
-    proportion a strength).
+    proportion per strength).
 
     Raises:
         NotAvailable: switched off, no integer variant, no validation image, or a class missing.
@@ -71,7 +74,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def _sample(run: Path, count: int) -> list[Case]:
-    """At most ``count`` validation images, as many of each class as there are in all."""
+    """Sample at most ``count`` validation images, stratified by class."""
     cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
     if len(cases) <= count:
         return cases
@@ -84,7 +87,7 @@ def _sample(run: Path, count: int) -> list[Case]:
 
 def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
             kinds: tuple[Corruption, ...]) -> dict[str, Floats]:
-    """By scheme (1 + strengths of all kinds, n, K): clean first, then kind after kind."""
+    """Return logits by scheme (1 + strengths of all kinds, n, K): clean first, then by kind."""
     models = {k: LiteRTModel(inputs.variant_path(run, v)) for k, v in every.items()}
     steps = [(c.kind, s) for c in kinds for s in c.strengths]
     found: dict[str, list[list[Any]]] = {k: [] for k in every}
@@ -143,7 +146,7 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         "values": {label: {"clean": codec.encode(robustness.value(drawn, k * rows))} | {
             kind.kind: [codec.encode(robustness.value(drawn, r)) for r in of(k, kind.kind)]
             for kind in kinds} for k, label in enumerate(schemes)},
-        # The question is asked once a variant; by kind it is asked many times, and pays for it.
+        # One primary test per variant; the tests by kind are adjusted for their number.
         "overall": judged([(None, k) for k in range(1, len(schemes))]),
         "tests": judged([(kind.kind, k) for k in range(1, len(schemes)) for kind in kinds]),
         "disagree": {schemes[k]: {"clean": differ(k, 0)} | {
@@ -155,7 +158,7 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
 
 
 def draw(data: FigureData) -> Figure:
-    """Points with 95% intervals; the leftmost of each panel is the clean image."""
+    """Draw values with 95% intervals; the leftmost of each panel is the clean image."""
     f = data.facts
     figure = style.new_figure(3.0)
     every = figure.subplots(1, len(f["kinds"]), sharey=True, squeeze=False)[0]
@@ -187,7 +190,7 @@ def _strength(value: float, kind: dict[str, Any]) -> str:
 
 
 def caption(data: FigureData) -> str:
-    """What to see: whether the integer variant loses more."""
+    """State whether the integer variant loses more than float32."""
     f = data.facts
     what = "AUC" if f["metric"] == "auroc" else "accuracy"
     groups: dict[str, list[str]] = {}
@@ -197,20 +200,20 @@ def caption(data: FigureData) -> str:
             f"{NAMES.get(t['kind'], t['kind'])} ({style.short_name(t['scheme'])})")
     told = "; ".join(f"{w}: {', '.join(v)}" for w, v in groups.items())
     whole = " ".join(_overall(t, f["metric"]) for t in f["overall"])
-    return (f"{what} of {f['model']} on {style.plural(f['n'], 'validation image')} made worse, "
-            "with 95% intervals; the test images are not touched. Does the integer variant fall "
-            f"faster than FP32, over all kinds and strengths? {whole} By kind, adjusted together "
-            f"after Holm: {told}. “Cannot tell” means that this many images neither prove a "
-            f"faster fall nor exclude one of {f['margin']:g}.")
+    return (f"Loss against FP32’s, over all kinds and strengths: {whole} By kind, adjusted "
+            f"together after Holm: {told}. {what} of {f['model']} on "
+            f"{plural(f['n'], 'degraded validation image')}, with 95% intervals; test images are "
+            "not used. “Inconclusive” means that these images neither prove a larger loss nor "
+            f"exclude one of {f['margin']:g}.")
 
 
-def _overall(found: dict[str, Any], metric: str) -> str:
-    """``int8: no faster, …`` with the interval, and what would tell where it is open."""
-    d, scale = found["test"]["difference"], 1 if metric == "auroc" else 100
-    name, word = style.short_name(found["scheme"]), WORDS[found["answer"]]
+def _overall(test: dict[str, Any], metric: str) -> str:
+    """Return the overall result with its interval and, where inconclusive, the number needed."""
+    d, scale = test["test"]["difference"], 1 if metric == "auroc" else 100
+    name, word = style.short_name(test["scheme"]), WORDS[test["answer"]]
     if d["value"] is None:
-        return f"{name}: {found['test']['reason']}."
+        return f"{name}: {test['test']['reason']}."
     value, low, high = (f"{scale * d[k]:+.3f}".replace("-", "−") for k in ("value", "low", "high"))
     unit = "" if scale == 1 else " points"
-    more = (f"; about {found['needed']:,} such images would tell" if found["needed"] else "")
-    return f"{name}: {word}, {value}{unit} beside FP32’s own fall [{low}, {high}]{more}."
+    more = (f"; about {test['needed']:,} images would settle it" if test["needed"] else "")
+    return f"{name}: {word}, {value}{unit} [{low}, {high}] relative to FP32’s own loss{more}."

@@ -1,4 +1,4 @@
-"""Figure 5: images of each class, the lesion outlined where the dataset has masks."""
+"""Figure 5: images of each class, lesions outlined where the dataset has masks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ IMAGE_PX = 160
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: ``images`` (n, h, w) uint8 and ``masks`` (n, h, w) bool, all false where a case
-    has none. Facts: ``cases`` in that order.
+    """Collect a few images of each class.
+
+    Arrays: ``images`` (n, h, w) uint8 and ``masks`` (n, h, w) bool, all false where a case has
+    none. Facts: ``cases`` in that order.
     """
     del model
     preprocess = stored_preprocess(run)
@@ -54,7 +56,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def spread(cases: list[Case]) -> list[Case]:
-    """``PER_CLASS`` cases spread evenly over the ids, those with masks first."""
+    """Return ``PER_CLASS`` cases spread evenly over the ids, those with masks first."""
     masked = [c for c in cases if c.masks]
     pool = masked if len(masked) >= PER_CLASS else cases
     if len(pool) <= PER_CLASS:
@@ -63,7 +65,7 @@ def spread(cases: list[Case]) -> list[Case]:
 
 
 def stored_preprocess(run: Path) -> Preprocess:
-    """A preprocessing whose images the run holds: the first model's by name.
+    """Return a preprocessing whose images the run holds: the first model's by name.
 
     Raises:
         NotAvailable: no image has been stored.
@@ -80,7 +82,7 @@ def stored_preprocess(run: Path) -> Preprocess:
 
 
 def draw(data: FigureData) -> Figure:
-    """A row of images a class."""
+    """Draw a row of images per class."""
     classes = data.facts["classes"]
     rows = [[i for i, c in enumerate(data.facts["cases"]) if c["label"] == name]
             for name in classes]
@@ -107,12 +109,12 @@ def draw(data: FigureData) -> Figure:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     counts = ", ".join(f"{n} {name}" for name, n in f["counts"].items())
     outlined = sum(1 for c in f["cases"] if c["outlined"])
-    masks = (f"Red: the lesion as the dataset's masks outline it "
+    masks = (f"Red: the dataset's lesion outline "
              f"({outlined} of the {len(f['cases'])} shown)." if outlined
              else "The dataset gives no lesion masks for these images.")
-    return (f"Images of each class as the networks see them, before the division by the maximum "
-            f"(the paper's Figure 5); the study uses {counts}. {masks}")
+    return (f"The study uses {counts}. Images of each class at the networks' input size, before "
+            f"division by the maximum (the paper's Figure 5). {masks}")

@@ -1,7 +1,7 @@
-"""Which layers INT8 hurts: SQNR of every layer, and the damage to the logits by layer.
+"""Sensitivity of each layer to INT8: its SQNR, and the effect on the logits of quantizing it.
 
-The SQNR is computed here on a few validation images; the damage, one layer at a time and all
-but one, is read from what ``bedside search`` published, where it has run.
+The SQNR is computed here on a few validation images; the effect on the logits, one layer at a time
+and all but one, is read from ``bedside search`` where it has run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bedside.core import codec
+from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.noise import IMAGES, layer_sqnr
@@ -26,10 +27,11 @@ _LOW_DB = 20.0
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``layers``, a row a layer with ``sqnr_db`` and, where searched, its damage.
+    """Compute the SQNR by layer and read the search's results.
 
-    ``alone_damage``: root mean square change of the logits over their standard deviation with
-    only this layer in int8; ``all_but_damage``: with every other layer in int8.
+    Facts: ``layers``, a row per layer with ``sqnr_db`` and, where searched, its damage.
+    ``alone_damage``: root mean square change of the logits over their standard deviation with only
+    this layer in int8; ``all_but_damage``: with every other layer in int8.
     """
     original = inputs.original_of(run, model)
     found = inputs.quantized_of(run, model)
@@ -67,7 +69,7 @@ def _searched(run: Path, model: str) -> dict[str, dict[str, Any]]:
 
 
 def draw(data: FigureData) -> Figure:
-    """A row a layer by name; SQNR left, logit damage right where a search has run."""
+    """Draw a row per layer: SQNR left, effect on the logits right where a search has run."""
     rows = data.facts["layers"]
     figure = style.new_figure(max(2.4, 0.17 * len(rows) + 1.0))
     searched = bool(data.facts["searched"])
@@ -84,7 +86,7 @@ def draw(data: FigureData) -> Figure:
                      color=style.scheme_colour("int8"), label="only this layer in INT8")
         axes[1].plot([r.get("all_but_damage") for r in rows], places, "|", ms=7,
                      color=style.INK, label="every other layer in INT8")
-        axes[1].set_xlabel("change of the logits (share of their standard deviation)")
+        axes[1].set_xlabel("change of the logits (fraction of their standard deviation)")
         axes[1].set_xlim(left=0)
         figure.legend(loc="outside upper right", ncols=2)
     axes[0].set_yticks(list(places), [style.layer_name(r["layer"], 34) for r in rows], fontsize=7)
@@ -95,21 +97,21 @@ def draw(data: FigureData) -> Figure:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     rows = data.facts["layers"]
     known = [r for r in rows if r["sqnr_db"] is not None]
     name = style.scheme_name(data.facts["scheme"])
-    text = (f"Signal to quantization noise of every layer of {name} on "
-            f"{style.plural(data.facts['images'], 'validation image')}.")
+    text = (f"Signal-to-quantization-noise ratio of every layer of {name} on "
+            f"{plural(data.facts['images'], 'validation image')}.")
     if known:
         worst = min(known, key=lambda r: r["sqnr_db"])
-        text += f" Lowest: {worst['layer']}, {worst['sqnr_db']:.1f} dB."
+        text = f"Lowest: {worst['layer']}, {worst['sqnr_db']:.1f} dB. {text}"
     if data.facts["searched"]:
         judged = [r for r in rows if "alone_damage" in r]
         top = max(judged, key=lambda r: r["alone_damage"])
         text += (f" Quantized alone, {top['layer']} changes the logits most: by "
-                 f"{style.number(top['alone_damage'], 2)} of their standard deviation, "
+                 f"{number(top['alone_damage'], 2)} of their standard deviation, "
                  f"{top['alone_flips']} of {top['judged']} validation images change class.")
     else:
-        text += " The damage of each layer to the logits: bedside search RUN."
+        text += " Run “bedside search RUN” for each layer's effect on the logits."
     return text

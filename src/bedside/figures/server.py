@@ -1,4 +1,4 @@
-"""Figure 11: the server's CPU against NPUs, milliseconds an image."""
+"""Figure 11: server CPU against NPUs, milliseconds per image."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ READS = Reads(whole_study=True)
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``rows``: the fastest CPU row of each server and scheme (float32, int8), and every
-    NPU's; what was not measured is in no ranking.
+    """Select the rows to compare.
+
+    Facts: ``rows``: the fastest CPU row of each server and scheme (float32, int8), and every NPU's;
+    values that were not measured are not ranked.
 
     Raises:
         NotAvailable: no latency of a server's CPU, or of an NPU.
@@ -52,7 +54,7 @@ def _where(row: dict[str, Any]) -> str:
 
 
 def draw(data: FigureData) -> Figure:
-    """Milliseconds an image on a logarithmic axis, servers above, NPUs below."""
+    """Draw milliseconds per image on a logarithmic axis, servers above, NPUs below."""
     rows = data.facts["rows"]
     models = list(dict.fromkeys(r["model"] for r in rows))
     figure = style.new_figure(1.1 + 0.29 * (len(rows) + 1.6 * len(models)))
@@ -61,43 +63,36 @@ def draw(data: FigureData) -> Figure:
     low = 0.5 * min(r["ms"] for r in rows)
     y, ticks, labels = 0.0, [], []
     for model in models:
-        axes.annotate(model, (low, y), xytext=(4, 0), textcoords="offset points", weight="bold",
-                      va="center")
-        for row in (r for r in rows if r["model"] == model):  # servers first, as computed
+        bars.heading(axes, y, model, low)
+        for row in (r for r in rows if r["model"] == model):
             y += 1
             bars.bar(axes, y, row["ms"], style.scheme_colour(row["scheme"]), row)
-            axes.annotate(f"{row['ms']:.3g} ms  {bars.word(row)}", (1.012, y),
-                          xycoords=("axes fraction", "data"), va="center", fontsize=8,
-                          annotation_clip=False)
+            bars.note(axes, y, f"{row['ms']:.3g} ms  {bars.word(row)}")
             ticks.append(y)
             labels.append(f"{_where(row)}  {style.short_name(row['scheme'])}")
         y += 1.6
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(y - 0.9, -0.8)
+    bars.finish(axes, ticks, labels, (y - 0.9, -0.8))
     axes.set_xlim(low, 1.3 * max(r["ms"] for r in rows))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("milliseconds an image (logarithmic)")
-    style.grid(axes, "x")
-    marks: list[Any] = list(bars.handles(rows))
+    axes.set_xlabel("milliseconds per image (logarithmic)")
+    marks = bars.handles(rows)
     figure.legend(handles=marks, loc="outside upper right", ncols=len(marks))
     return figure
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     rows = data.facts["rows"]
-    quickest: dict[str, dict[str, Any]] = {}
+    fastest: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["unit"] == "CPU" and row["evidence"] == "measured":
-            best = quickest.get(row["model"])
+            best = fastest.get(row["model"])
             if best is None or row["ms"] < best["ms"]:
-                quickest[row["model"]] = row
+                fastest[row["model"]] = row
     said = "; ".join(f"{m}: {style.short_name(r['scheme'])} on {r['target']}, {r['ms']:.3g} ms"
-                     for m, r in quickest.items())
-    return ("The server's CPU against NPUs (the paper's Figure 11). The CPU rows are the fastest "
-            "of LiteRT, OpenVINO and ONNX Runtime in the study, for FP32 and for INT8"
-            + (f"; the fastest measured here: {said}" if said else "")
-            + ". NPU times that are hatched were not measured, so no factor between the two is "
-            f"given. The paper measured {data.facts['paper_factor']} times in favour of its "
-            "NPU's INT8, against FP32 on its server.")
+                     for m, r in fastest.items())
+    return ((f"Fastest measured on the server's CPU: {said}. " if said else "")
+            + "The server's CPU against NPUs (the paper's Figure 11); the CPU rows are the fastest "
+            "of LiteRT, OpenVINO and ONNX Runtime in the study, for FP32 and for INT8. Hatched NPU "
+            "times were not measured, so no ratio between the two is given. The paper measured "
+            f"its NPU's INT8 as {data.facts['paper_factor']} times as fast as FP32 on its server.")

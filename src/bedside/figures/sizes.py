@@ -1,4 +1,4 @@
-"""Table 2's sizes as a figure: the bytes of every file, the paper's beside them."""
+"""Sizes of every file, with those of the paper's Table 2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bedside.figures import inputs, style
+from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import layout
 
@@ -22,7 +22,10 @@ PAPER_REDUCTION = 0.75
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``models``, by model and scheme: bytes, share of the original, paper's MB."""
+    """Collect file sizes.
+
+    Facts: ``models``, by model and scheme: bytes, share of the original, the paper's MB.
+    """
     del model
     table = {}
     for name in sorted({v.model for v in layout.variants(run)}):
@@ -39,7 +42,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def network_name(run: Path, model: str) -> str:
-    """The network behind a model's id."""
+    """Return the network of a model's id."""
     return next((s.name for s in layout.model_specs(run) if s.id == model), model)
 
 
@@ -47,7 +50,7 @@ def network_name(run: Path, model: str) -> str:
 
 
 def draw(data: FigureData) -> Figure:
-    """A group of bars a model, a diamond where the paper prints a size."""
+    """Draw a group of bars per model, and a diamond where the paper prints a size."""
     models = data.facts["models"]
     rows = sum(len(m) + 1 for m in models.values())
     figure = style.new_figure(0.9 + 0.27 * rows)
@@ -57,8 +60,7 @@ def draw(data: FigureData) -> Figure:
     labels: list[str] = []
     paper_shown = False
     for model, schemes in models.items():
-        axes.annotate(model, (0, y), xytext=(4, 0), textcoords="offset points",
-                      weight="bold", va="center")
+        bars.heading(axes, y, model)
         for label, row in schemes.items():
             y += 1
             size = row["size_bytes"] / 1e6
@@ -74,12 +76,9 @@ def draw(data: FigureData) -> Figure:
             ticks.append(y)
             labels.append(style.scheme_name(label))
         y += 1.3
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(y - 0.6, -0.6)
+    bars.finish(axes, ticks, labels, (y - 0.6, -0.6))
     axes.set_xlim(0, (1.62 if paper_shown else 1.3) * _largest(data))
     axes.set_xlabel("size of the .tflite file (MB, decimal); in brackets: share of FP32")
-    style.grid(axes, "x")
     if paper_shown:
         figure.legend(loc="outside upper right")
     return figure
@@ -91,17 +90,16 @@ def _largest(data: FigureData) -> float:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     shares: dict[str, list[float]] = {}
     for schemes in data.facts["models"].values():
         for label, row in schemes.items():
             if row["share"] is not None and label != "float32":
                 shares.setdefault(label, []).append(100 * (1 - row["share"]))
-    found = "; ".join(f"{style.scheme_name(k)} {_span(v)}" for k, v in shares.items())
-    said = f"Smaller than FP32 by: {found}. " if found else ""
-    return ("Sizes of the files that were made (the sizes of the paper's Table 2). "
-            f"{said}The paper's headline is {100 * data.facts['paper_reduction']:.0f}% smaller "
-            "for 8-bit models.")
+    gains = "; ".join(f"{style.scheme_name(k)} {_span(v)}" for k, v in shares.items())
+    said = f"Smaller than FP32 by: {gains}. " if gains else ""
+    return (f"{said}Sizes of this study's files (compare the paper's Table 2). The paper's "
+            f"headline is {100 * data.facts['paper_reduction']:.0f}% smaller for 8-bit models.")
 
 
 def _span(values: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""Figure 8: how the last convolution's weights are distributed, original and integer."""
+"""Figure 8: the weight distribution of the last convolution, original and integer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, Reads
 
@@ -21,9 +22,11 @@ BINS = 85
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays: ``edges`` (BINS + 1,); ``original``, ``quantized`` (BINS,) counts of real values;
-    ``codes`` (256,) counts of the integers −128 … 127 where they are integers;
-    ``channel_original`` and ``channel_quantized``, the real values of one output channel.
+    """Count the weights of the last convolution.
+
+    Arrays: ``edges`` (BINS + 1,); ``original``, ``quantized`` (BINS,) counts of real values;
+    ``codes`` (256,) counts of the integers −128 … 127 where they are integers; ``channel_original``
+    and ``channel_quantized``, the real values of one output channel.
     """
     variant = inputs.original_of(run, model)
     quantized = inputs.quantized_of(run, model)
@@ -71,7 +74,7 @@ def _median_channel(channels: npt.NDArray[Any]) -> int:
 
 
 def describe(real: npt.NDArray[Any], values: npt.NDArray[Any]) -> dict[str, Any]:
-    """Spread, density and error of one scheme's weights against the original's."""
+    """Return spread, density and error of one scheme's weights against the original's."""
     distinct = int(np.unique(values).size)
     return {"values": int(values.size), "distinct": distinct,
             "values_per_distinct": values.size / distinct,
@@ -86,7 +89,9 @@ def describe(real: npt.NDArray[Any], values: npt.NDArray[Any]) -> dict[str, Any]
 
 
 def draw(data: FigureData) -> Figure:
-    """Original and quantized over all channels; the integers; one channel close up."""
+    """Draw original and quantized weights over all channels, the integers, and one channel close
+    up.
+    """
     f, a = data.facts, data.arrays
     shown = f["shown"]
     first, second = style.scheme_colour("float32"), style.scheme_colour(shown)
@@ -122,7 +127,7 @@ def _codes(axes: Axes, data: FigureData, colour: str) -> None:
     axes.set_xlim(-132, 132)
     axes.set_xticks([-127, -64, 0, 64, 127], ["−127", "−64", "0", "64", "127"])
     axes.set_title(f"The integers in the file: {row['distinct_codes']} used, "
-                   f"{style.plural(row['scales'], 'scale')}")
+                   f"{plural(row['scales'], 'scale')}")
     axes.set_xlabel("weight (integer)")
     axes.set_ylabel("weights")
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -130,7 +135,7 @@ def _codes(axes: Axes, data: FigureData, colour: str) -> None:
 
 
 def _close(axes: Axes, data: FigureData, first: str, second: str) -> None:
-    """The middle of one channel: every weight a tick, before and after."""
+    """Draw the middle of one channel: every weight a tick, before and after."""
     before, after = data.arrays["channel_original"], data.arrays["channel_quantized"]
     reach = float(np.quantile(np.abs(before), 0.12 if before.size > 800 else 0.3)) or 1.0
     for values, y, colour, label in ((before, 1.0, first, "float32"),
@@ -140,7 +145,7 @@ def _close(axes: Axes, data: FigureData, first: str, second: str) -> None:
         axes.vlines(unique, y, y + 0.25 + 0.55 * counts / max(int(counts.max(initial=1)), 1),
                     color=colour, lw=1.0)
         axes.annotate(f"{style.short_name(label)}: {inside.size} weights on "
-                      f"{style.plural(unique.size, 'value')}", (0.005, y + 0.83),
+                      f"{plural(unique.size, 'value')}", (0.005, y + 0.83),
                       xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
     axes.set_ylim(-0.05, 2.05)
     axes.set_yticks([])
@@ -150,14 +155,14 @@ def _close(axes: Axes, data: FigureData, first: str, second: str) -> None:
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     row, base = f["schemes"][f["shown"]], f["schemes"]["float32"]
     noise = ("" if row["sqnr_db"] is None
              else f" The signal-to-quantization-noise ratio is {row['sqnr_db']:.1f} dB.")
-    return (f"Weights of the last convolution ({f['layer']}) of {f['model']} before and after "
-            f"{style.scheme_name(f['shown'])} (the paper's Figure 8). The shape stays; "
-            f"{base['distinct']:,} distinct values become {row['distinct']:,}, so that "
+    return (f"{base['distinct']:,} distinct weights become {row['distinct']:,}: "
             f"{row['values_per_distinct']:.1f} weights share a value on average instead of "
-            f"{base['values_per_distinct']:.1f}, and no weight moves by more than "
-            f"{style.number(row['max_abs_difference'])}.{noise}")
+            f"{base['values_per_distinct']:.1f}, and no weight changes by more than "
+            f"{number(row['max_abs_difference'])}.{noise} Weights of the last convolution "
+            f"({f['layer']}) of {f['model']} before and after {style.scheme_name(f['shown'])} (the "
+            "paper's Figure 8); the distribution's shape is unchanged.")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bedside.core.text import plural
 from bedside.core.types import Case
-from bedside.stages.report import wording
 
 MOST_GROUPS = 40
 MOST_IN_GROUP = 8
@@ -126,24 +126,24 @@ def summary(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[Line]:
     now = shared(cases)
     lines = []
     if any(now):
-        lines.append(Line("fail", "Leakage between parts", f"{wording.plural(now[0], 'group')} "
-                          f"and {wording.plural(now[1], 'patient')} lie in several parts of the "
+        lines.append(Line("fail", "Leakage between parts", f"{plural(now[0], 'group')} "
+                          f"and {plural(now[1], 'patient')} lie in several parts of the "
                           "given split: test images have twins in training. Run again with "
                           "--regroup.", "split"))
     else:
-        mended = (f" The given split separated {wording.plural(torn, 'group')}; each was moved "
+        mended = (f" The given split separated {plural(torn, 'group')}; each was moved "
                   "whole." if torn else "")
         lines.append(Line("ok", "Leakage between parts", "No group of near-duplicates and no "
                           f"patient lies in two parts.{mended}", "split"))
     repeats = len(audit.get("duplicates", ()))
     lines.append(Line("ok" if not repeats else "look", "Near-duplicates",
-                      f"{wording.plural(repeats, 'image')} repeat another; each is kept in the "
+                      f"{plural(repeats, 'image')} repeat another; each is kept in the "
                       "part of its twin." if repeats else "No image repeats another.", "groups"))
     conflicts = audit.get("conflicts", ())
     files = sum(len(f) for c in conflicts for f in c["labels"].values())
     lines.append(Line("look" if conflicts else "ok", "Labels", (
-        f"{wording.plural(len(conflicts), 'picture')} under several classes: their "
-        f"{wording.plural(files, 'image')} are set aside." if conflicts
+        f"{plural(len(conflicts), 'picture')} under several classes: their "
+        f"{plural(files, 'image')} are set aside." if conflicts
         else "No picture lies under two classes."), "groups"))
     warned = [s for s in audit.get("shortcuts", ()) if s["warning"]]
     # Of the families and their union the families say more.
@@ -159,7 +159,7 @@ def summary(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[Line]:
         else "None found."), "findings"))
     odd = len({o["file"] for o in audit.get("outliers", ())})
     lines.append(Line("look" if odd else "ok", "Outliers", (
-        f"{wording.plural(odd, 'image')} far from the others in size or brightness." if odd
+        f"{plural(odd, 'image')} far from the others in size or brightness." if odd
         else "None in size or brightness."), "outliers"))
     return lines
 

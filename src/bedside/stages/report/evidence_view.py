@@ -11,11 +11,11 @@ from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.evidence import Comparison, Flips, OperatingPoints, PairedTest, Statistics
 from bedside.core.study import EvidenceConfig
+from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate
 from bedside.metrics.compare import ALPHA
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import wording
-from bedside.stages.report.wording import DASH
 
 ARROW = " → "
 HOLM_LEVEL = "2.5% one-sided"
@@ -113,8 +113,8 @@ def change(metric: str, difference: Estimate) -> str:
         return DASH
     values = (difference.value, difference.low, difference.high)
     scale, digits = (1, 3) if _is_area(metric) else (100, 1)
-    texts = [wording.signed(f"{scale * v:+.{digits}f}") for v in values if v is not None]
-    texts = [t[1:] if float(t.replace(wording.MINUS, "-")) == 0 else t for t in texts]
+    texts = [signed(f"{scale * v:+.{digits}f}") for v in values if v is not None]
+    texts = [t[1:] if float(t.replace(MINUS, "-")) == 0 else t for t in texts]
     unit = "" if _is_area(metric) else " points"
     return texts[0] + unit + (f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else "")
 
@@ -122,7 +122,7 @@ def change(metric: str, difference: Estimate) -> str:
 def margin(metric: str, value: float) -> str:
     """A margin in a reader's unit."""
     return f"{value:.3g} of AUC" if _is_area(metric) else (
-        f"{wording.signed(f'{100 * value:.3g}')} "
+        f"{signed(f'{100 * value:.3g}')} "
         f"{'point' if value == 0.01 else 'points'} of {metric}")
 
 
@@ -159,8 +159,8 @@ def sentence(c: Comparison, config: EvidenceConfig) -> str:
                 "proved, and it may be as large as the margin or larger.")
     if not c.needed:
         return f"These images cannot tell{f': {c.reason}' if c.reason else ''}."
-    wants = "; ".join(f"{wording.count(n.cases)} {n.kind} for {_name(n.metric)}"
-                      + (f" (about {wording.count(n.images)} images in all)"
+    wants = "; ".join(f"{count(n.cases)} {n.kind} for {_name(n.metric)}"
+                      + (f" (about {count(n.images)} images in all)"
                          if n.images != n.cases else "") for n in c.needed)
     return f"Too few cases to tell. A harmless variant would need about {wants}."
 
@@ -172,13 +172,13 @@ def flips_text(flips: Flips | None, n: int) -> Entry:
     changed = flips.lost + flips.gained
     if flips.changed.value is not None:
         changed = round(flips.changed.value * flips.changed.n)
-    big = f"{wording.count(changed)} of {wording.count(n)}"
+    big = f"{count(changed)} of {count(n)}"
     if not changed:
         return Entry(big, ("no decision changed",))
     if flips.missed is None:
         return Entry(big, (f"{flips.lost} right before and wrong now",
                            f"{flips.gained} wrong before and right now"))
-    alarms = wording.plural(flips.alarms or 0, "new false alarm")
+    alarms = plural(flips.alarms or 0, "new false alarm")
     return Entry(big, (f"{flips.missed} newly missed, {flips.found} newly found",
                        f"{alarms}, {flips.cleared} cleared"))
 
@@ -193,9 +193,9 @@ def _test(t: PairedTest | None) -> Entry:
     small = [f"[{around}"] if around else []
     small.append(f"{wording.metric_value(t.metric, t.old)}{ARROW}"
                  f"{wording.metric_value(t.metric, t.new)}")
-    counted = f"n = {wording.count(t.difference.n)}"
+    counted = f"n = {count(t.difference.n)}"
     if t.clusters is not None:
-        counted += f", {wording.plural(t.clusters, 'patient')}"
+        counted += f", {plural(t.clusters, 'patient')}"
     if t.gained is not None and t.lost is not None:
         small.append(f"{t.lost} lost, {t.gained} gained; {counted}")
     else:
@@ -226,7 +226,7 @@ def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
     if c.same_as is not None:
         small.append(f"same predictions as {c.same_as}, counted once")
     if c.only_old or c.only_new:
-        small.append(f"compared on {wording.count(c.n)} images that both predicted "
+        small.append(f"compared on {count(c.n)} images that both predicted "
                      f"({c.only_old} only float32, {c.only_new} only this)")
     small += c.notes
     return Entry(VERDICTS.get(c.answer or "", "no answer"), tuple(small),

@@ -9,12 +9,12 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.evidence import PairedTest
+from bedside.core.text import DASH, count, percent, signed
 from bedside.core.types import Estimate
 from bedside.figures.base import FigureData
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import wording
 from bedside.stages.report.evidence_view import Entry, Line, Table, change
-from bedside.stages.report.wording import DASH
 
 FASTER = {"shown": "no faster", "not shown": "cannot tell", "worse": "faster"}
 KIND_NAMES = {"speckle": "Speckle", "gain": "Gain", "blur": "Blur", "jpeg": "JPEG quality",
@@ -68,17 +68,17 @@ def _alike(values: dict[str, Any]) -> Entry:
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    return Entry(wording.signed(f"{e.value:.3f}"), (
-        f"{wording.interval('alike', e)}, n = {wording.count(e.n)}",))
+    return Entry(signed(f"{e.value:.3f}"), (
+        f"{wording.interval('alike', e)}, n = {count(e.n)}",))
 
 
 def _lesion(name: str, values: dict[str, Any], moved: dict[str, Any] | None) -> Entry:
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    text = wording.percent(e.value) if name == "hit" else f"{e.value:.3f}"
+    text = percent(e.value) if name == "hit" else f"{e.value:.3f}"
     small = [(f"{wording.interval('sensitivity', e)}" if name == "hit" else
-              f"{wording.interval('iou', e)}") + f", n = {wording.count(e.n)}"]
+              f"{wording.interval('iou', e)}") + f", n = {count(e.n)}"]
     if moved is not None:
         difference = change("sensitivity" if name == "hit" else "auroc", _estimate(moved))
         small.append(f"{difference} against float32")
@@ -124,14 +124,14 @@ def _fell(found: dict[str, Any]) -> Entry:
         f"float32 {fall(test.old)}, this {fall(test.new)}",
         ("adjusted p " + (f"= {p:.2f}" if p >= 0.005 else "< 0.005")
          + (" for “faster”" if answer == "worse" else " for “no faster”")),
-        f"about {wording.count(needed)} such images would tell" if needed else ""),
+        f"about {count(needed)} such images would tell" if needed else ""),
         answer.replace(" ", "-"))
 
 
 def strengths(kind: dict[str, Any]) -> str:
     """``0.1, 0.2, 0.4`` with the unit."""
     sign = "+" if kind["kind"] == "gain" else ""
-    texts = [wording.signed(f"{s:{sign}g}") for s in kind["strengths"]]
+    texts = [signed(f"{s:{sign}g}") for s in kind["strengths"]]
     return ", ".join(texts) + str(kind["unit"])
 
 

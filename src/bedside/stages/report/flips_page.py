@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bedside.core.text import signed
 from bedside.figures.base import FigureData
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import page, wording
+from bedside.stages.report import page
 from bedside.stages.report.results import safe_cell
 
 FIGURE = "flips"
@@ -127,7 +128,7 @@ def _groups(rows: Sequence[tuple[FigureData, dict[str, Any]]]
 
 def _card(data: FigureData, row: dict[str, Any]) -> Card:
     binary = data.facts["threshold"] is not None
-    margin = tuple(wording.signed(f"{v:+.4f}") if binary else f"{v:.4f}" for v in row["margin"])
+    margin = tuple(signed(f"{v:+.4f}") if binary else f"{v:.4f}" for v in row["margin"])
     score = tuple(f"{v:.4f}" for v in row["score"])
     return Card(
         data.facts["model"], row["variant"], row["target"], ", ".join(row["also"]), row["id"],

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bedside.core import codec
+from bedside.core.text import plural
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import wording
 
 FOLDER = "leakage"
 RESULT = "leakage.json"
@@ -49,7 +49,7 @@ def verdict(gain: Mapping[str, Any], areas: Sequence[Mapping[str, Any]] = ()) ->
     """What the difference says, in a sentence; ``areas`` are the AUCs of both arms."""
     if gain.get("value") is None:
         return f"Not compared: {gain.get('reason')}."
-    size = wording.plural(gain["n"], "image")
+    size = plural(gain["n"], "image")
     if gain["low"] > 0:
         return f"A split by image claims too much: its AUC is higher on the same {size}."
     if gain["high"] < 0:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bedside.core.text import DASH, count, megabytes, milliseconds, percent, ratio
 from bedside.core.types import Estimate
 from bedside.stages.report import paper, tables, wording
 from bedside.stages.report.changes import BASELINE
 from bedside.stages.report.results import Row, metric_names
-from bedside.stages.report.wording import DASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def _size_cell(row: Row, rows: Sequence[Row], largest: int, notes: Notes) -> Cel
     if not row["size_bytes"]:
         return notes.dash("Size: not recorded")
     share = tables.size_ratio(row, rows)
-    return Cell(wording.megabytes(row["size_bytes"]),
-                wording.ratio(share) if share is not None else "",
+    return Cell(megabytes(row["size_bytes"]),
+                ratio(share) if share is not None else "",
                 bar=round(100 * row["size_bytes"] / largest, 2) if largest else None)
 
 
@@ -142,12 +142,12 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
         return notes.dash("Latency: the variant did not run" if row["status"] != "ok" else
                           f"Latency: {row['latency_note'] or 'this target gives none'}")
     share = tables.latency_ratio(row, rows)
-    details = [wording.ratio(share)] if share is not None else []
+    details = [ratio(share)] if share is not None else []
     if latency["p95"] is not None:
-        details.append(f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}")
+        details.append(f"p95 {milliseconds(latency['p95']).removesuffix(' ms')}")
     detail = ", ".join(details)
     tags = [_tag(row["evidence"]["latency"]), "unsteady" if tables.unsteady(row) else ""]
-    return Cell(wording.milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
+    return Cell(milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
 
 
 def changed_cell(row: Row, notes: Notes) -> Cell:
@@ -163,7 +163,7 @@ def changed_cell(row: Row, notes: Notes) -> Cell:
     if not changed["n"]:
         return notes.dash("Changed: no test image in common with float32")
     details = [f"{changed['lost']} lost, {changed['gained']} gained"] if changed["changed"] else []
-    return Cell(f"{changed['changed']} of {wording.count(changed['n'])}",
+    return Cell(f"{changed['changed']} of {count(changed['n'])}",
                 "; ".join([*details, *([beside] if beside else [])]))
 
 
@@ -172,7 +172,7 @@ def _other_cells(row: Row, notes: Notes) -> tuple[Cell, ...]:
     return (
         Cell(row["compute_dtype"], prose=True) if row["compute_dtype"]
         else notes.dash("Computed in: the target does not tell"),
-        Cell(wording.megabytes(memory)) if memory
+        Cell(megabytes(memory)) if memory
         else notes.dash("Peak memory: not measured on this target"),
     )
 
@@ -217,8 +217,8 @@ def _paper_cells(network: str, scheme: str, options: bool, notes: Notes) -> tupl
     if found is None or base is None or options:
         absent = notes.dash("Paper: its Table 2 has no such network or scheme")
         return (absent, absent)
-    return (Cell(wording.percent(found.accuracy)),
-            Cell(f"{found.size_mb:.1f} MB", wording.ratio(found.size_mb / base.size_mb)))
+    return (Cell(percent(found.accuracy)),
+            Cell(f"{found.size_mb:.1f} MB", ratio(found.size_mb / base.size_mb)))
 
 
 def table_2(rows: Sequence[Row], networks: dict[str, str], target: str, notes: Notes) -> Table:
@@ -269,7 +269,7 @@ class DemographicLine:
 def table_1(rows: Sequence[tables.Demographics], notes: Notes) -> tuple[DemographicLine, ...]:
     """Table 1, ours and the paper's."""
     return tuple(DemographicLine(
-        r.label, wording.count(r.images), _spread(r.age, "Age", notes),
+        r.label, count(r.images), _spread(r.age, "Age", notes),
         _spread(r.size_mm, "Tumor size", notes), _printed(r.paper, "age", notes),
         _printed(r.paper, "size", notes),
     ) for r in rows)
@@ -280,7 +280,7 @@ def _spread(values: tables.Spread, what: str, notes: Notes) -> Cell:
         return notes.dash(f"{what}: the data have no such column, or it is empty for this class")
     if values.sd is None:
         return Cell(f"{values.mean:.1f}", "n = 1, no SD")
-    return Cell(f"{values.mean:.1f} ± {values.sd:.1f}", f"n = {wording.count(values.n)}")
+    return Cell(f"{values.mean:.1f} ± {values.sd:.1f}", f"n = {count(values.n)}")
 
 
 def _printed(row: Mapping[str, paper.MeanSd] | None, name: str, notes: Notes) -> Cell:

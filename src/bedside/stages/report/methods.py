@@ -12,8 +12,8 @@ import bedside
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.study import Study
+from bedside.core.text import count, plural
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import wording
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -67,7 +67,7 @@ def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple
         if spec.origin == "external" or c is None:
             found.append((spec.id, (("Origin", "trained elsewhere, brought in as .tflite"),)))
             continue
-        network = f"{spec.name}, {wording.count(spec.parameters)} parameters"
+        network = f"{spec.name}, {count(spec.parameters)} parameters"
         if c.width != 1.0:
             network += f", width {c.width:g}"
         if c.cam_conv:
@@ -101,8 +101,8 @@ def _tuned(run: Path, model: str
     if found is None or found.chosen is None:
         return [], None
     best = found.trials[found.chosen]
-    text = (f"{wording.plural(len(found.trials), 'trial')} of "
-            f"{wording.plural(found.epochs, 'epoch')}, chosen on validation AUC "
+    text = (f"{plural(len(found.trials), 'trial')} of "
+            f"{plural(found.epochs, 'epoch')}, chosen on validation AUC "
             f"({best.val_auroc:.3f} in trial {found.chosen + 1})")
     return [("Tuning", text)], (best.learning_rate, best.weight_decay, best.augment)
 

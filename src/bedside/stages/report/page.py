@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from bedside.core.text import count, percent, plural
 from bedside.stages.report import wording
 
 
@@ -19,6 +20,6 @@ def render(context: Mapping[str, Any], template: str = "index.html.j2") -> str:
         loader=jinja2.PackageLoader("bedside.stages.report", "templates"), autoescape=True,
         undefined=jinja2.StrictUndefined, finalize=wording.printable, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"count": wording.count, "percent": wording.percent}
-    environment.globals["plural"] = wording.plural
+    environment.filters |= {"count": count, "percent": percent}
+    environment.globals["plural"] = plural
     return environment.get_template(template).render(context)

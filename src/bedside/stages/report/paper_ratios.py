@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bedside.stages.report import wording
+from bedside.core.text import DASH
 from bedside.stages.report.results import Row
 
 
@@ -54,14 +54,14 @@ def table(rows: Sequence[Row]) -> RatioTable | None:
     for printed in PRINTED:
         own = tuple(_ours(found.get((m, *printed.slow)), found.get((m, *printed.fast)))
                     for m in models)
-        if any(t != wording.DASH for t in own):
+        if any(t != DASH for t in own):
             lines.append((printed.what, printed.paper, own))
     return RatioTable(models, tuple(lines)) if lines else None
 
 
 def _ours(slow: Row | None, fast: Row | None) -> str:
     if slow is None or fast is None:
-        return wording.DASH
+        return DASH
     ratio = slow["latency_ms"]["median"] / fast["latency_ms"]["median"]
     unfitted = any(r["facts"].get("fitted") == 0.0 for r in (slow, fast))
     return f"{ratio:.2g} times as fast, estimated{' (unfitted)' if unfitted else ''}"

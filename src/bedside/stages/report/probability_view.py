@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from bedside.core.build import Measurement
 from bedside.core.evidence import OperatingPoint, Probabilities
+from bedside.core.text import DASH, count, percent
 from bedside.core.types import Estimate
 from bedside.runfolder import layout
 from bedside.stages.report import wording
 from bedside.stages.report.evidence_view import Entry, Found, Line, Table
-from bedside.stages.report.wording import DASH
 
 
 def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:
@@ -32,10 +32,10 @@ def _both(name: str, p: Probabilities) -> Entry:
     locked, own = p.metrics.get(name), p.rechosen.get(name)
     if locked is None or locked.value is None:
         return Entry(DASH, (locked.reason,) if locked is not None and locked.reason else ())
-    small = [f"{wording.interval(name, locked)}, n = {wording.count(locked.n)}"]
+    small = [f"{wording.interval(name, locked)}, n = {count(locked.n)}"]
     if own is not None and own.value is not None:
-        small.append(f"re-chosen: {wording.percent(own.value)} [{wording.interval(name, own)}]")
-    return Entry(wording.percent(locked.value), tuple(small))
+        small.append(f"re-chosen: {percent(own.value)} [{wording.interval(name, own)}]")
+    return Entry(percent(locked.value), tuple(small))
 
 
 def _temperature(point: OperatingPoint | None) -> Entry:

@@ -8,11 +8,11 @@ from typing import Any
 
 from bedside.core.build import Measurement
 from bedside.core.evidence import Statistics, Worst
+from bedside.core.text import DASH, count, plural
 from bedside.core.types import Estimate
 from bedside.runfolder import layout
 from bedside.stages.report import wording
 from bedside.stages.report.evidence_view import Entry, Found, Line, Table
-from bedside.stages.report.wording import DASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _full(name: str, e: Estimate) -> str:
     if e.value is None:
         return f"{DASH} ({e.reason})"
     return (f"{wording.metric_value(name, e.value)} [{wording.interval(name, e)}], "
-            f"n = {wording.count(e.n)}")
+            f"n = {count(e.n)}")
 
 
 def _worst(w: Worst) -> WorstLine:
@@ -84,11 +84,11 @@ def _group_tables(known: Iterable[Statistics], place: dict[tuple[str, str], tupl
         if (row.variant, row.target) not in place:
             continue
         rank, m = place[row.variant, row.target]
-        entries = [Entry(row.group, (wording.plural(row.n, "image"),))]
+        entries = [Entry(row.group, (plural(row.n, "image"),))]
         for name, e in row.metrics.items():
             entries.append(Entry(DASH, (e.reason or "",)) if e.value is None else Entry(
                 wording.metric_value(name, e.value),
-                (f"{wording.interval(name, e)}, n = {wording.count(e.n)}",)))
+                (f"{wording.interval(name, e)}, n = {count(e.n)}",)))
         columns.setdefault(row.column, {}).setdefault(m.model, []).append(
             (rank, Line(m.scheme, m.target, tuple(entries))))
     heads = (("Group", ""), *((wording.metric_title(n), "95% interval") for n in (

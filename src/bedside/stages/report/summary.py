@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bedside.core.recommendation import Recommendation
+from bedside.core.text import (
+    DASH,
+    capital,
+    count,
+    delta,
+    megabytes,
+    milliseconds,
+    plural,
+    points,
+    ratio,
+)
 from bedside.stages.report import paper, tables, wording
 from bedside.stages.report.changes import BASELINE
 from bedside.stages.report.matrix import Cell, Notes, changed_cell, estimate
 from bedside.stages.report.results import Row
-from bedside.stages.report.wording import DASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +65,8 @@ BADGES = {"confirmed": ("confirmed by the test images", "good"),
 
 def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
     """A recommendation with the chosen variant's numbers."""
-    rejected = tuple((v, f"{wording.capital(text)}.") for v, text in found.rejected.items())
-    warnings = tuple(f"{wording.capital(w)}." for w in found.warnings)
+    rejected = tuple((v, f"{capital(text)}.") for v, text in found.rejected.items())
+    warnings = tuple(f"{capital(w)}." for w in found.warnings)
     row = next((r for r in rows if r["variant"] == found.chosen
                 and r["target"] == found.target), None)
     if found.chosen is None or row is None or found.test is None:
@@ -68,14 +78,14 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
              "" if row["scheme"] == BASELINE else "images, by the likelier class, against float32"),
-    ), found.why, f"{wording.capital(found.test.text)}.", warnings, rejected)
+    ), found.why, f"{capital(found.test.text)}.", warnings, rejected)
 
 
 def _size(row: Row, rows: Sequence[Row]) -> Tile:
     share = tables.size_ratio(row, rows)
     against = ("" if share is None or row["scheme"] == BASELINE else
                f"{wording.less(1 - share, 'smaller', 'larger')} than float32")
-    return Tile("Size", Cell(wording.megabytes(row["size_bytes"])), against)
+    return Tile("Size", Cell(megabytes(row["size_bytes"])), against)
 
 
 def _latency(row: Row, rows: Sequence[Row]) -> Tile:
@@ -85,9 +95,9 @@ def _latency(row: Row, rows: Sequence[Row]) -> Tile:
         words = wording.faster(1 - share)
         against = f"{words} {'as' if words.startswith('as') else 'than'} float32"
     latency = row["latency_ms"]
-    detail = f"median of {latency['n']}, {wording.plural(latency['threads'], 'thread')}"
+    detail = f"median of {latency['n']}, {plural(latency['threads'], 'thread')}"
     tag = "unsteady" if tables.unsteady(row) else ""
-    cell = Cell(wording.milliseconds(latency["median"]), detail, tag)
+    cell = Cell(milliseconds(latency["median"]), detail, tag)
     return Tile("Latency an image", cell, against)
 
 
@@ -103,9 +113,9 @@ def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
         gap = tables.metric_difference(row, rows, name)
         against = ""
         if gap is not None and row["scheme"] != BASELINE:
-            text = wording.points(gap) if name == "accuracy" else wording.delta(gap)
+            text = points(gap) if name == "accuracy" else delta(gap)
             against = f"{text} against float32"
-        detail = f"95% interval {wording.interval(name, own)}, n = {wording.count(own.n)}"
+        detail = f"95% interval {wording.interval(name, own)}, n = {count(own.n)}"
         tiles.append(Tile(title, Cell(wording.metric_value(name, own.value), detail), against))
     return tuple(tiles)
 
@@ -128,4 +138,4 @@ def _line(model: str, reduction: float | None, which: str | None, words: Callabl
           ) -> tuple[str, str, str]:
     if reduction is None:
         return model, DASH, "no quantized variant to compare with float32"
-    return model, words(reduction), f"{which}, {wording.ratio(1 - reduction)}"
+    return model, words(reduction), f"{which}, {ratio(1 - reduction)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedside.core.text import DASH, count, milliseconds, percent, plural
 from bedside.stages.report import wording
 from bedside.stages.report.matrix import estimate
 from bedside.stages.report.results import Row
@@ -63,12 +64,12 @@ def _cell(row: Row | None, target: str) -> Crossing:
 def _accuracy(row: Row) -> Fact:
     own = estimate(row, "accuracy")
     if own is None or own.value is None:
-        return Fact("accuracy", wording.DASH,
+        return Fact("accuracy", DASH,
                     row["undefined"].get("accuracy", "nothing is predicted on this target"))
-    sample = (f", {wording.count(row['images'])} of {wording.count(row['images_total'])} images"
+    sample = (f", {count(row['images'])} of {count(row['images_total'])} images"
               if row["images"] < row["images_total"] else "")
     return Fact("accuracy", wording.metric_value("accuracy", own.value),
-                f"{wording.interval('accuracy', own)}, n = {wording.count(own.n)}{sample}",
+                f"{wording.interval('accuracy', own)}, n = {count(own.n)}{sample}",
                 row["evidence"]["accuracy"] or "")
 
 
@@ -76,13 +77,13 @@ def _latency(row: Row) -> Fact:
     latency = row["latency_ms"]
     note = row["latency_note"] or ""
     if latency is None:
-        return Fact("latency", wording.DASH, note or "this target gives none")
+        return Fact("latency", DASH, note or "this target gives none")
     tag = row["evidence"]["latency"] or ""
     if row["facts"].get("fitted") == 0.0:
         tag += ", unfitted"
-    detail = (f"p95 {wording.milliseconds(latency['p95'])}, n = {wording.count(latency['n'])}"
+    detail = (f"p95 {milliseconds(latency['p95'])}, n = {count(latency['n'])}"
               if latency["p95"] is not None else "")
-    return Fact("latency", wording.milliseconds(latency["median"]), detail, tag)
+    return Fact("latency", milliseconds(latency["median"]), detail, tag)
 
 
 def _placement(row: Row) -> Fact:
@@ -93,5 +94,5 @@ def _placement(row: Row) -> Fact:
     detail = "; ".join(t for t in (computed, by) if t)
     if share is None:
         return Fact("placement", "whole graph", detail)
-    pieces = f" in {wording.plural(parts, 'piece')}" if parts else ""
-    return Fact("placement", f"{wording.percent(share, 0)} delegated{pieces}", detail)
+    pieces = f" in {plural(parts, 'piece')}" if parts else ""
+    return Fact("placement", f"{percent(share, 0)} delegated{pieces}", detail)
