@@ -33,7 +33,7 @@ def test_the_figure_fills_measured_bars_only(targets_run):
     assert said == {"measured", "estimated", "estimated, unfitted", "the paper's VGG16, measured"}
     said = processors.caption(data)
     assert "sd8gen3-npu" in said
-    assert "in no ranking" in said
+    assert "are not ranked" in said
 
 
 def test_bars_run_from_one_to_their_ratio(targets_run):

@@ -1,4 +1,4 @@
-"""The paired answers in the report: words beside numbers, one table, the same in results.json."""
+"""Paired comparisons in the report: words beside numbers, and the same in results.json."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bedside.stages.report.build import build_report
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """2,000 test images: a harmless variant, a damaged one, one that these cannot tell."""
+    """2,000 test images: a harmless variant, a damaged one, and an inconclusive one."""
     folder = tmp_path_factory.mktemp("evidence") / "run"
     rng, labels, odds = sample(2400)
     damaged = np.where(rng.random(2400) < 0.15, -odds, odds)
@@ -52,7 +52,7 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
             moved = evidence_view.change(t.metric, t.difference)
             assert moved.partition(" [")[0] in said
             assert f"[{moved.partition(' [')[2]}" in said
-        assert f"{c.flips.missed} newly missed, {c.flips.found} newly found" in said
+        assert f"{c.flips.missed} newly missed, {c.flips.found} newly detected" in said
         assert f"{c.kappa.value:.3f}" in said
     needed = found["net-int8-mse" if "net-int8-mse" in found else "net-int8+mse"].needed[0]
     assert f"{needed.cases:,} positive images" in said
@@ -145,9 +145,9 @@ def test_words():
     c = Comparison("v", "cpu", "f@cpu", "test", 9, answer="not shown",
                    needed=(Needed("auroc", "images of the rarer class", 1200, 3000),))
     assert evidence_view.sentence(c, CONFIG) == (
-        "Too few cases to tell. A harmless variant would need about 1,200 images of the rarer "
-        "class for AUC (about 3,000 images in all).")
+        "Too few cases: showing non-inferiority of a harmless variant needs about 1,200 images of "
+        "the rarer class for AUC (about 3,000 images in all).")
     assert evidence_view.sentence(replace(c, answer=None, reason="no image in common"), CONFIG) == (
-        "Nothing to test: no image in common.")
+        "Not tested: no image in common.")
     three = Flips(Estimate(3 / 9, 0.1, 0.6, 9), 1, 1)
     assert evidence_view.flips_text(three, 9).text == "3 of 9"

@@ -87,9 +87,9 @@ def _context(name: str, base: Path) -> dict:
     rows = [results.row(m, changes.Change(name, 10, 2, 1, 1)) for m in measured]
     specs = [dataclasses.replace(s, id=name, name=name) for s in layout.model_specs(base)[:1]]
     study = dataclasses.replace(layout.study(base), models=(ModelConfig(name),))
-    pictures = [gallery.Picture(name, name, name, "data:image/png;base64,", (name + ".svg",)),
-                gallery.Picture("all", name, name)]
-    found = build.context(base, study, specs, measured, rows, pictures)
+    figures = [gallery.GalleryFigure(name, name, name, "data:image/png;base64,", (name + ".svg",)),
+               gallery.GalleryFigure("all", name, name)]
+    found = build.context(base, study, specs, measured, rows, figures)
     known = layout.recommendations(base).recommendations[0]
     hostile = dataclasses.replace(
         known, target=name, chosen=name + "int8", rejected={name: name}, why=(name,),
@@ -99,7 +99,7 @@ def _context(name: str, base: Path) -> dict:
     notes.reasons += found["notes"]
     flow = tables.flow(cases, task, {"set_aside": [{"reason": name}], "notes": [name]})
     return {**found, "answers": [summary.answer(rows, r, notes) for r in (hostile, none)],
-            "rules": (name, name), "pareto": pictures[0], "task": name,
+            "rules": (name, name), "pareto": figures[0], "task": name,
             "classes": task.classes, "flow": flow,
             "merge": {name: name}, "exclude": (name,),
             "operations": [(name, name)], "versions": ((name, name),)}

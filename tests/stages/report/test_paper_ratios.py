@@ -19,5 +19,5 @@ def test_the_papers_ratios_stand_beside_the_estimates(targets_run):
     assert lines["INT8 on the NPU, against FP32 on the CPU"] == (
         "33 times as fast", "20 times as fast, estimated (unfitted)")
     assert not any("GPU" in what for what in lines)  # no estimate of it in this run
-    assert "Beside the paper’s own ratios" in page.read_text()
+    assert "Estimates beside the paper’s ratios" in page.read_text()
     assert paper_ratios.table([r for r in rows if "sd865" not in r["target"]]) is None

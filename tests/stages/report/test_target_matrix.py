@@ -6,14 +6,14 @@ from report_fixture import make_run
 
 from bedside.core import codec
 from bedside.stages.report.build import build_report
-from bedside.stages.report.target_matrix import crossing
+from bedside.stages.report.target_matrix import target_matrix
 
 
 def test_every_cell_of_the_matrix_has_numbers_with_evidence_or_a_reason(targets_run):
     page = build_report(targets_run)
     results = codec.parse_json((page.parent / "results.json").read_text(), "results")["rows"]
     targets = list(dict.fromkeys(r["target"] for r in results))
-    table = crossing(results, targets)
+    table = target_matrix(results, targets)
     cells = [c for _, lines in table.groups for _, row in lines for c in row]
     assert len(cells) == len(targets) * len({r["variant"] for r in results})
     for cell in cells:

@@ -1,4 +1,4 @@
-"""Which test images change class when a variant takes the place of the float32 model."""
+"""Test images whose predicted class changes between float32 and a variant."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ usable = layout.usable
 
 def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
              home: str = "cpu") -> Measurement | None:
-    """The float32 cell of the same model: on the same target, else on ``home``, else none."""
+    """Return the float32 cell of the same model: on the same target, else on ``home``, else none.
+    """
     return layout.baseline((m for m in all_of_them if m.model == measurement.model),
                            measurement.target, home)
 
@@ -60,7 +61,7 @@ def compare(old: Predictions, new: Predictions, against: str) -> Change:
 
 def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
             ) -> dict[Cell, Change]:
-    """Changes of every usable cell that is not its own baseline, by (variant, target)."""
+    """Count the changes of every usable cell that is not its own baseline, by (variant, target)."""
     found: dict[Cell, Change] = {}
     loaded: dict[Cell, Predictions] = {}
     for m in measurements:

@@ -1,4 +1,4 @@
-"""Every figure of the analysis folder: drawn, saved beside the report, and inlined into it."""
+"""Figures of the analysis folder: drawn, saved beside the report and inlined into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INLINE_SVG_BYTES = 400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class GalleryFigure:
     """A figure with its caption; ``src`` is a data URI, or empty where there is no figure."""
 
     model: str
@@ -28,9 +28,10 @@ class Picture:
 
 
 def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
-    """(figure, model) of every finished analysis: the study's own first, then each model's.
+    """List the (figure, model) of every finished analysis, the study's own first, then each
+    model's.
 
-    Figures come in the paper's order; one that the table does not know is left out.
+    Figures come in the order of ``FIGURES``; an unknown one is left out.
     """
     found = []
     folder = run / "analysis"
@@ -44,22 +45,22 @@ def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def draw(run: Path, out: Path, models: Sequence[str], progress: Progress | None = None
-         ) -> tuple[Picture, ...]:
+         ) -> tuple[GalleryFigure, ...]:
     """Draw every figure into ``out/figures`` as SVG and PNG.
 
     Raises:
         BadInput: an analysis does not read.
     """
     wanted = jobs(run, models)
-    pictures = []
+    figures = []
     for number, (figure, model) in enumerate(wanted):
         if progress is not None:
             progress("report", number, len(wanted) + 1, f"{figure} {model}")
-        pictures.append(_picture(run, out, figure, model))
-    return tuple(pictures)
+        figures.append(_draw_figure(run, out, figure, model))
+    return tuple(figures)
 
 
-def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
+def _draw_figure(run: Path, out: Path, figure: str, model: str) -> GalleryFigure:
     from bedside.figures.render import caption, render
 
     data = layout.analysis_dir(run, figure, model)
@@ -67,12 +68,12 @@ def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
     paths = render(data, out / "figures", figure, f"{figure}-{model}")
     title, text = figure_module(figure).TITLE, caption(data, figure)
     if paths is None:
-        return Picture(model, title, text, figure=figure)
-    return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
+        return GalleryFigure(model, title, text, figure=figure)
+    return GalleryFigure(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
                    figure)
 
 
 def data_uri(svg: Path, png: Path) -> str:
-    """The SVG as a data URI where it is small enough for a phone, else the PNG."""
+    """Return the SVG as a data URI where it is small enough for a phone, else the PNG."""
     path, kind = (svg, "svg+xml") if svg.stat().st_size < INLINE_SVG_BYTES else (png, "png")
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""The page's template: escaped by default, undefined names refused, no scripts."""
+"""Rendering of the templates: escaped by default, undefined names refused, no scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bedside.stages.report import wording
 
 
 def render(context: Mapping[str, Any], template: str = "index.html.j2") -> str:
-    """A page as text: the report, or another of the templates.
+    """Render a page as text: the report, or another of the templates.
 
     Everything from the context is escaped, and control characters are made visible.
     """

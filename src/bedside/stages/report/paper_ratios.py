@@ -1,4 +1,4 @@
-"""The paper's own ratios of time, as text, beside what the cost model estimates for its devices."""
+"""The paper's latency ratios beside the cost model's estimates for the same devices."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ PRINTED = (
 
 @dataclass(frozen=True, slots=True)
 class RatioTable:
-    """Models, and a line a ratio: what, the paper's, and ours a model."""
+    """Models, and a line per ratio: its name, the paper's value, and each model's estimate."""
 
     models: tuple[str, ...]
     lines: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 def table(rows: Sequence[Row]) -> RatioTable | None:
-    """Every printed ratio that this run has an estimate of; None where it has none."""
+    """Return every printed ratio that this run has an estimate of; None where it has none."""
     found = {(r["model"], r["target"], r["scheme"]): r for r in rows
              if r["status"] == "ok" and r["latency_ms"] is not None}
     models = tuple(dict.fromkeys(r["model"] for r in rows))

@@ -1,4 +1,4 @@
-"""The top of the page: which variant for which device, why, and what the test images say."""
+"""The first screen: the recommended variant for each device, the reasons, and the test result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bedside.stages.report.results import Row
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number of the answer with what it is compared to."""
+    """One number of the recommendation, with what it is compared to."""
 
     title: str
     cell: Cell
@@ -34,7 +34,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The variant recommended for a target, or none, with every reason in plain words."""
+    """The variant recommended for a target, or none, with every reason."""
 
     target: str
     variant: str
@@ -49,22 +49,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One of the paper's two headlines beside what this study finds."""
+    """One of the paper's two headlines beside this study's results."""
 
     paper: str
     paper_detail: str
     lines: tuple[tuple[str, str, str], ...]
 
 
-# What the test images said, as a word beside the name and how it is coloured.
+# The test images' result: the badge beside the variant's name, and its colour.
 BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
-          "not shown": ("test set too small to tell", "look"),
+          "not shown": ("inconclusive: too few test images", "look"),
           "untested": ("not tested", "look")}
 
 
 def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
-    """A recommendation with the chosen variant's numbers."""
+    """Return a recommendation with the chosen variant's numbers."""
     rejected = tuple((v, f"{capital(text)}.") for v, text in found.rejected.items())
     warnings = tuple(f"{capital(w)}." for w in found.warnings)
     row = next((r for r in rows if r["variant"] == found.chosen
@@ -77,7 +77,7 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
     return Answer(found.target, found.chosen, badge, state, (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
-             "" if row["scheme"] == BASELINE else "images, by the likelier class, against float32"),
+             "" if row["scheme"] == BASELINE else "images, by predicted class, against float32"),
     ), found.why, f"{capital(found.test.text)}.", warnings, rejected)
 
 
@@ -98,7 +98,7 @@ def _latency(row: Row, rows: Sequence[Row]) -> Tile:
     detail = f"median of {latency['n']}, {plural(latency['threads'], 'thread')}"
     tag = "unsteady" if tables.unsteady(row) else ""
     cell = Cell(milliseconds(latency["median"]), detail, tag)
-    return Tile("Latency an image", cell, against)
+    return Tile("Latency per image", cell, against)
 
 
 def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
@@ -121,7 +121,7 @@ def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
 
 
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
-    """The abstract's "75% smaller, 97% faster" as this study finds them."""
+    """Compare the abstract's "75% smaller, 97% faster" with this study's results."""
     found = tables.headlines(rows)
     size = tuple(_line(h.model, h.size_reduction, h.smallest,
                        lambda r: wording.less(r, "smaller", "larger")) for h in found)

@@ -1,4 +1,4 @@
-"""Numbers and names as the report prints them: plain text, no markup, nothing hidden."""
+"""Names, metrics and reductions as the report prints them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _PERCENT = {"accuracy", "sensitivity", "specificity", "balanced_accuracy", "ppv"
 
 
 def printable(value: Any) -> Any:
-    """A text without control or direction-changing characters; other values unchanged.
+    """Replace control and direction-changing characters in a text; return other values unchanged.
 
-    A file or class name may hold them, and they could make a line of the report read as
-    something else than it is.
+    A file or class name may hold them, and they could make a line of the report read differently
+    from what it says.
     """
     if not isinstance(value, str):
         return value
@@ -57,17 +57,17 @@ def printable(value: Any) -> Any:
 
 
 def metric_title(name: str) -> str:
-    """The heading of a metric."""
+    """Return the heading of a metric."""
     return METRIC_TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def metric_value(name: str, value: float) -> str:
-    """A metric's value: proportions as percent, the rest with three decimals."""
+    """Format a metric's value: proportions as percent, the rest with three decimals."""
     return percent(value) if name in _PERCENT else signed(f"{value:.3f}")
 
 
 def interval(name: str, estimate: Estimate) -> str:
-    """The 95% interval, or nothing where there is none."""
+    """Format the 95% interval, or return an empty text where there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     if name in _PERCENT:
@@ -76,12 +76,12 @@ def interval(name: str, estimate: Estimate) -> str:
 
 
 def faster(reduction: float) -> str:
-    """A reduction of latency in words; within 5% of each other two latencies count as equal."""
+    """Format a reduction of latency; within 5% two latencies count as equal."""
     return "as fast" if abs(reduction) < SAME_SPEED else less(reduction, "faster", "slower")
 
 
 def less(reduction: float, smaller: str, larger: str) -> str:
-    """A reduction in words: ``75% smaller``, or ``8% larger`` where it is negative."""
+    """Format a reduction: ``75% smaller``, or ``8% larger`` where it is negative."""
     whole = round(100 * reduction)
     if whole == 0:
         return f"no {smaller}"
