@@ -24,20 +24,20 @@ def drawn(n=400, damage=0.0, metric="auroc", seed=1):
 
 def test_falls_are_scikit_learns_areas():
     labels, rows, right, found = drawn()
-    test = robustness.falls(found, (0, [1]), (2, [3]), 0.02)
+    test = robustness.paired_loss(found, (0, [1]), (2, [3]), 0.02)
     areas = [roc_auc_score(labels, r) for r in rows]
     assert test.old == pytest.approx(areas[1] - areas[0])
     assert test.difference.value == pytest.approx((areas[3] - areas[2]) - (areas[1] - areas[0]))
     labels, rows, right, found = drawn(metric="accuracy")
-    test = robustness.falls(found, (0, [1]), (2, [3]), 0.02)
+    test = robustness.paired_loss(found, (0, [1]), (2, [3]), 0.02)
     share = right.mean(axis=1)
     assert test.difference.value == pytest.approx((share[3] - share[2]) - (share[1] - share[0]))
 
 
 def test_a_harmless_variant_and_one_that_falls_faster():
-    kept = robustness.falls(drawn(3000)[3], (0, [1]), (2, [3]), 0.02)
-    worse = robustness.falls(drawn(3000, damage=1.0)[3], (0, [1]), (2, [3]), 0.02)
-    few = robustness.falls(drawn(40)[3], (0, [1]), (2, [3]), 0.02)
+    kept = robustness.paired_loss(drawn(3000)[3], (0, [1]), (2, [3]), 0.02)
+    worse = robustness.paired_loss(drawn(3000, damage=1.0)[3], (0, [1]), (2, [3]), 0.02)
+    few = robustness.paired_loss(drawn(40)[3], (0, [1]), (2, [3]), 0.02)
     answers = robustness.judge([kept, worse, few])
     assert [a for a, _ in answers] == ["shown", "worse", "not shown"]
     assert worse.difference.high < 0
@@ -53,19 +53,19 @@ def test_the_interval_covers():
         rows = base + rng.normal(0, 0.5, (4, 120))
         found = robustness.draw(labels, rows, (rows > 0) == (labels == 1),
                                 [f"g{i}" for i in range(120)], "auroc", 400, seed)
-        d = robustness.falls(found, (0, [1]), (2, [3]), 0.02).difference
+        d = robustness.paired_loss(found, (0, [1]), (2, [3]), 0.02).difference
         inside += d.low <= 0 <= d.high
     assert inside >= 51
 
 
 def test_as_many_images_as_it_asks_for_do_tell():
     """``needed`` of a small study, drawn anew at that size: shown in most draws (80% power)."""
-    wanted = robustness.needed(robustness.falls(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 1)
+    wanted = robustness.needed(robustness.paired_loss(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 1)
     assert wanted is not None and 366 <= wanted < 3000
-    told = [robustness.judge([robustness.falls(drawn(wanted, seed=s)[3], (0, [1]), (2, [3]),
+    told = [robustness.judge([robustness.paired_loss(drawn(wanted, seed=s)[3], (0, [1]), (2, [3]),
                                                0.02)])[0][0] for s in range(2, 12)]
     assert told.count("shown") >= 5, (wanted, told)
-    many = robustness.needed(robustness.falls(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 15)
+    many = robustness.needed(robustness.paired_loss(drawn(100)[3], (0, [1]), (2, [3]), 0.02), 15)
     assert many is not None and many > wanted
 
 
@@ -74,7 +74,7 @@ def test_identical_models_have_no_test_and_say_why():
     row = labels + np.random.default_rng(0).normal(0, 1, 50)
     rows = np.stack([row, row / 2, row, row / 2])
     found = robustness.draw(labels, rows, rows > 0, [f"g{i}" for i in range(50)], "auroc", 300, 0)
-    test = robustness.falls(found, (0, [1]), (2, [3]), 0.02)
+    test = robustness.paired_loss(found, (0, [1]), (2, [3]), 0.02)
     assert test.p_value is None and test.reason
     assert test.difference.value == 0 and test.difference.low < -0.02
     assert robustness.judge([test])[0][0] == "not shown"

@@ -33,8 +33,7 @@ class Failure:
 
 
 def _scores(facts: Facts, m: Measurement) -> tuple[Any, Any, Any, int] | None:
-    """Return ids, labels (1 positive) and log-odds of a cell's test images, and the positive index.
-    """
+    """Return ids, labels (1 positive), log-odds of a cell's test images, and the positive index."""
     if facts.task.positive is None or len(facts.task.classes) != 2:
         return None
     positive = facts.task.classes.index(facts.task.positive)

@@ -85,8 +85,7 @@ class Facts:
         return [m for m in self.cells if layout.usable(m)]
 
     def document(self, name: str) -> Any:
-        """Return a file of the run (or of the bundle) as plain data, or None where it is missing.
-        """
+        """Return a file of the run (or of the bundle) as plain data, or None where missing."""
         if name.startswith(BUNDLE):
             return self.extra.get(name)
         path = artefact.verified(self.run / name.format(model=self.model))

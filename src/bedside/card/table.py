@@ -25,8 +25,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One automatic value: ``file`` and ``path``, or ``compute``; ``otherwise`` gives the reason.
-    """
+    """One automatic value: ``file`` and ``path``, or ``compute``; ``otherwise``: the reason."""
 
     label: str
     otherwise: str

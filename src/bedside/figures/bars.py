@@ -19,8 +19,7 @@ RUNTIMES = {"cpu": "LiteRT", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtim
 
 def bar(axes: Axes, y: float, end: float, colour: str, row: dict[str, Any], start: float = 0.0
         ) -> None:
-    """Draw one horizontal bar from ``start`` to ``end``; the outline of an unfitted estimate is
-    dashed.
+    """Draw one horizontal bar from ``start`` to ``end``; unfitted estimates have a dashed outline.
     """
     measured = row["evidence"] == "measured"
     axes.barh(y, end - start, left=start, height=0.7, facecolor=colour if measured else "white",

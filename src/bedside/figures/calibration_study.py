@@ -46,9 +46,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def draw(data: FigureData) -> Figure:
-    """Draw three panels over the number of images: lines are means over seeds, bands their
-    extremes.
-    """
+    """Draw three panels over the number of images: means over seeds, with bands of extremes."""
     figure = style.new_figure(3.4)
     panels = figure.subplots(1, 3)
     names = list(dict.fromkeys(data.arrays["estimator"].tolist()))

@@ -113,8 +113,7 @@ def hot(plane: Real) -> npt.NDArray[np.bool_]:
 
 
 def agreement(original: Real, other: Real) -> dict[str, float | None]:
-    """Return the correlation of two maps (None where one is flat) and the IoU of their top regions.
-    """
+    """Return the correlation of two maps (None where one is flat) and their top regions' IoU."""
     a, b = hot(original), hot(other)
     union = int(np.count_nonzero(a | b))
     # A map of one value has no correlation; its computed deviation need not be exactly zero.

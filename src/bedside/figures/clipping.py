@@ -66,8 +66,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def _limits(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Return the real (low, high) that each integer activation of a file can hold, by tensor name.
-    """
+    """Return the real (low, high) that each integer activation can hold, by tensor name."""
     found = {}
     for tensor in graph.tensors:
         if tensor.quantization is not None and not tensor.buffer and tensor.dtype in (

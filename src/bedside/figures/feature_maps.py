@@ -197,9 +197,9 @@ def _grid(figure: Figure, values: npt.NDArray[Any], original: npt.NDArray[Any],
     width = 0.44
     height = width / _COLUMNS * rows * style.WIDTH_IN / _HEIGHT * 0.83
     axes = figure.add_axes((left, top - height, width, height))
-    picture, cell = _mosaic(values, original, what)
+    mosaic, cell = _mosaic(values, original, what)
     colours = "gray" if what == "maps" else "RdBu_r"
-    axes.imshow(picture, cmap=colours, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(mosaic, cmap=colours, vmin=0, vmax=1, aspect="auto")
     style.bare(axes)
     for i in marked:
         y, x = divmod(i, _COLUMNS)
@@ -217,7 +217,7 @@ def _mosaic(values: npt.NDArray[Any], original: npt.NDArray[Any], what: str
     rows = -(-values.shape[0] // _COLUMNS)
     # A map that is nearly flat stays nearly one shade; its noise is not stretched.
     smallest = 0.1 * float(original.max() - original.min())
-    picture = np.full((rows * height - gap, _COLUMNS * width - gap), np.nan)
+    mosaic = np.full((rows * height - gap, _COLUMNS * width - gap), np.nan)
     for i, plane in enumerate(values):
         low, high = float(original[i].min()), float(original[i].max())
         if what == "filters":
@@ -225,10 +225,10 @@ def _mosaic(values: npt.NDArray[Any], original: npt.NDArray[Any], what: str
             low = -high
         unit = np.clip((plane - low) / max(high - low, smallest, 1e-12), 0, 1)
         y, x = divmod(i, _COLUMNS)
-        picture[y * height:y * height + plane.shape[0] * scale,
+        mosaic[y * height:y * height + plane.shape[0] * scale,
                 x * width:x * width + plane.shape[1] * scale] = np.kron(
                     unit, np.ones((scale, scale)))
-    return picture, (height, width, gap)
+    return mosaic, (height, width, gap)
 
 
 def _db(value: float | None) -> str:

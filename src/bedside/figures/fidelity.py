@@ -115,7 +115,7 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
                 if label != inputs.ORIGINAL and own["ssim"][-1] is not None:
                     seen.append((own["ssim"][-1], label, number))
         worst = _worst(seen)
-        arrays = _pictures(models, store, cases, lesions, worst)
+        arrays = _images(models, store, cases, lesions, worst)
     table = {k: _summary(rows[inputs.ORIGINAL], rows[k]) for k in every}
     return FigureData(arrays, {
         "split": cases[0].split, "n": len(cases),
@@ -140,10 +140,10 @@ def _worst(seen: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
     return list(chosen.values())[:WORST]
 
 
-def _pictures(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Case],
+def _images(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Case],
               lesions: list[npt.NDArray[np.bool_] | None], worst: list[tuple[float, str, int]]
               ) -> dict[str, npt.NDArray[Any]]:
-    kept: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": [], "before": [],
+    arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": [], "before": [],
                                                "after": []}
     for _, label, number in worst:
         grey = input_images.to_grey(store.pixels(cases[number].id))
@@ -152,11 +152,11 @@ def _pictures(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Cas
             pair, store.tensor(cases[number].id)).items()})
         lesion = lesions[number]
         outline = np.zeros(grey.shape, np.bool_) if lesion is None else lesion
-        kept["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
-        kept["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
-        kept["before"].append(shrink(planes[inputs.ORIGINAL][None], IMAGE_PX)[0])
-        kept["after"].append(shrink(planes[label][None], IMAGE_PX)[0])
-    return {k: np.stack(v) for k, v in kept.items() if v}
+        arrays["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
+        arrays["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
+        arrays["before"].append(shrink(planes[inputs.ORIGINAL][None], IMAGE_PX)[0])
+        arrays["after"].append(shrink(planes[label][None], IMAGE_PX)[0])
+    return {k: np.stack(v) for k, v in arrays.items() if v}
 
 
 def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str, Any]:

@@ -209,8 +209,8 @@ def draw(data: FigureData) -> Figure:
 
 def _image(axes: Axes, data: FigureData) -> None:
     f = data.facts
-    picture = data.arrays["image"]
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    grey = data.arrays["image"]
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
     style.bare(axes)
     size = data.arrays["patch"].shape[:2]
     axes.add_patch(Rectangle((f["patch_left_px"], f["patch_top_px"]), size[1], size[0],

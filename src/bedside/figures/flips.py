@@ -31,7 +31,7 @@ from bedside.runtime.litert import CAM, LiteRTModel
 TITLE = "Images whose decision changed"
 READS = Reads(evidence=True)
 # Decisions beyond these are listed without images.
-PICTURES = 400
+MOST_IMAGES = 400
 IMAGE_PX = 160
 SPLITS = ("test", "val")
 KINDS = ("missed", "alarm", "lost", "found", "cleared", "gained", "other")
@@ -81,9 +81,9 @@ def compute(run: Path, model: str) -> FigureData:
         raise NotAvailable(f"no variant of {model} can be compared with float32")
     rows.sort(key=lambda r: (KINDS.index(r["kind"]), SPLITS.index(r["split"]),
                              -abs(r["score"][1] - r["score"][0]), r["id"], r["variant"]))
-    arrays, reason = _pictures(run, model, rows[:PICTURES], task)
+    arrays, reason = _images(run, model, rows[:MOST_IMAGES], task)
     for i, row in enumerate(rows):
-        row["picture"] = i if i < PICTURES and arrays else None
+        row["picture"] = i if i < MOST_IMAGES and arrays else None
     return FigureData(arrays, {
         "model": model, "classes": task.classes, "positive": task.positive,
         "threshold": points.locked.threshold if points.locked is not None else None,
@@ -161,7 +161,7 @@ def _margin(shares: npt.NDArray[np.float64], point: OperatingPoint, positive: in
 # ------------------------------------------------------------------ images
 
 
-def _pictures(run: Path, model: str, rows: Sequence[dict[str, Any]], task: Task
+def _images(run: Path, model: str, rows: Sequence[dict[str, Any]], task: Task
               ) -> tuple[dict[str, npt.NDArray[Any]], str | None]:
     """Images and maps of the rows, and why there is no map."""
     if not rows:
@@ -219,11 +219,11 @@ def draw(data: FigureData) -> Figure:
     grid = figure.subplots(len(rows), columns + 1, squeeze=False,
                            width_ratios=[1.15] + [1] * columns)
     for k, row in enumerate(rows):
-        text, *pictures = grid[k]
+        text, *panels = grid[k]
         style.bare(text)
         text.text(0, 0.5, _text(row, data.facts), va="center", fontsize=8, linespacing=1.5)
         image = data.arrays["images"][row["picture"]]
-        for axes, name in zip(pictures, [None, *maps], strict=True):
+        for axes, name in zip(panels, [None, *maps], strict=True):
             style.bare(axes)
             if name is None:
                 axes.imshow(image, cmap="gray", vmin=0, vmax=255)

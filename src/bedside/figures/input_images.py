@@ -27,10 +27,9 @@ def used_cases(run: Path) -> tuple[Case, ...]:
 
 
 def shown_cases(run: Path, store: PixelStore) -> tuple[Case, ...]:
-    """Return the cases that a figure may show: of the test split, else validation, else training.
-    """
-    held = set(store.ids)
-    cases = [c for c in used_cases(run) if c.id in held]
+    """Return the cases that a figure may show: test, else validation, else training."""
+    stored = set(store.ids)
+    cases = [c for c in used_cases(run) if c.id in stored]
     for split in ("test", "val", "train"):
         chosen = tuple(c for c in cases if c.split == split)
         if chosen:

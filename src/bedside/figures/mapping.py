@@ -161,11 +161,11 @@ def choose_activation(graph: Graph) -> Tensor:
 
 def _activations(run: Path, original: Variant, before: Graph, after: Graph, tensor: Tensor
                  ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    twin = _counterpart(before, after, tensor)
+    counterpart = _counterpart(before, after, tensor)
     runner = inputs.Runner(run, original)
     with layout.pixel_store(run, original.preprocess) as store:
         cases = input_images.shown_cases(run, store)[:IMAGES]
-        values = np.concatenate([runner.tensors(store.tensor(c.id), [twin])[0].reshape(-1)
+        values = np.concatenate([runner.tensors(store.tensor(c.id), [counterpart])[0].reshape(-1)
                                  for c in cases])
     assert tensor.quantization is not None
     scale = float(tensor.quantization.scales[0])
@@ -180,7 +180,7 @@ def _activations(run: Path, original: Variant, before: Graph, after: Graph, tens
     samples = np.quantile(values, [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0])
     return ({"activation_counts": counts, "activation_edges": edges,
              "activation_samples": samples},
-            {"layer": before.tensors[twin].layer, "shape": tensor.shape, "scale": scale,
+            {"layer": before.tensors[counterpart].layer, "shape": tensor.shape, "scale": scale,
              "zero_point": zero, "low": low, "high": high, "observed_low": float(values.min()),
              "observed_high": float(values.max()), "scale_by_formula": formula_scale,
              "zero_point_by_formula": formula_zero, "values": int(values.size),

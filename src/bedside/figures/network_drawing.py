@@ -27,8 +27,7 @@ _SHORT = {"inverted residual": "MBConv", "separable conv": "separable\nconv",
 
 
 def draw(data: FigureData) -> Figure:
-    """Draw slabs as tall as their feature maps, the shares of operations and weights, and blocks.
-    """
+    """Draw slabs as tall as their feature maps, shares of operations and weights, and blocks."""
     f = data.facts
     details = f["details"]
     height = 3.95 + (1.95 if details else 0.0)

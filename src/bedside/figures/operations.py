@@ -96,8 +96,7 @@ def saturated(codes: npt.NDArray[np.int32]) -> int:
 
 
 def kind(activation: str, weights: str) -> str:
-    """Return how LiteRT computes it: ``float``, ``hybrid`` (dynamic range), ``integer``, ``wide``.
-    """
+    """Return LiteRT's arithmetic: ``float``, ``hybrid`` (dynamic range), ``integer``, ``wide``."""
     if activation == "int8":
         return "integer"
     if activation == "int16":

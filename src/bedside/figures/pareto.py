@@ -134,7 +134,7 @@ def _area(size_bytes: int, largest: int) -> float:
 
 
 def _ticks(axes: Axes, values: list[float]) -> None:
-    """Return a few round numbers across the range, with some padding."""
+    """Set a few round ticks across the range, with some padding."""
     low, high = min(values) / 1.25, max(values) * 1.25
     axes.set_xlim(low, high)
     steps = [m * 10.0 ** e for e in range(math.floor(math.log10(low)) - 1,

@@ -94,8 +94,8 @@ def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
     with layout.pixel_store(run, every[inputs.ORIGINAL].preprocess) as store:
         for case in cases:
             pixels = store.pixels(case.id)
-            worse = [pixels, *(corrupt(pixels, k, s, case.id) for k, s in steps)]
-            tensors = [normalise(p, store.preprocess, case.id)[None] for p in worse]
+            versions = [pixels, *(corrupt(pixels, k, s, case.id) for k, s in steps)]
+            tensors = [normalise(p, store.preprocess, case.id)[None] for p in versions]
             for label, model in models.items():
                 found[label].append([model.run(t)[LOGITS][0] for t in tensors])
     return {k: np.asarray(v, np.float64).transpose(1, 0, 2) for k, v in found.items()}
@@ -127,7 +127,7 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         return [scheme * rows + r for r in own]
 
     def judged(wanted: Sequence[tuple[str | None, int]]) -> list[dict[str, Any]]:
-        tests = [robustness.falls(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
+        tests = [robustness.paired_loss(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
                  for kind, k in wanted]
         return [{"scheme": schemes[k], "answer": a, "p": p, "test": codec.encode(t),
                  "needed": None if a != "not shown" else robustness.needed(t, len(tests)),

@@ -33,8 +33,8 @@ def compute(run: Path, model: str) -> FigureData:
     classes = tuple(reversed(task.classes))
     images, masks, rows = [], [], []
     with layout.pixel_store(run, preprocess) as store:
-        held = set(store.ids)
-        used = [c for c in input_images.used_cases(run) if c.id in held]
+        stored = set(store.ids)
+        used = [c for c in input_images.used_cases(run) if c.id in stored]
         for name in classes:
             for case in spread([c for c in used if c.label == name]):
                 grey = input_images.to_grey(store.pixels(case.id))

@@ -41,9 +41,9 @@ def compute(run: Path, model: str) -> FigureData:
     facts = {inputs.ORIGINAL: {"dtype": "float32", **describe(real, real)}}
     for label, other in quantized.items():
         graph = inputs.variant_graph(run, other)
-        twin = inputs.same_layer(base, graph, position)
-        stored = inputs.stored_weights(graph, twin)
-        values = inputs.real_weights(graph, twin)
+        counterpart = inputs.same_layer(base, graph, position)
+        stored = inputs.stored_weights(graph, counterpart)
+        values = inputs.real_weights(graph, counterpart)
         facts[label] = {"dtype": stored.dtype, **describe(real, values)}
         codes = graph.constant(stored)
         if stored.quantization is not None and codes is not None:
@@ -89,9 +89,7 @@ def describe(real: npt.NDArray[Any], values: npt.NDArray[Any]) -> dict[str, Any]
 
 
 def draw(data: FigureData) -> Figure:
-    """Draw original and quantized weights over all channels, the integers, and one channel close
-    up.
-    """
+    """Draw weights before and after over all channels, the integers, and one channel close up."""
     f, a = data.facts, data.arrays
     shown = f["shown"]
     first, second = style.scheme_colour("float32"), style.scheme_colour(shown)

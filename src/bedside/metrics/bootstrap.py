@@ -36,9 +36,7 @@ class Resampled:
     values: dict[str, Floats]
 
     def spread(self, metric: str, old: int, new: int) -> tuple[float, float, float] | None:
-        """Return the 2.5% and 97.5% points and the standard deviation of new − old; None without
-        any.
-        """
+        """Return the 2.5% and 97.5% points and the SD of new − old; None without any."""
         difference = self.values[metric][:, new] - self.values[metric][:, old]
         known = difference[np.isfinite(difference)]
         if len(known) < 20:
@@ -98,8 +96,7 @@ def _order(scores: Floats, positive: Bools) -> tuple[Ints, Ints, Ints]:
 
 def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints, below: Ints,
          upto: Ints) -> Floats:
-    """Compute the weighted AUC (resamples,): weight of negatives below each positive, ties one
-    half.
+    """Compute the weighted AUC (resamples,): weight of negatives below each positive.
 
     Args:
         on: (resamples, positives) weights.

@@ -43,16 +43,14 @@ def pointing_hit(plane: Plane, lesion: Mask) -> bool | None:
 
 
 def rank_correlation(reference: Plane, other: Plane) -> float | None:
-    """Return Spearman's correlation of two maps' values; None where one is flat or a single value.
-    """
+    """Return Spearman's correlation of two maps' values; None where one is constant."""
     if reference.size < 2 or float(np.ptp(reference)) == 0.0 or float(np.ptp(other)) == 0.0:
         return None
     return float(spearmanr(reference.ravel(), other.ravel()).statistic)
 
 
 def similarity(reference: Plane, other: Plane) -> float | None:
-    """Return the structural similarity (Wang et al. 2004) on the reference's range, 7-pixel
-    windows.
+    """Return the structural similarity (Wang et al. 2004) on the reference's range.
 
     Args:
         reference: (H, W).

@@ -48,8 +48,7 @@ def mcnemar_exact(gained: int, lost: int) -> float | None:
 
 
 def p_loss(gained: float, lost: float) -> float | None:
-    """Return the one-sided exact p-value of no loss: P(at least ``lost`` of the discordant ones).
-    """
+    """Return the one-sided exact p-value of no loss: P(at least ``lost`` discordant ones)."""
     n = gained + lost
     return None if n == 0 else float(binom.sf(lost - 1, n, 0.5))
 
@@ -299,9 +298,7 @@ def cases_to_show(discordant: float, margin: float, alpha: float) -> int:
 
 @lru_cache(maxsize=4096)
 def _power(n: int, discordant: float, margin: float, z: float) -> float:
-    """Return P(Tango's test excludes a loss of the margin), ``discordant`` of n pairs differing
-    evenly.
-    """
+    """Return P(Tango's test excludes a loss of the margin), ``discordant`` of n pairs differing."""
     if discordant == 0:
         return float(tango_z(0, 0, n, -margin) >= z)
     spread = 5 * math.sqrt(n * discordant) + 5

@@ -63,8 +63,7 @@ def sensitivity(labels: Labels, old: Bools, new: Bools, classes: int, margin: fl
 
 
 def _tail(value: float, half: float) -> float:
-    """Return the probability below ``value`` of a normal around 0 whose 95% interval is ``half``
-    wide.
+    """Return P(below ``value``) of a normal around 0 whose 95% interval reaches to ``half``.
 
     The interval has no width on a side where every image was lost or every one gained: the change
     cannot be larger.

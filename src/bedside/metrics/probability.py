@@ -35,8 +35,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def temperature(labels: Labels, logits: Floats) -> tuple[float | None, str | None]:
-    """Return the temperature T whose softmax(logits / T) has the least cross-entropy, or why none
-    has.
+    """Return the temperature T of least cross-entropy of softmax(logits / T), or why none has.
 
     Source: Guo et al. 2017, ICML, Section 4.2. The loss is convex in 1/T.
 

@@ -80,23 +80,23 @@ def value(drawn: Drawn, row: int) -> Estimate:
     return Estimate(v, min(float(low), v), max(float(high), v), drawn.n)
 
 
-def falls(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence[int]],
-          margin: float) -> PairedTest:
+def paired_loss(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence[int]],
+                margin: float) -> PairedTest:
     """Test the new model's mean change minus the old one's.
 
     Args:
         drawn: from :func:`draw`.
-        old: the clean row of the old model, and its rows of worse images.
+        old: the clean row of the old model, and its rows of degraded images.
         new: the same of the new model, in the same order.
-        margin: the largest extra fall that does not matter.
+        margin: the largest additional loss that does not matter.
     """
-    def fall(rows: Floats, side: tuple[int, Sequence[int]]) -> Floats:
-        gone: Floats = rows[..., list(side[1])].mean(axis=-1) - rows[..., side[0]]
-        return gone
+    def change(rows: Floats, side: tuple[int, Sequence[int]]) -> Floats:
+        difference: Floats = rows[..., list(side[1])].mean(axis=-1) - rows[..., side[0]]
+        return difference
 
-    before, after = (float(fall(drawn.values, s)) for s in (old, new))
+    before, after = (float(change(drawn.values, s)) for s in (old, new))
     every = drawn.resamples.values[drawn.metric]
-    gaps = fall(every, new) - fall(every, old)
+    gaps = change(every, new) - change(every, old)
     known = gaps[np.isfinite(gaps)]
     variance = float(known.var(ddof=1)) if len(known) >= 20 else 0.0
     return difference_test(drawn.metric, METHOD, before, after, variance, drawn.pairs, drawn.n,
@@ -106,7 +106,7 @@ def falls(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence
 def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
     """Return ``shown`` (non-inferior), ``worse`` or ``not shown``, each with Holm's p-value.
 
-    *Worse* needs a proved extra fall; *shown* excludes one of the margin or more.
+    *Worse* needs a proved additional loss; *shown* excludes one of the margin or more.
     """
     shown = holm([1.0 if t.p_noninferior is None else t.p_noninferior for t in tests])
     worse = holm([1.0 if t.p_worse is None else t.p_worse for t in tests])
@@ -123,7 +123,7 @@ def needed(test: PairedTest, family: int) -> int | None:
     """Return the images with which an equally robust variant would be shown so, at 80% power.
 
     Args:
-        test: from :func:`falls`.
+        test: from :func:`paired_loss`.
         family: how many tests are adjusted together; the strictest of Holm's levels counts.
 
     Returns:

@@ -177,13 +177,15 @@ def auc_interval(auc: float, variance: float | None, positives: int, negatives: 
     Three rules:
 
     1. The logit-transformed DeLong interval (Pepe 2003, section 5.2.4; Qin and Hotilovac 2008,
-    Stat. Methods Med. Res. 17:207). 2. Where DeLong's variance is 0 or has no estimate, the score
-    interval with the largest variance that any distribution allows, θ(1 − θ) / k with k =
-    min(positives, negatives) (Birnbaum and Klose 1957, Ann. Math. Stat. 28:933): Wilson's interval
-    of k pairs. 3. No sample claims more than perfect separation would prove. The images hold k
-    disjoint, independent positive-negative pairs, so all of them are in order with probability at
-    most θ**k, and perfect separation rejects every θ below (α/2)**(1/k): Clopper and Pearson's
-    bound for k of k. The lower bound never lies above it, nor the upper below its mirror image.
+       Stat. Methods Med. Res. 17:207).
+    2. Where DeLong's variance is 0 or has no estimate, the score interval with the largest
+       variance that any distribution allows, θ(1 − θ) / k with k = min(positives, negatives)
+       (Birnbaum and Klose 1957, Ann. Math. Stat. 28:933): Wilson's interval of k pairs.
+    3. No sample claims more than perfect separation would prove. The images hold k disjoint,
+       independent positive-negative pairs, so all of them are in order with probability at
+       most θ**k, and perfect separation rejects every θ below (α/2)**(1/k): Clopper and
+       Pearson's bound for k of k. The lower bound never lies above it, nor the upper below
+       its mirror image.
 
     Args:
         auc: in [0, 1].

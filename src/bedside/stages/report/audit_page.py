@@ -31,7 +31,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
     Args:
         data: what the data stage wrote (``RUN/data``, or an audit's own folder).
         folder: where the page goes.
-        thumbnails: gives data URIs of images by file; an image it leaves out has no picture.
+        thumbnails: gives data URIs of images by file; an image that it omits has no thumbnail.
         gate: the message of a gate that failed, or None.
         leak: from :func:`bedside.stages.report.leakage_view.view`, where trainings were compared.
 

@@ -37,8 +37,7 @@ usable = layout.usable
 
 def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
              home: str = "cpu") -> Measurement | None:
-    """Return the float32 cell of the same model: on the same target, else on ``home``, else none.
-    """
+    """Return the float32 cell of the same model: on the same target, else ``home``, else none."""
     return layout.baseline((m for m in all_of_them if m.model == measurement.model),
                            measurement.target, home)
 

@@ -28,8 +28,7 @@ class GalleryFigure:
 
 
 def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
-    """List the (figure, model) of every finished analysis, the study's own first, then each
-    model's.
+    """List the (figure, model) of every finished analysis, the study's own first.
 
     Figures come in the order of ``FIGURES``; an unknown one is left out.
     """

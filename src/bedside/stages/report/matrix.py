@@ -178,8 +178,7 @@ def _other_cells(row: Row, notes: Notes) -> tuple[Cell, ...]:
 
 
 def matrix(rows: Sequence[Row], notes: Notes) -> Table:
-    """Tabulate every cell of the study: size, speed and metrics, or the reason why it is missing.
-    """
+    """Tabulate every cell of the study: size, speed and metrics, or why it is missing."""
     names = metric_names(rows)
     axes = {name: _axis(rows, name) for name in names}
     largest = max((r["size_bytes"] for r in rows), default=0)

@@ -161,16 +161,14 @@ def measured_ms(row: Row) -> float | None:
 
 
 def unsteady(row: Row) -> bool:
-    """Return whether the latency's 95th percentile is more than twice its median: a busy machine.
-    """
+    """Return whether the latency's 95th percentile exceeds twice its median: a busy machine."""
     latency = row["latency_ms"]
     return (latency is not None and latency["p95"] is not None
             and bool(latency["p95"] > UNSTEADY * latency["median"]))
 
 
 def latency_ratio(row: Row, rows: Sequence[Row]) -> float | None:
-    """Return measured median latency over the float32 variant's, or None where either is missing.
-    """
+    """Return measured median latency over float32's, or None where either is missing."""
     base = baseline_row(row, rows)
     own, other = measured_ms(row), measured_ms(base) if base is not None else None
     return own / other if own is not None and other else None
