@@ -43,9 +43,7 @@ def compute(run: Path, model: str) -> FigureData:
     if not integer:
         raise NotAvailable(f"the study holds no integer variant of {model}")
     base = inputs.Runner(run, original)
-    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
-    if not cases:
-        raise NotAvailable("the study has no validation image")
+    cases = inputs.validation_cases(run)
     every = layers(base.graph)
     tensors = [base.graph.operations[x.operation].outputs[0] for x in every]
     seen = [Histogram() for _ in tensors]

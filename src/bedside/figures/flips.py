@@ -118,8 +118,7 @@ def _part(run: Path, cell: Measurement, split: str, point: OperatingPoint, posit
 
 def _changed(run: Path, cell: Measurement, base: Measurement, points: OperatingPoints, task: Task
              ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    positive = (task.classes.index(task.positive)
-                if task.positive is not None and len(task.classes) == 2 else None)
+    positive = inputs.positive_index(task)
     point = points.locked or points.cells[layout.cell_name(base.variant, base.target)]
     found, counts = [], {}
     for split in SPLITS:

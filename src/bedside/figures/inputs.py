@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.build import Measurement, Variant
+from bedside.core.types import Case, Task
 from bedside.figures.base import NotAvailable
 from bedside.runfolder import layout
 from bedside.runfolder.predictions import Predictions
@@ -70,6 +71,24 @@ def quantized_of(run: Path, model: str) -> dict[str, Variant]:
     if not found:
         raise NotAvailable(f"the study holds no quantized variant of {model}")
     return found
+
+
+def positive_index(task: Task) -> int | None:
+    """Return the index of the positive class of a binary task, else None."""
+    binary = task.positive is not None and len(task.classes) == 2
+    return task.classes.index(task.positive) if binary else None
+
+
+def validation_cases(run: Path) -> list[Case]:
+    """Return the validation cases by id.
+
+    Raises:
+        NotAvailable: there is none.
+    """
+    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
+    if not cases:
+        raise NotAvailable("the study has no validation image")
+    return cases
 
 
 def main_comparison(labels: Sequence[str]) -> str:

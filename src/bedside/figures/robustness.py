@@ -65,8 +65,6 @@ def compute(run: Path, model: str) -> FigureData:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
     every = {inputs.ORIGINAL: base, **dict(list(integer.items())[:VARIANTS])}
     cases = _sample(run, config.robustness_images)
-    if not cases:
-        raise NotAvailable("the study has no validation image")
     kinds, task = table(), layout.task(run)
     logits = _logits(run, every, cases, kinds)
     return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin,
@@ -75,7 +73,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 def _sample(run: Path, count: int) -> list[Case]:
     """Sample at most ``count`` validation images, stratified by class."""
-    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
+    cases = inputs.validation_cases(run)
     if len(cases) <= count:
         return cases
     ranked = []
@@ -103,8 +101,7 @@ def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
 
 def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corruption, ...],
             task: Task, logits: dict[str, Floats], margin: float, seed: int) -> FigureData:
-    positive = (task.classes.index(task.positive)
-                if task.positive is not None and len(task.classes) == 2 else None)
+    positive = inputs.positive_index(task)
     labels = np.asarray([task.classes.index(c.label) for c in cases], np.int64)
     rows = len(logits[schemes[0]])
     every = np.concatenate([logits[k] for k in schemes])

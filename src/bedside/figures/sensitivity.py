@@ -39,9 +39,7 @@ def compute(run: Path, model: str) -> FigureData:
         (k for k in found if k.startswith(inputs.INTEGER)), None)
     if label is None:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
-    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
-    if not cases:
-        raise NotAvailable("the study has no validation image")
+    cases = inputs.validation_cases(run)
     noise = layer_sqnr(run, original, found[label], [c.id for c in cases[:IMAGES]])
     damage = _searched(run, model)
     rows = [{"layer": x.name, "op": x.op, "weights": x.weights, "sqnr_db": db,
