@@ -1,4 +1,4 @@
-"""Every entry of the analyses' and figures' tables, without being told which there are."""
+"""Every entry of the table of figures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ import pytest
 from analyse_fixture import analysed_run
 from PIL import Image
 
-from bedside.core import registry
-from bedside.figures import ALL_MODELS, ANALYSES, STUDY_WIDE
-from bedside.figures.base import FigureData
-from bedside.figures.draw import FIGURES, TITLES
+from bedside.figures import ALL_MODELS, FIGURES
+from bedside.figures.base import FigureData, Reads, figure_module
 from bedside.figures.render import LARGE_BYTES, caption, render
 from bedside.runfolder import artefact, layout
 from bedside.stages.analyse import STAGE, analyse, jobs
 
-CELLS = [(f, ALL_MODELS if f in STUDY_WIDE else m)
-         for f in ANALYSES for m in (("tiny",) if f in STUDY_WIDE else ("tiny", "foreign"))]
+WHOLE = {f for f in FIGURES if figure_module(f).READS.whole_study}
+CELLS = [(f, m) for f in FIGURES for m in ((ALL_MODELS,) if f in WHOLE else ("tiny", "foreign"))]
 
 
 @pytest.fixture(scope="session")
@@ -28,15 +26,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return analysed_run(tmp_path_factory)
 
 
-def test_tables_name_the_same_figures() -> None:
-    assert set(ANALYSES) == set(FIGURES) == set(TITLES)
-    assert set(ANALYSES) >= STUDY_WIDE
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figures_file_holds_its_five_parts(name: str) -> None:
+    module = figure_module(name)
+    assert module.__name__ == FIGURES[name] == f"bedside.figures.{name}"
+    assert module.TITLE and isinstance(module.READS, Reads)
+    assert all(callable(f) for f in (module.compute, module.draw, module.caption))
 
 
-@pytest.mark.parametrize("name", ANALYSES)
-def test_entries_resolve(name: str) -> None:
-    assert callable(registry.lookup(ANALYSES, name, "figure"))
-    assert callable(registry.lookup(FIGURES, name, "figure"))
+def test_titles_differ() -> None:
+    assert len({figure_module(f).TITLE for f in FIGURES}) == len(FIGURES)
 
 
 @pytest.mark.parametrize(("figure", "model"), CELLS)
@@ -100,6 +99,6 @@ def test_missing_float32_is_a_reason_not_a_crash(run: Path, tmp_path: Path) -> N
     shutil.rmtree(layout.variant_dir(copy, "tiny-float32"))
     analyse(copy)
     reasons = {f: FigureData.load(layout.analysis_dir(copy, f, "tiny")).unavailable
-               for f in ANALYSES if f not in STUDY_WIDE}
+               for f in FIGURES if f not in WHOLE}
     assert reasons["history"] is None
     assert "no float32 variant" in (reasons["weights"] or "")

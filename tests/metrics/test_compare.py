@@ -1,16 +1,22 @@
-"""From the tests of two endpoints to one answer: shown, worse, or neither."""
+"""From paired tests to one answer: shown, worse or not shown."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bedside.core.evidence import Comparison, PairedTest
+from bedside.core.evidence import Comparison, OperatingPoint, PairedTest
+from bedside.core.study import EvidenceConfig
 from bedside.core.types import Estimate
 from bedside.metrics import paired
-from bedside.metrics.compare import answers, raw_p
+from bedside.metrics.bootstrap import clustered
+from bedside.metrics.compare import Side, answers, compare, raw_p
+from bedside.metrics.design import effective
 
 MARGIN = 0.02
+CONFIG = EvidenceConfig(resamples=200)
 
 
 def endpoint(metric, p_worse, low, p_noninferior=0.5):
@@ -65,3 +71,118 @@ def test_shown_needs_both_endpoints():
 
     assert (found(0.025).answer, found(0.025).p_shown) == ("shown", 0.025)
     assert found(0.026).answer == "not shown"
+
+
+def side(labels, logits):
+    point = OperatingPoint("youden", 1, threshold_log_odds=0.0, threshold=0.5)
+    return Side(np.array([str(i) for i in range(len(labels))]), np.asarray(labels),
+                np.asarray(logits, np.float64), point)
+
+
+def binary(labels, odds):
+    return side(labels, np.stack([np.zeros(len(labels)), odds], axis=1))
+
+
+def answer(old, new, groups=None, positive=1, config=CONFIG):
+    groups = [str(i) for i in range(len(old.labels))] if groups is None else groups
+    (found,) = answers([compare(old, new, positive, groups, config)])
+    return found
+
+
+def test_a_shift_that_raises_sensitivity_at_the_cost_of_specificity_is_worse():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 1000)
+    odds = np.where(labels == 1, 3.0, -2.0) + rng.normal(0, 1, 2000)
+    found = answer(binary(labels, odds), binary(labels, odds + 2))
+    assert found.tests["auroc"].difference.value == 0
+    assert found.tests["sensitivity"].difference.value >= 0
+    assert found.tests["specificity"].difference.value < -0.3
+    assert found.answer == "worse"
+    assert answer(binary(labels, odds), binary(labels, odds)).answer == "shown"
+
+
+@pytest.mark.parametrize("unsure", [0, 1])
+def test_an_auc_has_no_more_cases_than_the_class_with_fewer_patients(unsure):
+    """300 patients with one image, 20 of the other class with 45 each."""
+    labels = np.repeat([1 - unsure, unsure], [300, 900])
+    groups = [f"a{i}" for i in range(300)] + [f"b{i // 45}" for i in range(900)]
+    odds = np.where(labels == 1, 2.0, -2.0) + np.random.default_rng(1).normal(0, 0.5, 1200)
+    found = answer(binary(labels, odds), binary(labels, odds), groups)
+    assert found.tests["auroc"].cases == found.tests["auroc"].clusters == 20
+    assert found.answer == "not shown"
+    want = {n.metric: n for n in found.needed}["auroc"]
+    assert want.kind == "patients of the rarer class"
+    assert want.cases >= 189
+
+
+def test_a_patient_with_half_of_the_images_is_not_half_of_the_patients():
+    labels = np.ones(400, np.int64)
+    groups = ["one"] * 200 + [str(i) for i in range(200)]
+    sizes = np.r_[200, np.ones(200)]
+    assert effective(np.unique(groups, return_inverse=True)[1]) == int(
+        sizes.sum() ** 2 / (sizes ** 2).sum()) == 3
+    odds = np.full(400, 2.0)
+    found = answer(binary(np.r_[labels, np.zeros(400, np.int64)], np.r_[odds, -odds]),
+                   binary(np.r_[labels, np.zeros(400, np.int64)], np.r_[odds, -odds]),
+                   groups + [f"n{i}" for i in range(400)])
+    assert found.tests["sensitivity"].cases == 3
+    assert found.answer == "not shown"
+
+
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(20, 400), st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_patients_of_like_images_show_no_more_than_as_many_single_images(gained, lost, n, each):
+    old, new = np.ones(n, bool), np.ones(n, bool)
+    old[:gained], new[gained:gained + lost] = False, False
+    alone = paired.paired_proportion("sensitivity", old, new, 0.02, "")
+    copied = paired.paired_proportion("sensitivity", old.repeat(each), new.repeat(each), 0.02, "")
+    change = (new.astype(int) - old).repeat(each)
+    found = clustered(copied, (-0.001, 0.001, 1e-6), np.arange(n).repeat(each), change)
+    assert found.p_noninferior >= alone.p_noninferior - 1e-9
+    if gained - lost > -0.02 * n:
+        assert found.p_noninferior == pytest.approx(alone.p_noninferior, abs=1e-9)
+
+
+def three_classes(rng, share_lost, patients=60, images=10):
+    """Decisions alike within a patient; ``share_lost`` of the patients go wrong."""
+    labels = np.repeat(np.arange(patients) % 3, images)
+    groups = [str(i) for i in np.repeat(np.arange(patients), images)]
+    old = np.eye(3)[labels] * 4 + rng.normal(0, 0.3, (len(labels), 3))
+    new = old + rng.normal(0, 0.01, old.shape)
+    wrong = np.repeat(rng.random(patients) < share_lost, images)
+    new[wrong] = np.roll(new[wrong], 1, axis=1)
+    swapped = np.repeat(rng.random(patients) < 0.1, images)
+    old, new = old.copy(), new
+    old[swapped & ~wrong] = np.roll(old[swapped & ~wrong], 1, axis=1)
+    back = np.repeat(rng.random(patients) < 0.1, images) & ~swapped & ~wrong
+    new[back] = np.roll(new[back], 1, axis=1)
+    return side(labels, old), side(labels, new), groups
+
+
+def test_means_over_classes_count_patients_too():
+    """Decisions of ten images at once go either way as often: no loss, so hardly ever worse."""
+    worse = 0
+    for seed in range(40):
+        old, new, groups = three_classes(np.random.default_rng(seed), 0.0)
+        found = answer(old, new, groups, positive=None)
+        worse += found.answer == "worse"
+        assert found.answer != "shown"
+    assert worse <= 4
+    assert found.tests["macro_sensitivity"].clusters == 20
+    assert found.tests["macro_sensitivity"].method == "bootstrap over patients"
+
+
+def test_the_rarest_class_says_how_many_images_a_mean_takes():
+    labels = np.repeat([0, 1, 2], [1000, 1000, 20])
+    logits = np.eye(3)[labels] * 4.0
+    found = answer(side(labels, logits), side(labels, logits), positive=None)
+    assert found.answer == "not shown"
+    want = {n.metric: n for n in found.needed}["macro_sensitivity"].images
+
+    def shown(scale):
+        more = np.repeat([0, 1, 2], [1000 * scale, 1000 * scale, 20 * scale])
+        one = side(more, np.eye(3)[more] * 4.0)
+        return answer(one, one, positive=None).tests["macro_sensitivity"].p_noninferior <= 0.025
+
+    assert not shown(2)
+    assert shown(-(-want // 2020))

@@ -1,4 +1,4 @@
-"""Paired tests against scipy, statsmodels, scikit-learn and published worked examples."""
+"""Paired tests against SciPy, statsmodels, scikit-learn and published examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
 
 from bedside.core.errors import BadInput
-from bedside.metrics import paired, paired_macro
+from bedside.metrics import paired
 from bedside.metrics.bootstrap import clustered, resample
 from bedside.metrics.design import clusters_of
 
@@ -23,9 +23,6 @@ def decisions(both, gained, lost, neither):
     old = np.repeat([True, False, True, False], [both, gained, lost, neither])
     new = np.repeat([True, True, False, False], [both, gained, lost, neither])
     return old, new
-
-
-# ------------------------------------------------------------------ McNemar
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(0, 1), (5, 9), (12, 2), (30, 31), (0, 40)])
@@ -44,9 +41,6 @@ def test_agreement_everywhere_has_no_p_value():
     assert "agree on every image" in test.reason
     assert test.difference.value == 0
     assert test.difference.low < 0 < test.difference.high
-
-
-# ------------------------------------------------------------------ Tango's interval
 
 
 def test_tangos_interval_is_the_published_one():
@@ -111,9 +105,6 @@ def test_no_discordant_pair_shows_two_points_from_189_images_on():
 
     assert shown(188) > 0.025 >= shown(189)
     assert paired.cases_to_show(0.0, 0.02, 0.025) == 189
-
-
-# ------------------------------------------------------------------ DeLong
 
 
 def _scores(seed, n=120, noise=0.3):
@@ -204,9 +195,6 @@ def test_no_input_gives_a_nan(rows):
     assert (estimate.value is None) == (estimate.reason is not None)
 
 
-# ------------------------------------------------------------------ kappa, Holm, macro
-
-
 def test_kappa_is_statsmodels_and_sklearns():
     rng = np.random.default_rng(0)
     old = rng.integers(0, 3, 300)
@@ -229,62 +217,10 @@ def test_holm_is_statsmodels(values):
     assert paired.holm(values) == pytest.approx(multipletests(values, method="holm")[1].tolist())
 
 
-def test_macro_auc_of_two_classes_is_the_auc_and_its_variance():
-    labels, old, new = _scores(5)
-    both = [np.stack([-s / 2, s / 2], axis=1) for s in (old, new)]
-    macro = paired_macro.auroc(labels, both[0], both[1], 0.02)
-    single = paired.paired_auc("auroc", labels, old, new, 0.02)
-    assert macro.difference.value == pytest.approx(single.difference.value)
-    assert macro.difference.low == pytest.approx(single.difference.low, rel=0.05)
-
-
-def test_macro_sensitivity_is_the_mean_change_of_recall():
-    labels = np.array([0, 0, 1, 1, 2, 2, 2, 2])
-    old = np.array([1, 1, 1, 0, 1, 1, 1, 1], bool)
-    new = np.array([1, 0, 1, 1, 1, 1, 1, 1], bool)
-    test = paired_macro.sensitivity(labels, old, new, 3, 0.02)
-    assert test.difference.value == pytest.approx((-0.5 + 0.5 + 0) / 3)
-    assert test.difference.low < test.difference.value < test.difference.high
-    assert paired_macro.sensitivity(labels, old, new, 4, 0.02).difference.value is None
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_macro_sensitivity_is_sure_where_every_image_is_gained_or_lost(right):
-    """The interval then has no width on one side, and nothing may be divided by it."""
-    labels = np.repeat([0, 1, 2], 40)
-    new = np.full(len(labels), right)
-    test = paired_macro.sensitivity(labels, ~new, new, 3, 0.02)
-    assert test.difference.value == (1.0 if right else -1.0)
-    sure = (test.p_worse, test.p_noninferior)
-    assert sure == pytest.approx((1.0, 0.0) if right else (0.0, 1.0), abs=1e-6)
-
-
-# ------------------------------------------------------------------ patients
-
-
 def test_every_image_its_own_patient_means_no_clusters():
     assert clusters_of(["a", "b", "c"]) is None
     assert clusters_of([]) is None
     assert clusters_of(["a", "b", "a"]).tolist() == [0, 1, 0]
-
-
-def test_weighted_resamples_are_metrics_of_the_drawn_images():
-    """The same draw, image by image, through scikit-learn."""
-    labels, old, new = _scores(7, n=60)
-    scores = np.round(np.stack([old, new]), 1)
-    right = (scores > 0.5) == labels
-    clusters = np.arange(60) // 3
-    found = resample(labels, scores, right, clusters, 200, 3)
-    rng = np.random.default_rng(3)
-    chosen = rng.integers(0, 20, (100, 20))
-    for row in (0, 41, 99):
-        images = np.concatenate([np.flatnonzero(clusters == c) for c in chosen[row]])
-        for m in range(2):
-            assert found.values["auroc"][row, m] == pytest.approx(
-                roc_auc_score(labels[images], scores[m][images]))
-            assert found.values["accuracy"][row, m] == pytest.approx(right[m][images].mean())
-            positive = images[labels[images] == 1]
-            assert found.values["sensitivity"][row, m] == pytest.approx(right[m][positive].mean())
 
 
 def test_patients_widen_the_interval_of_copied_images():
@@ -331,3 +267,16 @@ def test_few_patients_cannot_exclude_more_than_their_number_allows(low):
     assert found.difference.low == low
     assert found.excluded == pytest.approx(min(low, floor))
     assert found.p_noninferior > 0.025
+
+
+@pytest.mark.parametrize("share", [0.004, 0.01, 0.02, 0.05])
+@pytest.mark.parametrize("alpha", [0.025, 0.025 / 9])
+def test_so_many_cases_show_a_harmless_variant_four_times_of_five(share, alpha):
+    n = paired.cases_to_show(share, 0.02, alpha)
+    rng = np.random.default_rng(0)
+    differ = rng.binomial(n, share, 4000)
+    lost = rng.binomial(differ, 0.5)
+    z = -float(paired.ndtri(alpha))
+    shown = np.mean([paired.tango_z(d - x, x, n, -0.02) >= z
+                     for d, x in zip(differ, lost, strict=True)])
+    assert 0.78 <= shown <= 0.93, "it goes up in steps"

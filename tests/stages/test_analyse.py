@@ -9,8 +9,7 @@ from tiny import write_tiny_data
 
 from bedside.core import codec
 from bedside.core.study import Study
-from bedside.figures import READS_SETTINGS
-from bedside.figures.base import FigureData
+from bedside.figures.base import FigureData, figure_module
 from bedside.runfolder import artefact, layout
 from bedside.stages import analyse
 
@@ -27,11 +26,11 @@ def test_a_figure_that_reads_the_settings_is_made_anew_when_they_change(tmp_path
         return FigureData(facts={"number": len(made)})
 
     monkeypatch.setattr(analyse, "jobs", lambda run, models: [(figure, "net")])
-    monkeypatch.setattr(f"bedside.analyse.{figure}.compute", compute)
+    monkeypatch.setattr(f"bedside.figures.{figure}.compute", compute)
     other = replace(study, evidence=replace(study.evidence, auc_margin=0.05))
     for settings in (study, study, other, other):
         artefact.write_text(layout.study_file(tmp_path), codec.to_toml(settings))
         analyse.analyse(tmp_path)
-    reads = figure in READS_SETTINGS
+    reads = figure_module(figure).READS.settings
     assert reads == (figure == "robustness")
     assert made == ([study.evidence, other.evidence] if reads else [study.evidence])

@@ -1,11 +1,8 @@
-"""A small finished run for the analyses: blob images, a tiny network, four schemes.
-
-Not a test file. Loaded by path from the tests that need it, because test folders are no
-packages.
-"""
+"""A small finished run for the analyses: blob images, a tiny network, four schemes."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +16,11 @@ from bedside.core import codec
 from bedside.core.build import Latency, Measurement, ModelSpec, Variant
 from bedside.core.study import CalibrationConfig, EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case, Preprocess, Task
+from bedside.figures.base import FigureData
 from bedside.flows.search import calibration_study
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
+from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
@@ -230,3 +229,39 @@ def analysed_run(factory: Any) -> Path:
         analyse(run)
         _SHARED["run"] = run
     return _SHARED["run"]
+
+
+def flipped_run(factory: Any) -> Path:
+    """The analysed run with int8 predictions pushed over the threshold, and its report."""
+    from bedside.stages.analyse import analyse
+    from bedside.stages.evidence import evidence
+    from bedside.stages.report.build import build_report
+
+    if "flipped" in _SHARED:
+        return _SHARED["flipped"]
+    folder = factory.mktemp("flips") / "run"
+    shutil.copytree(analysed_run(factory), folder)
+    for model in ("tiny", "foreign"):
+        cell = layout.measurement_dir(folder, f"{model}-int8", "cpu")
+        old = read_predictions(cell / layout.PREDICTIONS)
+        text = (cell / layout.MEASUREMENT).read_text()
+        limit = layout.operating_points(folder, model).locked.threshold_log_odds
+        plain = layout.predictions(folder, f"{model}-float32", "cpu").logits
+        called = plain[:, 1] - plain[:, 0] >= limit
+        # Every image but the first two goes to the other side of the threshold.
+        other = np.where(np.arange(len(called)) < 2, called, ~called)
+        value = np.where(other, limit + 1, limit - 1).astype(np.float32)
+        with artefact.writing(cell, "evaluate", "flipped") as scratch:
+            (scratch / layout.MEASUREMENT).write_text(text)
+            np.savez(scratch / layout.PREDICTIONS, ids=old.ids, split=old.split,
+                     labels=old.labels, logits=np.stack([-value / 2, value / 2], axis=1))
+    evidence(folder, EvidenceConfig())
+    analyse(folder)
+    build_report(folder)
+    _SHARED["flipped"] = folder
+    return folder
+
+
+def figure_data(run: Path, figure: str, model: str = "tiny") -> FigureData:
+    """A figure's data as the run holds it."""
+    return FigureData.load(layout.analysis_dir(run, figure, model))

@@ -1,6 +1,6 @@
 """Model card and evidence file, filled from a run.
 
-``fields.toml`` says where every field comes from; ``compute/`` holds what a path cannot say.
-The room stands below the stages, because two of them fill the same table: ``card.stage`` for a
-run, ``deploy`` for a bundle.
+``fields.toml`` lists the source of every field; ``compute/`` holds the functions for fields without
+a single path. The room is below the stages because two of them fill the same table: ``stages.card``
+for a run, ``stages.bundle`` for a bundle.
 """

@@ -1,6 +1,6 @@
 """The model card as XML of the CHAI Applied Model Card, schema v0.2 (``chai_v0.2.xsd``).
 
-Elements that only people can fill say so; the schema allows any text there.
+Unanswered elements are flagged as such; the schema allows any text there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RESULTS = {"UsefulnessUsabilityEfficacy": (("metrics", "Test images"),),
 
 
 def render(card: Card) -> str:
-    """The card as an XML document."""
+    """Render the card as an XML document."""
     ElementTree.register_namespace("", NAMESPACE)
     root = ElementTree.Element(_name("AppliedModelCard"))
     for section in (_basic, _release, _summary, _uses, _warnings, _trust, _metrics, _resources):
@@ -54,7 +54,7 @@ def _text(parent: ElementTree.Element, tag: str, *texts: str) -> None:
 
 
 def _person(card: Card, key: str) -> str:
-    """A person's answer, or the flag that it is missing."""
+    """Return a human answer, or the flag that it is missing."""
     answer = next(a for a in card.answers() if a.key == key)
     return answer.text or f"[{answer.awaits}: {answer.question}]"
 
@@ -69,7 +69,7 @@ def _known(card: Card, field: str, label: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value in one line without Markdown's escapes."""
+    """Return a value on one line without Markdown's escapes."""
     told = short(value)
     for mark in "\\`*[]|#":
         told = told.replace(f"\\{mark}", mark)

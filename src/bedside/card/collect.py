@@ -1,4 +1,4 @@
-"""The table filled in: every field with its values, their sources, and what awaits a person."""
+"""The filled table: every field with its values, their sources, and its open questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bedside.runfolder import layout
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One automatic value; ``reason`` says why there is none."""
+    """One automatic value, or the ``reason`` why there is none."""
 
     label: str
     value: Any
@@ -25,7 +25,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One question; ``text`` is null until a person answers, and ``awaits`` says who."""
+    """One question; ``text`` is null until it is answered, and ``awaits`` names who should."""
 
     key: str
     question: str
@@ -47,7 +47,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``evidence.json``: everything the model card is written from.
+    """Contents of ``evidence.json``, from which the model card is written.
 
     ``about`` holds questions that belong to no field of the list: who made it, its release.
     """
@@ -62,16 +62,16 @@ class Card:
     about: tuple[Answer, ...] = ()
 
     def value(self, field_id: str, label: str) -> Any:
-        """A value by the field's id and its label, or None."""
+        """Return a value by the field's id and its label, or None."""
         return next((v.value for f in self.fields if f.id == field_id
                      for v in f.values if v.label == label), None)
 
     def awaited(self) -> list[Answer]:
-        """Questions that nobody has answered."""
+        """List the unanswered questions."""
         return [a for a in self.answers() if a.text is None]
 
     def answers(self) -> list[Answer]:
-        """Every question, about the model first, then field by field."""
+        """List every question, about the model first, then field by field."""
         return [*self.about, *(a for f in self.fields for a in f.answers)]
 
 
@@ -79,7 +79,7 @@ NOTICE = "Research software, not a medical device."
 
 
 def facts_of(run: Path, model: str) -> Facts:
-    """All variants and cells of one model of a run."""
+    """Return all variants and cells of one model of a run."""
     return Facts(run, model, tuple(v for v in layout.variants(run) if v.model == model),
                  tuple(m for m in layout.measurements(run) if m.model == model))
 

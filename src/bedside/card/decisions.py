@@ -1,4 +1,4 @@
-"""Failures at the locked threshold, where the model looked, and the scores themselves."""
+"""Failures at the locked threshold, their activation maps, and the distribution of scores."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ MAPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One test image that a cell decides wrongly; ``margin``: log-odds above the threshold."""
+    """One wrongly decided test image; ``margin``: log-odds above the threshold."""
 
     id: str
     missed: bool
     margin: float
 
     def listed(self) -> dict[str, Any]:
-        """As the evidence file lists it."""
+        """Return the entry of the evidence file."""
         return {"id": self.id, "margin": round(self.margin, 4)}
 
 
 def _scores(facts: Facts, m: Measurement) -> tuple[Any, Any, Any, int] | None:
-    """Ids, labels (1 positive) and log-odds of a cell's test images, and the positive's index."""
+    """Return ids, labels (1 positive), log-odds of a cell's test images, and the positive index."""
     if facts.task.positive is None or len(facts.task.classes) != 2:
         return None
     positive = facts.task.classes.index(facts.task.positive)
@@ -52,7 +52,7 @@ def _point(facts: Facts, m: Measurement) -> OperatingPoint:
 
 
 def failures(facts: Facts) -> dict[str, list[Failure]]:
-    """Every missed positive and false alarm of each cell, by cell name."""
+    """List every missed positive and false alarm of each cell, by cell name."""
     found: dict[str, list[Failure]] = {}
     for m in facts.measured():
         seen = _scores(facts, m)
@@ -71,7 +71,7 @@ def failures(facts: Facts) -> dict[str, list[Failure]]:
 
 
 def saliency(facts: Facts) -> dict[str, Any]:
-    """The map of the positive class for the failures of each variant, as its ``.tflite`` gives it.
+    """Compute the positive class's map for the failures of each variant, from its ``.tflite``.
 
     ``map`` holds hundredths of the map's own range, row by row; the variant is run on this
     machine's CPU, once, whichever targets it has.
@@ -110,7 +110,7 @@ def saliency(facts: Facts) -> dict[str, Any]:
 
 
 def score_summary(facts: Facts) -> dict[str, Any]:
-    """Quantiles of the positive log-odds of each cell's test images."""
+    """Return quantiles of the positive log-odds of each cell's test images."""
     found = {}
     for m in facts.measured():
         seen = _scores(facts, m)

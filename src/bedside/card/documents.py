@@ -1,4 +1,4 @@
-"""The files of a card: for programs (JSON, CHAI's XML) and for people (Markdown)."""
+"""The files of a card: JSON and CHAI's XML for programs, Markdown for people."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ EVIDENCE, MARKDOWN, XML = "evidence.json", "model-card.md", "model-card.xml"
 
 
 def documents(facts: Facts, answers: dict[str, str]) -> dict[str, str]:
-    """The three files of a card by name."""
+    """Return the three files of a card by name."""
     filled = collect(facts, answers)
     return {EVIDENCE: codec.to_json(filled), MARKDOWN: markdown.render(filled),
             XML: chai.render(filled)}
 
 
 def read(run: Path, model: str) -> Card:
-    """A card that the stage published. Raises BadInput where it has not."""
+    """Read a published card.
+
+    Raises:
+        BadInput: the stage has not published it.
+    """
     return codec.read_json(Card, artefact.checked(layout.card_dir(run, model), STAGE, EVIDENCE))

@@ -1,4 +1,4 @@
-"""What a card is about, and reading what the table's paths lead to."""
+"""The subject of a card, and access to what the table's paths name."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BUNDLE = "bundle/"
 
 @dataclass(frozen=True)
 class Facts:
-    """A model of a run with its variants and cells; or the one cell that goes into a bundle.
+    """A model of a run with its variants and cells, or the one cell that goes into a bundle.
 
-    ``extra`` are the documents of the bundle that is being made, by name (``bundle/…``).
-    ``ids``: whether cases may be listed; they stay on the workbench, so a bundle only counts.
+    ``extra`` are the documents of the bundle that is being made, by name (``bundle/…``). ``ids``:
+    whether cases may be listed; they stay on the workbench, so a bundle only counts.
     """
 
     run: Path
@@ -81,11 +81,11 @@ class Facts:
         return codec.read_json(cls, artefact.checked(folder, "evidence", name))
 
     def measured(self) -> list[Measurement]:
-        """Cells that ran and kept their predictions."""
+        """Cells that ran and stored their predictions."""
         return [m for m in self.cells if layout.usable(m)]
 
     def document(self, name: str) -> Any:
-        """A file of the run (or of the bundle) as plain data, or None where it is not there."""
+        """Return a file of the run (or of the bundle) as plain data, or None where missing."""
         if name.startswith(BUNDLE):
             return self.extra.get(name)
         path = artefact.verified(self.run / name.format(model=self.model))
@@ -97,12 +97,12 @@ class Facts:
 
 
 def cell_of(row: Any) -> str:
-    """``<variant>@<target>`` of a measurement, a comparison or a row of statistics."""
+    """Return ``<variant>@<target>`` of a measurement, a comparison or a row of statistics."""
     return layout.cell_name(row.variant, row.target)
 
 
 def walk(document: Any, path: str) -> Any:
-    """The value that ``a.b.c`` leads to (``|`` stands for a dot in a key), or None."""
+    """Return the value at path ``a.b.c`` (``|`` stands for a dot in a key), or None."""
     for key in path.split(".") if path else ():
         if not isinstance(document, Mapping):
             return None
@@ -111,5 +111,5 @@ def walk(document: Any, path: str) -> Any:
 
 
 def empty(value: Any) -> bool:
-    """Whether there is nothing to tell. A number 0 or a ``false`` is a value."""
+    """Return whether a value is empty. 0 and ``false`` are values."""
     return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)

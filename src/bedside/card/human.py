@@ -1,4 +1,4 @@
-"""``RUN/card.toml``: what people say about a model. Theirs: no stage ever writes over it."""
+"""``RUN/card.toml``: the human answers about a model, which no stage overwrites."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CARD = "card.toml"
 
 
 def path_of(run: Path) -> Path:
-    """Where a run's answers lie."""
+    """Return the path of a run's answers."""
     return run / CARD
 
 
 def read(run: Path) -> dict[str, str]:
-    """The answers that people gave, by key; none where there is no file.
+    """Read the human answers by key; none where there is no file.
 
     Raises:
         BadInput: not TOML, an unknown key, not a text, or a character that no page can hold.
@@ -40,14 +40,14 @@ def read(run: Path) -> dict[str, str]:
 
 
 def _fits(character: str) -> bool:
-    """Whether XML 1.0 can hold a character."""
+    """Return whether XML 1.0 allows a character."""
     code = ord(character)
     return character in "\t\n\r" or 0x20 <= code < 0xD800 or 0xE000 <= code <= 0xFFFD or \
         code >= 0x10000
 
 
 def offer(run: Path) -> bool:
-    """Write a file with every question and no answer, where there is none; whether it did."""
+    """Write a file with every question and no answer where there is none; return whether it did."""
     path = path_of(run)
     if path.exists():
         return False

@@ -13,7 +13,7 @@ _ELSEWHERE = ("Where the model looked",)
 
 
 def render(card: Card) -> str:
-    """The whole card. What awaits a person is flagged, and counted at the top."""
+    """Render the whole card; open questions are flagged, and counted at the top."""
     awaited = card.awaited()
     lines = [f"# Model card: {escape(card.model)}", "", f"**{card.notice}**", "",
              f"Variants: {escape(', '.join(card.variants) or 'none')}. Targets: "
@@ -58,7 +58,7 @@ def _maps(found: Mapping[str, Any]) -> str:
 
 
 def bullets(label: str, value: Any, depth: int = 0) -> list[str]:
-    """A value as a list item, with items below it where it does not fit one line."""
+    """Render a value as a list item, with nested items where it does not fit one line."""
     head = f"{'  ' * depth}- {escape(label)}"
     rows = grid(value) if depth == 0 else None
     if rows is not None:
@@ -76,7 +76,7 @@ def bullets(label: str, value: Any, depth: int = 0) -> list[str]:
 
 
 def grid(value: Any) -> list[str] | None:
-    """A table, where several rows tell the same things; None where a list tells them better."""
+    """Render rows with the same keys as a table; None where a list is clearer."""
     if isinstance(value, Mapping) and not is_estimate(value):
         named: list[tuple[str, Any]] = [(str(k), v) for k, v in value.items()]
     elif isinstance(value, list):
@@ -98,7 +98,7 @@ def grid(value: Any) -> list[str] | None:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with the numbers of a mapping in it as columns of their own."""
+    """Flatten the numbers of a row's mapping into columns."""
     found: dict[str, Any] = {}
     for key, value in row.items():
         inner = isinstance(value, Mapping) and not is_estimate(value)
@@ -111,12 +111,12 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def is_estimate(value: Any) -> bool:
-    """Whether a mapping is a number with its interval, or without one for a reason."""
+    """Return whether a mapping is a number with its interval, or an undefined one with a reason."""
     return isinstance(value, Mapping) and {"value", "reason"} <= set(value)
 
 
 def short(value: Any) -> str:
-    """A value in one line."""
+    """Render a value on one line."""
     if is_estimate(value):
         if value.get("value") is None:
             return f"— ({escape(str(value.get('reason')))})"
@@ -135,12 +135,12 @@ def short(value: Any) -> str:
 
 
 def paragraph(text: str) -> str:
-    """A person's answer: its paragraphs stay, and nothing in it becomes markup."""
+    """Render a human answer: paragraphs are kept, and nothing becomes markup."""
     return "\n\n".join(escape(p) for p in re.split(r"\n\s*\n", text))
 
 
 def escape(text: str) -> str:
-    """Text that no Markdown or HTML reader takes for markup, on one line."""
+    """Escape text for Markdown and HTML, on one line."""
     plain = " ".join(text.split())
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]|#])", r"\\\1", plain)

@@ -1,4 +1,4 @@
-"""``fields.toml``: which field of the evidence file comes from where."""
+"""``fields.toml``: the source of every field of the evidence file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIST = "evidence_fields.csv"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked, and who that is."""
+    """A question for a person, and who that is."""
 
     who: str
     text: str
@@ -25,7 +25,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One automatic value: ``file`` and ``path``, or ``compute``. ``otherwise``: why it lacks."""
+    """One automatic value: ``file`` and ``path``, or ``compute``; ``otherwise``: the reason."""
 
     label: str
     otherwise: str
@@ -35,7 +35,7 @@ class Item:
 
     @property
     def source(self) -> str:
-        """Where the value comes from, for a reader."""
+        """The source of the value, in words."""
         if self.compute:
             return f"computed: {self.compute}"
         return f"{self.file}: {self.path}" if self.path else self.file
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of ``evidence_fields.csv``: field, who fills it, which standards ask."""
+    """One row of ``evidence_fields.csv``: field, who fills it, the standards that require it."""
 
     name: str
     filled_by: str
@@ -69,19 +69,23 @@ class Listed:
 
 
 def text(name: str) -> str:
-    """One of the files that lie beside this module."""
+    """Read one of the files beside this module."""
     return resources.files("bedside.card").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
 def table() -> Table:
-    """The table of sources. Raises BadInput where it does not read."""
+    """Read the table of sources.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
     found: Table = codec.decode(Table, tomllib.loads(text(TABLE)), TABLE)
     return found
 
 
 @cache
 def listed() -> dict[str, Listed]:
-    """The rows of ``evidence_fields.csv`` by field name."""
+    """Read the rows of ``evidence_fields.csv`` by field name."""
     rows = csv.DictReader(io.StringIO(text(LIST)))
     return {r["field"]: Listed(r["field"], r["filled_by"], r["standard items"]) for r in rows}

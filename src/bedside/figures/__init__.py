@@ -1,51 +1,37 @@
-"""The numbers behind the paper's figures: one file a figure, run by the stage ``analyse``.
+"""The report's figures: one file each, computed by ``analyse`` and drawn by ``report``.
 
-To add one: a file with ``compute(run, model) -> FigureData``, a line in ``ANALYSES``, and a
-line in ``bedside.figures.draw.FIGURES`` that draws it.
+A figure's file holds ``TITLE``, ``READS``, ``compute``, ``draw`` and ``caption``, as
+:class:`bedside.figures.base.FigureModule` declares them. To add one, write the file and add a line
+to ``FIGURES``.
 """
 
 from __future__ import annotations
 
-# In the paper's order. Values are lazy "module:object" names.
-ANALYSES: dict[str, str] = {
-    "pareto": "bedside.figures.pareto:compute",
-    "samples": "bedside.figures.samples:compute",
-    "network": "bedside.figures.network:compute",
-    "history": "bedside.figures.history:compute",
-    "first_conv": "bedside.figures.first_conv:compute",
-    "mapping": "bedside.figures.mapping:compute",
-    "operations": "bedside.figures.operations:compute",
-    "feature_maps": "bedside.figures.feature_maps:compute",
-    "weights": "bedside.figures.weights:compute",
-    "point_clouds": "bedside.figures.point_clouds:compute",
-    "cam": "bedside.figures.cam:compute",
-    "fidelity": "bedside.figures.fidelity:compute",
-    "flips": "bedside.figures.flips:compute",
-    "reliability": "bedside.figures.reliability:compute",
-    "robustness": "bedside.figures.robustness:compute",
-    "clipping": "bedside.figures.clipping:compute",
-    "sensitivity": "bedside.figures.sensitivity:compute",
-    "calibration_study": "bedside.figures.calibration_study:compute",
-    "latency": "bedside.figures.latency:compute",
-    "processors": "bedside.figures.processors:compute",
-    "server": "bedside.figures.server:compute",
-    "sizes": "bedside.figures.sizes:compute",
+# The figures' modules by name, in the report's order; imported only when needed.
+FIGURES: dict[str, str] = {
+    "pareto": "bedside.figures.pareto",
+    "samples": "bedside.figures.samples",
+    "network": "bedside.figures.network",
+    "history": "bedside.figures.history",
+    "first_conv": "bedside.figures.first_conv",
+    "mapping": "bedside.figures.mapping",
+    "operations": "bedside.figures.operations",
+    "feature_maps": "bedside.figures.feature_maps",
+    "weights": "bedside.figures.weights",
+    "point_clouds": "bedside.figures.point_clouds",
+    "cam": "bedside.figures.cam",
+    "fidelity": "bedside.figures.fidelity",
+    "flips": "bedside.figures.flips",
+    "reliability": "bedside.figures.reliability",
+    "robustness": "bedside.figures.robustness",
+    "clipping": "bedside.figures.clipping",
+    "sensitivity": "bedside.figures.sensitivity",
+    "calibration_study": "bedside.figures.calibration_study",
+    "latency": "bedside.figures.latency",
+    "processors": "bedside.figures.processors",
+    "server": "bedside.figures.server",
+    "sizes": "bedside.figures.sizes",
 }
 
-# What the model argument and the folder are called for figures of the whole study.
+# The model argument and the folder name of a figure of the whole study.
 ALL_MODELS = "all"
-
-# Figures of the whole study; every other entry is made once for each model.
-STUDY_WIDE: frozenset[str] = frozenset({"pareto", "samples", "latency", "processors", "server",
-                                     "sizes"})
-
-# Figures that are made anew when the paired tests change.
-READS_EVIDENCE: frozenset[str] = frozenset({"flips", "reliability"})
-
-# Figures that depend on the study's evidence settings besides.
-READS_SETTINGS: frozenset[str] = frozenset({"robustness"})
-
-# Counted up when the numbers of any figure change their meaning, so that old ones are remade.
-VERSION = 2
-# The same for one figure alone.
-VERSIONS: dict[str, int] = {"robustness": 4}

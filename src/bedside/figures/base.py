@@ -1,27 +1,34 @@
-"""What an analysis hands to a figure, and how it lies on disk."""
+"""A figure's module and data, and the data's form on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core import codec
+from bedside.core import codec, registry
 from bedside.core.errors import BadInput
+from bedside.figures import FIGURES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA = "data.npz"
 FACTS = "facts.json"
 UNAVAILABLE = "unavailable"
 
+# Increased when the numbers of any figure change meaning, so that old ones are recomputed.
+VERSION = 2
+
 _REMEDY = "Delete the folder and run: bedside analyse RUN"
 
 
 class NotAvailable(Exception):
-    """A figure that this model or study cannot have; the reason is shown in its place."""
+    """The reason why a model or study has no figure; the report shows it in the figure's stead."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -29,8 +36,23 @@ class NotAvailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """Inputs of a figure beyond the data, models, variants and measurements.
+
+    ``whole_study``: computed once from all models rather than once for each. ``evidence``: the
+    paired tests of the stage ``evidence``. ``settings``: the study's evidence settings. ``version``
+    is increased when the figure's own numbers change meaning.
+    """
+
+    whole_study: bool = False
+    evidence: bool = False
+    settings: bool = False
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
 class FigureData:
-    """Arrays by name, and facts that JSON can hold (finite numbers, texts, lists, tables).
+    """Arrays by name, and facts that JSON can hold (finite numbers, strings, lists, tables).
 
     Where a figure cannot exist, ``facts`` is ``{"unavailable": reason}`` alone.
     """
@@ -40,7 +62,7 @@ class FigureData:
 
     @property
     def unavailable(self) -> str | None:
-        """Why there is no figure, or None where there is one."""
+        """The reason why there is no figure, or None where there is one."""
         reason = self.facts.get(UNAVAILABLE)
         return str(reason) if reason is not None else None
 
@@ -77,8 +99,37 @@ class FigureData:
         return FigureData(arrays, facts)
 
 
+class FigureModule(Protocol):
+    """The contents of a figure's file."""
+
+    TITLE: str
+    READS: Reads
+
+    def compute(self, run: Path, model: str) -> FigureData:
+        """Compute the figure's numbers; raises NotAvailable where it cannot exist."""
+        ...
+
+    def draw(self, data: FigureData) -> Figure:
+        """Draw the figure."""
+        ...
+
+    def caption(self, data: FigureData) -> str:
+        """Describe the figure in two or three sentences, with its own numbers."""
+        ...
+
+
+def figure_module(name: str) -> FigureModule:
+    """Import a figure's module.
+
+    Raises:
+        BadInput: the name is not in ``FIGURES``.
+    """
+    module: FigureModule = registry.lookup(FIGURES, name, "figure")
+    return module
+
+
 def plain(value: Any) -> Any:
-    """Numpy scalars and small arrays as Python numbers and lists, all the way down."""
+    """Convert numpy scalars and arrays to Python numbers and lists, recursively."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

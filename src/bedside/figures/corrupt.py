@@ -1,4 +1,4 @@
-"""Images made worse in stated ways: speckle, gain, blur, JPEG, rotation."""
+"""Degraded images: speckle, gain, blur, JPEG compression, rotation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DYNAMIC_RANGE_DB = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One kind at its strengths, in ``unit``; the weakest first."""
+    """One kind of degradation at its strengths, in ``unit``; the weakest first."""
 
     kind: str
     strengths: tuple[float, ...]
@@ -38,12 +38,12 @@ class _Table:
 
 @functools.cache
 def table() -> tuple[Corruption, ...]:
-    """The rows of ``corruptions.toml``."""
+    """Read the rows of ``corruptions.toml``."""
     return codec.read_toml(_Table, Path(__file__).with_name("corruptions.toml")).corruptions
 
 
 def corrupt(pixels: Pixels, kind: str, strength: float, name: str) -> Pixels:
-    """One image made worse; the same every time.
+    """Degrade one image, reproducibly.
 
     Args:
         pixels: (H, W, C) uint8 or uint16.

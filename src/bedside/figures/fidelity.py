@@ -1,8 +1,8 @@
-"""Does a variant look at the same thing: its class activation maps and feature maps.
+"""Fidelity of each variant: agreement of its class activation maps and feature maps with float32.
 
 The map is that of the class which the original predicts. Against the original's map: Spearman's
 rank correlation on the map's own grid, and SSIM at the image's size. Against the lesion outline:
-IoU of the part above half of the map's range, and whether its highest point lies in the lesion.
+IoU of the region above half of the map's range, and whether its highest point lies in the lesion.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.types import Case
-from bedside.figures import inputs, pictures
-from bedside.figures.base import FigureData, NotAvailable
-from bedside.figures.cam import IMAGE_PX, _load, hot, scaled, upsample
-from bedside.figures.first_conv import shrink
+from bedside.figures import input_images, inputs, style
+from bedside.figures.base import FigureData, NotAvailable, Reads
+from bedside.figures.cam import IMAGE_PX, _load, hot, overlay, scaled, upsample
+from bedside.figures.input_images import shrink
 from bedside.figures.inputs import Real
 from bedside.figures.noise import IMAGES as SQNR_IMAGES
 from bedside.figures.noise import layer_sqnr
@@ -30,19 +32,27 @@ from bedside.runfolder import layout
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
 
+TITLE = "Agreement of class activation maps with float32"
+READS = Reads()
 IMAGES = 100
 WORST = 4
 NO_LESION = "no image with a lesion outline"
 FLAT = "every map is flat"
 
+_MARKS = {"rank": ("o", "rank correlation with FP32"), "ssim": ("D", "SSIM with FP32"),
+          "iou": ("s", "IoU with the lesion"), "hit": ("^", "highest point in the lesion")}
+_LAYER_MARKS = "os^Dv<>P*X"
+
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``sqnr`` by scheme and
-    layer, ``worst`` cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks``
-    (n, h, w) bool, ``before`` and ``after`` (n, h, w) float32 in [0, 1] of the original's range.
+    """Compute map agreement and layer noise.
 
-    At most 100 images of the test split, those with a lesion outline first. A model without a
-    ``cam`` output has ``maps`` null and the reason.
+    Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``sqnr`` by scheme and layer,
+    ``worst`` cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks`` (n, h, w)
+    bool, ``before`` and ``after`` (n, h, w) float32 in [0, 1] of the original's range.
+
+    At most 100 test images are used, those with a lesion outline first. Without a ``cam`` output
+    ``maps`` is null.
     """
     base = inputs.original_of(run, model)
     variants = inputs.quantized_of(run, model)
@@ -78,20 +88,20 @@ def _sqnr(run: Path, base: Variant, variants: dict[str, Variant]) -> dict[str, A
 
 
 def _chosen(run: Path, store: PixelStore) -> list[Case]:
-    shown = pictures.shown_cases(run, store)
+    shown = input_images.shown_cases(run, store)
     return sorted(shown, key=lambda c: (not c.masks, c.id))[:IMAGES]
 
 
 def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) -> FigureData:
     every = {inputs.ORIGINAL: base, **variants}
     models = {label: _load(run, v) for label, v in every.items()}
-    root = pictures.dataset_root(run)
+    root = input_images.dataset_root(run)
     rows: dict[str, dict[str, list[Any]]] = {
         k: {"iou": [], "hit": [], "rank": [], "ssim": []} for k in every}
     seen: list[tuple[float, str, int]] = []
     with layout.pixel_store(run, base.preprocess) as store:
         cases = _chosen(run, store)
-        lesions = [pictures.lesion_mask(root, c, base.preprocess) for c in cases]
+        lesions = [input_images.lesion_mask(root, c, base.preprocess) for c in cases]
         for number, (case, lesion) in enumerate(zip(cases, lesions, strict=True)):
             planes = _planes(models, store.tensor(case.id))
             large = {k: upsample(p, store.pixels(case.id).shape[:2]) for k, p in planes.items()}
@@ -105,7 +115,7 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
                 if label != inputs.ORIGINAL and own["ssim"][-1] is not None:
                     seen.append((own["ssim"][-1], label, number))
         worst = _worst(seen)
-        arrays = _pictures(models, store, cases, lesions, worst)
+        arrays = _images(models, store, cases, lesions, worst)
     table = {k: _summary(rows[inputs.ORIGINAL], rows[k]) for k in every}
     return FigureData(arrays, {
         "split": cases[0].split, "n": len(cases),
@@ -116,41 +126,41 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
 
 
 def _planes(models: dict[str, LiteRTModel], tensor: Real) -> dict[str, Real]:
-    """Every scheme's map (h, w) of the class that the original predicts."""
+    """Compute every scheme's map (h, w) of the class that the original predicts."""
     outputs = {k: m.run(tensor) for k, m in models.items()}
     index = int(outputs[inputs.ORIGINAL][LOGITS][0].argmax())
     return {k: o[CAM][0, :, :, index] for k, o in outputs.items()}
 
 
 def _worst(seen: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
-    """The least similar maps, each image once."""
+    """Return the least similar maps, each image once."""
     chosen: dict[int, tuple[float, str, int]] = {}
     for entry in sorted(seen):
         chosen.setdefault(entry[2], entry)
     return list(chosen.values())[:WORST]
 
 
-def _pictures(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Case],
+def _images(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Case],
               lesions: list[npt.NDArray[np.bool_] | None], worst: list[tuple[float, str, int]]
               ) -> dict[str, npt.NDArray[Any]]:
-    kept: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": [], "before": [],
+    arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": [], "before": [],
                                                "after": []}
     for _, label, number in worst:
-        grey = pictures.to_grey(store.pixels(cases[number].id))
+        grey = input_images.to_grey(store.pixels(cases[number].id))
         pair = {k: models[k] for k in (inputs.ORIGINAL, label)}
         planes = scaled({k: upsample(p, grey.shape) for k, p in _planes(
             pair, store.tensor(cases[number].id)).items()})
         lesion = lesions[number]
         outline = np.zeros(grey.shape, np.bool_) if lesion is None else lesion
-        kept["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
-        kept["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
-        kept["before"].append(shrink(planes[inputs.ORIGINAL][None], IMAGE_PX)[0])
-        kept["after"].append(shrink(planes[label][None], IMAGE_PX)[0])
-    return {k: np.stack(v) for k, v in kept.items() if v}
+        arrays["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
+        arrays["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
+        arrays["before"].append(shrink(planes[inputs.ORIGINAL][None], IMAGE_PX)[0])
+        arrays["after"].append(shrink(planes[label][None], IMAGE_PX)[0])
+    return {k: np.stack(v) for k, v in arrays.items() if v}
 
 
 def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str, Any]:
-    """Means with intervals; changes against the original on the same images."""
+    """Return means with intervals, and changes against the original on the same images."""
     hits = [v for v in own["hit"] if v is not None]
     both = [(a, b) for a, b in zip(base["hit"], own["hit"], strict=True)
             if a is not None and b is not None]
@@ -162,3 +172,123 @@ def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str,
              "iou_change": maps.change(base["iou"], own["iou"], NO_LESION),
              "hit_change": paired_proportion("hit", old, new, None, NO_LESION).difference}
     return {k: codec.encode(v) for k, v in found.items()}
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def draw(data: FigureData) -> Figure:
+    """Draw agreement with FP32 and the lesion, SQNR by layer, and the least similar maps."""
+    f = data.facts
+    names = f["sqnr"]["layers"] if f["sqnr"] else []
+    tall = max(3.4, 0.15 * len(names) + 1.2, 0.42 * len(f["schemes"]) + 1.5)
+    rows = len(f["worst"])
+    if not rows:
+        figure = style.new_figure(tall)
+        _charts(figure, f, names)
+        return figure
+    figure = style.new_figure(tall + 1.7 * -(-rows // 2) + 0.3)
+    parts: Any = figure.subfigures(2, 1, height_ratios=[tall, 1.7 * -(-rows // 2) + 0.3])
+    _charts(parts[0], f, names)
+    _draw_worst(parts[1], data)
+    return figure
+
+
+def _charts(figure: Figure | SubFigure, f: dict[str, Any], names: list[str]) -> None:
+    panels = ([_agreement] if f["maps"] else []) + ([_noise] if names else [])
+    if not panels:
+        figure.text(0.5, 0.5, "no maps and no layers to compare", ha="center")
+        return
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for part, paint in zip(axes, panels, strict=True):
+        paint(part, f)
+
+
+def _agreement(axes: Axes, f: dict[str, Any]) -> None:
+    labels = f["schemes"]
+    for k, label in enumerate(labels):
+        offsets = (-0.24, -0.08, 0.08, 0.24)
+        for offset, (name, (mark, _)) in zip(offsets, _MARKS.items(), strict=True):
+            e = f["maps"][label][name]
+            if e["value"] is None or (k == 0 and name in ("rank", "ssim")):
+                continue
+            axes.plot([e["low"], e["high"]], [k + offset] * 2, "-", color=style.QUIET, lw=1)
+            axes.plot([e["value"]], [k + offset], mark, ms=5, color=style.scheme_colour(label),
+                      mfc=None if name in ("rank", "ssim") else "white")
+    for name, (mark, words) in _MARKS.items():
+        if any(f["maps"][k][name]["value"] is not None for k in labels[1:]):
+            axes.plot([], [], mark, color=style.INK, label=words, ls="",
+                      mfc=None if name in ("rank", "ssim") else "white")
+    axes.set_yticks(range(len(labels)), [style.short_name(k) for k in labels])
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlabel("1 is full agreement; bars: 95% intervals")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=2, columnspacing=1)
+    style.grid(axes, "x")
+
+
+def _noise(axes: Axes, f: dict[str, Any]) -> None:
+    names = f["sqnr"]["layers"]
+    for k, (label, row) in enumerate(f["sqnr"]["schemes"].items()):
+        known = [(v, p) for p, v in enumerate(row) if v is not None]
+        axes.plot([v for v, _ in known], [p for _, p in known],
+                  _LAYER_MARKS[k % len(_LAYER_MARKS)], ms=3.5,
+                  color=style.scheme_colour(label), mfc="none" if k % 2 else None,
+                  label=style.short_name(label))
+    axes.set_yticks(range(len(names)), [style.layer_name(n, 26) for n in names], fontsize=6.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("SQNR of the feature map (dB; higher is closer)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=4, columnspacing=1)
+    style.grid(axes, "x")
+
+
+def _draw_worst(figure: SubFigure, data: FigureData) -> None:
+    worst = data.facts["worst"]
+    axes = figure.subplots(-(-len(worst) // 2), 6, squeeze=False)
+    for row in axes:
+        for one in row:
+            style.bare(one)
+    for k, case in enumerate(worst):
+        three = axes[k // 2][3 * (k % 2):3 * (k % 2) + 3]
+        image, mask = data.arrays["images"][k], data.arrays["masks"][k]
+        three[0].imshow(image, cmap="gray", vmin=0, vmax=255)
+        for one, name in zip(three[1:], ("before", "after"), strict=True):
+            one.imshow(overlay(image, data.arrays[name][k]))
+        for one in three:
+            style.outline(one, mask, "white", 1.0)
+        three[0].set_title(case["label"][:14], loc="center", fontsize=8)
+        three[1].set_title("FP32", loc="center", fontsize=8)
+        three[2].set_title(style.short_name(case["scheme"])[:14], loc="center", fontsize=8)
+        three[2].set_xlabel(f"SSIM {case['ssim']:.2f}".replace("-", "−"), fontsize=7.5)
+
+
+def caption(data: FigureData) -> str:
+    """State the result, with the figure's own numbers."""
+    f = data.facts
+    parts = []
+    if f["maps"]:
+        lesion = (f"{f['outlined']} of them with a lesion outline" if f["outlined"] else
+                  "none of them with a lesion outline, so agreement with the lesion is unknown")
+        means = "; ".join(f"{style.short_name(k)} rank {_two(m['rank'])}, SSIM {_two(m['ssim'])}"
+                          for k, m in f["maps"].items() if k != "float32")
+        parts.append(f"Mean agreement with FP32's maps: {means}. Class activation maps of "
+                     f"{f['model']} for the class FP32 predicts, {f['n']} {f['split']} images, "
+                     f"{lesion}.")
+        if f["worst"]:
+            parts.append("Below are the least similar maps, on FP32's range.")
+    else:
+        parts.append(f"There are no class activation maps: {f['maps_reason']}.")
+    if f["sqnr"]:
+        low = min(((v, n, k) for k, row in f["sqnr"]["schemes"].items()
+                   for v, n in zip(row, f["sqnr"]["layers"], strict=True) if v is not None),
+                  default=None)
+        if low is not None:
+            parts.append(f"The noisiest feature map on {f['sqnr']['images']} validation images is "
+                         f"{low[1]} in {style.short_name(low[2])}, {low[0]:.0f} dB.")
+    else:
+        parts.append(f"The noise by layer is unknown: {f['sqnr_reason']}.")
+    return " ".join(parts)
+
+
+def _two(e: dict[str, Any]) -> str:
+    return "–" if e["value"] is None else f"{e['value']:.2f}".replace("-", "−")

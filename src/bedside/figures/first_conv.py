@@ -1,4 +1,4 @@
-"""Figure 1: the first convolution on a real patch of a real image, with the numbers."""
+"""Figure 1: the first convolution on a patch of a real image, with its numbers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Rectangle
 
-from bedside.figures import inputs, pictures
-from bedside.figures.base import FigureData, NotAvailable
+from bedside.core.text import number
+from bedside.figures import input_images, inputs, style
+from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.inputs import Real
 from bedside.runfolder import layout
 from bedside.runtime.graph import Graph, Operation
 
+TITLE = "The first convolution (the paper's Figure 1)"
+READS = Reads()
 SHOWN_FILTERS = 6
 MAP_PX = 96
 _TOLERANCE = 1e-3
@@ -22,14 +28,14 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a convolution reads: stride and zero rows/columns put before the input."""
+    """Position that a convolution reads: stride, and zero rows and columns before the input."""
 
     stride: tuple[int, int]
     before: tuple[int, int]
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Arrays and facts of Figure 1.
+    """Compute the arrays and facts of Figure 1.
 
     Arrays: ``image`` (H, W) uint8; ``pixels`` (kh, kw, C) uint8 or uint16 as stored, 0 where
     padded; ``patch`` (kh, kw, C) float32, what the layer reads; ``filters`` (n, kh, kw, C);
@@ -45,7 +51,7 @@ def compute(run: Path, model: str) -> FigureData:
     if inputs.is_depthwise(graph, conv):
         raise NotAvailable("the first convolution is depthwise")
     with layout.pixel_store(run, variant.preprocess) as store:
-        case = pictures.exemplar(run, store)
+        case = input_images.exemplar(run, store)
         stored, tensor = store.pixels(case.id), store.tensor(case.id)
     layer_in, out = runner.tensors(tensor, [conv.inputs[0], conv.outputs[0]])
     weights = inputs.filters(graph, conv)
@@ -61,10 +67,10 @@ def compute(run: Path, model: str) -> FigureData:
     left = x * window.stride[1] - window.before[1] - _padding(graph, conv)[1]
     kh, kw = weights.shape[1:3]
     return FigureData(
-        {"image": pictures.to_grey(stored), "pixels": cut(stored, top, left, kh, kw),
+        {"image": input_images.to_grey(stored), "pixels": cut(stored, top, left, kh, kw),
          "patch": patch, "filters": weights[order].astype(np.float32),
          "products": products.astype(np.float32),
-         "maps": shrink(np.moveaxis(out[0][:, :, order], 2, 0), MAP_PX)},
+         "maps": input_images.shrink(np.moveaxis(out[0][:, :, order], 2, 0), MAP_PX)},
         {"model": model, "layer": graph.layer(conv), "case": case.id, "label": case.label,
          "patch_top_px": top, "patch_left_px": left, "stride": window.stride[0],
          "filters_total": weights.shape[0], "filters": order, "sum_of_products": total,
@@ -83,7 +89,7 @@ def _bias(graph: Graph, conv: Operation) -> Real:
 
 
 def _padding(graph: Graph, conv: Operation) -> tuple[int, int]:
-    """Rows and columns that a PAD operation puts before the image."""
+    """Return the rows and columns that a PAD operation puts before the image."""
     source = graph.producer(conv.inputs[0])
     if source is None or source.op not in ("PAD", "PADV2"):
         return 0, 0
@@ -92,13 +98,13 @@ def _padding(graph: Graph, conv: Operation) -> tuple[int, int]:
 
 
 def _strongest(maps: Real) -> list[int]:
-    """The filters whose maps vary most over the image, strongest first."""
+    """Return the filters whose maps vary most over the image, strongest first."""
     spread = maps.std(axis=(0, 1))
     return [int(i) for i in np.argsort(-spread, kind="stable")[:SHOWN_FILTERS]]
 
 
 def _brightest(plane: Real, kernel: int) -> tuple[int, int]:
-    """The strongest response that is away from the borders."""
+    """Return the position of the strongest response away from the borders."""
     margin = min(kernel, (min(plane.shape) - 1) // 2)
     inner = plane[margin:plane.shape[0] - margin, margin:plane.shape[1] - margin]
     y, x = np.unravel_index(int(np.argmax(inner)), inner.shape)
@@ -107,10 +113,9 @@ def _brightest(plane: Real, kernel: int) -> tuple[int, int]:
 
 def find_window(layer_in: Real, out: Real, weights: Real, bias: Real, at: tuple[int, int]
                 ) -> tuple[Window, Real]:
-    """Stride and padding by which the patch at ``at`` reproduces every channel of ``out``.
+    """Find the stride and padding by which the patch at ``at`` reproduces every channel of ``out``.
 
-    The file's own numbers decide: a candidate whose dot products miss the layer's output is
-    not it.
+    A candidate whose dot products differ from the layer's output is rejected.
 
     Args:
         layer_in: (H, W, C). out: (h, w, O). weights: (O, kh, kw, C). bias: (O,).
@@ -142,14 +147,14 @@ def _out_size(size: int, kernel: int, stride: int, same: bool) -> int:
 
 
 def explains(sums: npt.NDArray[Any], output: npt.NDArray[Any]) -> bool:
-    """Whether ``output`` is ``sums`` or a ReLU, ReLU6 or clipping of it."""
+    """Return whether ``output`` equals ``sums``, or its ReLU, ReLU6 or clipping."""
     tolerance = _TOLERANCE * max(1.0, float(np.abs(sums).max()))
     return any(np.allclose(np.clip(sums, low, high), output, atol=tolerance)
                for low, high in ((-np.inf, np.inf), (0, np.inf), (0, 6), (-1, 1)))
 
 
 def activation_name(before: float, after: float) -> str:
-    """What the layer did to the worked sum, as far as one number tells."""
+    """Name the activation that turns the worked sum into the output."""
     if abs(before - after) <= _TOLERANCE * max(1.0, abs(before)):
         return "unchanged by the activation"
     return "cut to 0 by ReLU" if after == 0 else f"clipped to {after:g} by the activation"
@@ -157,7 +162,7 @@ def activation_name(before: float, after: float) -> str:
 
 def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int
         ) -> npt.NDArray[Any]:
-    """A window of (H, W, C), zero outside the image."""
+    """Cut a window from (H, W, C), zero outside the image."""
     window = np.zeros((height, width, image.shape[2]), image.dtype)
     rows = range(max(top, 0), min(top + height, image.shape[0]))
     columns = range(max(left, 0), min(left + width, image.shape[1]))
@@ -167,13 +172,128 @@ def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int
     return window
 
 
-def shrink(maps: npt.NDArray[Any], limit_px: int) -> Real:
-    """Maps (n, h, w) averaged over whole blocks until no side exceeds ``limit_px``."""
-    factor = -(-max(maps.shape[1:]) // limit_px)
-    if factor <= 1:
-        return maps.astype(np.float32)
-    height, width = maps.shape[1] // factor, maps.shape[2] // factor
-    blocks = maps[:, :height * factor, :width * factor].reshape(
-        maps.shape[0], height, factor, width, factor)
-    mean: Real = blocks.mean(axis=(2, 4)).astype(np.float32)
-    return mean
+# ------------------------------------------------------------------ drawing
+
+
+def draw(data: FigureData) -> Figure:
+    """Draw image and pixels × filter = products above, filters and their output maps below."""
+    f, a = data.facts, data.arrays
+    kernel = a["patch"].shape[0]
+    figure = style.new_figure(5.9, layout=None)
+    top, height = 0.6, 0.312
+    width = height * 5.9 / style.WIDTH_IN
+    lefts = [0.01 + i * (width + 0.05) for i in range(4)]
+    image, pixels, weights, products = (figure.add_axes((x, top, width, height)) for x in lefts)
+    _image(image, data)
+    best = int(np.abs(a["products"]).sum(axis=(0, 1)).argmax())
+    _numbers(pixels, a["pixels"][:, :, best].astype(float), "gray", zero=False)
+    _numbers(weights, a["filters"][0, :, :, best], "RdBu_r")
+    _numbers(products, a["products"][:, :, best], "RdBu_r")
+    channel = "" if a["patch"].shape[2] == 1 else f", channel {best + 1} of {a['patch'].shape[2]}"
+    image.set_title(f"{f['label']} test image", fontsize=9)
+    pixels.set_title(f"{kernel}×{kernel} pixels (0–255){channel}", fontsize=9)
+    weights.set_title(f"filter {f['filters'][0]}", fontsize=9)
+    products.set_title(f"pixel ÷ {f['peak']} × weight", fontsize=9)
+    for x, sign in ((lefts[2], "×"), (lefts[3], "=")):
+        figure.text(x - 0.025, top + height / 2, sign, fontsize=16, ha="center", va="center")
+    figure.text(lefts[3] + width, 0.535, _sum_text(data), ha="right", va="center", fontsize=9,
+                bbox={"boxstyle": "round,pad=0.4", "fc": "#F4F4F4", "ec": "none"})
+    for y in (0, kernel):
+        line = ConnectionPatch((f["patch_left_px"] + kernel, f["patch_top_px"] + y),
+                               (-0.5, y - 0.5), "data", "data", axesA=image, axesB=pixels,
+                               color=style.MARK, lw=0.9)
+        figure.add_artist(line)
+    _filters_and_maps(figure, data)
+    return figure
+
+
+def _image(axes: Axes, data: FigureData) -> None:
+    f = data.facts
+    grey = data.arrays["image"]
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    style.bare(axes)
+    size = data.arrays["patch"].shape[:2]
+    axes.add_patch(Rectangle((f["patch_left_px"], f["patch_top_px"]), size[1], size[0],
+                             fill=False, ec=style.MARK, lw=1.3))
+
+
+def _numbers(axes: Axes, values: npt.NDArray[np.float64], colours: str,
+             zero: bool = True) -> None:
+    limit = float(np.abs(values).max()) or 1.0
+    low, high = (-limit, limit) if zero else (0.0, 255.0 if limit <= 255 else limit)
+    axes.imshow(values, cmap=colours, vmin=low, vmax=high)
+    style.bare(axes)
+    rows, columns = values.shape
+    if max(rows, columns) > 9:
+        return
+    size = min(10.0, 50.0 / max(rows, columns))
+    if not zero:
+        size = min(10.0, 57.0 / max(rows, columns))
+    for y in range(rows):
+        for x in range(columns):
+            dark = (abs(values[y, x]) > 0.62 * limit if zero
+                    else values[y, x] < 0.5 * high)
+            text = f"{values[y, x]:.0f}" if not zero else _short(float(values[y, x]))
+            axes.text(x, y, text, ha="center", va="center", fontsize=size,
+                      color="white" if dark else style.INK)
+
+
+def _short(value: float) -> str:
+    """Format with two decimals and no leading zero: ``.07``, ``−.12``, ``0``."""
+    text = f"{value:.2f}"
+    if float(text) == 0:
+        return "0"
+    return text.replace("-", "−").replace("0.", ".", 1)
+
+
+def _sum_text(data: FigureData) -> str:
+    f = data.facts
+    parts = data.arrays["products"].sum(axis=(0, 1))
+    channels = (" (" + " + ".join(number(float(p)) for p in parts) + ")"
+                if parts.size > 1 else "")
+    total, bias = number(f["sum_of_products"], 4), number(f["bias"], 3)
+    result = number(f["output"], 4)
+    return (f"sum of the products{channels} {total}  +  bias {bias}  =  "
+            f"{number(f['before_activation'], 4)}  →  output {result}  "
+            f"({f['activation']})")
+
+
+def _filters_and_maps(figure: Figure, data: FigureData) -> None:
+    filters, maps = data.arrays["filters"], data.arrays["maps"]
+    count = filters.shape[0]
+    cell = 0.98 / count
+    side = cell * 0.94
+    height = side * style.WIDTH_IN / 5.9
+    best = int(np.abs(data.arrays["products"]).sum(axis=(0, 1)).argmax())
+    limit = float(np.abs(filters[..., best]).max()) or 1.0
+    for i in range(count):
+        left = 0.01 + i * cell
+        small = figure.add_axes((left, 0.375, side * 0.36, height * 0.36))
+        small.imshow(filters[i, :, :, best], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        style.bare(small)
+        figure.text(left + side * 0.42, 0.375 + height * 0.18,
+                    f"filter {data.facts['filters'][i]}", va="center", fontsize=8)
+        large = figure.add_axes((left, 0.075, side, height * maps.shape[1] / maps.shape[2]))
+        large.imshow(maps[i], cmap="gray")
+        style.bare(large)
+        if i == 0:
+            shape = data.facts["output_shape"]
+            scale = (maps.shape[2] / shape[1], maps.shape[1] / shape[0])
+            large.plot((data.facts["output_column"] + 0.5) * scale[0] - 0.5,
+                       (data.facts["output_row"] + 0.5) * scale[1] - 0.5, "s", ms=6,
+                       mfc="none", mec=style.MARK, mew=1.3)
+    shape = "×".join(str(v) for v in data.facts["output_shape"])
+    figure.text(0.01, 0.025, f"Output feature maps of the {count} filters with the most varied "
+                f"output, of {data.facts['filters_total']}; the layer's output is {shape}, "
+                f"stride {data.facts['stride']}.", fontsize=8, color=style.QUIET)
+
+
+def caption(data: FigureData) -> str:
+    """State the result, with the figure's own numbers."""
+    f, patch = data.facts, data.arrays["patch"].shape
+    return (f"The first convolution ({f['layer']}) of {f['model']} on {patch[0]}×{patch[1]} pixels "
+            f"of a {f['label']} image (the paper's Figure 1). Pixels times weights sum to "
+            f"{number(f['sum_of_products'], 4)}, or {number(f['before_activation'], 4)} with the "
+            f"bias; the file's own output at this position is {number(f['output'], 4)} "
+            f"({f['activation']}). Each of the {f['filters_total']} filters gives one feature map; "
+            "the red square marks the worked output.")

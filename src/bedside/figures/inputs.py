@@ -1,4 +1,4 @@
-"""What every analysis reads from a run: variants by scheme, layers, predictions."""
+"""Variants, layers, tensors and predictions of a run, as the figures read them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.build import Measurement, Variant
+from bedside.core.types import Case, Task
 from bedside.figures.base import NotAvailable
 from bedside.runfolder import layout
 from bedside.runfolder.predictions import Predictions
@@ -31,25 +32,29 @@ _SCHEME_ORDER = ("float32", "float16", "dynamic", "int8")
 
 
 def scheme_label(variant: Variant) -> str:
-    """The scheme with its options, as in a variant's id: ``int8+percentile``."""
+    """Return the scheme with its options, as in a variant's id: ``int8+percentile``."""
     return "+".join((variant.scheme, *variant.options))
 
 
 def scheme_order(label: str) -> tuple[int, str]:
-    """Sorting key: the original first, the paper's schemes, then the rest by name."""
+    """Return a sorting key: the original, the paper's schemes, then the rest by name."""
     name = label.split("+")[0]
     known = _SCHEME_ORDER.index(name) if name in _SCHEME_ORDER else len(_SCHEME_ORDER)
     return known, label
 
 
 def variants_of(run: Path, model: str) -> dict[str, Variant]:
-    """The finished variants of a model by scheme label, the original first."""
+    """Return the finished variants of a model by scheme label, the original first."""
     found = {scheme_label(v): v for v in layout.variants(run) if v.model == model}
     return dict(sorted(found.items(), key=lambda item: scheme_order(item[0])))
 
 
 def original_of(run: Path, model: str) -> Variant:
-    """The float32 variant. Raises NotAvailable where the study left it out."""
+    """Return the float32 variant.
+
+    Raises:
+        NotAvailable: the study holds none.
+    """
     found = variants_of(run, model)
     if ORIGINAL not in found:
         raise NotAvailable(f"the study holds no {ORIGINAL} variant of {model} to compare with")
@@ -57,26 +62,48 @@ def original_of(run: Path, model: str) -> Variant:
 
 
 def quantized_of(run: Path, model: str) -> dict[str, Variant]:
-    """Every variant but the original. Raises NotAvailable where there is none."""
+    """Return every variant but the original.
+
+    Raises:
+        NotAvailable: there is none.
+    """
     found = {k: v for k, v in variants_of(run, model).items() if k != ORIGINAL}
     if not found:
         raise NotAvailable(f"the study holds no quantized variant of {model}")
     return found
 
 
+def positive_index(task: Task) -> int | None:
+    """Return the index of the positive class of a binary task, else None."""
+    binary = task.positive is not None and len(task.classes) == 2
+    return task.classes.index(task.positive) if binary else None
+
+
+def validation_cases(run: Path) -> list[Case]:
+    """Return the validation cases by id.
+
+    Raises:
+        NotAvailable: there is none.
+    """
+    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
+    if not cases:
+        raise NotAvailable("the study has no validation image")
+    return cases
+
+
 def main_comparison(labels: Sequence[str]) -> str:
-    """The scheme a figure shows when it shows one: int8 as in the paper, else the first."""
+    """Choose the scheme of a figure that shows only one: int8 as in the paper, else the first."""
     return INTEGER if INTEGER in labels else next(
         (k for k in labels if k.startswith(INTEGER)), labels[0])
 
 
 def variant_path(run: Path, variant: Variant) -> Path:
-    """The ``.tflite`` of a variant."""
+    """Return the path of a variant's ``.tflite``."""
     return layout.variant_dir(run, variant.id) / variant.file
 
 
 def variant_graph(run: Path, variant: Variant) -> Graph:
-    """The operations of a variant's file."""
+    """Read the operations of a variant's file."""
     return read_graph(variant_path(run, variant))
 
 
@@ -84,7 +111,7 @@ def variant_graph(run: Path, variant: Variant) -> Graph:
 
 
 def stored_weights(graph: Graph, operation: Operation) -> Tensor:
-    """The constant tensor behind an operation's weights (through a DEQUANTIZE, as in FP16).
+    """Return the constant tensor of an operation's weights, also behind a DEQUANTIZE (FP16).
 
     Raises:
         NotAvailable: the weights are computed, not stored.
@@ -99,7 +126,7 @@ def stored_weights(graph: Graph, operation: Operation) -> Tensor:
 
 
 def real_weights(graph: Graph, operation: Operation) -> Real:
-    """Weights as real numbers, (out, kh, kw, in) or (1, kh, kw, out) for depthwise."""
+    """Return weights as real numbers, (out, kh, kw, in) or (1, kh, kw, out) for depthwise."""
     values = graph.real_constant(stored_weights(graph, operation))
     if values is None:
         raise NotAvailable(f"the weights of {graph.layer(operation)} do not read")
@@ -107,10 +134,10 @@ def real_weights(graph: Graph, operation: Operation) -> Real:
 
 
 def filters(graph: Graph, operation: Operation) -> Real:
-    """Real weights one filter after another, (out, kh, kw, in).
+    """Return real weights filter by filter, (out, kh, kw, in).
 
-    The converter writes a convolution of one input channel as a depthwise one with a
-    multiplier; its weights (1, kh, kw, out) become (out, kh, kw, 1), as any depthwise filter's.
+    The converter writes a convolution of one input channel as a depthwise one with a multiplier;
+    its weights (1, kh, kw, out) become (out, kh, kw, 1), as any depthwise filter's.
     """
     weights = real_weights(graph, operation)
     if operation.op == "DEPTHWISE_CONV_2D":
@@ -119,19 +146,23 @@ def filters(graph: Graph, operation: Operation) -> Real:
 
 
 def is_depthwise(graph: Graph, operation: Operation) -> bool:
-    """Whether each filter sees one channel of several (not so with one input channel)."""
+    """Return whether each filter reads one channel of several (false with one input channel)."""
     return (operation.op == "DEPTHWISE_CONV_2D"
             and graph.tensors[operation.inputs[0]].shape[-1] > 1)
 
 
 def spatial_convolutions(graph: Graph) -> tuple[int, ...]:
-    """Positions within ``graph.convolutions()`` of those with four-dimensional weights."""
+    """Return the positions in ``graph.convolutions()`` of those with four-dimensional weights."""
     return tuple(i for i, o in enumerate(graph.convolutions())
                  if o.op in ("CONV_2D", "DEPTHWISE_CONV_2D"))
 
 
 def first_conv(graph: Graph) -> int:
-    """Position of the first convolution. Raises NotAvailable where there is none."""
+    """Return the position of the first convolution.
+
+    Raises:
+        NotAvailable: there is none.
+    """
     found = spatial_convolutions(graph)
     if not found:
         raise NotAvailable("the network has no convolution")
@@ -139,7 +170,7 @@ def first_conv(graph: Graph) -> int:
 
 
 def last_conv(graph: Graph, name: str | None, classes: int) -> int:
-    """Position of the last convolution before the classifier.
+    """Return the position of the last convolution before the classifier.
 
     Args:
         graph: the original's.
@@ -159,7 +190,7 @@ def last_conv(graph: Graph, name: str | None, classes: int) -> int:
 
 
 def same_layer(original: Graph, other: Graph, position: int) -> Operation:
-    """The convolution of ``other`` that computes what ``original``'s at ``position`` does.
+    """Return the convolution of ``other`` that corresponds to ``original``'s at ``position``.
 
     Raises:
         NotAvailable: the quantizer changed the order or the shape of the convolutions.
@@ -175,11 +206,11 @@ def same_layer(original: Graph, other: Graph, position: int) -> Operation:
 
 
 class Runner:
-    """A variant that can be asked for any tensor that it computes from the image.
+    """A variant whose intermediate tensors can be read.
 
-    It runs as it is deployed, with XNNPACK: its arithmetic for dynamic range differs from
-    LiteRT's own kernels, and those refuse some integer files. Weights that a DEQUANTIZE
-    expands do not read; :func:`stored_weights` has them.
+    It runs as deployed, with XNNPACK: its arithmetic for dynamic range differs from LiteRT's own
+    kernels, and those refuse some integer files. Weights behind a DEQUANTIZE cannot be read here;
+    see :func:`stored_weights`.
     """
 
     def __init__(self, run: Path, variant: Variant, threads: int = 2) -> None:
@@ -188,7 +219,7 @@ class Runner:
         self._model = LiteRTModel(path, threads, preserve_all=True)
 
     def tensors(self, image: Real, indices: Sequence[int]) -> list[Real]:
-        """Run one image, (1, H, W, C), and read tensors as real numbers."""
+        """Run one image, (1, H, W, C), and return tensors as real numbers."""
         self._model.run(image)
         return [dequantize(self._model.tensor(i), self.graph.tensors[i].quantization)
                 for i in indices]
@@ -199,7 +230,7 @@ class Runner:
 
 def predictions_by_scheme(run: Path, model: str, split: str = "test"
                           ) -> dict[str, Predictions]:
-    """Predictions on this machine's CPU by scheme label, rows of one split in one order.
+    """Return predictions on this machine's CPU by scheme label, all in one order of images.
 
     Raises:
         NotAvailable: the original was not evaluated, or no image is of the split.
@@ -226,14 +257,14 @@ def _in_order(rows: Predictions, ids: npt.NDArray[np.str_]) -> Predictions:
 
 
 def cpu_cell(run: Path, variant: str) -> Measurement | None:
-    """The finished measurement of a variant on this machine's CPU, target ``cpu`` first."""
+    """Return the finished measurement of a variant on this machine's CPU, target ``cpu`` first."""
     cells = [m for m in layout.measurements(run)
              if m.variant == variant and m.status == "ok" and is_cpu(m.target)]
     return min(cells, key=lambda m: (m.target != "cpu", m.target), default=None)
 
 
 def is_cpu(target: str) -> bool:
-    """Whether a target id is LiteRT on this machine's CPU (``cpu``, ``cpu-4threads``, …)."""
+    """Return whether a target id is LiteRT on this machine's CPU (``cpu``, ``cpu-4threads``, …)."""
     return target == "cpu" or target.startswith("cpu-")
 
 
@@ -241,9 +272,9 @@ def is_cpu(target: str) -> bool:
 
 
 def sqnr_db(reference: npt.NDArray[Any], other: npt.NDArray[Any]) -> float | None:
-    """Signal to quantization noise, 10·log10(Σx² / Σ(x − y)²) dB; None where nothing differs.
+    """Return the signal-to-quantization-noise ratio, 10·log10(Σx² / Σ(x − y)²) dB.
 
-    None also where the reference is all zero.
+    None where nothing differs or the reference is all zero.
     """
     signal = float(np.sum(np.square(reference, dtype=np.float64)))
     noise = float(np.sum(np.square(np.subtract(reference, other, dtype=np.float64))))

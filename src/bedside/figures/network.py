@@ -1,4 +1,4 @@
-"""Figure 2: the network as its file has it, merged into stages that a reader can follow."""
+"""Figure 2: the network as stored in its file, merged into readable stages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from bedside.figures import inputs
-from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures.base import FigureData, NotAvailable, Reads
+from bedside.figures.network_drawing import caption as caption
+from bedside.figures.network_drawing import draw as draw
 from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation
 
+TITLE = "The network (the paper's Figure 2)"
+READS = Reads()
 # Operations that change the format, the layout or the sign of numbers, not what is computed.
 _THROUGH = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "PAD", "PADV2", "MIRROR_PAD", "RELU",
                       "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "SQUEEZE", "EXPAND_DIMS", "CAST",
@@ -26,7 +30,7 @@ MAX_STAGES = 16
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation that computes; ``inputs`` are tensors with conversions looked through."""
+    """One operation that computes; ``inputs`` are traced through conversions."""
 
     index: int
     kind: str
@@ -40,14 +44,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Blocks of one kind and output size, in a row."""
+    """Consecutive blocks of one kind and output size."""
 
     kind: str
     blocks: tuple[tuple[Node, ...], ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The last block's output without the batch."""
+        """The last block's output without the batch dimension."""
         return self.blocks[-1][-1].shape[1:]
 
     @property
@@ -57,7 +61,10 @@ class Stage:
 
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``stages`` in order and ``details``, one block's own graph for each block kind."""
+    """Compute the network's stages and blocks.
+
+    Facts: ``stages`` in order, and ``details``: the graph of one block of each kind.
+    """
     variant = inputs.original_of(run, model)
     graph = inputs.variant_graph(run, variant)
     found = nodes(graph)
@@ -79,7 +86,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def nodes(graph: Graph) -> tuple[Node, ...]:
-    """The operations that compute something from the image, in execution order."""
+    """Return the operations that compute something from the image, in execution order."""
     root = {t.index: t.index for t in graph.tensors}
     from_image = set(graph.inputs)
     found = []
@@ -118,9 +125,9 @@ def _node(graph: Graph, operation: Operation, data: tuple[int, ...]) -> Node:
 
 
 def blocks(found: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
-    """Cut where a single tensor is all that the rest of the network needs.
+    """Split the network where a single tensor carries all that follows.
 
-    A chain is cut after every operation, a residual or inception block stays whole.
+    A chain is split after every operation; a residual or inception block stays whole.
     """
     last_use = {t: i for i, n in enumerate(found) for t in n.inputs}
     made = {t: -1 for n in found for t in n.inputs} | {n.output: i for i, n in enumerate(found)}
@@ -134,7 +141,7 @@ def blocks(found: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
 
 
 def kind_of(block: tuple[Node, ...]) -> str:
-    """What a block is: the kind of its only operation, or the pattern of several."""
+    """Return a block's kind: that of its only operation, or the pattern of several."""
     kinds = [n.kind for n in block]
     if len(block) == 1:
         return kinds[0]
@@ -146,7 +153,7 @@ def kind_of(block: tuple[Node, ...]) -> str:
 
 
 def stages(found: tuple[tuple[Node, ...], ...], classes: int) -> tuple[Stage, ...]:
-    """Blocks of one kind and size joined; the classifier and its mean become the head."""
+    """Merge blocks of one kind and size; the classifier and its mean become the head."""
     body = [(kind_of(b), b) for b in found]
     tail: list[tuple[Node, ...]] = []
     while len(body) > 1 and _is_head(body[-1][1], classes):
@@ -168,7 +175,7 @@ def _is_head(block: tuple[Node, ...], classes: int) -> bool:
 
 
 def _inverted(body: list[tuple[str, tuple[Node, ...]]]) -> list[tuple[str, tuple[Node, ...]]]:
-    """Join 1×1, depthwise, 1×1 in a row: an inverted residual without its shortcut."""
+    """Merge 1×1, depthwise, 1×1 in a row: an inverted residual without its shortcut."""
     result: list[tuple[str, tuple[Node, ...]]] = []
     i = 0
     while i < len(body):
@@ -199,7 +206,7 @@ def _joins(stage: Stage, kind: str, block: tuple[Node, ...]) -> bool:
 
 
 def shorten(rows: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Join neighbours of one output size until at most ``MAX_STAGES`` stages are left."""
+    """Merge neighbours of one output size until at most ``MAX_STAGES`` stages are left."""
     merged = list(rows)
     while len(merged) > MAX_STAGES:
         pairs = [(len(a.nodes) + len(b.nodes), i)
@@ -225,7 +232,7 @@ def _stage_facts(stage: Stage) -> dict[str, Any]:
 
 
 def _details(rows: tuple[Stage, ...]) -> list[dict[str, Any]]:
-    """For each pattern with branches, the last block of its most repeated stage."""
+    """Return, for each pattern with branches, the last block of its most repeated stage."""
     details = []
     for kind in ("inception", "residual", "inverted residual"):
         found = [s for s in rows if s.kind == kind]

@@ -1,4 +1,4 @@
-"""Figure 2: the network from its file, stages in a row and its blocks in detail."""
+"""The drawing of Figure 2: stages in a row, and the network's blocks in detail."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
+from bedside.core.text import magnitude, plural
 from bedside.figures import style
 from bedside.figures.base import FigureData
 
@@ -26,7 +27,7 @@ _SHORT = {"inverted residual": "MBConv", "separable conv": "separable\nconv",
 
 
 def draw(data: FigureData) -> Figure:
-    """Slabs as tall as their feature maps, then the shares of work and weights, then blocks."""
+    """Draw slabs as tall as their feature maps, shares of operations and weights, and blocks."""
     f = data.facts
     details = f["details"]
     height = 3.95 + (1.95 if details else 0.0)
@@ -84,7 +85,7 @@ def _colour(kind: str) -> str:
 
 
 def _slab(axes: Axes, left: float, tall: float, wide: float, colour: str) -> None:
-    """A box seen from the side: front, top and right face."""
+    """Draw a box in perspective: front, top and right face."""
     low, high = 0.5 - tall / 2, 0.5 + tall / 2
     dx, dy = 0.10, 0.055
     axes.add_patch(Rectangle((left, low), wide, tall, fc=colour, ec="white", lw=0.6))
@@ -133,7 +134,7 @@ def _bars(axes: Axes, f: dict[str, Any]) -> None:
         shares = [100 * s[name] / max(total, 1) for s in f["stages"]]
         top = max(top, *shares)
         axes.bar(x + offset, shares, width=0.36, color=colour, alpha=0.8,
-                 label=f"share of {style.count(total)} {label}")
+                 label=f"share of {magnitude(total)} {label}")
         for place, share in zip(x + offset, shares, strict=True):
             if share >= 0.5:
                 axes.text(place, share, f"{share:.0f}", ha="center", va="bottom", fontsize=7)
@@ -149,7 +150,7 @@ def _bars(axes: Axes, f: dict[str, Any]) -> None:
 
 
 def _detail(axes: Axes, detail: dict[str, Any]) -> None:
-    """One block from its real operations: depth to the right, branches below one another."""
+    """Draw one block from its operations: depth to the right, branches below one another."""
     nodes = detail["nodes"]
     places = layout(nodes)
     depth = max(x for x, _ in places) + 1
@@ -178,10 +179,10 @@ def _detail(axes: Axes, detail: dict[str, Any]) -> None:
 
 
 def layout(nodes: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """(column, row) of each node: the longest path from the input, a row a branch.
+    """Return (column, row) of each node: the longest path from the input, a row per branch.
 
-    A node goes on its input's row where that row is still free in its column, so that a chain
-    stays on one line.
+    A node takes its input's row where that row is still free in its column, so that a chain stays
+    on one line.
     """
     columns: list[int] = []
     for node in nodes:
@@ -231,17 +232,17 @@ def _edge(axes: Axes, start: tuple[float, float], end: tuple[float, float], skip
 
 
 def caption(data: FigureData) -> str:
-    """What to see."""
+    """State the result, with the figure's own numbers."""
     f = data.facts
     heavy = max(f["stages"], key=lambda s: s["macs"])
     share = 100 * heavy["macs"] / max(f["macs"], 1)
     shape = "×".join(str(v) for v in heavy["shape"])
     shown = "; ".join(f"{d['total']} {d['kind']} {'block' if d['total'] == 1 else 'blocks'}"
                       for d in f["details"])
-    blocks = f" It has {shown}; one of each kind is drawn operation by operation." if shown else ""
-    return (f"{f['model']} as its FP32 file has it (the paper's Figure 2): "
-            f"{style.plural(f['convolutions'], 'convolution')}, {style.count(f['macs'])} "
-            f"multiplications and {style.count(f['parameters'])} weights an image of "
+    blocks = f" It has {shown}; one of each kind is drawn by operation." if shown else ""
+    return (f"{f['model']} as stored in its FP32 file (the paper's Figure 2): "
+            f"{plural(f['convolutions'], 'convolution')}, {magnitude(f['macs'])} "
+            f"multiplications and {magnitude(f['parameters'])} weights per image of "
             f"{'×'.join(str(v) for v in f['input_shape'])}. Slabs are as tall as their feature "
-            f"maps (log scale).{blocks} The largest share of the work, {share:.0f}%, is done at "
+            f"maps (log scale).{blocks} The largest share of multiplications, {share:.0f}%, is at "
             f"{shape}.")

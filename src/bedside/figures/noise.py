@@ -1,4 +1,4 @@
-"""Feature-map SQNR: signal to quantization noise of every layer, variant against original."""
+"""Signal-to-quantization-noise ratio of every layer, variant against original."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ IMAGES = 8
 
 def layer_sqnr(run: Path, original: Variant, other: Variant, ids: Sequence[str]
                ) -> list[tuple[Layer, float | None]]:
-    """SQNR in dB of each layer that both files name, over all values of the given images.
+    """Return the SQNR in dB of each layer that both files name, over all given images.
 
-    10·log10(Σx² / Σ(x − y)²), x the original's and y the variant's feature map. None where
-    nothing differs or the layer is all zero.
+    10·log10(Σx² / Σ(x − y)²), x the original's and y the variant's feature map. None where nothing
+    differs or the layer is all zero.
 
     Args:
         run: the run folder.

@@ -1,4 +1,4 @@
-"""From an analysis folder to SVG and PNG, small and the same on every run."""
+"""Reproducible SVG and PNG files of limited size from a figure's data."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import base64
 import functools
 import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from PIL import Image
 
-from bedside.core import registry
 from bedside.figures import style
-from bedside.figures.base import FigureData
-from bedside.figures.draw import FIGURES
+from bedside.figures.base import FigureData, figure_module
 from bedside.runfolder import artefact
 
 LARGE_BYTES = 400_000
@@ -25,13 +21,13 @@ _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 def render(data_folder: Path, out_folder: Path, name: str, stem: str | None = None
            ) -> tuple[Path, Path] | None:
-    """Draw one figure.
+    """Draw one figure as SVG and PNG.
 
     Args:
-        data_folder: what the stage ``analyse`` published for the figure.
-        out_folder: where ``<stem>.svg`` and ``<stem>.png`` go.
+        data_folder: the figure's folder as the stage ``analyse`` published it.
+        out_folder: destination of ``<stem>.svg`` and ``<stem>.png``.
         name: the figure's name in ``FIGURES``.
-        stem: the files' name; the figure's by default.
+        stem: name of the files; the figure's name by default.
 
     Returns:
         The two paths, or None where the figure is not available.
@@ -41,12 +37,12 @@ def render(data_folder: Path, out_folder: Path, name: str, stem: str | None = No
         OSError: the disk refuses the files.
     """
     data = FigureData.load(data_folder)
-    draw: Callable[[FigureData], Figure] = registry.lookup(FIGURES, name, "figure")
+    module = figure_module(name)
     if data.unavailable is not None:
         return None
     svg, png = io.StringIO(), io.BytesIO()
     with style.quiet():
-        figure = draw(data)
+        figure = module.draw(data)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=style.PNG_DPI, metadata={"Software": None})
     out_folder.mkdir(parents=True, exist_ok=True)
@@ -57,20 +53,15 @@ def render(data_folder: Path, out_folder: Path, name: str, stem: str | None = No
 
 
 def caption(data_folder: Path, name: str) -> str:
-    """Two or three sentences: what the figure shows and what to see, with its own numbers.
-
-    For a figure that is not available, the reason.
-    """
+    """Return a figure's caption, or the reason why it is not available."""
     data = FigureData.load(data_folder)
     if data.unavailable is not None:
         return f"Not available: {data.unavailable}."
-    module, _, _ = FIGURES[name].partition(":")
-    text: str = registry.resolve(f"{module}:caption")(data)
-    return text
+    return figure_module(name).caption(data)
 
 
 def _small_svg(text: str) -> str:
-    """Embedded images as grey or palette PNG, with fewer colours while the SVG is large."""
+    """Re-encode embedded images as PNG, with fewer colours while the SVG is large."""
     packed = text
     for colours in _COLOURS:
         packed = _PNG.sub(functools.partial(_embed, colours=colours), text)

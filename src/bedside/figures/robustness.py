@@ -1,8 +1,8 @@
-"""Robustness: does a full-integer variant lose more than float32 when images get worse?
+"""Robustness: the loss of full-integer variants on degraded images, compared with float32's.
 
-On validation images, for the test images are read once, to confirm a choice. Bounded: at most
-``evidence.robustness_images`` images, stratified by class, and three integer variants; the cost
-is images × 16 inferences of each.
+On validation images, because test images are read only once, to confirm a choice. At most
+``evidence.robustness_images`` images, stratified by class, and three integer variants; the cost is
+images × 16 inferences of each.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.evidence import OperatingPoint
+from bedside.core.text import plural
 from bedside.core.types import Case, Task
-from bedside.figures import inputs
-from bedside.figures.base import FigureData, NotAvailable
+from bedside.figures import inputs, style
+from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.corrupt import Corruption, corrupt, table
 from bedside.metrics import robustness
 from bedside.metrics.design import clusters_of
@@ -29,18 +31,26 @@ from bedside.runfolder import layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise
 
+TITLE = "Degraded images: does INT8 lose more?"
+READS = Reads(settings=True, version=4)
 VARIANTS = 3
 RESAMPLES = 1000
 LARGEST = OperatingPoint("the largest logit", 0)
 
+NAMES = {"speckle": "speckle", "gain": "gain", "blur": "blur", "jpeg": "JPEG quality",
+         "rotation": "rotation"}
+WORDS = {"shown": "non-inferior", "not shown": "inconclusive", "worse": "inferior"}
+
 
 def compute(run: Path, model: str) -> FigureData:
-    """Facts: ``kinds`` (kind, strengths, unit, what), ``schemes``, ``metric``, ``n``, ``values``
-    by scheme (``clean`` and by kind an Estimate a strength), ``overall`` (scheme, the paired test
-    of falls averaged over every kind and strength, ``answer``, ``p`` adjusted over the schemes,
+    """Degrade validation images and test each integer variant's loss against float32's.
+
+    Facts: ``kinds`` (kind, strengths, unit, what), ``schemes``, ``metric``, ``n``, ``values`` by
+    scheme (``clean`` and by kind an Estimate per strength), ``overall`` (scheme, the paired test of
+    losses averaged over every kind and strength, ``answer``, ``p`` adjusted over the schemes,
     ``needed`` images), ``tests`` (kind, scheme, the same of one kind, ``p`` adjusted over all of
     them), ``disagree`` by scheme (decisions that differ from float32's: ``clean``, and by kind a
-    proportion a strength).
+    proportion per strength).
 
     Raises:
         NotAvailable: switched off, no integer variant, no validation image, or a class missing.
@@ -55,8 +65,6 @@ def compute(run: Path, model: str) -> FigureData:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
     every = {inputs.ORIGINAL: base, **dict(list(integer.items())[:VARIANTS])}
     cases = _sample(run, config.robustness_images)
-    if not cases:
-        raise NotAvailable("the study has no validation image")
     kinds, task = table(), layout.task(run)
     logits = _logits(run, every, cases, kinds)
     return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin,
@@ -64,8 +72,8 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def _sample(run: Path, count: int) -> list[Case]:
-    """At most ``count`` validation images, as many of each class as there are in all."""
-    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
+    """Sample at most ``count`` validation images, stratified by class."""
+    cases = inputs.validation_cases(run)
     if len(cases) <= count:
         return cases
     ranked = []
@@ -77,15 +85,15 @@ def _sample(run: Path, count: int) -> list[Case]:
 
 def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
             kinds: tuple[Corruption, ...]) -> dict[str, Floats]:
-    """By scheme (1 + strengths of all kinds, n, K): clean first, then kind after kind."""
+    """Return logits by scheme (1 + strengths of all kinds, n, K): clean first, then by kind."""
     models = {k: LiteRTModel(inputs.variant_path(run, v)) for k, v in every.items()}
     steps = [(c.kind, s) for c in kinds for s in c.strengths]
     found: dict[str, list[list[Any]]] = {k: [] for k in every}
     with layout.pixel_store(run, every[inputs.ORIGINAL].preprocess) as store:
         for case in cases:
             pixels = store.pixels(case.id)
-            worse = [pixels, *(corrupt(pixels, k, s, case.id) for k, s in steps)]
-            tensors = [normalise(p, store.preprocess, case.id)[None] for p in worse]
+            versions = [pixels, *(corrupt(pixels, k, s, case.id) for k, s in steps)]
+            tensors = [normalise(p, store.preprocess, case.id)[None] for p in versions]
             for label, model in models.items():
                 found[label].append([model.run(t)[LOGITS][0] for t in tensors])
     return {k: np.asarray(v, np.float64).transpose(1, 0, 2) for k, v in found.items()}
@@ -93,8 +101,7 @@ def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
 
 def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corruption, ...],
             task: Task, logits: dict[str, Floats], margin: float, seed: int) -> FigureData:
-    positive = (task.classes.index(task.positive)
-                if task.positive is not None and len(task.classes) == 2 else None)
+    positive = inputs.positive_index(task)
     labels = np.asarray([task.classes.index(c.label) for c in cases], np.int64)
     rows = len(logits[schemes[0]])
     every = np.concatenate([logits[k] for k in schemes])
@@ -117,7 +124,7 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         return [scheme * rows + r for r in own]
 
     def judged(wanted: Sequence[tuple[str | None, int]]) -> list[dict[str, Any]]:
-        tests = [robustness.falls(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
+        tests = [robustness.paired_loss(drawn, (0, of(0, kind)), (k * rows, of(k, kind)), margin)
                  for kind, k in wanted]
         return [{"scheme": schemes[k], "answer": a, "p": p, "test": codec.encode(t),
                  "needed": None if a != "not shown" else robustness.needed(t, len(tests)),
@@ -136,9 +143,74 @@ def _judged(model: str, schemes: list[str], cases: list[Case], kinds: tuple[Corr
         "values": {label: {"clean": codec.encode(robustness.value(drawn, k * rows))} | {
             kind.kind: [codec.encode(robustness.value(drawn, r)) for r in of(k, kind.kind)]
             for kind in kinds} for k, label in enumerate(schemes)},
-        # The question is asked once a variant; by kind it is asked many times, and pays for it.
+        # One primary test per variant; the tests by kind are adjusted for their number.
         "overall": judged([(None, k) for k in range(1, len(schemes))]),
         "tests": judged([(kind.kind, k) for k in range(1, len(schemes)) for kind in kinds]),
         "disagree": {schemes[k]: {"clean": differ(k, 0)} | {
             kind: [differ(k, r) for r in rows_] for kind, rows_ in places.items()}
             for k in range(1, len(schemes))}})
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def draw(data: FigureData) -> Figure:
+    """Draw values with 95% intervals; the leftmost of each panel is the clean image."""
+    f = data.facts
+    figure = style.new_figure(3.0)
+    every = figure.subplots(1, len(f["kinds"]), sharey=True, squeeze=False)[0]
+    for axes, kind in zip(every, f["kinds"], strict=True):
+        count = len(f["schemes"])
+        for k, label in enumerate(f["schemes"]):
+            shift = 0.16 * (k - (count - 1) / 2)
+            own = [f["values"][label]["clean"], *f["values"][label][kind["kind"]]]
+            x = [p + shift for p in range(len(own))]
+            for place, e in zip(x, own, strict=True):
+                axes.plot([place] * 2, [e["low"], e["high"]], "-", lw=1, alpha=0.5,
+                          color=style.scheme_colour(label))
+            axes.plot(x, [e["value"] for e in own], "oos^"[k % 4] + "-", ms=4,
+                      color=style.scheme_colour(label),
+                      mfc=None if k == 0 else "white", label=style.short_name(label))
+        axes.set_xticks(range(len(kind["strengths"]) + 1), ["clean", *(
+            _strength(s, kind) for s in kind["strengths"])], fontsize=7)
+        axes.set_title(NAMES.get(kind["kind"], kind["kind"]))
+        style.grid(axes)
+    every[0].set_ylabel("AUC" if f["metric"] == "auroc" else "accuracy")
+    figure.legend(*every[0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=len(f["schemes"]))
+    return figure
+
+
+def _strength(value: float, kind: dict[str, Any]) -> str:
+    sign = "+" if kind["kind"] == "gain" and value > 0 else ""
+    return f"{sign}{value:g}".replace("-", "−") + str(kind["unit"]).replace(" ", "\u202f")
+
+
+def caption(data: FigureData) -> str:
+    """State whether the integer variant loses more than float32."""
+    f = data.facts
+    what = "AUC" if f["metric"] == "auroc" else "accuracy"
+    groups: dict[str, list[str]] = {}
+    for t in f["tests"]:
+        word = WORDS[t["answer"]]
+        groups.setdefault(word, []).append(
+            f"{NAMES.get(t['kind'], t['kind'])} ({style.short_name(t['scheme'])})")
+    told = "; ".join(f"{w}: {', '.join(v)}" for w, v in groups.items())
+    whole = " ".join(_overall(t, f["metric"]) for t in f["overall"])
+    return (f"Loss against FP32’s, over all kinds and strengths: {whole} By kind, adjusted "
+            f"together after Holm: {told}. {what} of {f['model']} on "
+            f"{plural(f['n'], 'degraded validation image')}, with 95% intervals; test images are "
+            "not used. “Inconclusive” means that these images neither prove a larger loss nor "
+            f"exclude one of {f['margin']:g}.")
+
+
+def _overall(test: dict[str, Any], metric: str) -> str:
+    """Return the overall result with its interval and, where inconclusive, the number needed."""
+    d, scale = test["test"]["difference"], 1 if metric == "auroc" else 100
+    name, word = style.short_name(test["scheme"]), WORDS[test["answer"]]
+    if d["value"] is None:
+        return f"{name}: {test['test']['reason']}."
+    value, low, high = (f"{scale * d[k]:+.3f}".replace("-", "−") for k in ("value", "low", "high"))
+    unit = "" if scale == 1 else " points"
+    more = (f"; about {test['needed']:,} images would settle it" if test["needed"] else "")
+    return f"{name}: {word}, {value}{unit} [{low}, {high}] relative to FP32’s own loss{more}."

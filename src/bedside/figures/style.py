@@ -1,8 +1,7 @@
-"""One quiet style for every figure, colours that colour-blind readers can tell apart."""
+"""The style that all figures share; its colours are distinguishable with colour blindness."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -46,7 +45,7 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The style, for drawing and for saving, whatever the user's matplotlibrc says."""
+    """Apply the style for drawing and saving, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
         for name, value in _RC.items():
@@ -55,36 +54,36 @@ def quiet() -> Iterator[None]:
 
 
 def new_figure(height_in: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    """An empty figure ``WIDTH_IN`` wide, unconnected to any window."""
+    """Return an empty figure ``WIDTH_IN`` wide, without a window."""
     return Figure(figsize=(WIDTH_IN, height_in), layout=layout)
 
 
 def scheme_colour(label: str) -> str:
-    """The colour of a scheme, the same in every figure; options share their scheme's."""
+    """Return a scheme's colour, the same in every figure; options share their scheme's."""
     name = label.split("+")[0]
     return _SCHEMES.get(name, _FURTHER[sum(name.encode()) % len(_FURTHER)])
 
 
 def scheme_name(label: str) -> str:
-    """A scheme's name as a reader knows it, options kept."""
+    """Return a scheme's display name, options kept."""
     name, *options = label.split("+")
     return "+".join([_NAMES.get(name, name), *options])
 
 
 def short_name(label: str) -> str:
-    """As :func:`scheme_name`, short enough for an axis."""
+    """Return a scheme's display name, short enough for an axis."""
     name, *options = label.split("+")
     short = {"float32": "FP32", "float16": "FP16", "int8": "INT8"}.get(name, name)
     return "+".join([short, *options])
 
 
 def layer_name(name: str, limit: int = 28) -> str:
-    """A layer's name, its beginning cut where it is long."""
+    """Shorten a layer's name by cutting its beginning."""
     return name if len(name) <= limit else "…" + name[-(limit - 1):]
 
 
 def bare(axes: Axes) -> None:
-    """No ticks and no frame: for images and diagrams."""
+    """Remove ticks and frame, for images and diagrams."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -92,43 +91,13 @@ def bare(axes: Axes) -> None:
 
 
 def grid(axes: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
-    """Faint grid lines behind the data."""
+    """Draw faint grid lines behind the data."""
     axes.grid(True, axis=axis, linewidth=0.7)
     axes.tick_params(length=0 if axis == "both" else 2.5)
 
 
 def outline(axes: Axes, mask: npt.NDArray[np.bool_], colour: str = "#FFD34E",
             width: float = 1.1) -> None:
-    """The border of a mask (H, W), none where it is empty or covers everything."""
+    """Draw the border of a mask (H, W), none where it is empty or covers everything."""
     if mask.any() and not mask.all():
         axes.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=[width])
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits, the minus sign typographic."""
-    if value is None:
-        return "–"
-    text = f"{value:.{digits}g}"
-    match = re.fullmatch(r"(-?[\d.]+)e([+-])0*(\d+)", text)
-    if match:
-        power = match.group(3).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        text = f"{match.group(1)}·10{'⁻' if match.group(2) == '-' else ''}{power}"
-    return text.replace("-", "−")
-
-
-def megabytes(size_bytes: float) -> str:
-    """Decimal megabytes with one digit after the point."""
-    return f"{size_bytes / 1e6:.1f} MB"
-
-
-def plural(count: int, word: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-def count(value: float) -> str:
-    """A large count in thousands, millions or billions (10⁹)."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"

@@ -1,7 +1,8 @@
 """Metrics with 95% intervals, by name.
 
-To add one: a function ``metric(labels, logits, positive, clusters) -> Estimate`` in a file of its
-family and a line in ``METRICS``; ``for_task`` says for which tasks ``evaluate`` computes it.
+To add one, write a function ``metric(labels, logits, positive, clusters) -> Estimate`` in the file
+of its family and add a line to ``METRICS``; ``for_task`` lists the metrics that ``evaluate``
+computes.
 """
 
 from __future__ import annotations
@@ -30,18 +31,21 @@ MACRO = ("accuracy", "macro_sensitivity", "macro_specificity", "macro_auroc")
 
 
 class Metric(Protocol):
-    """The one signature of every metric."""
+    """The signature of every metric."""
 
     def __call__(self, labels: npt.NDArray[np.int64], logits: npt.NDArray[np.floating[Any]],
                  positive: int | None, clusters: npt.NDArray[np.int64] | None = None
                  ) -> Estimate:
-        """Labels (n,) in [0, K), logits (n, K), index of the positive class or None, and the
-        patient's number of every image (n,), None where every image is its own patient."""
+        """Compute the metric.
+
+        Labels (n,) in [0, K), logits (n, K), index of the positive class or None, and the patient's
+        number of every image (n,), None where every image is its own patient.
+        """
         ...
 
 
 def for_task(n_classes: int, positive: int | None) -> tuple[str, ...]:
-    """Names of the metrics that describe a task.
+    """List the metrics of a task by name.
 
     Args:
         n_classes: number of classes, 2 or more.
@@ -66,7 +70,7 @@ def for_task(n_classes: int, positive: int | None) -> tuple[str, ...]:
 def evaluate(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.floating[Any]],
              positive: int | None, clusters: npt.NDArray[np.int64] | None = None
              ) -> dict[str, Estimate]:
-    """Every metric of the task, by name.
+    """Compute every metric of the task, by name.
 
     Args:
         labels: (n,) integers in [0, K).

@@ -25,7 +25,7 @@ NO_POSITIVE = "the task names no positive class"
 
 def accuracy(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
              clusters: Ints | None = None) -> Estimate:
-    """Share of images whose largest logit is their label's; n is all images."""
+    """Return the share of images whose largest logit is their label's; n is all images."""
     y, z = checked(labels, logits, positive)
     reason = fault(z)
     if reason:
@@ -35,13 +35,13 @@ def accuracy(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: in
 
 def sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
                 clusters: Ints | None = None) -> Estimate:
-    """Share of the positive images that are called positive; n is the positive images."""
+    """Return the share of positive images that are called positive; n is the positive images."""
     return _recall(labels, logits, positive, clusters, wanted=True)
 
 
 def specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
                 clusters: Ints | None = None) -> Estimate:
-    """Share of the other images that are not called positive; n is the other images."""
+    """Return the share of the other images that are not called positive; n is the other images."""
     return _recall(labels, logits, positive, clusters, wanted=False)
 
 
@@ -61,10 +61,10 @@ def _recall(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int
 
 def auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
           clusters: Ints | None = None) -> Estimate:
-    """Area under the ROC curve of the positive class; n is all images.
+    """Return the area under the ROC curve of the positive class; n is all images.
 
-    The score is the logit difference, positive minus other (for more than two classes the
-    log-odds of the positive class). Ties count one half.
+    The score is the logit difference, positive minus other (for more than two classes the log-odds
+    of the positive class). Ties count one half.
     """
     y, z = checked(labels, logits, positive)
     reason = NO_POSITIVE if positive is None else fault(z)

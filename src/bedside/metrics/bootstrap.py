@@ -36,7 +36,7 @@ class Resampled:
     values: dict[str, Floats]
 
     def spread(self, metric: str, old: int, new: int) -> tuple[float, float, float] | None:
-        """2.5% and 97.5% points and standard deviation of new − old; None without any."""
+        """Return the 2.5% and 97.5% points and the SD of new − old; None without any."""
         difference = self.values[metric][:, new] - self.values[metric][:, old]
         known = difference[np.isfinite(difference)]
         if len(known) < 20:
@@ -79,14 +79,14 @@ def resample(labels01: Ints, scores: Floats, right: Bools, clusters: Ints, resam
 
 
 def draw(rng: np.random.Generator, count: int, size: int) -> npt.NDArray[np.float32]:
-    """How often each of ``count`` cases is drawn when ``count`` are, (size, count)."""
+    """Count how often each of ``count`` cases is drawn when ``count`` are, (size, count)."""
     chosen = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
     return np.bincount(chosen.ravel(), minlength=size * count).reshape(size, count).astype(
         np.float32)
 
 
 def _order(scores: Floats, positive: Bools) -> tuple[Ints, Ints, Ints]:
-    """Negatives by rising score, and how many lie below, and not above, each positive."""
+    """Sort negatives by score, and count how many lie below, and not above, each positive."""
     off = np.flatnonzero(~positive)
     order = off[np.argsort(scores[off], kind="stable")]
     ranked, on = scores[order], scores[positive]
@@ -96,7 +96,7 @@ def _order(scores: Floats, positive: Bools) -> tuple[Ints, Ints, Ints]:
 
 def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints, below: Ints,
          upto: Ints) -> Floats:
-    """Weighted AUC (resamples,): weight of negatives below each positive, ties one half.
+    """Compute the weighted AUC (resamples,): weight of negatives below each positive.
 
     Args:
         on: (resamples, positives) weights.
@@ -115,7 +115,7 @@ def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints,
 
 def clustered(test: PairedTest, spread: tuple[float, float, float] | None, counted: Ints,
               changes: Ints | None = None) -> PairedTest:
-    """A paired test with the interval and tests of patients instead of images.
+    """Replace a paired test's interval and tests over images by those over patients.
 
     Args:
         test: of the images as if they were independent.
@@ -160,7 +160,7 @@ def clustered(test: PairedTest, spread: tuple[float, float, float] | None, count
 
 def _balance(counted: Ints, changes: Ints | None, cases: int, value: float
              ) -> tuple[float, float]:
-    """Cases gained and lost, images of one patient set off against each other.
+    """Count cases gained and lost, with one patient's images offset against each other.
 
     Gains of some patients do not hide the losses of others: a small variance that came about by
     chance would else show too much.
@@ -172,7 +172,7 @@ def _balance(counted: Ints, changes: Ints | None, cases: int, value: float
 
 
 def _sign(counted: Ints, changes: Ints) -> tuple[float | None, float | None]:
-    """Exact sign test over patients: two-sided, and one-sided against a loss."""
+    """Compute the exact sign test over patients: two-sided, and one-sided against a loss."""
     net = np.bincount(counted, weights=changes)
     up, down = int((net > 0).sum()), int((net < 0).sum())
     n = up + down
@@ -183,7 +183,7 @@ def _sign(counted: Ints, changes: Ints) -> tuple[float | None, float | None]:
 
 
 def mean_interval(values: Floats, clusters: Ints | None = None) -> tuple[float, float]:
-    """95% interval of the mean of values in [0, 1].
+    """Return the 95% interval of the mean of values in [0, 1].
 
     Student's t, over patients where they have several images; where the values do not vary, or
     there are fewer than ten, the score interval with the largest variance values in [0, 1] can

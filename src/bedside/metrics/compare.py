@@ -1,11 +1,11 @@
-"""One model in the place of another: every paired test, and shown, not shown or worse.
+"""Comparison of two models: every paired test, and one answer: shown, not shown or worse.
 
-The answer speaks of sensitivity, specificity and AUC together (for tasks without a positive
-class of the macro means of recall and AUC): a shift of every score spares the AUC and can raise
-one of the other two at the cost of the other. *Shown*: a loss of the margin or more is excluded
-for all. *Worse*: a loss of one is proved and may reach the margin. *Not shown*: neither, with
-the number of cases that would decide. Several comparisons are adjusted together after Holm, at
-2.5% one-sided.
+The answer covers sensitivity, specificity and AUC together (for tasks without a positive class the
+macro means of recall and AUC), because a shift of every score leaves the AUC unchanged and can
+raise one of the other two at the cost of the other. *Shown* (non-inferior): a loss of the margin or
+more is excluded for all. *Worse* (inferior): a loss of one is proved and may reach the margin. *Not
+shown* (inconclusive): neither, with the number of cases that would settle it. Several comparisons
+are adjusted together after Holm, at 2.5% one-sided.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALPHA = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One model's logits (n, K) of some images and the point at which it decides."""
+    """One model's logits (n, K) of some images, and its operating point."""
 
     ids: npt.NDArray[np.str_]
     labels: Labels
@@ -41,14 +41,14 @@ class Side:
 
 
 def scores_of(logits: Floats, positive: int | None) -> Floats | None:
-    """Log-odds of the positive class (n,), or None without one."""
+    """Return the log-odds of the positive class (n,), or None without one."""
     return None if positive is None else log_odds(logits, positive)
 
 
 def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
             config: EvidenceConfig, drawn: Resampled | None = None,
             places: tuple[int, int] = (0, 1)) -> Comparison:
-    """Every test of ``new`` against ``old`` on the same images in the same order.
+    """Test ``new`` against ``old`` on the same images in the same order.
 
     Args:
         old: the reference.
@@ -120,7 +120,7 @@ def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: in
 
 def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right: paired.Bools,
                       clusters: Labels, config: EvidenceConfig) -> dict[str, PairedTest]:
-    """The same for macro means: one draw of patients for all classes, which share the seed."""
+    """Test macro means by patient, with one draw of patients for all classes."""
     labels, classes = old.labels, old.logits.shape[1]
     of = [resample((labels == k).astype(np.int64),
                    np.stack([log_odds(s.logits, k) for s in (old, new)]), right, clusters,
@@ -156,16 +156,16 @@ def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None,
 
 
 def endpoints(comparison: Comparison) -> list[PairedTest]:
-    """The tests that have a margin: sensitivity, specificity and AUC, or macro means."""
+    """Return the tests that have a margin: sensitivity, specificity and AUC, or macro means."""
     return [t for t in comparison.tests.values() if t.margin is not None]
 
 
 def raw_p(comparison: Comparison) -> tuple[float, float]:
-    """One-sided p-values before Holm: of *shown*, and of *worse*.
+    """Return the one-sided p-values before Holm: of *shown*, and of *worse*.
 
-    All endpoints must be shown, so the largest p-value counts and needs no adjustment; any may
-    be worse, so the smallest counts as often as there are endpoints (Bonferroni). Only an
-    endpoint whose interval reaches the margin can be worse: a certain loss inside it is not.
+    All endpoints must be shown, so the largest p-value counts and needs no adjustment; any may be
+    worse, so the smallest counts as often as there are endpoints (Bonferroni). Only an endpoint
+    whose interval reaches the margin can be worse: a certain loss inside it is not.
     """
     tests = endpoints(comparison)
     shown = max((1.0 if t.p_noninferior is None else t.p_noninferior for t in tests), default=1.0)
@@ -175,10 +175,10 @@ def raw_p(comparison: Comparison) -> tuple[float, float]:
 
 
 def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Adjust comparisons of one study together (Holm) and give each its answer.
+    """Adjust the comparisons of one study together (Holm) and give each its answer.
 
-    A comparison that names another in ``same_as`` has that one's predictions: it takes the
-    same answer and does not count again.
+    A comparison that names another in ``same_as`` has that one's predictions: it takes the same
+    answer and does not count again.
     """
     counted = [c for c in comparisons if c.same_as is None and endpoints(c)
                and any(t.p_noninferior is not None for t in endpoints(c))]
@@ -210,7 +210,7 @@ def _answer(c: Comparison, adjusted: tuple[float, float] | None, family: int) ->
 
 
 def needed(c: Comparison, family: int) -> tuple[Needed, ...]:
-    """For every endpoint not shown yet, the cases with which a harmless variant would be."""
+    """Return, for every endpoint not shown, the cases that a harmless variant would need."""
     found = []
     alpha = ALPHA / max(family, 1)
     for t in endpoints(c):

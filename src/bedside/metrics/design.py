@@ -1,9 +1,9 @@
-"""How many independent images an estimate rests on, where patients have several.
+"""Effective sample size for clustered data.
 
 Images of one patient tend to be right or wrong together, so an interval over images is too narrow.
 Everything here takes cluster numbers (n,) (:func:`clusters_of`). An estimate takes them or None,
-where every image is its own patient: then its interval is Wilson's or DeLong's, unchanged.
-Why these and not a bootstrap: ``docs/decisions/0003-intervals.md``.
+where every image is its own patient: then its interval is Wilson's or DeLong's, unchanged. The
+reasons for these rather than a bootstrap: ``docs/decisions/0003-intervals.md``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Ints = npt.NDArray[np.int64]
 
 
 def clusters_of(groups: npt.ArrayLike) -> Ints | None:
-    """Cluster number of every image, (n,), or None where every image is its own."""
+    """Return the cluster number of every image, (n,), or None where every image is its own."""
     _, numbers = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
     numbers = numbers.reshape(-1).astype(np.int64)
     return None if len(numbers) == 0 or numbers.max() + 1 == len(numbers) else numbers
 
 
 def of(clusters: Ints | None, chosen: Bools) -> Ints | None:
-    """The cluster numbers of some of the images; None stays None."""
+    """Select the cluster numbers of some of the images; None stays None."""
     return None if clusters is None else clusters[chosen]
 
 
 def effective(clusters: Ints) -> int:
-    """How many patients of like size weigh as much, (Σm)² / Σm² (Kish 1965, Section 8.2).
+    """Return the effective number of equal-sized patients, (Σm)² / Σm² (Kish 1965, Section 8.2).
 
     A patient with half of the images is no half of the patients.
 
@@ -42,7 +42,7 @@ def effective(clusters: Ints) -> int:
 
 
 def scatter(residuals: npt.NDArray[np.floating], clusters: Ints) -> float:
-    """Variance of the sum of residuals (n,) with mean 0, drawn a patient at a time.
+    """Return the variance of the sum of residuals (n,) with mean 0, sampled by patient.
 
     The linearised variance of a ratio (Cochran 1977, Section 6.3); 0 for one patient.
     """
@@ -51,7 +51,7 @@ def scatter(residuals: npt.NDArray[np.floating], clusters: Ints) -> float:
 
 
 def widening(clusters: Ints) -> float:
-    """By what a few patients' variance widens an interval: t² of patients over t² of images.
+    """Return the factor for few patients: t² of patients over t² of images.
 
     Source: Korn and Graubard 1998, Surv. Methodol. 24:193.
     """
@@ -63,7 +63,7 @@ def widening(clusters: Ints) -> float:
 
 
 def auc_variance(positive: Bools, influence: Floats, clusters: Ints) -> float | None:
-    """Variance of an AUC of clustered images; None with one patient in a class.
+    """Return the variance of an AUC of clustered images; None with one patient in a class.
 
     Source: Obuchowski 1997, Biometrics 53:567, widened as :func:`widening` says.
 
@@ -86,7 +86,7 @@ def auc_variance(positive: Bools, influence: Floats, clusters: Ints) -> float | 
 
 
 def by_patient(values: npt.NDArray[np.floating], clusters: Ints) -> Floats:
-    """Sums of values (n,) by patient, (patients,), in the order of the cluster numbers."""
+    """Sum values (n,) by patient, (patients,), in the order of the cluster numbers."""
     _, numbers = np.unique(clusters, return_inverse=True)
     return np.bincount(numbers.reshape(-1), weights=values).astype(np.float64)
 

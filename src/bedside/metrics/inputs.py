@@ -1,4 +1,4 @@
-"""What every metric does first: check shapes, find non-finite logits, turn logits to scores."""
+"""Validation of a metric's inputs, and the conversion of logits to scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 def checked(labels: npt.NDArray[Any], logits: npt.NDArray[Any], positive: int | None
             ) -> tuple[Labels, Floats]:
-    """Labels as int64 (n,) and logits as float64 (n, K).
+    """Return labels as int64 (n,) and logits as float64 (n, K).
 
     Raises:
         BadInput: shapes or types that do not fit, fewer than two classes, a label or positive
@@ -40,7 +40,7 @@ def checked(labels: npt.NDArray[Any], logits: npt.NDArray[Any], positive: int | 
 
 
 def fault(logits: Floats) -> str | None:
-    """Why nothing can be computed from these logits (n, K), or None."""
+    """Return why nothing can be computed from these logits (n, K), or None."""
     if not len(logits):
         return "no images"
     broken = int((~np.isfinite(logits)).any(axis=1).sum())
@@ -48,7 +48,7 @@ def fault(logits: Floats) -> str | None:
 
 
 def log_odds(logits: Floats, k: int) -> Floats:
-    """Log-odds of class ``k`` against the rest under softmax, (n,) float64.
+    """Return the log-odds of class ``k`` against the rest under softmax, (n,) float64.
 
     For two classes this is the logit difference, exactly. It orders images as the softmax
     probability does, without the ties that rounding to 0 or 1 makes there.

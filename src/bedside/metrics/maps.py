@@ -1,7 +1,7 @@
-"""How alike two class activation maps are, and whether a map points at the lesion.
+"""Similarity of two class activation maps, and agreement of a map with the lesion.
 
-A number that does not exist (a flat map, no lesion outline) is None; :func:`mean` says how many
-were left out of an average.
+An undefined number (a flat map, no lesion outline) is None; :func:`mean` counts how many were left
+out of an average.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ WINDOW_PX = 7
 
 
 def iou(one: Mask, other: Mask) -> float | None:
-    """Intersection over union of two masks (H, W); None where both are empty."""
+    """Return the intersection over union of two masks (H, W); None where both are empty."""
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else None
 
 
 def pointing_hit(plane: Plane, lesion: Mask) -> bool | None:
-    """Whether the map's highest point lies in the lesion; None for a flat map or no lesion.
+    """Return whether the map's highest point lies in the lesion; None for a flat map or no lesion.
 
     Source: Zhang et al. 2016, ECCV (the pointing game). Of several highest points the first.
 
@@ -43,14 +43,14 @@ def pointing_hit(plane: Plane, lesion: Mask) -> bool | None:
 
 
 def rank_correlation(reference: Plane, other: Plane) -> float | None:
-    """Spearman's correlation of two maps' values; None where one is flat or has one value."""
+    """Return Spearman's correlation of two maps' values; None where one is constant."""
     if reference.size < 2 or float(np.ptp(reference)) == 0.0 or float(np.ptp(other)) == 0.0:
         return None
     return float(spearmanr(reference.ravel(), other.ravel()).statistic)
 
 
 def similarity(reference: Plane, other: Plane) -> float | None:
-    """Structural similarity (Wang et al. 2004) on the reference's range, windows of 7 pixels.
+    """Return the structural similarity (Wang et al. 2004) on the reference's range.
 
     Args:
         reference: (H, W).
@@ -72,7 +72,7 @@ def similarity(reference: Plane, other: Plane) -> float | None:
 
 
 def mean(values: Sequence[float | None], low: float, high: float, none: str) -> Estimate:
-    """Mean of the values that exist, with a 95% interval over images.
+    """Return the mean of the defined values, with a 95% interval over images.
 
     Args:
         values: each in [low, high], or None.
@@ -90,6 +90,6 @@ def mean(values: Sequence[float | None], low: float, high: float, none: str) -> 
 
 
 def change(before: Sequence[float | None], after: Sequence[float | None], none: str) -> Estimate:
-    """Mean of after − before over the images that have both, for values in [0, 1]."""
+    """Return the mean of after − before over the images that have both, for values in [0, 1]."""
     return mean([None if a is None or b is None else b - a
                  for a, b in zip(before, after, strict=True)], -1.0, 1.0, none)

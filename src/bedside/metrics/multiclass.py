@@ -1,8 +1,8 @@
-"""Macro one-vs-rest means: each class in turn is the positive one, all classes weigh alike.
+"""Macro one-vs-rest means: each class in turn is the positive one, with equal weight.
 
-The signature and BadInput are those of :mod:`bedside.metrics.binary`; n is all images. A mean
-is undefined where a class has no image, since a mean over fewer classes answers another
-question. All intervals are analytic (no resampling, no seed).
+The signature and BadInput are those of :mod:`bedside.metrics.binary`; n is all images. A mean is
+undefined where a class has no image, because a mean over fewer classes is a different quantity. All
+intervals are analytic (no resampling, no seed).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bedside.metrics.stats import auc_parts, mean_interval, share
 
 def macro_sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
                       positive: int | None, clusters: Ints | None = None) -> Estimate:
-    """Mean over classes of the share of a class's images that are recognised.
+    """Return the mean over classes of the share of a class's images that are recognised.
 
     Interval: MOVER on Wilson's intervals. The shares come from disjoint images, so they are
     independent.
@@ -38,11 +38,11 @@ def macro_sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
 
 def macro_specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
                       positive: int | None, clusters: Ints | None = None) -> Estimate:
-    """Mean over classes of the share of other classes' images not taken for the class.
+    """Return the mean over classes of the share of other images not assigned to the class.
 
-    Interval: MOVER on Wilson's intervals as if the shares were independent. That errs on the
-    wide side: an image is taken for one class only, so false positives of two classes never
-    correlate positively (and for two classes not at all).
+    Interval: MOVER on Wilson's intervals as if the shares were independent. That errs on the wide
+    side: an image is taken for one class only, so false positives of two classes never correlate
+    positively (and for two classes not at all).
     """
     y, z = checked(labels, logits, positive)
     reason = _undefined(y, z)
@@ -55,11 +55,11 @@ def macro_specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
 
 def macro_auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
                 clusters: Ints | None = None) -> Estimate:
-    """Mean over classes of the AUC of a class's softmax log-odds against the rest.
+    """Return the mean over classes of the AUC of a class's softmax log-odds against the rest.
 
-    Interval: MOVER on the interval of each AUC (:func:`bedside.metrics.stats.auc_interval`),
-    with the correlation of the AUCs estimated from the placement values. For two
-    classes it equals the interval of the one AUC.
+    Interval: MOVER on the interval of each AUC (:func:`bedside.metrics.stats.auc_interval`), with
+    the correlation of the AUCs estimated from the placement values. For two classes it equals the
+    interval of the one AUC.
     """
     y, z = checked(labels, logits, positive)
     reason = _undefined(y, z)
@@ -79,12 +79,11 @@ def macro_auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive:
 
 
 def _correlation(influence: Floats) -> Floats:
-    """Correlation (K, K) of the AUCs from the influence (K, n) of every image.
+    """Return the correlation (K, K) of the AUCs from the influence (K, n) of every image.
 
-    Covariance between AUCs with different positive classes is the sum over images of the
-    products of their influences; with equal positive classes that is DeLong's estimator, up to
-    n − 1 against n. Where a variance is 0 the correlation is unknown and 1, the widest, is
-    taken.
+    Covariance between AUCs with different positive classes is the sum over images of the products
+    of their influences; with equal positive classes that is DeLong's estimator, up to n − 1 against
+    n. Where a variance is 0 the correlation is unknown and 1, the widest, is taken.
     """
     covariance = influence @ influence.T
     scale = np.sqrt(np.diag(covariance))
@@ -108,7 +107,7 @@ def _undefined(y: Labels, z: Floats) -> str | None:
 
 def _mean_share(hits: Sequence[npt.NDArray[np.bool_]], chosen: Sequence[npt.NDArray[np.bool_]],
                 clusters: Ints | None) -> Estimate:
-    """Mean over classes of the share of the chosen images (n,) that hit (n,)."""
+    """Return the mean over classes of the share of the chosen images (n,) that hit (n,)."""
     shares = [share(h[c], design.of(clusters, c), "") for h, c in zip(hits, chosen, strict=True)]
     values = np.array([e.value for e in shares], np.float64)
     low, high = mean_interval(values, np.array([e.low for e in shares], np.float64),

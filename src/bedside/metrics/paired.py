@@ -1,7 +1,7 @@
-"""Two models on the same images: tests of their differences, new minus old.
+"""Paired tests of two models on the same images; differences are new minus old.
 
-Which interval and which test is used, and why: ``docs/decisions/0011-paired-tests.md``.
-Nothing here raises for data in which a number does not exist; it is null with a reason.
+Which interval and which test is used, and why: ``docs/decisions/0011-paired-tests.md``. Nothing
+here raises for data in which a number is undefined; it is null with a reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NO_DISCORDANT = "the two models agree on every image, so no test of their differ
 
 
 def mcnemar_exact(gained: int, lost: int) -> float | None:
-    """Two-sided exact p-value of McNemar's test; None where no image is discordant.
+    """Return McNemar's two-sided exact p-value; None where no image is discordant.
 
     Conditional on the discordant images, each side has probability one half (McNemar 1947,
     Psychometrika 12:153; the binomial test of ``gained`` against ½).
@@ -48,13 +48,13 @@ def mcnemar_exact(gained: int, lost: int) -> float | None:
 
 
 def p_loss(gained: float, lost: float) -> float | None:
-    """One-sided exact p-value of no loss: P(at least ``lost`` of the discordant ones)."""
+    """Return the one-sided exact p-value of no loss: P(at least ``lost`` discordant ones)."""
     n = gained + lost
     return None if n == 0 else float(binom.sf(lost - 1, n, 0.5))
 
 
 def tango_z(gained: float, lost: float, n: float, difference: float) -> float:
-    """Tango's score statistic of a difference between paired proportions.
+    """Return Tango's score statistic of a difference between paired proportions.
 
     Source: Tango 1998, Stat. Med. 17:891, eqs. 5 to 8. Positive where the data lie above
     ``difference``.
@@ -79,7 +79,7 @@ def tango_z(gained: float, lost: float, n: float, difference: float) -> float:
 
 
 def tango_interval(gained: float, lost: float, n: float) -> tuple[float, float]:
-    """Tango's 95% score interval of (gained − lost) / n.
+    """Return Tango's 95% score interval of (gained − lost) / n.
 
     Raises:
         BadInput: counts that do not fit.
@@ -104,7 +104,7 @@ def tango_interval(gained: float, lost: float, n: float) -> tuple[float, float]:
 
 def paired_proportion(metric: str, old: Bools, new: Bools, margin: float | None, none: str
                       ) -> PairedTest:
-    """Test two models' right answers on the same images.
+    """Test the difference of two models' proportions on the same images.
 
     Args:
         metric: its name.
@@ -148,11 +148,11 @@ def _counts(gained: float, lost: float) -> None:
 
 def paired_auc(metric: str, labels01: npt.NDArray[np.int64], old: Floats, new: Floats,
                margin: float | None) -> PairedTest:
-    """DeLong's test of two areas under the ROC curve of the same images.
+    """Test two areas under the ROC curve of the same images (DeLong).
 
-    Source: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837. Where both rank the
-    images alike the variance is 0 and DeLong's test does not exist; then the difference is
-    tested on the k disjoint pairs of a positive and a negative that the images hold.
+    Source: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837. Where both rank the images
+    alike the variance is 0 and DeLong's test does not exist; then the difference is tested on the k
+    disjoint pairs of a positive and a negative that the images hold.
 
     Args:
         metric: its name.
@@ -183,7 +183,7 @@ def paired_auc(metric: str, labels01: npt.NDArray[np.int64], old: Floats, new: F
 
 def difference_test(metric: str, method: str, old: float, new: float, variance: float,
                     pairs: int, n: int, margin: float | None) -> PairedTest:
-    """A paired difference from its variance, bounded by what ``pairs`` independent cases can say.
+    """Test a paired difference from its variance, bounded by ``pairs`` independent cases.
 
     Args:
         metric: its name.
@@ -224,10 +224,10 @@ def _below(gained: float, lost: float, pairs: float) -> float | None:
 
 
 def kappa(old: npt.NDArray[np.int64], new: npt.NDArray[np.int64], classes: int) -> Estimate:
-    """Cohen's kappa of two models' decisions with its 95% interval.
+    """Return Cohen's kappa of two models' decisions with its 95% interval.
 
-    Source: Cohen 1960, Educ. Psychol. Meas. 20:37; large-sample standard error of Fleiss,
-    Cohen and Everitt 1969, Psychol. Bull. 72:323.
+    Source: Cohen 1960, Educ. Psychol. Meas. 20:37; large-sample standard error of Fleiss, Cohen and
+    Everitt 1969, Psychol. Bull. 72:323.
     """
     n = len(old)
     if n == 0:
@@ -260,7 +260,7 @@ def _all_agree(n: int, chance: float) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's adjusted p-values, in the given order (Holm 1979, Scand. J. Stat. 6:65)."""
+    """Return Holm's adjusted p-values, in the given order (Holm 1979, Scand. J. Stat. 6:65)."""
     order = np.argsort(p_values, kind="stable")
     adjusted = [0.0] * len(p_values)
     running = 0.0
@@ -271,11 +271,11 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def cases_to_show(discordant: float, margin: float, alpha: float) -> int:
-    """Independent cases with which a harmless variant is shown not inferior, at 80% power.
+    """Return the independent cases that show a harmless variant non-inferior at 80% power.
 
-    Harmless: the true difference is 0, and ``discordant`` of the cases differ. The power is that
-    of Tango's test itself, summed over what may be lost and gained: its normal approximation
-    (Nam 1997, Biometrics 53:1422) promises 80% where few pairs differ and gives half of it.
+    Harmless: the true difference is 0, and ``discordant`` of the cases differ. The power is that of
+    Tango's test itself, summed over what may be lost and gained: its normal approximation (Nam
+    1997, Biometrics 53:1422) promises 80% where few pairs differ and gives half of it.
 
     Args:
         discordant: share of discordant pairs, in [0, 1].
@@ -298,7 +298,7 @@ def cases_to_show(discordant: float, margin: float, alpha: float) -> int:
 
 @lru_cache(maxsize=4096)
 def _power(n: int, discordant: float, margin: float, z: float) -> float:
-    """P(Tango's test excludes a loss of the margin), ``discordant`` of n pairs differing evenly."""
+    """Return P(Tango's test excludes a loss of the margin), ``discordant`` of n pairs differing."""
     if discordant == 0:
         return float(tango_z(0, 0, n, -margin) >= z)
     spread = 5 * math.sqrt(n * discordant) + 5

@@ -15,7 +15,7 @@ from bedside.metrics.stats import Z, auc_influence
 
 
 def absent(labels: Labels, classes: int) -> str | None:
-    """Why a macro mean is undefined, or None."""
+    """Return why a macro mean is undefined, or None."""
     none = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
     if not len(none):
         return None
@@ -23,10 +23,10 @@ def absent(labels: Labels, classes: int) -> str | None:
 
 
 def sensitivity(labels: Labels, old: Bools, new: Bools, classes: int, margin: float) -> PairedTest:
-    """Mean over classes of the change of recall; MOVER on each class's Tango interval.
+    """Test the mean over classes of the change of recall; MOVER on each class's Tango interval.
 
-    Classes are disjoint images and so independent (Zou and Donner 2008, Stat. Med. 27:1693).
-    The one-sided p-values come from the spread that MOVER recovers on their side.
+    Classes are disjoint images and so independent (Zou and Donner 2008, Stat. Med. 27:1693). The
+    one-sided p-values come from the spread that MOVER recovers on their side.
 
     Args:
         labels: (n,) in [0, K).
@@ -63,10 +63,10 @@ def sensitivity(labels: Labels, old: Bools, new: Bools, classes: int, margin: fl
 
 
 def _tail(value: float, half: float) -> float:
-    """Probability below ``value`` of a normal around 0 whose 95% interval reaches to ``half``.
+    """Return P(below ``value``) of a normal around 0 whose 95% interval reaches to ``half``.
 
-    The interval has no width on a side where every image was lost or every one gained: the
-    change cannot be larger.
+    The interval has no width on a side where every image was lost or every one gained: the change
+    cannot be larger.
     """
     if half > 0.0:
         return float(ndtr(value * Z / half))
@@ -74,7 +74,7 @@ def _tail(value: float, half: float) -> float:
 
 
 def auroc(labels: Labels, old: Floats, new: Floats, margin: float) -> PairedTest:
-    """Mean over classes of the change of one-vs-rest AUC, from each image's influence on it.
+    """Test the mean over classes of the change of one-vs-rest AUC, from each image's influence.
 
     Args:
         labels: (n,) in [0, K).

@@ -1,7 +1,7 @@
-"""Probabilities: temperature, decision threshold, Brier score, calibration error.
+"""Temperature, decision threshold, Brier score and calibration error of probabilities.
 
-Temperature and threshold are chosen on validation images. Scores are log-odds of the positive
-class (for two classes the logit difference, positive minus other).
+Temperature and threshold are chosen on validation images. Scores are log-odds of the positive class
+(for two classes the logit difference, positive minus other).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def temperature(labels: Labels, logits: Floats) -> tuple[float | None, str | None]:
-    """The temperature T whose softmax(logits / T) has the least cross-entropy, or why none has.
+    """Return the temperature T of least cross-entropy of softmax(logits / T), or why none has.
 
     Source: Guo et al. 2017, ICML, Section 4.2. The loss is convex in 1/T.
 
@@ -75,10 +75,10 @@ def temperature(labels: Labels, logits: Floats) -> tuple[float | None, str | Non
 
 def choose(labels01: Labels, scores: Floats, config: EvidenceConfig
            ) -> tuple[float, str, str | None]:
-    """Threshold in log-odds, the rule that gave it, and why it is not the rule asked for.
+    """Choose a threshold in log-odds; return it, its rule, and why another rule was used.
 
-    Candidates lie halfway between neighbouring scores, so that a last digit decides nothing.
-    Of thresholds that the rule finds equal the lowest is taken: it misses the fewest positives.
+    Candidates lie halfway between neighbouring scores, so that a last digit decides nothing. Of
+    thresholds that the rule finds equal the lowest is taken: it misses the fewest positives.
 
     Args:
         labels01: (n,) of 0 and 1, validation images.
@@ -104,7 +104,7 @@ def choose(labels01: Labels, scores: Floats, config: EvidenceConfig
 
 
 def _cuts(labels01: Labels, scores: Floats) -> tuple[Floats, Floats, Floats]:
-    """Thresholds in rising order, with the positives and negatives at or above each."""
+    """Return thresholds in rising order, with the positives and negatives at or above each."""
     values = np.unique(scores)
     inner = values[:-1] + (values[1:] - values[:-1]) / 2
     # Rounding may put a midpoint on the lower value, which would count it in.
@@ -118,7 +118,7 @@ def _cuts(labels01: Labels, scores: Floats) -> tuple[Floats, Floats, Floats]:
 
 def operating_point(labels: Labels, logits: Floats, positive: int | None, scores: Floats | None,
                     config: EvidenceConfig) -> OperatingPoint:
-    """Threshold and temperature of one model from its validation images.
+    """Choose threshold and temperature of one model from its validation images.
 
     Args:
         labels: (n,) in [0, K).
@@ -143,7 +143,7 @@ def operating_point(labels: Labels, logits: Floats, positive: int | None, scores
 
 def decide(logits: Floats, scores: Floats | None, positive: int | None, point: OperatingPoint
            ) -> Labels:
-    """Class of every image, (n,): by the point's threshold, else the largest logit."""
+    """Return the class of every image, (n,): by the point's threshold, else the largest logit."""
     if scores is None or positive is None or point.threshold_log_odds is None:
         best: Labels = logits.argmax(axis=1).astype(np.int64)
         return best
@@ -154,7 +154,7 @@ def decide(logits: Floats, scores: Floats | None, positive: int | None, point: O
 
 def at_threshold(labels01: Labels, called: Bools, clusters: Labels | None = None
                  ) -> dict[str, Estimate]:
-    """Accuracy, sensitivity, specificity and predictive values of decisions, Wilson's intervals.
+    """Compute accuracy, sensitivity, specificity and predictive values, with Wilson's intervals.
 
     Args:
         labels01: (n,) of 0 and 1.
@@ -178,18 +178,17 @@ def at_threshold(labels01: Labels, called: Bools, clusters: Labels | None = None
 
 
 def probabilities(logits: Floats, t: float | None) -> Floats:
-    """Softmax of logits (n, K), divided by the temperature where there is one."""
+    """Return the softmax of logits (n, K), divided by the temperature where there is one."""
     shares: Floats = softmax(logits / (t if t is not None else 1.0), axis=1)
     return shares
 
 
 def brier(labels: Labels, shares: Floats, positive: int | None, clusters: Labels | None = None
           ) -> Estimate:
-    """Mean squared error of probabilities (Brier 1950, Mon. Weather Rev. 78:1).
+    """Return the mean squared error of probabilities (Brier 1950, Mon. Weather Rev. 78:1).
 
-    With a positive class of its probability, in [0, 1]; otherwise over all classes, halved so
-    that it lies in [0, 1] too and both agree for two classes. ``clusters`` as in
-    :func:`at_threshold`.
+    With a positive class of its probability, in [0, 1]; otherwise over all classes, halved so that
+    it lies in [0, 1] too and both agree for two classes. ``clusters`` as in :func:`at_threshold`.
     """
     n = len(labels)
     if n == 0:
@@ -203,7 +202,7 @@ def brier(labels: Labels, shares: Floats, positive: int | None, clusters: Labels
 
 
 def expected(labels: Labels, shares: Floats, positive: int | None) -> tuple[Floats, Floats]:
-    """What calibration compares: a probability and whether it came true, both (n,) float64.
+    """Return the predicted probability and the observed outcome, both (n,) float64.
 
     Of the positive class where there is one, else of the most probable class.
     """
@@ -219,17 +218,17 @@ def _bin(p: Floats) -> Labels:
 
 @functools.lru_cache(maxsize=2)
 def _weights(n: int, seed: int) -> npt.NDArray[np.float32]:
-    """The same draws for every cell: (RESAMPLES, n)."""
+    """Return the same draws for every cell: (RESAMPLES, n)."""
     rng = np.random.default_rng(seed)
     return np.concatenate([draw(rng, n, 100) for _ in range(RESAMPLES // 100)])
 
 
 def ece(p: Floats, true: Floats, seed: int = 0, clusters: Labels | None = None) -> Estimate:
-    """Expected calibration error over ten bins of equal width.
+    """Return the expected calibration error over ten bins of equal width.
 
-    Source: Naeini et al. 2015, AAAI; Guo et al. 2017. Small samples push it upward. Interval:
-    basic bootstrap over patients (Davison and Hinkley 1997, Section 5.2), which turns that bias
-    round; seeded. ``clusters`` as in :func:`at_threshold`.
+    Source: Naeini et al. 2015, AAAI; Guo et al. 2017. Small samples push it upward. Interval: basic
+    bootstrap over patients (Davison and Hinkley 1997, Section 5.2), which turns that bias round;
+    seeded. ``clusters`` as in :func:`at_threshold`.
     """
     n = len(p)
     if n == 0:
@@ -254,7 +253,7 @@ def ece(p: Floats, true: Floats, seed: int = 0, clusters: Labels | None = None) 
 
 def reliability(p: Floats, true: Floats, clusters: Labels | None = None
                 ) -> tuple[ReliabilityBin, ...]:
-    """Ten bins of equal width: mean probability, and the share that came true (Wilson)."""
+    """Return ten bins of equal width: mean probability, and observed frequency (Wilson)."""
     number = _bin(p)
     bins = []
     for k in range(BINS):

@@ -1,8 +1,8 @@
-"""Does one model lose more than another when images get worse: falls, paired on the same images.
+"""Paired comparison of two models' losses on degraded images.
 
-The fall of a model is its AUC (accuracy, where there is no positive class) on worse images less
-that on clean ones. Two models' falls are compared by a bootstrap over patients that draws both
-models, clean and worse, together; Holm adjusts the comparisons that are read together.
+A model's change is its AUC (accuracy, where there is no positive class) on degraded images minus
+that on clean ones. Two models' changes are compared by a bootstrap over patients that draws both
+models, clean and degraded, together; Holm adjusts the comparisons that are read together.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Drawn:
 
 def draw(labels01: Labels, scores: Floats, right: Bools, groups: Sequence[str], metric: str,
          resamples: int, seed: int) -> Drawn | str:
-    """Values and resamples of rows of scores on the same images, or why there are none.
+    """Resample rows of scores on the same images, or return why that is impossible.
 
     Args:
         labels01: (n,) of 0 and 1.
@@ -71,7 +71,7 @@ def draw(labels01: Labels, scores: Floats, right: Bools, groups: Sequence[str], 
 
 
 def value(drawn: Drawn, row: int) -> Estimate:
-    """One row's value with the bootstrap's percentile interval."""
+    """Return one row's value with the bootstrap's percentile interval."""
     own = drawn.resamples.values[drawn.metric][:, row]
     known, v = own[np.isfinite(own)], float(drawn.values[row])
     if len(known) < 20:
@@ -80,23 +80,23 @@ def value(drawn: Drawn, row: int) -> Estimate:
     return Estimate(v, min(float(low), v), max(float(high), v), drawn.n)
 
 
-def falls(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence[int]],
-          margin: float) -> PairedTest:
-    """The new model's mean fall less the old one's.
+def paired_loss(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence[int]],
+                margin: float) -> PairedTest:
+    """Test the new model's mean change minus the old one's.
 
     Args:
         drawn: from :func:`draw`.
-        old: the clean row of the old model, and its rows of worse images.
+        old: the clean row of the old model, and its rows of degraded images.
         new: the same of the new model, in the same order.
-        margin: the largest extra fall that does not matter.
+        margin: the largest additional loss that does not matter.
     """
-    def fall(rows: Floats, side: tuple[int, Sequence[int]]) -> Floats:
-        gone: Floats = rows[..., list(side[1])].mean(axis=-1) - rows[..., side[0]]
-        return gone
+    def change(rows: Floats, side: tuple[int, Sequence[int]]) -> Floats:
+        difference: Floats = rows[..., list(side[1])].mean(axis=-1) - rows[..., side[0]]
+        return difference
 
-    before, after = (float(fall(drawn.values, s)) for s in (old, new))
+    before, after = (float(change(drawn.values, s)) for s in (old, new))
     every = drawn.resamples.values[drawn.metric]
-    gaps = fall(every, new) - fall(every, old)
+    gaps = change(every, new) - change(every, old)
     known = gaps[np.isfinite(gaps)]
     variance = float(known.var(ddof=1)) if len(known) >= 20 else 0.0
     return difference_test(drawn.metric, METHOD, before, after, variance, drawn.pairs, drawn.n,
@@ -104,9 +104,9 @@ def falls(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Sequence
 
 
 def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
-    """``shown`` (no faster), ``worse`` (faster) or ``not shown``, each with Holm's p-value.
+    """Return ``shown`` (non-inferior), ``worse`` or ``not shown``, each with Holm's p-value.
 
-    *Worse* needs a proved extra fall; *shown* excludes one of the margin or more.
+    *Worse* needs a proved additional loss; *shown* excludes one of the margin or more.
     """
     shown = holm([1.0 if t.p_noninferior is None else t.p_noninferior for t in tests])
     worse = holm([1.0 if t.p_worse is None else t.p_worse for t in tests])
@@ -120,10 +120,10 @@ def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
 
 
 def needed(test: PairedTest, family: int) -> int | None:
-    """Images like these with which a variant that falls no faster would be shown so, at 80% power.
+    """Return the images with which an equally robust variant would be shown so, at 80% power.
 
     Args:
-        test: from :func:`falls`.
+        test: from :func:`paired_loss`.
         family: how many tests are adjusted together; the strictest of Holm's levels counts.
 
     Returns:
@@ -137,7 +137,7 @@ def needed(test: PairedTest, family: int) -> int | None:
     spread = (d.high - d.low) / (2 * Z) * math.sqrt(cases) if test.p_value is not None else 0.0
 
     def enough(count: int) -> bool:
-        """Whether what a harmless variant shows in 80% of draws excludes the margin."""
+        """Return whether a harmless variant's result in 80% of draws excludes the margin."""
         sd = spread / math.sqrt(count)
         loss = POWER_Z * sd
         return (margin - loss >= z * sd

@@ -27,10 +27,10 @@ Z = float(ndtri(1 - ALPHA / 2))
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% score interval of a proportion, without continuity correction.
+    """Return Wilson's 95% score interval of a proportion, without continuity correction.
 
-    Source: Wilson 1927, J. Am. Stat. Assoc. 22:209; recommended by Brown, Cai and DasGupta
-    2001, Stat. Sci. 16:101.
+    Source: Wilson 1927, J. Am. Stat. Assoc. 22:209; recommended by Brown, Cai and DasGupta 2001,
+    Stat. Sci. 16:101.
 
     Raises:
         BadInput: n below 1, or successes outside [0, n].
@@ -42,7 +42,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
 
 
 def _score_interval(p: float, n: float) -> tuple[float, float]:
-    """The values θ with (p − θ)² <= Z² θ(1 − θ) / n; wilson() for p = successes / n."""
+    """Return the values θ with (p − θ)² <= Z² θ(1 − θ) / n; wilson() for p = successes / n."""
     z2 = Z * Z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
@@ -53,7 +53,7 @@ def _score_interval(p: float, n: float) -> tuple[float, float]:
 
 
 def proportion(successes: int, n: int, reason: str) -> Estimate:
-    """``successes / n`` with Wilson's interval; undefined for ``reason`` where n is 0."""
+    """Return ``successes / n`` with Wilson's interval; undefined for ``reason`` where n is 0."""
     if n == 0:
         return Estimate(None, n=0, reason=reason)
     low, high = wilson(successes, n)
@@ -61,7 +61,7 @@ def proportion(successes: int, n: int, reason: str) -> Estimate:
 
 
 def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Estimate:
-    """Share of the images that hit, Wilson's interval over as many as are independent.
+    """Return the share of hits, with Wilson's interval over the effective sample size.
 
     How many: n over the design effect, at most n (Korn and Graubard 1998). No sample claims more
     than the same patients would prove were all their images alike: where all are right nothing
@@ -93,7 +93,7 @@ def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Esti
 
 
 def delong(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> tuple[float, float]:
-    """Area under the ROC curve and its variance after DeLong.
+    """Return the area under the ROC curve and its variance after DeLong.
 
     Args:
         labels01: (n,) of 0 and 1.
@@ -108,10 +108,10 @@ def delong(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> tuple[float,
 
 def delong_covariance(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]
                       ) -> tuple[Floats, Floats]:
-    """Areas under m ROC curves of the same images, and their covariance.
+    """Return the areas under m ROC curves of the same images, and their covariance.
 
-    Estimator: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837. Algorithm: midranks
-    in O(m n log n), Sun and Xu 2014, IEEE Signal Process. Lett. 21:1389. Ties count one half.
+    Estimator: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837. Algorithm: midranks in O(m
+    n log n), Sun and Xu 2014, IEEE Signal Process. Lett. 21:1389. Ties count one half.
 
     Args:
         labels01: (n,) of 0 and 1, at least two of each.
@@ -139,7 +139,7 @@ def delong_covariance(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]
 
 
 def placements(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    """How many images of the other class each image is ranked rightly against; ties are ½.
+    """Return each image's placement among the images of the other class; ties count ½.
 
     Args:
         labels01: (n,) of 0 and 1.
@@ -172,7 +172,7 @@ def placements(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> tuple[Fl
 
 def auc_interval(auc: float, variance: float | None, positives: int, negatives: int
                  ) -> tuple[float, float]:
-    """95% interval of an AUC that stays honest at perfect separation and in small samples.
+    """Return a 95% interval of an AUC that holds at perfect separation and in small samples.
 
     Three rules:
 
@@ -204,7 +204,7 @@ def auc_interval(auc: float, variance: float | None, positives: int, negatives: 
 
 
 def auc_influence(positive: design.Bools, scores: npt.NDArray[Any]) -> tuple[float, Floats]:
-    """AUC, and the influence (n,) of every image on it: how far its placement is from the mean.
+    """Return the AUC, and the influence (n,) of every image on it: its placement minus the mean.
 
     Args:
         positive: (n,), with at least one image of each kind.
@@ -220,7 +220,7 @@ def auc_influence(positive: design.Bools, scores: npt.NDArray[Any]) -> tuple[flo
 
 def auc_parts(positive: design.Bools, scores: npt.NDArray[Any],
               clusters: design.Ints | None = None) -> tuple[Estimate, Floats]:
-    """AUC with its interval, and the influence (n,) of every image (:func:`auc_influence`).
+    """Return the AUC with its interval, and the influence (n,) of every image.
 
     Args:
         positive: as for :func:`auc_influence`.
@@ -240,7 +240,7 @@ def auc_parts(positive: design.Bools, scores: npt.NDArray[Any],
 
 def auc_estimate(labels01: npt.NDArray[Any], scores: npt.NDArray[Any],
                  clusters: design.Ints | None = None) -> Estimate:
-    """AUC of one score with its interval; n counts all images.
+    """Return the AUC of one score with its interval; n counts all images.
 
     Args:
         labels01: (n,) of 0 and 1.
@@ -260,10 +260,10 @@ def auc_estimate(labels01: npt.NDArray[Any], scores: npt.NDArray[Any],
 
 def mean_interval(values: npt.NDArray[Any], lows: npt.NDArray[Any], highs: npt.NDArray[Any],
                   correlation: npt.NDArray[Any] | None = None) -> tuple[float, float]:
-    """95% interval of the mean of K estimates from the interval of each (MOVER).
+    """Return the 95% interval of the mean of K estimates from the interval of each (MOVER).
 
-    Recovers each estimate's variance from its own bounds, so a mean of perfect estimates has
-    an honest interval too. Source: Zou and Donner 2008, Stat. Med. 27:1693.
+    Recovers each estimate's variance from its own bounds, so a mean of perfect estimates has an
+    honest interval too. Source: Zou and Donner 2008, Stat. Med. 27:1693.
 
     Args:
         values: (K,) estimates.

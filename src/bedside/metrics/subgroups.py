@@ -23,7 +23,7 @@ SMALLEST = 5
 
 
 def band(value: float | None, bands: Sequence[tuple[float, float, str]]) -> str:
-    """The band that holds a value."""
+    """Return the band that holds a value."""
     if value is None:
         return UNKNOWN
     return next((name for low, high, name in bands if low <= value < high), UNKNOWN)
@@ -31,7 +31,7 @@ def band(value: float | None, bands: Sequence[tuple[float, float, str]]) -> str:
 
 def columns(cases: Sequence[Case], devices: Mapping[str, str] | None = None
             ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Group of every case by column, and for a column that is not there the reason.
+    """Return the group of every case by column, and the reason for each missing column.
 
     Args:
         cases: in the order of the predictions.
@@ -55,7 +55,7 @@ def columns(cases: Sequence[Case], devices: Mapping[str, str] | None = None
 def describe(labels01: Labels, scores: Floats, called: Labels, column: str, groups: Sequence[str],
              variant: str, target: str, clusters: Labels | None = None
              ) -> tuple[list[Subgroup], list[Worst]]:
-    """Every group's metrics, and the worst group of each metric against all others.
+    """Compute every group's metrics, and the worst group of each metric against all others.
 
     Groups of fewer than five counted images are shown and never named the worst.
 

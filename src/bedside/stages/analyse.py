@@ -1,23 +1,14 @@
-"""Stage ``analyse``: the numbers behind every figure, one folder a figure and model."""
+"""Stage ``analyse``: the numbers of each figure, one folder per figure and model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bedside.core import registry
 from bedside.core.progress import Progress
-from bedside.figures import (
-    ALL_MODELS,
-    ANALYSES,
-    READS_EVIDENCE,
-    READS_SETTINGS,
-    STUDY_WIDE,
-    VERSION,
-    VERSIONS,
-)
-from bedside.figures.base import UNAVAILABLE, FigureData, NotAvailable
+from bedside.figures import ALL_MODELS, FIGURES
+from bedside.figures.base import UNAVAILABLE, FigureData, NotAvailable, figure_module
 from bedside.runfolder import artefact, layout
 
 STAGE = "analyse"
@@ -25,10 +16,10 @@ STAGE = "analyse"
 
 def analyse(run: Path, models: Sequence[str] | None = None,
             progress: Progress | None = None) -> None:
-    """Compute every figure's numbers; finished ones with the same inputs are left as they are.
+    """Compute the numbers of every figure, except those that are finished with the same inputs.
 
-    A figure that a model cannot have (no CAM output, no training history) is recorded with
-    its reason, which the report shows in its place.
+    Where a model cannot have a figure (no CAM output, no training history), the reason is
+    recorded and shown in the report.
 
     Args:
         run: the run folder.
@@ -40,30 +31,33 @@ def analyse(run: Path, models: Sequence[str] | None = None,
     """
     wanted = jobs(run, models)
     for number, (figure, model) in enumerate(wanted):
-        _one(run, figure, model)
+        _analyse_figure(run, figure, model)
         if progress is not None:
             progress(STAGE, number + 1, len(wanted))
 
 
 def jobs(run: Path, models: Sequence[str] | None = None) -> list[tuple[str, str]]:
-    """(figure, model) of every folder the stage writes; ``all`` for study-wide figures."""
+    """List the (figure, model) of every folder that the stage writes.
+
+    The model is ``all`` for figures of the whole study.
+    """
     chosen = list(models) if models is not None else [s.id for s in layout.model_specs(run)]
-    return ([(f, ALL_MODELS) for f in ANALYSES if f in STUDY_WIDE]
-            + [(f, m) for m in chosen for f in ANALYSES if f not in STUDY_WIDE])
+    whole = {f: figure_module(f).READS.whole_study for f in FIGURES}
+    return ([(f, ALL_MODELS) for f in FIGURES if whole[f]]
+            + [(f, m) for m in chosen for f in FIGURES if not whole[f]])
 
 
-def _one(run: Path, figure: str, model: str) -> None:
-    folder = layout.analysis_dir(run, figure, model)
-    key = artefact.stage_key(STAGE, VERSIONS.get(figure, VERSION), figure, model,
-                             _inputs(run, model),
+def _analyse_figure(run: Path, figure: str, model: str) -> None:
+    folder, module = layout.analysis_dir(run, figure, model), figure_module(figure)
+    reads = module.READS
+    key = artefact.stage_key(STAGE, reads.version, figure, model, _inputs(run, model),
                              *([_hashes(layout.evidence_dir(run, model), "evidence")]
-                               if figure in READS_EVIDENCE else []),
-                             *([layout.study(run).evidence] if figure in READS_SETTINGS else []))
+                               if reads.evidence else []),
+                             *([layout.study(run).evidence] if reads.settings else []))
     if artefact.finished(folder, STAGE, key):
         return
-    compute: Callable[[Path, str], FigureData] = registry.lookup(ANALYSES, figure, "figure")
     try:
-        data = compute(run, model)
+        data = module.compute(run, model)
     except NotAvailable as error:
         data = FigureData(facts={UNAVAILABLE: error.reason})
     with artefact.writing(folder, STAGE, key) as scratch:
@@ -71,9 +65,9 @@ def _one(run: Path, figure: str, model: str) -> None:
 
 
 def _inputs(run: Path, model: str) -> dict[str, Any]:
-    """Hashes of what a figure may read: data, history, variants and measurements.
+    """Hash what any figure may read: data, history, variants and measurements.
 
-    Measurements go in by the hashes of their files, for two of one key differ in latency.
+    Measurements are hashed by their files, because two of the same key differ in latency.
     """
     def mine(name: str) -> bool:
         return model in (ALL_MODELS, name)

@@ -1,7 +1,7 @@
 """Stage ``card``: model card and evidence file of every model of a run.
 
-Publishes ``RUN/card/<model>/`` with ``evidence.json``, ``model-card.md`` and
-``model-card.xml``. Answers that only people can give are read from ``RUN/card.toml``.
+Publishes ``RUN/card/<model>/`` with ``evidence.json``, ``model-card.md`` and ``model-card.xml``.
+Human answers are read from ``RUN/card.toml``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERSION = 1
 
 
 def card(run: Path, progress: Progress | None = None) -> list[str]:
-    """Write the card of every model that has been measured; finished ones are left.
+    """Write the card of every measured model, except finished ones.
 
     Returns:
         The models.
@@ -52,7 +52,7 @@ def _model(run: Path, model: str, answers: dict[str, str]) -> None:
 
 
 def _inputs(run: Path, model: str) -> dict[str, str]:
-    """Hashes of every manifest that a card of this model may read, and of the configuration."""
+    """Hash every manifest that a card of this model may read, and the configuration."""
     given = layout.study_file(run)
     found = {given.name: artefact.sha256_file(given)} if given.is_file() else {}
     for part in ("data", "leakage", "calibration", "variants", "builds", "measurements", "evidence",

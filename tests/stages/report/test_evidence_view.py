@@ -1,4 +1,4 @@
-"""The paired answers in the report: words beside numbers, one table, the same in results.json."""
+"""Paired comparisons in the report: words beside numbers, and the same in results.json."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evidence_fixture import CONFIG, make, sample
+from report_reader import words
 
 from bedside.core.evidence import Comparison, Flips, Needed
 from bedside.core.types import Estimate
@@ -22,7 +23,7 @@ from bedside.stages.report.build import build_report
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """2,000 test images: a harmless variant, a damaged one, one that these cannot tell."""
+    """2,000 test images: a harmless variant, a damaged one, and an inconclusive one."""
     folder = tmp_path_factory.mktemp("evidence") / "run"
     rng, labels, odds = sample(2400)
     damaged = np.where(rng.random(2400) < 0.15, -odds, odds)
@@ -40,12 +41,8 @@ def section(run):
     return re.search(r'<section id="evidence">.*?</section>', html, re.S).group(0)
 
 
-def text(html):
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
 def test_every_answer_stands_in_words_beside_its_numbers(run):
-    said = text(section(run))
+    said = words(section(run))
     found = {c.variant: c for c in layout.comparisons(run) if c.split == "test"}
     assert {c.answer for c in found.values()} == {"shown", "not shown", "worse"}
     for c in found.values():
@@ -55,7 +52,7 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
             moved = evidence_view.change(t.metric, t.difference)
             assert moved.partition(" [")[0] in said
             assert f"[{moved.partition(' [')[2]}" in said
-        assert f"{c.flips.missed} newly missed, {c.flips.found} newly found" in said
+        assert f"{c.flips.missed} newly missed, {c.flips.found} newly detected" in said
         assert f"{c.kappa.value:.3f}" in said
     needed = found["net-int8-mse" if "net-int8-mse" in found else "net-int8+mse"].needed[0]
     assert f"{needed.cases:,} positive images" in said
@@ -64,7 +61,7 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
 
 
 def test_thresholds_temperature_and_worst_groups_are_there(run):
-    said = text(section(run))
+    said = words(section(run))
     points = layout.operating_points(run, "net")
     assert f"{points.locked.threshold:.3f}" in said
     own = points.cells["net-int8+mse@cpu"]
@@ -108,7 +105,7 @@ def test_poor_data_prints_reasons(tmp_path, labels, splits, kind):
     make(tmp_path, labels, splits, {"float32": odds, "int8": odds})
     evidence.evidence(tmp_path, CONFIG)
     build_report(tmp_path)
-    said = text(section(tmp_path))
+    said = words(section(tmp_path))
     assert not re.search(r"\b(nan|None|inf)\b", said)
     answer = json.loads((tmp_path / "report" / "results.json").read_text())["rows"][1]["answer"]
     assert answer["answer"] in (None, "not shown")
@@ -120,14 +117,14 @@ def test_a_study_without_float32_says_that_nothing_can_be_tested(tmp_path):
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"int8": odds})
     evidence.evidence(tmp_path, CONFIG)
     build_report(tmp_path)
-    assert "no float32 variant of this model to compare with" in text(section(tmp_path))
+    assert "no float32 variant of this model to compare with" in words(section(tmp_path))
 
 
 def test_a_report_before_the_evidence_says_how_to_get_it(tmp_path):
     _, labels, odds = sample(60)
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"float32": odds, "int8": odds})
     build_report(tmp_path)
-    assert "have not been computed" in text(section(tmp_path))
+    assert "have not been computed" in words(section(tmp_path))
     assert json.loads((tmp_path / "report" / "results.json").read_text())["evidence"] is None
     before = (tmp_path / "report" / "index.html").read_text()
     evidence.evidence(tmp_path, CONFIG)
@@ -148,9 +145,9 @@ def test_words():
     c = Comparison("v", "cpu", "f@cpu", "test", 9, answer="not shown",
                    needed=(Needed("auroc", "images of the rarer class", 1200, 3000),))
     assert evidence_view.sentence(c, CONFIG) == (
-        "Too few cases to tell. A harmless variant would need about 1,200 images of the rarer "
-        "class for AUC (about 3,000 images in all).")
+        "Too few cases: showing non-inferiority of a harmless variant needs about 1,200 images of "
+        "the rarer class for AUC (about 3,000 images in all).")
     assert evidence_view.sentence(replace(c, answer=None, reason="no image in common"), CONFIG) == (
-        "Nothing to test: no image in common.")
+        "Not tested: no image in common.")
     three = Flips(Estimate(3 / 9, 0.1, 0.6, 9), 1, 1)
     assert evidence_view.flips_text(three, 9).text == "3 of 9"

@@ -1,4 +1,4 @@
-"""Values that no single path leads to. Each takes the facts and returns plain data or None."""
+"""Functions for card fields without a single path; each takes the facts and returns plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from bedside.card.facts import Facts
 
 
 def of(name: str) -> Callable[[Facts], Any]:
-    """A function of one of the modules here by name. Raises KeyError where there is none."""
+    """Return a function of these modules by name.
+
+    Raises:
+        KeyError: there is none.
+    """
     for module in (data, model, results):
         found = getattr(module, name, None)
         if callable(found) and found.__module__ == module.__name__ and name[0] != "_":

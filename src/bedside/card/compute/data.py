@@ -1,4 +1,4 @@
-"""Values about the data set."""
+"""Card values about the data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _audit(facts: Facts) -> dict[str, Any] | None:
 
 
 def image_sizes(facts: Facts) -> Any:
-    """Images by width × height, the five most frequent."""
+    """Count images by width × height, the five most frequent."""
     sizes = Counter(f"{c.width_px} × {c.height_px} px" for c in facts.cases if c.width_px)
     found = dict(sizes.most_common(5))
     rest = sum(sizes.values()) - sum(found.values())
@@ -56,8 +56,7 @@ def _ledger(facts: Facts) -> list[dict[str, str]]:
 
 
 def devices(facts: Facts) -> Any:
-    """DICOM files by make and model as import counted them before it removed both, else images
-    by the device that the data set names."""
+    """Count DICOM files by make and model at import, else images by the data set's device."""
     counted = (_import_facts(facts) or {}).get(_DEVICES)
     if counted:
         return codec.parse_json(counted, "data/manifest.json")
@@ -65,7 +64,7 @@ def devices(facts: Facts) -> Any:
 
 
 def imported(facts: Facts) -> Any:
-    """Files at import by what became of them, reasons included."""
+    """Count files at import by outcome, with reasons."""
     rows = _ledger(facts)
     counts = Counter(r["status"] if r["status"] == "ok" else f"{r['status']}: {r['reason']}"
                      for r in rows)
@@ -73,7 +72,7 @@ def imported(facts: Facts) -> Any:
 
 
 def set_aside(facts: Facts) -> Any:
-    """How many inputs are not used, by reason; no file is named."""
+    """Count the unused inputs by reason, without file names."""
     found = _audit(facts)
     if found is None:
         return None
@@ -82,7 +81,7 @@ def set_aside(facts: Facts) -> Any:
 
 
 def duplicates(facts: Facts) -> Any:
-    """How many images are near-duplicates, and pictures under two labels."""
+    """Count the near-duplicates, and groups with conflicting labels."""
     found = _audit(facts)
     if found is None:
         return None
@@ -91,19 +90,19 @@ def duplicates(facts: Facts) -> Any:
 
 
 def used(facts: Facts) -> Any:
-    """Images by part and class."""
+    """Count images by part and class."""
     counts: Counter[tuple[str, str]] = Counter((c.split, c.label) for c in facts.cases)
     return {p: {k: counts[p, k] for k in facts.task.classes} for p in PARTS} if counts else None
 
 
 def deidentification(facts: Facts) -> Any:
-    """Profile and options as the import left them."""
+    """Return profile and options as the import recorded them."""
     found = _import_facts(facts)
     return None if found is None else {k: v for k, v in found.items() if k != _DEVICES}
 
 
 def partition_unit(facts: Facts) -> Any:
-    """What never lies in two parts."""
+    """Return the unit that never spans two parts."""
     if not facts.cases:
         return None
     named = sum(c.patient is not None for c in facts.cases)
@@ -125,17 +124,17 @@ def _column(facts: Facts, name: str) -> Any:
 
 
 def ages(facts: Facts) -> Any:
-    """Age by part."""
+    """Return age by part."""
     return _column(facts, "age")
 
 
 def lesion_sizes(facts: Facts) -> Any:
-    """Lesion size by part."""
+    """Return lesion size by part."""
     return _column(facts, "size_mm")
 
 
 def precision(facts: Facts) -> Any:
-    """How wide the interval of sensitivity is with so many positive test images."""
+    """Return the width of the interval of sensitivity for this number of positive test images."""
     if facts.task.positive is None:
         return None
     n = sum(c.split == "test" and c.label == facts.task.positive for c in facts.cases)
@@ -148,7 +147,7 @@ def precision(facts: Facts) -> Any:
 
 
 def one_preprocessing(facts: Facts) -> Any:
-    """Whether network and every variant share one preprocessing."""
+    """Return whether network and every variant share one preprocessing."""
     if not facts.variants:
         return None
     return "yes" if all(v.preprocess == facts.spec.preprocess for v in facts.variants) else "no"

@@ -1,4 +1,4 @@
-"""Values about the network, its training and its variants, and what identifies them."""
+"""Card values about the network, its training and variants, and their identity."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _float_graph(facts: Facts) -> Any:
 
 
 def parameters(facts: Facts) -> Any:
-    """Parameters, batch norm folded: those on record, else weights and biases in the file."""
+    """Count parameters, batch norm folded: as recorded, else weights and biases in the file."""
     graph = None if facts.spec.parameters else _float_graph(facts)
     if graph is None:
         return facts.spec.parameters or None
@@ -40,7 +40,7 @@ def parameters(facts: Facts) -> Any:
 
 
 def macs(facts: Facts) -> Any:
-    """Multiply-accumulates of one image, from the file."""
+    """Count multiply-accumulates of one image, from the file."""
     graph = _float_graph(facts)
     return None if graph is None else sum(macs_of(graph, o) for o in graph.operations)
 
@@ -50,7 +50,7 @@ def _trained(facts: Facts) -> artefact.StageRecord | None:
 
 
 def starting_weights(facts: Facts) -> Any:
-    """Where training began, with the licence where it is known."""
+    """Return the starting weights, with the licence where it is known."""
     entry = _trained(facts)
     if entry is None or facts.spec.origin == "external":
         return None
@@ -59,7 +59,7 @@ def starting_weights(facts: Facts) -> Any:
 
 
 def recipe(facts: Facts) -> Any:
-    """The study's training recipe with the model's own settings."""
+    """Return the study's training recipe with the model's own settings."""
     config = facts.spec.config
     if config is None or facts.spec.origin == "external":
         return None
@@ -69,7 +69,7 @@ def recipe(facts: Facts) -> Any:
 
 
 def training_seconds(facts: Facts) -> Any:
-    """Seconds of all epochs."""
+    """Sum the seconds of all epochs."""
     path = layout.model_dir(facts.run, facts.model) / "timings.csv"
     if not path.is_file():
         return None
@@ -78,19 +78,19 @@ def training_seconds(facts: Facts) -> Any:
 
 
 def machines(facts: Facts) -> Any:
-    """What each target ran on, without the machine's name."""
+    """Describe each target's machine, without the machine's name."""
     kept = ("processor", "architecture", "system", "cores", "device", "soc")
     return {m.target: {k: v for k, v in m.machine.items() if k in kept} or "not recorded"
             for m in facts.cells if m.machine}
 
 
 def hardware(facts: Facts) -> Any:
-    """The processors on record."""
+    """List the processors recorded."""
     return sorted({v for m in facts.cells for k, v in m.machine.items() if k == "processor"})
 
 
 def software(facts: Facts) -> Any:
-    """Versions that the stages of this model left in their manifests."""
+    """List the versions in the manifests of this model's stages."""
     folders = [layout.data_dir(facts.run), layout.model_dir(facts.run, facts.model),
                *(layout.variant_dir(facts.run, v.id) for v in facts.variants)]
     found: dict[str, str] = {"bedside": bedside.__version__}
@@ -106,13 +106,13 @@ def software(facts: Facts) -> Any:
 
 
 def schemes(facts: Facts) -> Any:
-    """Scheme, options, size and parent of every variant."""
+    """Return scheme, options, size and parent of every variant."""
     return {v.id: {"scheme": "+".join([v.scheme, *v.options]), "size_bytes": v.size_bytes,
                    "parent": v.parent or v.model} for v in facts.variants}
 
 
 def calibration(facts: Facts) -> Any:
-    """How many training images set the ranges, by which estimator and choice."""
+    """Return the number of calibration images, the estimator and the selection."""
     found = {}
     for v in facts.variants:
         path = next(iter((facts.run / "calibration").glob(
@@ -130,13 +130,13 @@ def calibration(facts: Facts) -> Any:
 
 
 def version(facts: Facts) -> Any:
-    """This program's version."""
+    """Return this program's version."""
     del facts
     return bedside.__version__
 
 
 def hashes(facts: Facts) -> Any:
-    """SHA-256 of the float model, every variant, and what each target runs."""
+    """Return SHA-256 of the float model, every variant, and each target's build."""
     found = {v.id: v.sha256 for v in facts.variants}
     folder = layout.model_dir(facts.run, facts.model)
     stages = artefact.read_manifest(folder).stages.values()
@@ -150,7 +150,7 @@ def hashes(facts: Facts) -> Any:
 
 
 def sbom(facts: Facts) -> Any:
-    """Packages that run on a device, with versions: bedside's own requirements and theirs."""
+    """List the packages that run on a device, with versions."""
     del facts
     waiting, found = ["bedside"], dict[str, str]()
     while waiting:
@@ -170,13 +170,13 @@ def sbom(facts: Facts) -> Any:
 
 
 def abstaining(facts: Facts) -> Any:
-    """The rule of the runtime (``runtime.judge``), which has no option to abstain."""
+    """State the rule of the runtime (``runtime.decide``), which cannot be switched off."""
     del facts
     return ("never: every image that reads is answered, with a remark where it is unlike the "
             "training data")
 
 
 def audit_fields(facts: Facts) -> Any:
-    """What the server writes about a request."""
+    """List the fields that the server writes about a request."""
     del facts
     return list(AUDIT_FIELDS)

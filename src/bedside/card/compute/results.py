@@ -1,4 +1,4 @@
-"""Values about what was measured: metrics, paired answers, failures, latency."""
+"""Card values about measurements: metrics, comparisons, failures, latency."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bedside.runfolder import artefact, layout
 
 
 def flips(facts: Facts) -> Any:
-    """Changed decisions at the locked threshold, both ways."""
+    """Count changed decisions at the locked threshold, in both directions."""
     return {cell_of(c): {"changed": codec.encode(c.flips.changed), "lost": c.flips.lost,
                        "gained": c.flips.gained, "cancers or positives missed now": c.flips.missed,
                        "against": c.against}
@@ -20,7 +20,7 @@ def flips(facts: Facts) -> Any:
 
 
 def metrics(facts: Facts) -> Any:
-    """Every metric of the test images with its interval; at the locked threshold where there is."""
+    """Return every test metric with its interval, at the locked threshold where there is one."""
     locked = {cell_of(p): p for p in facts.statistics.probabilities if p.split == "test"}
     found = {}
     for m in facts.measured():
@@ -33,7 +33,7 @@ def metrics(facts: Facts) -> Any:
 
 
 def answers(facts: Facts) -> Any:
-    """Shown, not shown or worse, for every cell."""
+    """Return the answer of every cell: shown, not shown or worse."""
     return {cell_of(c): {"answer": c.answer, "n": c.n, "against": c.against, "p_shown": c.p_shown,
                        "p_worse": c.p_worse, "comparisons in the family": c.family,
                        **({"reason": c.reason} if c.reason else {}),
@@ -47,20 +47,20 @@ def _mine(facts: Facts, rows: Any) -> list[Any]:
 
 
 def subgroups(facts: Facts) -> Any:
-    """Metrics of every group of every column."""
+    """Return metrics of every group of every column."""
     return [{"cell": cell_of(g), "column": g.column, "group": g.group, "n": g.n,
              "metrics": codec.encode(g.metrics)} for g in _mine(facts, facts.statistics.subgroups)]
 
 
 def worst_groups(facts: Facts) -> Any:
-    """The group with the lowest value of each metric."""
+    """Return the group with the lowest value of each metric."""
     return [{"cell": cell_of(w), "column": w.column, "metric": w.metric, "group": w.group,
              "estimate": codec.encode(w.estimate), "rest": codec.encode(w.rest),
              "intervals part": w.apart} for w in _mine(facts, facts.statistics.worst)]
 
 
 def robustness(facts: Facts) -> Any:
-    """What the analysis of robustness published, or why it could not be made."""
+    """Return the robustness analysis, or why it is missing."""
     path = artefact.verified(
         layout.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
     if not path.is_file():
@@ -71,7 +71,7 @@ def robustness(facts: Facts) -> Any:
 
 
 def failures(facts: Facts) -> Any:
-    """Missed positives and false alarms of each cell by case id, farthest from the threshold first.
+    """List missed positives and false alarms of each cell, farthest from the threshold first.
 
     A case's id is a hash of its pixels, so the list names nobody.
     """
@@ -86,12 +86,12 @@ def failures(facts: Facts) -> Any:
 
 
 def saliency(facts: Facts) -> Any:
-    """Class activation maps of the failures."""
+    """Return class activation maps of the failures."""
     return decisions.saliency(facts) if facts.ids else None
 
 
 def latency(facts: Facts) -> Any:
-    """Latency, memory and delegation of every cell, with how each came about."""
+    """Return latency, memory and delegation of every cell, with their evidence."""
     return {cell_of(m): {
         "status": m.status, **({"reason": m.reason} if m.reason else {}),
         "latency_ms": codec.encode(m.latency_ms), "peak_memory_bytes": m.peak_memory_bytes,
@@ -101,5 +101,5 @@ def latency(facts: Facts) -> Any:
 
 
 def scores(facts: Facts) -> Any:
-    """Mean and spread of the positive log-odds over the test images: what drift is seen against."""
+    """Return mean and spread of the positive log-odds over the test images, to detect drift."""
     return decisions.score_summary(facts)

@@ -1,1 +1,1 @@
-"""The report: one page that opens offline, and the same results for programs."""
+"""The report: one page for people, and the same results for programs."""

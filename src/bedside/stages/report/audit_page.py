@@ -1,4 +1,4 @@
-"""The audit as one page with thumbnails: self-contained, without scripts, for this machine."""
+"""The data audit as one self-contained page with thumbnails, for use on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
     Args:
         data: what the data stage wrote (``RUN/data``, or an audit's own folder).
         folder: where the page goes.
-        thumbnails: gives data URIs of images by file; an image it leaves out has no picture.
+        thumbnails: gives data URIs of images by file; an image that it omits has no thumbnail.
         gate: the message of a gate that failed, or None.
         leak: from :func:`bedside.stages.report.leakage_view.view`, where trainings were compared.
 
@@ -48,8 +48,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
     task = codec.read_json(Task, data / layout.TASK)
     shows = context(found if isinstance(found, dict) else {}, read_cases(
         data / layout.CASES), task)
-    pictures = thumbnails(view.shown(shows))
-    shows = _with_pictures(shows, pictures)
+    shows = _with_thumbnails(shows, thumbnails(view.shown(shows)))
     with artefact.writing(folder, STAGE, key) as scratch:
         html = page.render({**shows, "gate": gate, "leak": leak, "version": bedside.__version__},
                            "audit.html.j2")
@@ -58,7 +57,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
 
 
 def context(audit: Mapping[str, Any], cases: Sequence[Case], task: Task) -> dict[str, Any]:
-    """Everything the page prints, the thumbnails still empty."""
+    """Return the page's template variables, with the thumbnails still empty."""
     by_file = {c.file: c for c in cases}
     every = view.groups(audit, cases)
     odd = list(dict.fromkeys(o["file"] for o in audit.get("outliers", ())))
@@ -77,7 +76,7 @@ def context(audit: Mapping[str, Any], cases: Sequence[Case], task: Task) -> dict
         "group_count": len({c.group for c in used}),
         "largest": max(Counter(c.group for c in used).values(), default=0),
         "shared_groups": shared[0], "shared_patients": shared[1],
-        "torn": len(audit.get("twins", ())), "regrouped": bool(audit.get("regrouped")),
+        "separated": len(audit.get("twins", ())), "regrouped": bool(audit.get("regrouped")),
         "notes": [str(n) for n in audit.get("notes", ())],
         "decisions": audit.get("decisions", 0),
         "groups": every[:view.MOST_GROUPS], "group_total": len(every),
@@ -86,7 +85,8 @@ def context(audit: Mapping[str, Any], cases: Sequence[Case], task: Task) -> dict
         "examples": view.examples(cases),
         "shortcuts": [_shortcut(s) for s in audit.get("shortcuts", ())],
         "outliers": audit.get("outliers", ()),
-        "odd": [view.shot(f, by_file) for f in odd[:view.MOST_OUTLIERS]], "odd_total": len(odd),
+        "odd": [view.thumbnail(f, by_file) for f in odd[:view.MOST_OUTLIERS]],
+        "odd_total": len(odd),
     }
 
 
@@ -101,11 +101,12 @@ def _shortcut(entry: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _with_pictures(shows: dict[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
-    def put(shots: Sequence[view.Shot]) -> tuple[view.Shot, ...]:
-        return tuple(dataclasses.replace(s, src=pictures.get(s.file, "")) for s in shots)
+def _with_thumbnails(shows: dict[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    def put(thumbnails: Sequence[view.Thumbnail]) -> tuple[view.Thumbnail, ...]:
+        return tuple(dataclasses.replace(s, src=sources.get(s.file, "")) for s in thumbnails)
 
     return {**shows,
-            "groups": [dataclasses.replace(g, shots=put(g.shots)) for g in shows["groups"]],
+            "groups": [dataclasses.replace(g, thumbnails=put(g.thumbnails))
+                       for g in shows["groups"]],
             "examples": {k: put(v) for k, v in shows["examples"].items()},
             "odd": put(shows["odd"])}

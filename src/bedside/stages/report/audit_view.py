@@ -1,4 +1,4 @@
-"""What the audit's page shows, from ``audit.json`` and ``cases.csv``; no markup here."""
+"""Contents of the audit page, from ``audit.json`` and ``cases.csv``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bedside.core.text import plural
 from bedside.core.types import Case
-from bedside.stages.report import wording
 
 MOST_GROUPS = 40
 MOST_IN_GROUP = 8
@@ -18,20 +18,20 @@ MOST_OUTLIERS = 16
 PARTS = {"train": "training", "val": "validation", "test": "test", "set_aside": "set aside"}
 FINDINGS = {
     "calipers": ("Calipers", "crosses that mark a measurement"),
-    "text": ("Text", "lines of letters in the picture"),
+    "text": ("Text", "lines of letters in the image"),
     "arrow": ("Arrows", "solid pointed marks"),
-    "doppler": ("Doppler colour", "patches in the colours of flow"),
-    "panels": ("Several panels", "pictures side by side or stacked"),
+    "doppler": ("Doppler colour", "regions in flow colours"),
+    "panels": ("Several panels", "images side by side or stacked"),
 }
 KINDS = {
     "same file": "the same file", "same pixels": "the same pixels in another file",
-    "near": "the same view", "crop": "one is a part of the other",
+    "near": "the same view", "crop": "one is a crop of the other",
     "mirrored": "one is mirrored",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class Thumbnail:
     """One image on the page; ``src`` is a data URI, or empty where there is none."""
 
     file: str
@@ -41,10 +41,10 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureGroup:
-    """Images that are one picture, the least certain link first."""
+class DuplicateGroup:
+    """A group of near-duplicates, the least certain link first."""
 
-    shots: tuple[Shot, ...]
+    thumbnails: tuple[Thumbnail, ...]
     more: int
     kinds: str
     score: float
@@ -63,8 +63,8 @@ class Line:
     anchor: str
 
 
-def groups(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[PictureGroup]:
-    """Groups of near-duplicates: conflicts first, then those whose weakest link is weakest."""
+def groups(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[DuplicateGroup]:
+    """List the groups of near-duplicates: conflicts first, then by their weakest link."""
     parent: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -86,27 +86,27 @@ def groups(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[PictureGroup
         weakest = min(links[root], key=lambda k: float(k["score"]))
         kinds = dict.fromkeys(KINDS.get(k["kind"], k["kind"]) for k in links[root])
         labels = {by_file[n].label for n in names if n in by_file}
-        # The two of the least certain link come first, so that they stand side by side.
+        # The least certain pair comes first, so that its images stand side by side.
         pair = (weakest["first"], weakest["second"])
         ordered = [*pair, *sorted(set(names) - set(pair))]
-        found.append(PictureGroup(
-            tuple(shot(n, by_file) for n in ordered[:MOST_IN_GROUP]),
+        found.append(DuplicateGroup(
+            tuple(thumbnail(n, by_file) for n in ordered[:MOST_IN_GROUP]),
             max(0, len(ordered) - MOST_IN_GROUP),
             "; ".join(kinds),
             float(weakest["score"]), *pair, len(labels) > 1))
     return sorted(found, key=lambda g: (not g.conflict, g.score, g.first))
 
 
-def shot(file: str, by_file: Mapping[str, Case]) -> Shot:
-    """An image by name; an image that is no case has neither class nor part."""
+def thumbnail(file: str, by_file: Mapping[str, Case]) -> Thumbnail:
+    """Return an image by name; a file that is no case has neither class nor part."""
     case = by_file.get(file)
-    return Shot(file, case.label, PARTS[case.split]) if case else Shot(file, "", "")
+    return Thumbnail(file, case.label, PARTS[case.split]) if case else Thumbnail(file, "", "")
 
 
-def examples(cases: Sequence[Case]) -> dict[str, list[Shot]]:
-    """Up to eight images of each finding, spread over the classes."""
+def examples(cases: Sequence[Case]) -> dict[str, list[Thumbnail]]:
+    """Select up to eight images of each finding, spread over the classes."""
     by_file = {c.file: c for c in cases}
-    found: dict[str, list[Shot]] = {}
+    found: dict[str, list[Thumbnail]] = {}
     for flag in FINDINGS:
         here = [c for c in cases if flag in c.flags and c.split != "set_aside"]
         by_label: dict[str, list[Case]] = {}
@@ -116,42 +116,42 @@ def examples(cases: Sequence[Case]) -> dict[str, list[Shot]]:
         while len(turns) < MOST_EXAMPLES and any(by_label.values()):
             turns.extend(rest.pop(0) for rest in by_label.values() if rest)
         if turns:
-            found[flag] = [shot(c.file, by_file) for c in turns[:MOST_EXAMPLES]]
+            found[flag] = [thumbnail(c.file, by_file) for c in turns[:MOST_EXAMPLES]]
     return found
 
 
 def summary(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[Line]:
-    """The page's first table: what was looked for, and what came of it."""
-    torn = len(audit.get("twins", ()))
+    """Return the page's first table: every check and its result."""
+    separated = len(audit.get("twins", ()))
     now = shared(cases)
     lines = []
     if any(now):
-        lines.append(Line("fail", "Leakage between parts", f"{wording.plural(now[0], 'group')} "
-                          f"and {wording.plural(now[1], 'patient')} lie in several parts of the "
-                          "given split: test images have twins in training. Run again with "
-                          "--regroup.", "split"))
+        lines.append(Line("fail", "Leakage between parts", f"{plural(now[0], 'group')} "
+                          f"and {plural(now[1], 'patient')} lie in several parts of the "
+                          "given split, so test images have near-duplicates in training. Run again "
+                          "with --regroup.", "split"))
     else:
-        mended = (f" The given split separated {wording.plural(torn, 'group')}; each was moved "
-                  "whole." if torn else "")
+        regrouped = (f" The given split separated {plural(separated, 'group')}; each was moved "
+                     "whole." if separated else "")
         lines.append(Line("ok", "Leakage between parts", "No group of near-duplicates and no "
-                          f"patient lies in two parts.{mended}", "split"))
-    repeats = len(audit.get("duplicates", ()))
-    lines.append(Line("ok" if not repeats else "look", "Near-duplicates",
-                      f"{wording.plural(repeats, 'image')} repeat another; each is kept in the "
-                      "part of its twin." if repeats else "No image repeats another.", "groups"))
+                          f"patient lies in two parts.{regrouped}", "split"))
+    duplicates = len(audit.get("duplicates", ()))
+    lines.append(Line("ok" if not duplicates else "look", "Near-duplicates",
+                      f"{plural(duplicates, 'near-duplicate')}; each stays in one part with the "
+                      "image it duplicates." if duplicates else "None.", "groups"))
     conflicts = audit.get("conflicts", ())
     files = sum(len(f) for c in conflicts for f in c["labels"].values())
     lines.append(Line("look" if conflicts else "ok", "Labels", (
-        f"{wording.plural(len(conflicts), 'picture')} under several classes: their "
-        f"{wording.plural(files, 'image')} are set aside." if conflicts
-        else "No picture lies under two classes."), "groups"))
+        f"{plural(len(conflicts), 'group')} of near-duplicates with conflicting labels; "
+        f"{plural(files, 'image')} set aside." if conflicts
+        else "No conflicting labels."), "groups"))
     warned = [s for s in audit.get("shortcuts", ()) if s["warning"]]
-    # Of the families and their union the families say more.
+    # The separate families are more specific than their union.
     warned = [s for s in warned if s["name"] != "both together"] or warned
     lines.append(Line("look" if warned else "ok", "Shortcuts", (
-        "The class can be told without the tissue: " + ", ".join(dict.fromkeys(
-            s["name"] for s in warned)) + "." if warned else
-        "Size and marks alone do not tell the classes apart."), "shortcuts"))
+        "Possible shortcut: the class is predicted from " + ", ".join(dict.fromkeys(
+            s["name"] for s in warned)) + " alone." if warned else
+        "Size and marks alone do not predict the class."), "shortcuts"))
     counted = {FINDINGS[k][0].lower(): sum(v.values())
                for k, v in audit.get("findings", {}).items() if k in FINDINGS}
     lines.append(Line("look" if counted else "ok", "Marks on images", (
@@ -159,13 +159,13 @@ def summary(audit: Mapping[str, Any], cases: Sequence[Case]) -> list[Line]:
         else "None found."), "findings"))
     odd = len({o["file"] for o in audit.get("outliers", ())})
     lines.append(Line("look" if odd else "ok", "Outliers", (
-        f"{wording.plural(odd, 'image')} far from the others in size or brightness." if odd
+        f"{plural(odd, 'image')} with unusual size or brightness." if odd
         else "None in size or brightness."), "outliers"))
     return lines
 
 
 def shared(cases: Sequence[Case]) -> tuple[int, int]:
-    """How many groups, and how many patients, have images in several parts, from the cases."""
+    """Count the groups, and the patients, with images in several parts."""
     used = [c for c in cases if c.split != "set_aside"]
     places = ({(c.group, c.split) for c in used if c.group},
               {(c.patient, c.split) for c in used if c.patient})
@@ -174,7 +174,7 @@ def shared(cases: Sequence[Case]) -> tuple[int, int]:
 
 
 def shown(page: Mapping[str, Any]) -> list[str]:
-    """Every file that the page shows, in order."""
-    files = [s.file for g in page["groups"] for s in g.shots]
-    files += [s.file for shots in page["examples"].values() for s in shots]
+    """List every file that the page shows, in order."""
+    files = [s.file for g in page["groups"] for s in g.thumbnails]
+    files += [s.file for thumbnails in page["examples"].values() for s in thumbnails]
     return [*files, *(s.file for s in page["odd"])]

@@ -14,7 +14,7 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
-from bedside.figures.draw import TITLES
+from bedside.figures.base import figure_module
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import (
     card_view,
@@ -45,10 +45,10 @@ PREDICTIONS_CSV = "predictions.csv"
 
 
 def build_report(run: Path, progress: Progress | None = None) -> Path:
-    """Write ``report/`` from what the other stages published; nothing is computed anew.
+    """Write ``report/`` from what the other stages published.
 
-    The same run gives the same bytes. A report made from the same results by the same program
-    is left as it is.
+    The same run gives the same bytes. A report made from the same results by the same program is
+    left as it is.
 
     Args:
         run: the run folder.
@@ -71,32 +71,33 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
     changed = changes.changes(run, measured)
     models = tuple(dict.fromkeys(m.model for m in measured))
-    proofs, flips = evidence_view.load(run, models), flips_page.load(run, models)
-    look = fidelity_view.load(run, models)
-    rows = [results.row(m, changed.get((m.variant, m.target)), evidence_view.brief(proofs, m))
-            for m in measured]
+    evidence, flips = evidence_view.load(run, models), flips_page.load(run, models)
+    fidelity = fidelity_view.load(run, models)
+    rows = [results.row(m, changed.get((m.variant, m.target)),
+                        evidence_view.row_answer(evidence, m)) for m in measured]
     chosen = {r.target: r.chosen for r in recommended(run)}
     rows = [{**r, "recommended": chosen[r["target"]] == r["variant"]
              if r["target"] in chosen else None} for r in rows]
     with artefact.writing(folder, STAGE, key) as scratch:
-        pictures = gallery.draw(run, scratch, models, progress)
+        figures = gallery.draw(run, scratch, models, progress)
         artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
-            rows, None if proofs is None else evidence_view.document(proofs) | look.facts)))
+            rows, None if evidence is None
+            else evidence_view.document(evidence) | fidelity.facts)))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, layout.task(run))
         card_view.copy(run, scratch, models)
-        html = page.render(context(run, study, specs, measured, rows, pictures, proofs, flips,
-                                   look))
+        html = page.render(context(run, study, specs, measured, rows, figures, evidence, flips,
+                                   fidelity))
         artefact.write_text(scratch / INDEX, html)
         flips_page.write(scratch, flips, study.data.source == "phantom")
     if progress is not None:
-        total = len(pictures) + 1
+        total = len(figures) + 1
         progress(STAGE, total, total)
     return folder / INDEX
 
 
 def report_key(run: Path) -> str:
-    """Hash of everything the report shows: all manifests, the configuration, and this package."""
+    """Hash everything the report shows: all manifests, the configuration, and its own code."""
     inputs = {}
     for part in ("data", "models", "variants", "builds", "measurements", "evidence", "analysis",
                  "leakage", "card"):
@@ -107,16 +108,16 @@ def report_key(run: Path) -> str:
     chosen = artefact.read_manifest(run).stages.get("recommend")
     inputs["."] = chosen.key if chosen is not None else ""
     own = resources.files("bedside.stages.report")
-    code = {f"{folder}{f.name}": f.read_text(encoding="utf-8")
-            for folder in ("", "figures/", "templates/")
-            for f in sorted(own.joinpath(folder).iterdir(), key=lambda f: f.name) if f.is_file()}
+    code = {f"{folder.name}/{f.name}": f.read_text(encoding="utf-8")
+            for folder in (own, own / "templates", resources.files("bedside.figures"))
+            for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.is_file()}
     study = codec.read_text(layout.study_file(run))
     return artefact.stage_key(STAGE, bedside.__version__, inputs, study, code)
 
 
 def ordered(measured: Sequence[Measurement], study: Study, specs: Sequence[ModelSpec]
             ) -> list[Measurement]:
-    """Measurements in the study's order of models, targets and schemes."""
+    """Sort measurements by the study's order of models, targets and schemes."""
     models = [*(m.id or m.name for m in study.models), *(s.id for s in specs)]
     names = (models, list(study.targets), list(study.schemes))
 
@@ -129,7 +130,7 @@ def ordered(measured: Sequence[Measurement], study: Study, specs: Sequence[Model
 
 
 def audit(run: Path) -> Mapping[str, Any]:
-    """What the audit found, or nothing where there is no audit."""
+    """Read the audit, or return nothing where there is none."""
     path = layout.data_dir(run) / layout.AUDIT
     found = codec.parse_json(codec.read_text(path), str(path)) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
@@ -137,11 +138,11 @@ def audit(run: Path) -> Mapping[str, Any]:
 
 def context(run: Path, study: Study, specs: Sequence[ModelSpec],
             measured: Sequence[Measurement], rows: Sequence[results.Row],
-            pictures: Sequence[gallery.Picture],
-            proofs: evidence_view.Found | None = None,
+            figures: Sequence[gallery.GalleryFigure],
+            evidence: evidence_view.Evidence | None = None,
             flips: flips_page.Flips | None = None,
-            look: fidelity_view.Look | None = None) -> dict[str, Any]:
-    """Everything the page's template prints."""
+            fidelity: fidelity_view.FidelityView | None = None) -> dict[str, Any]:
+    """Return the template variables of the page."""
     cases, task, variants = layout.cases(run), layout.task(run), layout.variants(run)
     notes = matrix.Notes()
     targets = tuple(dict.fromkeys(m.target for m in measured))
@@ -157,22 +158,24 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "schemes": tuple(dict.fromkeys(m.scheme for m in measured)),
         "answers": [summary.answer(rows, r, notes) for r in choices],
         "rules": tuple(dict.fromkeys(r.rule for r in choices)),
-        "pareto": next((p for p in pictures if p.figure == "pareto"), None),
-        "proofs": evidence_view.view(proofs, measured), "flips": flips, "look": look,
-        "fidelity_title": TITLES["fidelity"],
-        "chances": None if proofs is None else probability_view.probabilities(proofs, measured),
-        "subgroups": None if proofs is None else subgroup_view.subgroups(proofs, measured),
+        "pareto": next((p for p in figures if p.figure == "pareto"), None),
+        "comparisons": evidence_view.view(evidence, measured), "flips": flips,
+        "fidelity": fidelity,
+        "fidelity_title": figure_module("fidelity").TITLE,
+        "probabilities": (None if evidence is None
+                          else probability_view.probabilities(evidence, measured)),
+        "subgroups": None if evidence is None else subgroup_view.subgroups(evidence, measured),
         "claims": summary.claims(rows),
         "matrix": matrix.matrix(rows, notes),
-        "crossing": target_matrix.crossing(rows, targets) if len(targets) > 1 else None,
+        "target_matrix": target_matrix.target_matrix(rows, targets) if len(targets) > 1 else None,
         "ratios": paper_ratios.table(rows),
         "table_2": matrix.table_2(rows, networks, home, notes),
         "upcast": [m.variant for m in measured if m.scheme.startswith("float16")
                    and (m.compute_dtype or "").startswith("float32")],
-        "evidence": sorted({e for m in measured for e in m.evidence.values()}),
+        "evidence_kinds": sorted({e for m in measured for e in m.evidence.values()}),
         "missing": missing(study, specs, measured),
-        "galleries": [(m, [p for p in pictures if p.model == m and p.figure != "pareto"])
-                      for m in dict.fromkeys(p.model for p in pictures if p.figure != "pareto")],
+        "galleries": [(m, [p for p in figures if p.model == m and p.figure != "pareto"])
+                      for m in dict.fromkeys(p.model for p in figures if p.figure != "pareto")],
         "flow": tables.flow(cases, task, audit(run)),
         "table_1": matrix.table_1(tables.demographics(cases, task), notes),
         "leak": leakage_view.view(run),
@@ -189,13 +192,13 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "versions": methods.versions(run),
         "seeds": methods.seeds(study),
         "paper": paper,
-        # Last: every table above has by now given its reasons.
+        # Last, because every table above adds its reasons.
         "notes": notes.reasons,
     }
 
 
 def recommended(run: Path) -> tuple[Recommendation, ...]:
-    """The choice for each target, or nothing where the stage has not run."""
+    """Return the choice for each target, or nothing where the stage has not run."""
     if not artefact.finished(run, "recommend"):
         return ()
     return layout.recommendations(run).recommendations
@@ -203,7 +206,7 @@ def recommended(run: Path) -> tuple[Recommendation, ...]:
 
 def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]
             ) -> list[str]:
-    """Cells that the study plans and nothing has measured, so that none is silently absent."""
+    """List the planned cells that were not measured."""
     have = {(m.model, m.scheme, m.target) for m in measured}
     models = dict.fromkeys([*(m.id or m.name for m in study.models), *(s.id for s in specs)])
     return [f"{m}, {s} on {t}" for m in models for t in study.targets for s in study.schemes

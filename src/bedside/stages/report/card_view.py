@@ -1,4 +1,4 @@
-"""The report's way to the model cards: copies beside the page, and what they lack."""
+"""Model cards in the report: copies beside the page, links, and missing answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = "card"
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """One model's card: its files as links, values known of all, and who is awaited for what."""
+    """One model's card: links to its files, counts of known values, and open questions by role."""
 
     model: str
     files: tuple[tuple[str, str], ...]
@@ -35,7 +35,7 @@ def _finished(run: Path, model: str) -> bool:
 
 
 def copy(run: Path, folder: Path, models: Sequence[str]) -> None:
-    """Put every finished card beside the report, which may be moved without its run."""
+    """Copy every finished card beside the report, which may be moved without its run."""
     for model in models:
         if _finished(run, model):
             place = folder / FOLDER / model
@@ -45,7 +45,7 @@ def copy(run: Path, folder: Path, models: Sequence[str]) -> None:
 
 
 def view(run: Path, models: Sequence[str]) -> tuple[CardView, ...]:
-    """What the page says of each card."""
+    """Summarize each card for the page."""
     return tuple(_view(run, m) for m in models if _finished(run, m))
 
 

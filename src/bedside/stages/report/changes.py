@@ -1,4 +1,4 @@
-"""Which test images change class when a variant takes the place of the float32 model."""
+"""Test images whose predicted class changes between float32 and a variant."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Cell = tuple[str, str]
 class Change:
     """Counts over the images that both cells predicted.
 
-    ``lost`` were right and are wrong now, ``gained`` the other way round; with more than two
-    classes an image may also go from one wrong class to another.
+    ``lost``: correct before, wrong now; ``gained``: the reverse. With more than two classes an
+    image may also change from one wrong class to another.
     """
 
     against: str
@@ -30,16 +30,6 @@ class Change:
     changed: int
     lost: int
     gained: int
-
-
-usable = layout.usable
-
-
-def baseline(measurement: Measurement, all_of_them: Sequence[Measurement],
-             home: str = "cpu") -> Measurement | None:
-    """The float32 cell of the same model: on the same target, else on ``home``, else none."""
-    return layout.baseline((m for m in all_of_them if m.model == measurement.model),
-                           measurement.target, home)
 
 
 def compare(old: Predictions, new: Predictions, against: str) -> Change:
@@ -60,12 +50,12 @@ def compare(old: Predictions, new: Predictions, against: str) -> Change:
 
 def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
             ) -> dict[Cell, Change]:
-    """Changes of every usable cell that is not its own baseline, by (variant, target)."""
+    """Count the changes of every usable cell that is not its own baseline, by (variant, target)."""
     found: dict[Cell, Change] = {}
     loaded: dict[Cell, Predictions] = {}
     for m in measurements:
-        base = baseline(m, measurements)
-        if base is None or base == m or not usable(m) or not usable(base):
+        base = layout.baseline((c for c in measurements if c.model == m.model), m.target)
+        if base is None or base == m or not layout.usable(m) or not layout.usable(base):
             continue
         where = (base.variant, base.target)
         if where not in loaded:

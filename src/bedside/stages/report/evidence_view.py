@@ -1,4 +1,4 @@
-"""The paired answers as the report shows them: words beside numbers, no markup."""
+"""Paired comparisons with float32, as the report's tables: words beside numbers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.evidence import Comparison, Flips, OperatingPoints, PairedTest, Statistics
 from bedside.core.study import EvidenceConfig
+from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate
 from bedside.metrics.compare import ALPHA
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import wording
-from bedside.stages.report.wording import DASH
 
 ARROW = " → "
 HOLM_LEVEL = "2.5% one-sided"
 
-# What is said of a comparison, in a reader's words.
-VERDICTS = {"shown": "no worse, shown", "not shown": "not shown", "worse": "worse"}
+# The answers of results.json in the report's words.
+VERDICTS = {"shown": "non-inferior", "not shown": "inconclusive", "worse": "inferior"}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Everything the stage ``evidence`` published for a run's models."""
+class Evidence:
+    """The results of the stage ``evidence`` for a run's models."""
 
     comparisons: tuple[Comparison, ...]
     points: dict[str, OperatingPoints]
@@ -60,32 +60,32 @@ class Table:
     groups: tuple[tuple[str, tuple[Line, ...]], ...]
 
 
-def load(run: Path, models: Sequence[str]) -> Found | None:
-    """What the stage ``evidence`` published, or None where it has not run."""
+def load(run: Path, models: Sequence[str]) -> Evidence | None:
+    """Read the results of the stage ``evidence``, or None where it has not run."""
     if not artefact.finished(layout.evidence_dir(run, layout.ALL_MODELS), "evidence"):
         return None
     have = [m for m in models if artefact.finished(layout.evidence_dir(run, m), "evidence")]
-    return Found(layout.comparisons(run), {m: layout.operating_points(run, m) for m in have},
+    return Evidence(layout.comparisons(run), {m: layout.operating_points(run, m) for m in have},
                  {m: layout.statistics(run, m) for m in have}, layout.study(run).evidence)
 
 
-def document(found: Found) -> dict[str, Any]:
-    """The key ``evidence`` of ``results.json``."""
-    return {"margins": {"sensitivity": found.config.sensitivity_margin,
-                        "specificity": found.config.specificity_margin,
-                        "auc": found.config.auc_margin},
+def document(evidence: Evidence) -> dict[str, Any]:
+    """Return the key ``evidence`` of ``results.json``."""
+    return {"margins": {"sensitivity": evidence.config.sensitivity_margin,
+                        "specificity": evidence.config.specificity_margin,
+                        "auc": evidence.config.auc_margin},
             "adjustment": f"Holm over the comparisons of a split, {HOLM_LEVEL}",
-            "comparisons": [codec.encode(c) for c in found.comparisons],
-            "models": {m: {"operating_points": codec.encode(found.points[m]),
-                           "statistics": codec.encode(found.statistics[m])}
-                       for m in found.points}}
+            "comparisons": [codec.encode(c) for c in evidence.comparisons],
+            "models": {m: {"operating_points": codec.encode(evidence.points[m]),
+                           "statistics": codec.encode(evidence.statistics[m])}
+                       for m in evidence.points}}
 
 
-def brief(found: Found | None, measurement: Measurement) -> dict[str, Any] | None:
-    """The key ``answer`` of a row of ``results.json``: the test split's, None for a reference."""
-    if found is None:
+def row_answer(evidence: Evidence | None, measurement: Measurement) -> dict[str, Any] | None:
+    """Return the key ``answer`` of a row of ``results.json`` (test split), None for a reference."""
+    if evidence is None:
         return None
-    for c in found.comparisons:
+    for c in evidence.comparisons:
         if (c.variant, c.target, c.split) == (measurement.variant, measurement.target, "test"):
             return {"answer": c.answer, "against": c.against or None, "n": c.n,
                     "reason": c.reason, "p_shown": c.p_shown, "p_worse": c.p_worse,
@@ -97,7 +97,7 @@ def brief(found: Found | None, measurement: Measurement) -> dict[str, Any] | Non
 
 
 def p_value(p: float | None) -> str:
-    """A p-value as papers print it, or a dash."""
+    """Format a p-value as papers print it, or a dash."""
     if p is None:
         return f"p {DASH}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
@@ -108,33 +108,33 @@ def _is_area(metric: str) -> bool:
 
 
 def change(metric: str, difference: Estimate) -> str:
-    """A paired difference with its 95% interval, in points or in AUC."""
+    """Format a paired difference with its 95% interval, in points or in AUC."""
     if difference.value is None:
         return DASH
     values = (difference.value, difference.low, difference.high)
     scale, digits = (1, 3) if _is_area(metric) else (100, 1)
-    texts = [wording.signed(f"{scale * v:+.{digits}f}") for v in values if v is not None]
-    texts = [t[1:] if float(t.replace(wording.MINUS, "-")) == 0 else t for t in texts]
+    texts = [signed(f"{scale * v:+.{digits}f}") for v in values if v is not None]
+    texts = [t[1:] if float(t.replace(MINUS, "-")) == 0 else t for t in texts]
     unit = "" if _is_area(metric) else " points"
     return texts[0] + unit + (f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else "")
 
 
 def margin(metric: str, value: float) -> str:
-    """A margin in a reader's unit."""
+    """Format a margin with its unit."""
     return f"{value:.3g} of AUC" if _is_area(metric) else (
-        f"{wording.signed(f'{100 * value:.3g}')} "
+        f"{signed(f'{100 * value:.3g}')} "
         f"{'point' if value == 0.01 else 'points'} of {metric}")
 
 
 def limits(config: EvidenceConfig, binary: bool) -> tuple[str, ...]:
-    """Every margin of a study, in a reader's units."""
+    """Format every margin of a study."""
     return (margin("sensitivity", config.sensitivity_margin),
             *((margin("specificity", config.specificity_margin),) if binary else ()),
             margin("auroc", config.auc_margin))
 
 
 def listed(texts: Sequence[str], word: str) -> str:
-    """``a, b or c``."""
+    """Join texts as ``a, b or c``."""
     return f" {word} ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
@@ -144,9 +144,9 @@ def _name(metric: str) -> str:
 
 
 def sentence(c: Comparison, config: EvidenceConfig) -> str:
-    """What an answer means for this variant, in one or two sentences."""
+    """State what an answer means for a variant, in one or two sentences."""
     if c.answer is None:
-        return f"Nothing to test: {c.reason}."
+        return f"Not tested: {c.reason}."
     if c.answer == "shown":
         margins = listed(limits(config, "specificity" in c.tests), "or")
         return f"A loss of {margins} or more is excluded."
@@ -156,30 +156,30 @@ def sentence(c: Comparison, config: EvidenceConfig) -> str:
                 and t.difference.low is not None and t.margin is not None
                 and t.difference.low <= -t.margin]
         return (f"A loss of {listed([_name(t.metric) for t in lost] or ['one of them'], 'and')} is "
-                "proved, and it may be as large as the margin or larger.")
+                "proved, and it may reach or exceed the margin.")
     if not c.needed:
-        return f"These images cannot tell{f': {c.reason}' if c.reason else ''}."
-    wants = "; ".join(f"{wording.count(n.cases)} {n.kind} for {_name(n.metric)}"
-                      + (f" (about {wording.count(n.images)} images in all)"
-                         if n.images != n.cases else "") for n in c.needed)
-    return f"Too few cases to tell. A harmless variant would need about {wants}."
+        return f"These images do not settle it{f': {c.reason}' if c.reason else ''}."
+    needed = "; ".join(f"{count(n.cases)} {n.kind} for {_name(n.metric)}"
+                       + (f" (about {count(n.images)} images in all)"
+                          if n.images != n.cases else "") for n in c.needed)
+    return f"Too few cases: showing non-inferiority of a harmless variant needs about {needed}."
 
 
 def flips_text(flips: Flips | None, n: int) -> Entry:
-    """How many decisions changed, and which way."""
+    """State how many decisions changed, and in which direction."""
     if flips is None:
         return Entry(DASH)
     changed = flips.lost + flips.gained
     if flips.changed.value is not None:
         changed = round(flips.changed.value * flips.changed.n)
-    big = f"{wording.count(changed)} of {wording.count(n)}"
+    big = f"{count(changed)} of {count(n)}"
     if not changed:
         return Entry(big, ("no decision changed",))
     if flips.missed is None:
-        return Entry(big, (f"{flips.lost} right before and wrong now",
-                           f"{flips.gained} wrong before and right now"))
-    alarms = wording.plural(flips.alarms or 0, "new false alarm")
-    return Entry(big, (f"{flips.missed} newly missed, {flips.found} newly found",
+        return Entry(big, (f"{flips.lost} correct before and wrong now",
+                           f"{flips.gained} wrong before and correct now"))
+    alarms = plural(flips.alarms or 0, "new false alarm")
+    return Entry(big, (f"{flips.missed} newly missed, {flips.found} newly detected",
                        f"{alarms}, {flips.cleared} cleared"))
 
 
@@ -193,9 +193,9 @@ def _test(t: PairedTest | None) -> Entry:
     small = [f"[{around}"] if around else []
     small.append(f"{wording.metric_value(t.metric, t.old)}{ARROW}"
                  f"{wording.metric_value(t.metric, t.new)}")
-    counted = f"n = {wording.count(t.difference.n)}"
+    counted = f"n = {count(t.difference.n)}"
     if t.clusters is not None:
-        counted += f", {wording.plural(t.clusters, 'patient')}"
+        counted += f", {plural(t.clusters, 'patient')}"
     if t.gained is not None and t.lost is not None:
         small.append(f"{t.lost} lost, {t.gained} gained; {counted}")
     else:
@@ -220,32 +220,32 @@ def _kappa(c: Comparison) -> Entry:
 def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
     small = [sentence(c, config)]
     if c.answer in ("shown", "not shown") and c.p_shown is not None:
-        small.append(f"adjusted {p_value(c.p_shown)} for “no worse”")
+        small.append(f"adjusted {p_value(c.p_shown)} for non-inferiority")
     if c.answer == "worse":
-        small.append(f"adjusted {p_value(c.p_worse)} for “worse”")
+        small.append(f"adjusted {p_value(c.p_worse)} for inferiority")
     if c.same_as is not None:
-        small.append(f"same predictions as {c.same_as}, counted once")
+        small.append(f"same predictions as {c.same_as}; counted once")
     if c.only_old or c.only_new:
-        small.append(f"compared on {wording.count(c.n)} images that both predicted "
-                     f"({c.only_old} only float32, {c.only_new} only this)")
+        small.append(f"compared on the {count(c.n)} images that both predicted "
+                     f"({c.only_old} by float32 only, {c.only_new} by the variant only)")
     small += c.notes
     return Entry(VERDICTS.get(c.answer or "", "no answer"), tuple(small),
                  (c.answer or "none").replace(" ", "-"))
 
 
-def answers(found: Found, split: str, order: Sequence[Measurement]) -> Table | None:
-    """Every comparison of a split in the report's order, or None where there is none."""
+def answers(evidence: Evidence, split: str, order: Sequence[Measurement]) -> Table | None:
+    """Tabulate every comparison of a split, or return None where there is none."""
     place = {(m.variant, m.target): (m.model, m.scheme) for m in order}
-    mine = {(c.variant, c.target): c for c in found.comparisons if c.split == split}
+    mine = {(c.variant, c.target): c for c in evidence.comparisons if c.split == split}
     names = tuple(dict.fromkeys(n for c in mine.values() for n in c.tests))
-    # What has a margin first: the short table leaves the last one, accuracy, out.
+    # Metrics with a margin come first: the short table omits the last one, accuracy.
     names = tuple(sorted(names, key=lambda n: (n == "accuracy", _is_area(n))))
     groups: dict[str, list[Line]] = {}
     for key, (model, scheme) in place.items():
         c = mine.get(key)
         if c is None:
             continue
-        entries = [_verdict(c, found.config), *(_test(c.tests.get(n)) for n in names),
+        entries = [_verdict(c, evidence.config), *(_test(c.tests.get(n)) for n in names),
                    flips_text(c.flips, c.n), _kappa(c)]
         groups.setdefault(model, []).append(Line(scheme, c.target, tuple(entries)))
     if not groups:
@@ -256,31 +256,31 @@ def answers(found: Found, split: str, order: Sequence[Measurement]) -> Table | N
     return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))
 
 
-def summary(found: Found, split: str = "test") -> tuple[tuple[str, int], ...]:
-    """How many comparisons of a split have each answer."""
-    mine = [c.answer or "no answer" for c in found.comparisons if c.split == split]
+def summary(evidence: Evidence, split: str = "test") -> tuple[tuple[str, int], ...]:
+    """Count the comparisons of a split by answer."""
+    mine = [c.answer or "no answer" for c in evidence.comparisons if c.split == split]
     return tuple((a, mine.count(a)) for a in ("shown", "not shown", "worse", "no answer")
                  if mine.count(a))
 
 
-def family(found: Found, split: str = "test") -> int:
-    """How many comparisons Holm's adjustment of a split counts."""
-    return max((c.family for c in found.comparisons if c.split == split), default=0)
+def family(evidence: Evidence, split: str = "test") -> int:
+    """Return the number of comparisons in Holm's adjustment of a split."""
+    return max((c.family for c in evidence.comparisons if c.split == split), default=0)
 
 
 # ------------------------------------------------------------------ all of it
 
 
-def view(found: Found | None, order: Sequence[Measurement]) -> dict[str, Any] | None:
-    """What ``evidence.html.j2`` prints of the answers, or None where the stage has not run."""
-    if found is None:
+def view(evidence: Evidence | None, order: Sequence[Measurement]) -> dict[str, Any] | None:
+    """Return the template variables of the comparisons, or None where the stage has not run."""
+    if evidence is None:
         return None
-    config = found.config
-    rules = [p.rule for ps in found.points.values() if (p := ps.locked) is not None]
+    config = evidence.config
+    rules = [p.rule for ps in evidence.points.values() if (p := ps.locked) is not None]
     return {
-        "summary": [(VERDICTS.get(a, a), a.replace(" ", "-"), n) for a, n in summary(found)],
-        "margins": limits(config, any("specificity" in c.tests for c in found.comparisons)),
-        "family": family(found), "level": HOLM_LEVEL,
+        "summary": [(VERDICTS.get(a, a), a.replace(" ", "-"), n) for a, n in summary(evidence)],
+        "margins": limits(config, any("specificity" in c.tests for c in evidence.comparisons)),
+        "family": family(evidence), "level": HOLM_LEVEL,
         "rule": rules[0] if rules else None,
-        "test": answers(found, "test", order), "val": answers(found, "val", order),
-            }
+        "test": answers(evidence, "test", order), "val": answers(evidence, "val", order),
+    }

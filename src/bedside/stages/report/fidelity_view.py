@@ -1,4 +1,4 @@
-"""Where variants look, and what worse images do to them, as the report's tables: text only."""
+"""Fidelity of class activation maps and robustness to degradation, as the report's tables."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.evidence import PairedTest
+from bedside.core.text import DASH, count, percent, signed
 from bedside.core.types import Estimate
 from bedside.figures.base import FigureData
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import wording
-from bedside.stages.report.evidence_view import Entry, Line, Table, change
-from bedside.stages.report.wording import DASH
+from bedside.stages.report.evidence_view import VERDICTS, Entry, Line, Table, change
 
-FASTER = {"shown": "no faster", "not shown": "cannot tell", "worse": "faster"}
 KIND_NAMES = {"speckle": "Speckle", "gain": "Gain", "blur": "Blur", "jpeg": "JPEG quality",
               "rotation": "Rotation"}
-_KEPT = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "sqnr", "sqnr_reason",
-                      "worst"),
-         "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "overall",
-                        "tests", "disagree")}
+_FACTS = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "sqnr", "sqnr_reason",
+                       "worst"),
+          "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "overall",
+                         "tests", "disagree")}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Both tables, and for a model that is not in one the reason."""
+class FidelityView:
+    """Both tables, and for a model that is missing from one the reason."""
 
     fidelity: Table | None
     robustness: Table | None
@@ -36,23 +35,23 @@ class Look:
     facts: dict[str, dict[str, Any]]
 
 
-def load(run: Path, models: Sequence[str]) -> Look:
-    """What the analyses ``fidelity`` and ``robustness`` found of every model."""
+def load(run: Path, models: Sequence[str]) -> FidelityView:
+    """Read the analyses ``fidelity`` and ``robustness`` of every model."""
     found: dict[str, dict[str, FigureData]] = {"fidelity": {}, "robustness": {}}
     for figure, by_model in found.items():
         for model in models:
             folder = layout.analysis_dir(run, figure, model)
             if artefact.finished(folder, "analyse"):
                 by_model[model] = FigureData.load(folder)
-    look, worse = found["fidelity"], found["robustness"]
-    return Look(
-        _fidelity({m: d.facts for m, d in look.items() if d.facts.get("maps")}),
-        _robustness({m: d.facts for m, d in worse.items() if d.unavailable is None}),
-        tuple((m, d.unavailable or str(d.facts["maps_reason"])) for m, d in look.items()
+    maps, degraded = found["fidelity"], found["robustness"]
+    return FidelityView(
+        _fidelity({m: d.facts for m, d in maps.items() if d.facts.get("maps")}),
+        _robustness({m: d.facts for m, d in degraded.items() if d.unavailable is None}),
+        tuple((m, d.unavailable or str(d.facts["maps_reason"])) for m, d in maps.items()
               if not d.facts.get("maps")),
-        tuple((m, d.unavailable) for m, d in worse.items() if d.unavailable is not None),
+        tuple((m, d.unavailable) for m, d in degraded.items() if d.unavailable is not None),
         {f: {m: {"unavailable": d.unavailable} if d.unavailable is not None else
-             {k: d.facts.get(k) for k in _KEPT[f]} for m, d in by_model.items()}
+             {k: d.facts.get(k) for k in _FACTS[f]} for m, d in by_model.items()}
          for f, by_model in found.items()})
 
 
@@ -64,21 +63,21 @@ def _estimate(values: dict[str, Any]) -> Estimate:
     return found
 
 
-def _alike(values: dict[str, Any]) -> Entry:
+def _similarity(values: dict[str, Any]) -> Entry:
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    return Entry(wording.signed(f"{e.value:.3f}"), (
-        f"{wording.interval('alike', e)}, n = {wording.count(e.n)}",))
+    return Entry(signed(f"{e.value:.3f}"), (
+        f"{wording.interval('alike', e)}, n = {count(e.n)}",))
 
 
 def _lesion(name: str, values: dict[str, Any], moved: dict[str, Any] | None) -> Entry:
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    text = wording.percent(e.value) if name == "hit" else f"{e.value:.3f}"
+    text = percent(e.value) if name == "hit" else f"{e.value:.3f}"
     small = [(f"{wording.interval('sensitivity', e)}" if name == "hit" else
-              f"{wording.interval('iou', e)}") + f", n = {wording.count(e.n)}"]
+              f"{wording.interval('iou', e)}") + f", n = {count(e.n)}"]
     if moved is not None:
         difference = change("sensitivity" if name == "hit" else "auroc", _estimate(moved))
         small.append(f"{difference} against float32")
@@ -95,43 +94,43 @@ def _fidelity(facts: dict[str, dict[str, Any]]) -> Table | None:
             m = f["maps"][label]
             same = Entry("reference") if k == 0 else None
             lines.append(Line(label, f"{f['n']} {f['split']} images", (
-                same or _alike(m["ssim"]), same or _alike(m["rank"]),
+                same or _similarity(m["ssim"]), same or _similarity(m["rank"]),
                 _lesion("iou", m["iou"], m["iou_change"] if k else None),
                 _lesion("hit", m["hit"], m["hit_change"] if k else None))))
         groups.append((model, tuple(lines)))
-    return Table((("SSIM", "with float32’s map; 1 is the same"),
+    return Table((("SSIM", "with float32’s map; 1 is identical"),
                   ("Rank correlation", "with float32’s map"),
-                  ("IoU with the lesion", "of the map’s upper half"),
-                  ("Points at the lesion", "highest point inside")), tuple(groups))
+                  ("IoU with the lesion", "of the map’s top region"),
+                  ("Pointing game", "highest point in the lesion")), tuple(groups))
 
 
 # ------------------------------------------------------------------ robustness
 
 
-def _fell(found: dict[str, Any]) -> Entry:
+def _loss(found: dict[str, Any]) -> Entry:
     test: PairedTest = codec.decode(PairedTest, found["test"], "analysis")
     answer, p, needed = found["answer"], found["p"], found["needed"]
     if test.difference.value is None or test.old is None or test.new is None:
         return Entry(DASH, (test.reason or "",))
     name = "auroc" if test.metric == "auroc" else "sensitivity"
 
-    def fall(value: float) -> str:
+    def loss(value: float) -> str:
         return change(name, Estimate(value))
 
     moved, _, around = change(name, test.difference).partition(" [")
-    return Entry(FASTER[answer], (
+    return Entry(VERDICTS[answer], (
         f"{moved} against float32" + (f" [{around}" if around else ""),
-        f"float32 {fall(test.old)}, this {fall(test.new)}",
+        f"float32 {loss(test.old)}, variant {loss(test.new)}",
         ("adjusted p " + (f"= {p:.2f}" if p >= 0.005 else "< 0.005")
-         + (" for “faster”" if answer == "worse" else " for “no faster”")),
-        f"about {wording.count(needed)} such images would tell" if needed else ""),
+         + (" for inferiority" if answer == "worse" else " for non-inferiority")),
+        f"about {count(needed)} images would settle it" if needed else ""),
         answer.replace(" ", "-"))
 
 
 def strengths(kind: dict[str, Any]) -> str:
-    """``0.1, 0.2, 0.4`` with the unit."""
+    """Format a kind's strengths, such as ``0.1, 0.2, 0.4``, with their unit."""
     sign = "+" if kind["kind"] == "gain" else ""
-    texts = [wording.signed(f"{s:{sign}g}") for s in kind["strengths"]]
+    texts = [signed(f"{s:{sign}g}") for s in kind["strengths"]]
     return ", ".join(texts) + str(kind["unit"])
 
 
@@ -141,13 +140,13 @@ def _robustness(facts: dict[str, dict[str, Any]]) -> Table | None:
     groups = []
     heads: tuple[tuple[str, str], ...] = ()
     for model, f in facts.items():
-        heads = (("Over all kinds", "does it fall faster?"), *(
+        heads = (("Overall", "all kinds and strengths"), *(
             (KIND_NAMES.get(k["kind"], k["kind"]), strengths(k)) for k in f["kinds"]))
         lines = []
         for label in f["schemes"][1:]:
             mine = {t["kind"]: t for t in f["tests"] if t["scheme"] == label}
             whole = next(t for t in f["overall"] if t["scheme"] == label)
-            entries = tuple(_fell(t) for t in (whole, *(mine[k["kind"]] for k in f["kinds"])))
+            entries = tuple(_loss(t) for t in (whole, *(mine[k["kind"]] for k in f["kinds"])))
             lines.append(Line(label, f"{f['n']} validation images", entries))
         groups.append((model, tuple(lines)))
     return Table(heads, tuple(groups))

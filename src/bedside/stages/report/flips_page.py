@@ -1,7 +1,7 @@
-"""The pages of flips: every image whose decision changed, the gravest first, with its maps.
+"""Pages of changed decisions: every image and variant, the most serious first, with maps.
 
-They lie beside the report and not in it: a hundred cards of three pictures are about two
-megabytes, and the report must open on a phone. Each page is self-contained.
+They are separate from the report, because a hundred cards of three images take about two megabytes
+and the report must open on a phone. Each page is self-contained.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bedside.core.text import signed
 from bedside.figures.base import FigureData
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import page, wording
+from bedside.stages.report import page
 from bedside.stages.report.results import safe_cell
 
 FIGURE = "flips"
@@ -29,10 +30,10 @@ CSV = "flips.csv"
 KINDS = {
     "missed": ("Newly missed", "called positive by float32, not by the variant"),
     "alarm": ("New false alarms", "called positive by the variant, not by float32"),
-    "lost": ("Right before, wrong now", "the variant takes another class than the true one"),
-    "found": ("Newly found", "positive images that only the variant calls positive"),
+    "lost": ("Now wrong", "correct with float32, wrong with the variant"),
+    "found": ("Newly detected", "positive images that only the variant calls positive"),
     "cleared": ("False alarms cleared", "negative images that only float32 calls positive"),
-    "gained": ("Wrong before, right now", "only the variant takes the true class"),
+    "gained": ("Now correct", "wrong with float32, correct with the variant"),
     "other": ("Wrong both times", "from one wrong class to another"),
 }
 _ORDER = tuple(KINDS)
@@ -40,7 +41,7 @@ _ORDER = tuple(KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One image and variant as the page prints it; pictures are data URIs, or none."""
+    """One image and variant as the page prints it; images are data URIs, or none."""
 
     model: str
     variant: str
@@ -53,12 +54,12 @@ class Card:
     called: tuple[str, str]
     score: tuple[str, str]
     margin: tuple[str, str]
-    pictures: tuple[tuple[str, str], ...]
+    images: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """All flips of a run, in order, and what stands above them."""
+    """All changed decisions of a run, in order, and the counts above them."""
 
     rows: tuple[tuple[FigureData, dict[str, Any]], ...]
     unavailable: tuple[tuple[str, str], ...]
@@ -66,19 +67,19 @@ class Flips:
 
     @property
     def counts(self) -> tuple[tuple[str, str, int], ...]:
-        """(title, meaning, how many) of every kind that occurs."""
+        """(title, meaning, number) of every kind that occurs."""
         kinds = [r["kind"] for _, r in self.rows]
         return tuple((*KINDS[k], kinds.count(k)) for k in _ORDER if k in kinds)
 
 
 def load(run: Path, models: Sequence[str]) -> Flips:
-    """The flips of every model, newly missed positives first."""
+    """Read the changed decisions of every model, newly missed positives first."""
     rows: list[tuple[FigureData, dict[str, Any]]] = []
     missing, compared = [], 0
     for model in models:
         folder = layout.analysis_dir(run, FIGURE, model)
         if not artefact.finished(folder, "analyse"):
-            missing.append((model, "not computed yet (bedside report RUN does it)"))
+            missing.append((model, "not computed yet; run: bedside report RUN"))
             continue
         artefact.check(folder, "analyse")
         data = FigureData.load(folder)
@@ -92,7 +93,7 @@ def load(run: Path, models: Sequence[str]) -> Flips:
 
 
 def names(flips: Flips) -> list[str]:
-    """The pages' file names: ``flips.html``, ``flips-2.html``, …"""
+    """Return the pages' file names: ``flips.html``, ``flips-2.html``, …"""
     count = max(1, -(-len(flips.rows) // CARDS))
     return ["flips.html", *(f"flips-{k}.html" for k in range(2, count + 1))]
 
@@ -127,38 +128,38 @@ def _groups(rows: Sequence[tuple[FigureData, dict[str, Any]]]
 
 def _card(data: FigureData, row: dict[str, Any]) -> Card:
     binary = data.facts["threshold"] is not None
-    margin = tuple(wording.signed(f"{v:+.4f}") if binary else f"{v:.4f}" for v in row["margin"])
+    margin = tuple(signed(f"{v:+.4f}") if binary else f"{v:.4f}" for v in row["margin"])
     score = tuple(f"{v:.4f}" for v in row["score"])
     return Card(
         data.facts["model"], row["variant"], row["target"], ", ".join(row["also"]), row["id"],
         {"test": "test image", "val": "validation image"}[row["split"]], row["label"],
         row["kind"], (row["called"][0], row["called"][1]), (score[0], score[1]),
-        (margin[0], margin[1]), tuple(_pictures(data, row)))
+        (margin[0], margin[1]), tuple(_images(data, row)))
 
 
-def _pictures(data: FigureData, row: dict[str, Any]) -> list[tuple[str, str]]:
+def _images(data: FigureData, row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["picture"] is None:
         return []
-    from bedside.figures.draw.cam import overlay
+    from bedside.figures.cam import overlay
 
     image = data.arrays["images"][row["picture"]]
-    found = [("Image", jpeg(image))]
+    images = [("Image", jpeg(image))]
     for name, title in (("before", "float32’s map"), ("after", "the variant’s map")):
         if name in data.arrays:
             plane = data.arrays[name][row["picture"]].astype(np.float32) / 255
-            found.append((title, jpeg(overlay(image, plane))))
-    return found
+            images.append((title, jpeg(overlay(image, plane))))
+    return images
 
 
 def jpeg(pixels: npt.NDArray[np.uint8]) -> str:
-    """A small picture (H, W) or (H, W, 3) as a data URI; the same bytes every time."""
+    """Encode an image (H, W) or (H, W, 3) as a data URI, with reproducible bytes."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def table(flips: Flips) -> str:
-    """``flips.csv``: one line an image and variant, in the pages' order, by case id alone."""
+    """Return ``flips.csv``: one line per image and variant, in the pages' order, by case id."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["kind", "model", "variant", "target", "also", "split", "id", "label",

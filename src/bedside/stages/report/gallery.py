@@ -1,4 +1,4 @@
-"""Every figure of the analysis folder: drawn, saved beside the report, and inlined into it."""
+"""Figures of the analysis folder: drawn, saved beside the report and inlined into it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedside.core.progress import Progress
-from bedside.figures import ALL_MODELS
+from bedside.figures import ALL_MODELS, FIGURES
+from bedside.figures.base import figure_module
 from bedside.runfolder import artefact, layout
 
 INLINE_SVG_BYTES = 400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class GalleryFigure:
     """A figure with its caption; ``src`` is a data URI, or empty where there is no figure."""
 
     model: str
@@ -27,12 +28,10 @@ class Picture:
 
 
 def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
-    """(figure, model) of every finished analysis: the study's own first, then each model's.
+    """List the (figure, model) of every finished analysis, the study's own first.
 
-    Figures come in the paper's order; one that the table does not know is left out.
+    Figures come in the order of ``FIGURES``; an unknown one is left out.
     """
-    from bedside.figures.draw import FIGURES
-
     found = []
     folder = run / "analysis"
     present = {p.name for f in FIGURES if (folder / f).is_dir() for p in (folder / f).iterdir()
@@ -45,36 +44,35 @@ def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def draw(run: Path, out: Path, models: Sequence[str], progress: Progress | None = None
-         ) -> tuple[Picture, ...]:
+         ) -> tuple[GalleryFigure, ...]:
     """Draw every figure into ``out/figures`` as SVG and PNG.
 
     Raises:
         BadInput: an analysis does not read.
     """
     wanted = jobs(run, models)
-    pictures = []
+    figures = []
     for number, (figure, model) in enumerate(wanted):
         if progress is not None:
             progress("report", number, len(wanted) + 1, f"{figure} {model}")
-        pictures.append(_picture(run, out, figure, model))
-    return tuple(pictures)
+        figures.append(_draw_figure(run, out, figure, model))
+    return tuple(figures)
 
 
-def _picture(run: Path, out: Path, figure: str, model: str) -> Picture:
-    from bedside.figures.draw import TITLES
+def _draw_figure(run: Path, out: Path, figure: str, model: str) -> GalleryFigure:
     from bedside.figures.render import caption, render
 
     data = layout.analysis_dir(run, figure, model)
     artefact.check(data, "analyse")
     paths = render(data, out / "figures", figure, f"{figure}-{model}")
-    title, text = TITLES.get(figure, figure), caption(data, figure)
+    title, text = figure_module(figure).TITLE, caption(data, figure)
     if paths is None:
-        return Picture(model, title, text, figure=figure)
-    return Picture(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
+        return GalleryFigure(model, title, text, figure=figure)
+    return GalleryFigure(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
                    figure)
 
 
 def data_uri(svg: Path, png: Path) -> str:
-    """The SVG as a data URI where it is small enough for a phone, else the PNG."""
+    """Return the SVG as a data URI where it is small enough for a phone, else the PNG."""
     path, kind = (svg, "svg+xml") if svg.stat().st_size < INLINE_SVG_BYTES else (png, "png")
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""The comparison of a split by image with a split by group, for the report and the audit page."""
+"""Comparison of a split by image with a split by group, for the report and the audit page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bedside.core import codec
+from bedside.core.text import plural
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import wording
 
 FOLDER = "leakage"
 RESULT = "leakage.json"
@@ -16,7 +16,7 @@ _NAMES = {"image": "by image", "group": "by group"}
 
 
 def view(run: Path) -> dict[str, Any] | None:
-    """What the pages print, or None where it was not made for the run's present cases.
+    """Read the comparison, or return None where none was made for the run's present cases.
 
     Args:
         run: a run folder whose data stage has finished.
@@ -31,7 +31,7 @@ def view(run: Path) -> dict[str, Any] | None:
 
 
 def context(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows and sentences from ``leakage.json``."""
+    """Return rows and sentences from ``leakage.json``."""
     rows = []
     for arm in found["arms"]:
         area = _area(arm["metrics"])
@@ -46,20 +46,20 @@ def context(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verdict(gain: Mapping[str, Any], areas: Sequence[Mapping[str, Any]] = ()) -> str:
-    """What the difference says, in a sentence; ``areas`` are the AUCs of both arms."""
+    """State what the difference means; ``areas`` are the AUCs of both arms."""
     if gain.get("value") is None:
         return f"Not compared: {gain.get('reason')}."
-    size = wording.plural(gain["n"], "image")
+    size = plural(gain["n"], "image")
     if gain["low"] > 0:
-        return f"A split by image claims too much: its AUC is higher on the same {size}."
+        return f"A split by image overestimates: its AUC is higher on the same {size}."
     if gain["high"] < 0:
         return (f"The split by image scores lower on the same {size}, which leakage does not "
-                "explain: two trainings differ by more than twins give away.")
+                "explain: two trainings differ by more than near-duplicates contribute.")
     if areas and all(a.get("low") is not None and a["low"] <= 0.5 for a in areas):
-        return ("Neither training has learnt the task (both intervals hold 0.5), so they say "
-                "nothing about leakage: give more epochs or larger images.")
-    return (f"On these {size} no gain from leakage is shown; the interval holds 0, and a larger "
-            "network, more epochs or more images may show one.")
+        return ("Inconclusive: neither training has learnt the task (both intervals include 0.5). "
+                "Use more epochs or larger images.")
+    return (f"Inconclusive: on these {size} no gain from leakage is shown (the interval includes "
+            "0). A larger network, more epochs or more images may show one.")
 
 
 def _area(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ def _area(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def text(estimate: Mapping[str, Any], sign: bool = False) -> str:
-    """A value with its interval, or why there is none."""
+    """Format a value with its interval, or the reason why there is none."""
     if estimate.get("value") is None:
         return f"— ({estimate.get('reason', 'not computed')})"
     plus = "+" if sign else ""
@@ -77,7 +77,7 @@ def text(estimate: Mapping[str, Any], sign: bool = False) -> str:
 
 
 def strip(estimate: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where the value and its interval lie between 0 and 1, in percent."""
+    """Return the positions of the value and its interval between 0 and 1, in percent."""
     if estimate.get("value") is None:
         return None
     return {k: round(100 * float(estimate[k]), 1) for k in ("low", "value", "high")} | {

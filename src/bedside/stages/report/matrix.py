@@ -1,20 +1,20 @@
-"""The report's tables as cells of text, with evidence labels and footnotes."""
+"""Tables of results as text cells, with evidence labels and footnotes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bedside.core.text import DASH, count, megabytes, milliseconds, percent, ratio
 from bedside.core.types import Estimate
 from bedside.stages.report import paper, tables, wording
 from bedside.stages.report.changes import BASELINE
 from bedside.stages.report.results import Row, metric_names
-from bedside.stages.report.wording import DASH
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A point with its interval on a common axis; all in percent of the axis' width."""
+    """A value with its interval on a common axis, in percent of the axis' width."""
 
     low: float
     value: float
@@ -24,7 +24,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One table cell: the number, a small second line, and what qualifies it."""
+    """One table cell: the number, a small second line, and its qualification."""
 
     text: str
     detail: str = ""
@@ -70,23 +70,23 @@ class Notes:
     reasons: list[str] = field(default_factory=list)
 
     def number(self, reason: str) -> int:
-        """The footnote's number for a reason."""
+        """Return the footnote number of a reason."""
         if reason not in self.reasons:
             self.reasons.append(reason)
         return self.reasons.index(reason) + 1
 
     def dash(self, reason: str) -> Cell:
-        """An undefined number: a dash that leads to its reason."""
+        """Return a dash that links to the reason."""
         return Cell(DASH, note=self.number(reason))
 
 
 def _tag(evidence: str | None) -> str:
-    # Unmarked is measured; everything else says what it is, next to the number.
+    # Only values that were not measured carry a tag.
     return "" if evidence == "measured" else evidence or "evidence not recorded"
 
 
 def estimate(row: Row, name: str) -> Estimate | None:
-    """A test metric as an Estimate, or None where it is undefined."""
+    """Return a test metric as an Estimate, or None where it is undefined."""
     metric = row["metrics"].get(name)
     return Estimate(**metric) if metric else None
 
@@ -95,7 +95,7 @@ def estimate(row: Row, name: str) -> Estimate | None:
 
 
 def _axis(rows: Sequence[Row], name: str) -> tuple[float, float]:
-    """The interval that holds every estimate of a metric, to draw strips on one scale."""
+    """Return the range of every estimate of a metric, so that all strips share one scale."""
     ends = [end for r in rows if (e := estimate(r, name)) is not None
             for end in (e.low, e.value, e.high) if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -131,8 +131,8 @@ def _size_cell(row: Row, rows: Sequence[Row], largest: int, notes: Notes) -> Cel
     if not row["size_bytes"]:
         return notes.dash("Size: not recorded")
     share = tables.size_ratio(row, rows)
-    return Cell(wording.megabytes(row["size_bytes"]),
-                wording.ratio(share) if share is not None else "",
+    return Cell(megabytes(row["size_bytes"]),
+                ratio(share) if share is not None else "",
                 bar=round(100 * row["size_bytes"] / largest, 2) if largest else None)
 
 
@@ -140,18 +140,18 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
     latency = row["latency_ms"]
     if latency is None:
         return notes.dash("Latency: the variant did not run" if row["status"] != "ok" else
-                          f"Latency: {row['latency_note'] or 'this target gives none'}")
+                          f"Latency: {row['latency_note'] or 'not measured on this target'}")
     share = tables.latency_ratio(row, rows)
-    details = [wording.ratio(share)] if share is not None else []
+    details = [ratio(share)] if share is not None else []
     if latency["p95"] is not None:
-        details.append(f"p95 {wording.milliseconds(latency['p95']).removesuffix(' ms')}")
+        details.append(f"p95 {milliseconds(latency['p95']).removesuffix(' ms')}")
     detail = ", ".join(details)
     tags = [_tag(row["evidence"]["latency"]), "unsteady" if tables.unsteady(row) else ""]
-    return Cell(wording.milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
+    return Cell(milliseconds(latency["median"]), detail, " ".join(t for t in tags if t))
 
 
 def changed_cell(row: Row, notes: Notes) -> Cell:
-    """How many test images change class against float32, and which way."""
+    """State how many test images change class against float32, and in which direction."""
     here = row.get("agreement")
     beside = (f"against this variant on the CPU: {here['changed']} of {here['n']}" if here
               else "")
@@ -159,11 +159,11 @@ def changed_cell(row: Row, notes: Notes) -> Cell:
     if row["scheme"] == BASELINE and changed is None:
         return Cell("reference", beside)
     if changed is None:
-        return notes.dash("Changed: predictions of this variant or of float32 were not kept")
+        return notes.dash("Changed: predictions of this variant or of float32 were not stored")
     if not changed["n"]:
         return notes.dash("Changed: no test image in common with float32")
     details = [f"{changed['lost']} lost, {changed['gained']} gained"] if changed["changed"] else []
-    return Cell(f"{changed['changed']} of {wording.count(changed['n'])}",
+    return Cell(f"{changed['changed']} of {count(changed['n'])}",
                 "; ".join([*details, *([beside] if beside else [])]))
 
 
@@ -171,23 +171,23 @@ def _other_cells(row: Row, notes: Notes) -> tuple[Cell, ...]:
     memory = row["peak_memory_bytes"]
     return (
         Cell(row["compute_dtype"], prose=True) if row["compute_dtype"]
-        else notes.dash("Computed in: the target does not tell"),
-        Cell(wording.megabytes(memory)) if memory
+        else notes.dash("Computed in: the target does not report it"),
+        Cell(megabytes(memory)) if memory
         else notes.dash("Peak memory: not measured on this target"),
     )
 
 
 def matrix(rows: Sequence[Row], notes: Notes) -> Table:
-    """Every cell of the study: what it is, how big, how fast, how right, or why it is missing."""
+    """Tabulate every cell of the study: size, speed and metrics, or why it is missing."""
     names = metric_names(rows)
     axes = {name: _axis(rows, name) for name in names}
     largest = max((r["size_bytes"] for r in rows), default=0)
     drawn = [n for n in names if n == "accuracy" or n.endswith("auroc")]
-    # The AUC comes first: it does not hang on a threshold.
+    # The AUC comes first, because it does not depend on a threshold.
     order = sorted(names, key=lambda n: (not n.endswith("auroc"), n != "accuracy"))
     heads = [("Size", "to float32"), ("Latency", "median; to float32")]
     heads += [(wording.metric_title(n), "95% interval") for n in order]
-    heads += [("Class changed", "likelier class, test"), ("Computed in", ""), ("Peak memory", "")]
+    heads += [("Class changed", "predicted class, test"), ("Computed in", ""), ("Peak memory", "")]
     groups = []
     for model in dict.fromkeys(r["model"] for r in rows):
         lines = []
@@ -215,14 +215,14 @@ def _paper_cells(network: str, scheme: str, options: bool, notes: Notes) -> tupl
     printed = paper.TABLE_2.get(_paper_name(network), {})
     found, base = printed.get(scheme), printed.get(BASELINE)
     if found is None or base is None or options:
-        absent = notes.dash("Paper: its Table 2 has no such network or scheme")
+        absent = notes.dash("Paper: Table 2 has no such network or scheme")
         return (absent, absent)
-    return (Cell(wording.percent(found.accuracy)),
-            Cell(f"{found.size_mb:.1f} MB", wording.ratio(found.size_mb / base.size_mb)))
+    return (Cell(percent(found.accuracy)),
+            Cell(f"{found.size_mb:.1f} MB", ratio(found.size_mb / base.size_mb)))
 
 
 def table_2(rows: Sequence[Row], networks: dict[str, str], target: str, notes: Notes) -> Table:
-    """The paper's Table 2 on one target: accuracy and size, the paper's figures beside ours.
+    """Tabulate accuracy and size on one target, with the paper's Table 2 beside them.
 
     Args:
         rows: rows of ``results.json``.
@@ -267,9 +267,9 @@ class DemographicLine:
 
 
 def table_1(rows: Sequence[tables.Demographics], notes: Notes) -> tuple[DemographicLine, ...]:
-    """Table 1, ours and the paper's."""
+    """Tabulate demographics, this study's and the paper's Table 1."""
     return tuple(DemographicLine(
-        r.label, wording.count(r.images), _spread(r.age, "Age", notes),
+        r.label, count(r.images), _spread(r.age, "Age", notes),
         _spread(r.size_mm, "Tumor size", notes), _printed(r.paper, "age", notes),
         _printed(r.paper, "size", notes),
     ) for r in rows)
@@ -277,13 +277,13 @@ def table_1(rows: Sequence[tables.Demographics], notes: Notes) -> tuple[Demograp
 
 def _spread(values: tables.Spread, what: str, notes: Notes) -> Cell:
     if values.mean is None:
-        return notes.dash(f"{what}: the data have no such column, or it is empty for this class")
+        return notes.dash(f"{what}: the data have no such column, or none for this class")
     if values.sd is None:
         return Cell(f"{values.mean:.1f}", "n = 1, no SD")
-    return Cell(f"{values.mean:.1f} ± {values.sd:.1f}", f"n = {wording.count(values.n)}")
+    return Cell(f"{values.mean:.1f} ± {values.sd:.1f}", f"n = {count(values.n)}")
 
 
 def _printed(row: Mapping[str, paper.MeanSd] | None, name: str, notes: Notes) -> Cell:
     if row is None:
-        return notes.dash("Paper: its Table 1 has no such class")
+        return notes.dash("Paper: Table 1 has no such class")
     return Cell(f"{row[name].mean:.1f} ± {row[name].sd:.1f}")

@@ -1,4 +1,4 @@
-"""What was done, as short lists of facts: data, preprocessing, training, calibration, machine."""
+"""The methods section: data, preprocessing, training, calibration, machine."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import bedside
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.study import Study
+from bedside.core.text import count, plural
 from bedside.runfolder import artefact, layout
-from bedside.stages.report import wording
 
 Facts = tuple[tuple[str, str], ...]
 
 _OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
-# Stages leave other facts beside versions; those have places of their own in the report.
+# Manifests hold other facts beside versions; the report shows those elsewhere.
 _VERSION = re.compile(r"v?\d+\.\d")
 
 
 def task_line(spec_classes: Sequence[str], positive: str | None) -> str:
-    """The classes in order, the positive one named."""
+    """List the classes in order, naming the positive one."""
     names = " · ".join(spec_classes)
     return f"{names} (positive: {positive})" if positive else names
 
 
 def preprocessing(specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
-    """How an image becomes a tensor, a line a model."""
+    """Describe how an image becomes a tensor, a line per model."""
     lines = []
     for spec in specs:
         p = spec.preprocess
@@ -45,7 +45,7 @@ def preprocessing(specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
 
 
 def history(path: Path) -> tuple[dict[str, str], ...]:
-    """The rows of ``history.csv``, or none where the model was trained elsewhere."""
+    """Read the rows of ``history.csv``, or none where the model was trained elsewhere."""
     if not path.is_file():
         return ()
     return tuple(csv.DictReader(io.StringIO(codec.read_text(path))))
@@ -59,15 +59,15 @@ def _number(row: Mapping[str, str], name: str) -> float | None:
 
 
 def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple[str, Facts], ...]:
-    """The recipe and the outcome of every network's training."""
+    """Describe the recipe and the outcome of every network's training."""
     found: list[tuple[str, Facts]] = []
     t = study.train
     for spec in specs:
         c = spec.config
         if spec.origin == "external" or c is None:
-            found.append((spec.id, (("Origin", "trained elsewhere, brought in as .tflite"),)))
+            found.append((spec.id, (("Origin", "trained elsewhere, imported as .tflite"),)))
             continue
-        network = f"{spec.name}, {wording.count(spec.parameters)} parameters"
+        network = f"{spec.name}, {count(spec.parameters)} parameters"
         if c.width != 1.0:
             network += f", width {c.width:g}"
         if c.cam_conv:
@@ -96,20 +96,20 @@ def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple
 
 def _tuned(run: Path, model: str
            ) -> tuple[list[tuple[str, str]], tuple[float, float, float] | None]:
-    """What ``--tune`` did, and the learning rate, weight decay and augmentation it chose."""
+    """Return what ``--tune`` did, and the learning rate, weight decay and augmentation chosen."""
     found = layout.tuning(run, model)
     if found is None or found.chosen is None:
         return [], None
     best = found.trials[found.chosen]
-    text = (f"{wording.plural(len(found.trials), 'trial')} of "
-            f"{wording.plural(found.epochs, 'epoch')}, chosen on validation AUC "
+    text = (f"{plural(len(found.trials), 'trial')} of "
+            f"{plural(found.epochs, 'epoch')}, chosen on validation AUC "
             f"({best.val_auroc:.3f} in trial {found.chosen + 1})")
     return [("Tuning", text)], (best.learning_rate, best.weight_decay, best.augment)
 
 
 def _starting_weights(run: Path, model: str, asked: str) -> str:
     trained = artefact.read_manifest(layout.model_dir(run, model)).stages.get("train")
-    # A path of the user's own says nothing to a reader, and may say too much.
+    # A local path tells a reader nothing and may reveal names.
     if asked.endswith(".safetensors"):
         return "a .safetensors file of the user’s"
     return trained.facts.get("weights", asked) if trained is not None else asked
@@ -126,9 +126,9 @@ def _parity(run: Path, model: str) -> list[tuple[str, str]]:
 
 def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str, str]]:
     if not rows:
-        return [("Epochs", f"{planned} planned, no history kept")]
+        return [("Epochs", f"{planned} planned, no history stored")]
     text = f"{len(rows)} of {planned}"
-    # Training's own rule: of equal AUCs the epoch with the lower loss is kept.
+    # Training's own rule: of epochs with equal AUC, the lower loss.
     scored = [(auc, -(_number(row, "val_loss") or 0.0), -i) for i, row in enumerate(rows)
               if (auc := _number(row, "val_auroc")) is not None]
     if scored:
@@ -147,10 +147,10 @@ def _calibration_images(run: Path, variant: Variant) -> int | None:
 
 
 def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
-    """Which images set the integer ranges, and for which variants."""
+    """Describe the calibration images and the variants that used them."""
     using = [v for v in variants if v.calibration]
     if not using:
-        return (("Calibration", "no variant needed it"),)
+        return (("Calibration", "not needed by any variant"),)
     c = study.calibration
     counts = sorted({str(n) for v in using if (n := _calibration_images(run, v)) is not None})
     return (
@@ -163,7 +163,7 @@ def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
 
 
 def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[str, list[str]]:
-    """Ids of variants by the estimator of their calibration."""
+    """Group the variants' ids by the estimator of their calibration."""
     found: dict[str, list[str]] = {}
     for v in variants:
         home = run / "calibration"
@@ -176,7 +176,7 @@ def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[
 
 
 def operations(variants: Sequence[Variant]) -> tuple[tuple[str, str], ...]:
-    """How many operations run in which number format, a line a variant, as read from its file."""
+    """Count the operations by number format, a line per variant, as read from its file."""
     lines = []
     for v in variants:
         total = {dtype: sum(ops.values()) for dtype, ops in v.ops_by_dtype.items()}
@@ -198,7 +198,7 @@ def latency_protocol(study: Study, measurements: Sequence[Measurement]) -> str:
 
 
 def machines(measurements: Sequence[Measurement]) -> tuple[tuple[str, Facts], ...]:
-    """The distinct machines that measured, each with the targets it measured."""
+    """List the distinct machines that measured, each with its targets."""
     seen: dict[Facts, list[str]] = {}
     for m in measurements:
         if m.machine:
@@ -207,7 +207,7 @@ def machines(measurements: Sequence[Measurement]) -> tuple[tuple[str, Facts], ..
 
 
 def versions(run: Path) -> Facts:
-    """Package versions that stages left in their manifests, and this program's own."""
+    """List the package versions in the stages' manifests, and this program's own."""
     found: dict[str, dict[str, None]] = {"bedside": {bedside.__version__: None}}
     for manifest in sorted(run.glob(f"*/**/{artefact.MANIFEST}")):
         if any(part.startswith(".") for part in manifest.relative_to(run).parts):
@@ -220,6 +220,6 @@ def versions(run: Path) -> Facts:
 
 
 def seeds(study: Study) -> Facts:
-    """Every seed of the study."""
+    """List every seed of the study."""
     return (("Split, weights, training order", str(study.seed)),
             ("Calibration images", str(study.calibration.seed)))

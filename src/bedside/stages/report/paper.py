@@ -1,4 +1,4 @@
-"""The paper's own numbers, copied from its tables and text, never mixed with ours.
+"""The paper's own numbers, copied from its tables and text.
 
 Garifulla et al., Sensors 2022, 22, 219 (doi:10.3390/s22010219).
 """
@@ -17,7 +17,7 @@ DOI = "10.3390/s22010219"
 
 @dataclass(frozen=True, slots=True)
 class MeanSd:
-    """A mean and a standard deviation, as Table 1 prints them."""
+    """A mean and a standard deviation, as in Table 1."""
 
     mean: float
     sd: float

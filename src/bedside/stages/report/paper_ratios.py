@@ -1,11 +1,11 @@
-"""The paper's own ratios of time, as text, beside what the cost model estimates for its devices."""
+"""The paper's latency ratios beside the cost model's estimates for the same devices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bedside.stages.report import wording
+from bedside.core.text import DASH
 from bedside.stages.report.results import Row
 
 
@@ -39,14 +39,14 @@ PRINTED = (
 
 @dataclass(frozen=True, slots=True)
 class RatioTable:
-    """Models, and a line a ratio: what, the paper's, and ours a model."""
+    """Models, and a line per ratio: its name, the paper's value, and each model's estimate."""
 
     models: tuple[str, ...]
     lines: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 def table(rows: Sequence[Row]) -> RatioTable | None:
-    """Every printed ratio that this run has an estimate of; None where it has none."""
+    """Return every printed ratio that this run has an estimate of; None where it has none."""
     found = {(r["model"], r["target"], r["scheme"]): r for r in rows
              if r["status"] == "ok" and r["latency_ms"] is not None}
     models = tuple(dict.fromkeys(r["model"] for r in rows))
@@ -54,14 +54,14 @@ def table(rows: Sequence[Row]) -> RatioTable | None:
     for printed in PRINTED:
         own = tuple(_ours(found.get((m, *printed.slow)), found.get((m, *printed.fast)))
                     for m in models)
-        if any(t != wording.DASH for t in own):
+        if any(t != DASH for t in own):
             lines.append((printed.what, printed.paper, own))
     return RatioTable(models, tuple(lines)) if lines else None
 
 
 def _ours(slow: Row | None, fast: Row | None) -> str:
     if slow is None or fast is None:
-        return wording.DASH
+        return DASH
     ratio = slow["latency_ms"]["median"] / fast["latency_ms"]["median"]
     unfitted = any(r["facts"].get("fitted") == 0.0 for r in (slow, fast))
     return f"{ratio:.2g} times as fast, estimated{' (unfitted)' if unfitted else ''}"

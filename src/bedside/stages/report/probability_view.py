@@ -1,4 +1,4 @@
-"""Thresholds, temperatures and the quality of probabilities as the report shows them."""
+"""Thresholds, temperatures and calibration of probabilities, as the report's table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from bedside.core.build import Measurement
 from bedside.core.evidence import OperatingPoint, Probabilities
+from bedside.core.text import DASH, count, percent
 from bedside.core.types import Estimate
 from bedside.runfolder import layout
 from bedside.stages.report import wording
-from bedside.stages.report.evidence_view import Entry, Found, Line, Table
-from bedside.stages.report.wording import DASH
+from bedside.stages.report.evidence_view import Entry, Evidence, Line, Table
 
 
 def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:
@@ -32,26 +32,27 @@ def _both(name: str, p: Probabilities) -> Entry:
     locked, own = p.metrics.get(name), p.rechosen.get(name)
     if locked is None or locked.value is None:
         return Entry(DASH, (locked.reason,) if locked is not None and locked.reason else ())
-    small = [f"{wording.interval(name, locked)}, n = {wording.count(locked.n)}"]
+    small = [f"{wording.interval(name, locked)}, n = {count(locked.n)}"]
     if own is not None and own.value is not None:
-        small.append(f"re-chosen: {wording.percent(own.value)} [{wording.interval(name, own)}]")
-    return Entry(wording.percent(locked.value), tuple(small))
+        small.append(f"re-chosen: {percent(own.value)} [{wording.interval(name, own)}]")
+    return Entry(percent(locked.value), tuple(small))
 
 
 def _temperature(point: OperatingPoint | None) -> Entry:
     if point is None or point.temperature is None:
         return Entry(DASH, (point.temperature_reason or "",) if point is not None else ())
     t = point.temperature
-    words = "about right" if 0.95 <= t <= 1.05 else "too sure" if t > 1 else "too timid"
+    words = ("well calibrated" if 0.95 <= t <= 1.05 else
+             "over-confident" if t > 1 else "under-confident")
     return Entry(f"{t:.2f}", (f"probabilities were {words}",))
 
 
-def probabilities(found: Found, order: Sequence[Measurement]) -> Table | None:
-    """Thresholds, temperature, Brier score and calibration error of every cell, test images."""
+def probabilities(evidence: Evidence, order: Sequence[Measurement]) -> Table | None:
+    """Tabulate threshold, temperature, Brier score and calibration error of every cell (test)."""
     groups: dict[str, list[Line]] = {}
     binary = False
     for m in order:
-        statistics, points = found.statistics.get(m.model), found.points.get(m.model)
+        statistics, points = evidence.statistics.get(m.model), evidence.points.get(m.model)
         if statistics is None or points is None:
             continue
         own = points.cells.get(layout.cell_name(m.variant, m.target))
@@ -72,6 +73,7 @@ def probabilities(found: Found, order: Sequence[Measurement]) -> Table | None:
              ("Calibration error", "ECE, 0 is best")]
     if binary:
         heads = [("Threshold, locked", "float32’s"), ("Threshold, re-chosen", "this variant’s"),
-                 ("Sensitivity", "at the locked one"), ("Specificity", "at the locked one"),
+                 ("Sensitivity", "at the locked threshold"),
+                 ("Specificity", "at the locked threshold"),
                  *heads]
     return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))

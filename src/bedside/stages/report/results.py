@@ -1,6 +1,6 @@
 """``results.json``, ``results.csv`` and ``predictions.csv``: the report for programs.
 
-The shape of ``results.json`` is a contract (DESIGN). Keys may be added, never changed.
+The structure of ``results.json`` is a contract (DESIGN): keys may be added, never changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBER_KEYS = ("value", "low", "high", "n")
 
 
 def safe_cell(value: Any) -> Any:
-    """A CSV cell that no spreadsheet takes for a formula; numbers stay numbers, None is empty."""
+    """Return a CSV cell that no spreadsheet takes for a formula; None becomes empty."""
     if value is None:
         return ""
     if isinstance(value, str) and value.startswith(_FORMULA):
@@ -38,7 +38,7 @@ def safe_cell(value: Any) -> Any:
 
 
 def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The contract's ``{name: {value, low, high, n} or null}`` and the reasons of the nulls."""
+    """Return the contract's ``{name: {value, low, high, n} or null}`` and the nulls' reasons."""
     values: dict[str, Any] = {}
     undefined: dict[str, str] = {}
     for name, estimate in estimates.items():
@@ -52,7 +52,7 @@ def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[st
 
 def row(measurement: Measurement, change: Change | None = None,
         answer: Mapping[str, Any] | None = None) -> Row:
-    """One row of ``results.json``.
+    """Return one row of ``results.json``.
 
     ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``.
     ``changed`` counts the test images whose class (larger logit) differs from the float32
@@ -106,17 +106,17 @@ def row(measurement: Measurement, change: Change | None = None,
 
 
 def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The whole of ``results.json``; ``evidence`` is null where the stage has not run."""
+    """Return the whole of ``results.json``; ``evidence`` is null where the stage has not run."""
     return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence}
 
 
 def metric_names(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Every metric of the test split, in the order in which rows first name it."""
+    """List every metric of the test split, in the order in which rows first name it."""
     return tuple(dict.fromkeys(name for r in rows for name in r["metrics"]))
 
 
 def results_csv(rows: Sequence[Row]) -> str:
-    """``results.csv``: one line a row, nested values flattened into columns."""
+    """Return ``results.csv``: one line per row, nested values flattened into columns."""
     names = metric_names(rows)
     head = ["model", "scheme", "variant", "target", "status", "reason", "evidence_accuracy",
             "evidence_latency", "compute_dtype", "size_bytes", "split"]
@@ -144,10 +144,10 @@ def results_csv(rows: Sequence[Row]) -> str:
 
 def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurement],
                           task: Task) -> None:
-    """``predictions.csv``: one line an image and cell, with the class and every logit.
+    """Write ``predictions.csv``: one line per image and cell, with the class and every logit.
 
-    ``predicted`` is the class of the largest logit, the first of equals. Images are named by
-    case id alone.
+    ``predicted`` is the class of the largest logit, the first of equals. Images are named by case
+    id alone.
     """
     classes = task.classes
     with path.open("w", encoding="utf-8", newline="") as handle:

@@ -1,4 +1,4 @@
-"""Subgroups of the test images as the report shows them: the worst ones first, in words."""
+"""Subgroups of the test images as the report's tables, the worst first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from bedside.core.build import Measurement
 from bedside.core.evidence import Statistics, Worst
+from bedside.core.text import DASH, count, plural
 from bedside.core.types import Estimate
 from bedside.runfolder import layout
 from bedside.stages.report import wording
-from bedside.stages.report.evidence_view import Entry, Found, Line, Table
-from bedside.stages.report.wording import DASH
+from bedside.stages.report.evidence_view import Entry, Evidence, Line, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,10 @@ class WorstLine:
 
 @dataclass(frozen=True, slots=True)
 class Subgroups:
-    """Worst groups first; every group of every cell; columns that are not there, with why.
+    """Worst groups first; every group of every cell; missing columns with the reason.
 
-    ``worst`` holds groups that stand apart and float32's; ``more`` those of the other variants.
+    ``worst`` holds float32's groups and those clearly below the rest; ``more`` those of the other
+    variants.
     """
 
     worst: tuple[WorstLine, ...]
@@ -45,9 +46,9 @@ class Subgroups:
 COLUMN_NAMES = {"age": "age", "size": "lesion size", "device": "device"}
 
 
-def subgroups(found: Found, order: Sequence[Measurement]) -> Subgroups | None:
-    """Subgroup metrics of the test images, or None where there are no statistics."""
-    known = [s for s in found.statistics.values() if s.probabilities]
+def subgroups(evidence: Evidence, order: Sequence[Measurement]) -> Subgroups | None:
+    """Tabulate subgroup metrics of the test images, or return None where there are none."""
+    known = [s for s in evidence.statistics.values() if s.probabilities]
     if not known:
         return None
     place = {(m.variant, m.target): (i, m) for i, m in enumerate(order)}
@@ -66,11 +67,11 @@ def _full(name: str, e: Estimate) -> str:
     if e.value is None:
         return f"{DASH} ({e.reason})"
     return (f"{wording.metric_value(name, e.value)} [{wording.interval(name, e)}], "
-            f"n = {wording.count(e.n)}")
+            f"n = {count(e.n)}")
 
 
 def _worst(w: Worst) -> WorstLine:
-    verdict = ("lower than the rest: the intervals part" if w.apart else
+    verdict = ("lower than the rest: the intervals do not overlap" if w.apart else
                "may be chance: the intervals overlap")
     return WorstLine(w.variant, w.target, COLUMN_NAMES.get(w.column, w.column),
                      wording.metric_title(w.metric), w.group, _full(w.metric, w.estimate),
@@ -84,11 +85,11 @@ def _group_tables(known: Iterable[Statistics], place: dict[tuple[str, str], tupl
         if (row.variant, row.target) not in place:
             continue
         rank, m = place[row.variant, row.target]
-        entries = [Entry(row.group, (wording.plural(row.n, "image"),))]
+        entries = [Entry(row.group, (plural(row.n, "image"),))]
         for name, e in row.metrics.items():
             entries.append(Entry(DASH, (e.reason or "",)) if e.value is None else Entry(
                 wording.metric_value(name, e.value),
-                (f"{wording.interval(name, e)}, n = {wording.count(e.n)}",)))
+                (f"{wording.interval(name, e)}, n = {count(e.n)}",)))
         columns.setdefault(row.column, {}).setdefault(m.model, []).append(
             (rank, Line(m.scheme, m.target, tuple(entries))))
     heads = (("Group", ""), *((wording.metric_title(n), "95% interval") for n in (

@@ -1,4 +1,4 @@
-"""The top of the page: which variant for which device, why, and what the test images say."""
+"""The first screen: the recommended variant for each device, the reasons, and the test result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bedside.core.recommendation import Recommendation
+from bedside.core.text import (
+    DASH,
+    capital,
+    count,
+    delta,
+    megabytes,
+    milliseconds,
+    plural,
+    points,
+    ratio,
+)
 from bedside.stages.report import paper, tables, wording
 from bedside.stages.report.changes import BASELINE
 from bedside.stages.report.matrix import Cell, Notes, changed_cell, estimate
 from bedside.stages.report.results import Row
-from bedside.stages.report.wording import DASH
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number of the answer with what it is compared to."""
+    """One number of the recommendation, with what it is compared to."""
 
     title: str
     cell: Cell
@@ -24,7 +34,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The variant recommended for a target, or none, with every reason in plain words."""
+    """The variant recommended for a target, or none, with every reason."""
 
     target: str
     variant: str
@@ -39,24 +49,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One of the paper's two headlines beside what this study finds."""
+    """One of the paper's two headlines beside this study's results."""
 
     paper: str
     paper_detail: str
     lines: tuple[tuple[str, str, str], ...]
 
 
-# What the test images said, as a word beside the name and how it is coloured.
+# The test images' result: the badge beside the variant's name, and its colour.
 BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
-          "not shown": ("test set too small to tell", "look"),
+          "not shown": ("inconclusive: too few test images", "look"),
           "untested": ("not tested", "look")}
 
 
 def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
-    """A recommendation with the chosen variant's numbers."""
-    rejected = tuple((v, f"{wording.capital(text)}.") for v, text in found.rejected.items())
-    warnings = tuple(f"{wording.capital(w)}." for w in found.warnings)
+    """Return a recommendation with the chosen variant's numbers."""
+    rejected = tuple((v, f"{capital(text)}.") for v, text in found.rejected.items())
+    warnings = tuple(f"{capital(w)}." for w in found.warnings)
     row = next((r for r in rows if r["variant"] == found.chosen
                 and r["target"] == found.target), None)
     if found.chosen is None or row is None or found.test is None:
@@ -67,15 +77,15 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
     return Answer(found.target, found.chosen, badge, state, (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
-             "" if row["scheme"] == BASELINE else "images, by the likelier class, against float32"),
-    ), found.why, f"{wording.capital(found.test.text)}.", warnings, rejected)
+             "" if row["scheme"] == BASELINE else "images, by predicted class, against float32"),
+    ), found.why, f"{capital(found.test.text)}.", warnings, rejected)
 
 
 def _size(row: Row, rows: Sequence[Row]) -> Tile:
     share = tables.size_ratio(row, rows)
     against = ("" if share is None or row["scheme"] == BASELINE else
                f"{wording.less(1 - share, 'smaller', 'larger')} than float32")
-    return Tile("Size", Cell(wording.megabytes(row["size_bytes"])), against)
+    return Tile("Size", Cell(megabytes(row["size_bytes"])), against)
 
 
 def _latency(row: Row, rows: Sequence[Row]) -> Tile:
@@ -85,10 +95,10 @@ def _latency(row: Row, rows: Sequence[Row]) -> Tile:
         words = wording.faster(1 - share)
         against = f"{words} {'as' if words.startswith('as') else 'than'} float32"
     latency = row["latency_ms"]
-    detail = f"median of {latency['n']}, {wording.plural(latency['threads'], 'thread')}"
+    detail = f"median of {latency['n']}, {plural(latency['threads'], 'thread')}"
     tag = "unsteady" if tables.unsteady(row) else ""
-    cell = Cell(wording.milliseconds(latency["median"]), detail, tag)
-    return Tile("Latency an image", cell, against)
+    cell = Cell(milliseconds(latency["median"]), detail, tag)
+    return Tile("Latency per image", cell, against)
 
 
 def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
@@ -103,15 +113,15 @@ def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
         gap = tables.metric_difference(row, rows, name)
         against = ""
         if gap is not None and row["scheme"] != BASELINE:
-            text = wording.points(gap) if name == "accuracy" else wording.delta(gap)
+            text = points(gap) if name == "accuracy" else delta(gap)
             against = f"{text} against float32"
-        detail = f"95% interval {wording.interval(name, own)}, n = {wording.count(own.n)}"
+        detail = f"95% interval {wording.interval(name, own)}, n = {count(own.n)}"
         tiles.append(Tile(title, Cell(wording.metric_value(name, own.value), detail), against))
     return tuple(tiles)
 
 
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
-    """The abstract's "75% smaller, 97% faster" as this study finds them."""
+    """Compare the abstract's "75% smaller, 97% faster" with this study's results."""
     found = tables.headlines(rows)
     size = tuple(_line(h.model, h.size_reduction, h.smallest,
                        lambda r: wording.less(r, "smaller", "larger")) for h in found)
@@ -128,4 +138,4 @@ def _line(model: str, reduction: float | None, which: str | None, words: Callabl
           ) -> tuple[str, str, str]:
     if reduction is None:
         return model, DASH, "no quantized variant to compare with float32"
-    return model, words(reduction), f"{which}, {wording.ratio(1 - reduction)}"
+    return model, words(reduction), f"{which}, {ratio(1 - reduction)}"

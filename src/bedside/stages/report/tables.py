@@ -1,4 +1,4 @@
-"""What the report's tables say, computed from cases and results; no markup here."""
+"""Demographics, flow of cases and comparisons with float32, computed from cases and results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bedside.stages.report.results import Row
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and sample standard deviation of the ``n`` values that are known; None for none."""
+    """Mean and sample standard deviation of the ``n`` known values; None where undefined."""
 
     n: int
     mean: float | None = None
@@ -38,7 +38,7 @@ class Demographics:
 
 
 def spread(values: Iterable[float | None]) -> Spread:
-    """Mean and sample standard deviation (n − 1); the latter needs two values."""
+    """Compute mean and sample standard deviation (n − 1); the latter needs two values."""
     known = [v for v in values if v is not None and math.isfinite(v)]
     if not known:
         return Spread(0)
@@ -47,12 +47,12 @@ def spread(values: Iterable[float | None]) -> Spread:
 
 
 def used(cases: Iterable[Case]) -> list[Case]:
-    """Cases in train, validation or test."""
+    """Return the cases in train, validation or test."""
     return [c for c in cases if c.split != "set_aside"]
 
 
 def demographics(cases: Sequence[Case], task: Task) -> tuple[Demographics, ...]:
-    """Table 1 over the used cases, a row a class."""
+    """Compute Table 1 over the used cases, a row per class."""
     rows = []
     for label in task.classes:
         own = [c for c in used(cases) if c.label == label]
@@ -79,12 +79,12 @@ class Flow:
 
     @property
     def set_aside_total(self) -> int:
-        """How many images were set aside."""
+        """Number of images set aside."""
         return sum(n for _, n in self.set_aside)
 
     @property
     def used(self) -> int:
-        """How many images are in a split."""
+        """Number of images in a split."""
         return sum(n for by_class in self.counts.values() for n in by_class.values())
 
 
@@ -106,7 +106,7 @@ def _set_aside_reasons(cases: Sequence[Case], audit: Mapping[str, Any]) -> Count
 
 
 def flow(cases: Sequence[Case], task: Task, audit: Mapping[str, Any]) -> Flow:
-    """The flow of cases, from ``cases.csv`` and what the audit set aside."""
+    """Compute the flow of cases from ``cases.csv`` and the audit."""
     reasons = _set_aside_reasons(cases, audit)
     inside = used(cases)
     counts = {s: dict.fromkeys(task.classes, 0) for s in ("train", "val", "test")}
@@ -135,7 +135,7 @@ UNSTEADY = 2.0
 
 
 def baseline_row(row: Row, rows: Sequence[Row], home: str = "cpu") -> Row | None:
-    """The float32 row of the same model, on the same target or else on ``home``."""
+    """Return the float32 row of the same model, on the same target or else on ``home``."""
     for target in (row["target"], home):
         for other in sorted(rows, key=lambda r: (len(r["variant"]), r["variant"])):
             if (other["model"], other["scheme"], other["target"], other["status"]) == (
@@ -146,7 +146,7 @@ def baseline_row(row: Row, rows: Sequence[Row], home: str = "cpu") -> Row | None
 
 
 def size_ratio(row: Row, rows: Sequence[Row]) -> float | None:
-    """File size over the float32 variant's, or None where either is unknown."""
+    """Return file size over the float32 variant's, or None where either is unknown."""
     base = baseline_row(row, rows)
     if base is None or not base["size_bytes"] or not row["size_bytes"]:
         return None
@@ -154,28 +154,28 @@ def size_ratio(row: Row, rows: Sequence[Row]) -> float | None:
 
 
 def measured_ms(row: Row) -> float | None:
-    """The median latency where it was measured on the thing itself; only such are compared."""
+    """Return the median latency where it was measured; only measured latencies are compared."""
     if row["status"] != "ok" or row["latency_ms"] is None:
         return None
     return float(row["latency_ms"]["median"]) if row["evidence"]["latency"] == "measured" else None
 
 
 def unsteady(row: Row) -> bool:
-    """Whether the latency's 95th percentile is more than twice its median: a busy machine."""
+    """Return whether the latency's 95th percentile exceeds twice its median: a busy machine."""
     latency = row["latency_ms"]
     return (latency is not None and latency["p95"] is not None
             and bool(latency["p95"] > UNSTEADY * latency["median"]))
 
 
 def latency_ratio(row: Row, rows: Sequence[Row]) -> float | None:
-    """Measured median latency over the float32 variant's, or None where either is not."""
+    """Return measured median latency over float32's, or None where either is missing."""
     base = baseline_row(row, rows)
     own, other = measured_ms(row), measured_ms(base) if base is not None else None
     return own / other if own is not None and other else None
 
 
 def metric_difference(row: Row, rows: Sequence[Row], name: str) -> float | None:
-    """A test metric minus the float32 variant's, or None where either is undefined."""
+    """Return a test metric minus the float32 variant's, or None where either is undefined."""
     base = baseline_row(row, rows)
     own = row["metrics"].get(name)
     other = base["metrics"].get(name) if base is not None else None
@@ -207,10 +207,10 @@ def _least(rows: Sequence[Row], all_rows: Sequence[Row], ratio: Any
 
 
 def headlines(rows: Sequence[Row]) -> tuple[Headline, ...]:
-    """The abstract's "75% smaller, 97% faster" for every model of this study.
+    """Compute the abstract's "75% smaller, 97% faster" for every model of this study.
 
-    A time is compared with the float32 variant's on the same target, or on the CPU where the
-    target cannot run float32 (the paper's 97%: INT8 on the NPU against FP32 on the CPU).
+    A time is compared with the float32 variant's on the same target, or on the CPU where the target
+    cannot run float32 (the paper's 97%: INT8 on the NPU against FP32 on the CPU).
     """
     found = []
     for model in dict.fromkeys(r["model"] for r in rows):
@@ -222,5 +222,5 @@ def headlines(rows: Sequence[Row]) -> tuple[Headline, ...]:
 
 
 def auc_name(row: Row) -> str:
-    """Which AUC a task has: of the positive class, or the macro one-vs-rest mean."""
+    """Return the AUC of a task: of the positive class, or the macro one-vs-rest mean."""
     return next((n for n in ("auroc", "macro_auroc") if n in row["metrics"]), "auroc")

@@ -1,10 +1,11 @@
-"""The matrix page: rows variants, columns targets, each cell what is known or why nothing is."""
+"""The table of variants by target: each cell's numbers, or the reason why there are none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bedside.core.text import DASH, count, milliseconds, percent, plural
 from bedside.stages.report import wording
 from bedside.stages.report.matrix import estimate
 from bedside.stages.report.results import Row
@@ -12,7 +13,7 @@ from bedside.stages.report.results import Row
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A line of a cell: what, the number, a small addition, and how it came about."""
+    """A line of a cell: name, number, detail, and evidence."""
 
     what: str
     text: str
@@ -21,7 +22,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class TargetCell:
     """One cell: facts, or a status with its reason. ``target`` names the column on a phone."""
 
     target: str
@@ -31,15 +32,15 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossingTable:
-    """Targets, and for every network its variants with a cell a target."""
+class TargetMatrix:
+    """Targets, and for every network its variants with a cell per target."""
 
     targets: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[tuple[str, tuple[Crossing, ...]], ...]], ...]
+    groups: tuple[tuple[str, tuple[tuple[str, tuple[TargetCell, ...]], ...]], ...]
 
 
-def crossing(rows: Sequence[Row], targets: Sequence[str]) -> CrossingTable:
-    """Every variant against every target, in the order of the results."""
+def target_matrix(rows: Sequence[Row], targets: Sequence[str]) -> TargetMatrix:
+    """Tabulate every variant against every target, in the order of the results."""
     found = {(r["variant"], r["target"]): r for r in rows}
     groups = []
     for model in dict.fromkeys(r["model"] for r in rows):
@@ -49,26 +50,26 @@ def crossing(rows: Sequence[Row], targets: Sequence[str]) -> CrossingTable:
             cells = tuple(_cell(found.get((variant, t)), t) for t in targets)
             lines.append((scheme, cells))
         groups.append((model, tuple(lines)))
-    return CrossingTable(tuple(targets), tuple(groups))
+    return TargetMatrix(tuple(targets), tuple(groups))
 
 
-def _cell(row: Row | None, target: str) -> Crossing:
+def _cell(row: Row | None, target: str) -> TargetCell:
     if row is None:
-        return Crossing(target, "not planned", reason="this study did not ask for it")
+        return TargetCell(target, "not planned", reason="not part of this study")
     if row["status"] != "ok":
-        return Crossing(target, row["status"], reason=row["reason"] or "no reason was recorded")
-    return Crossing(target, "ok", (_accuracy(row), _latency(row), _placement(row)))
+        return TargetCell(target, row["status"], reason=row["reason"] or "no reason was recorded")
+    return TargetCell(target, "ok", (_accuracy(row), _latency(row), _placement(row)))
 
 
 def _accuracy(row: Row) -> Fact:
     own = estimate(row, "accuracy")
     if own is None or own.value is None:
-        return Fact("accuracy", wording.DASH,
-                    row["undefined"].get("accuracy", "nothing is predicted on this target"))
-    sample = (f", {wording.count(row['images'])} of {wording.count(row['images_total'])} images"
+        return Fact("accuracy", DASH,
+                    row["undefined"].get("accuracy", "no prediction on this target"))
+    sample = (f", {count(row['images'])} of {count(row['images_total'])} images"
               if row["images"] < row["images_total"] else "")
     return Fact("accuracy", wording.metric_value("accuracy", own.value),
-                f"{wording.interval('accuracy', own)}, n = {wording.count(own.n)}{sample}",
+                f"{wording.interval('accuracy', own)}, n = {count(own.n)}{sample}",
                 row["evidence"]["accuracy"] or "")
 
 
@@ -76,13 +77,13 @@ def _latency(row: Row) -> Fact:
     latency = row["latency_ms"]
     note = row["latency_note"] or ""
     if latency is None:
-        return Fact("latency", wording.DASH, note or "this target gives none")
+        return Fact("latency", DASH, note or "not measured on this target")
     tag = row["evidence"]["latency"] or ""
     if row["facts"].get("fitted") == 0.0:
         tag += ", unfitted"
-    detail = (f"p95 {wording.milliseconds(latency['p95'])}, n = {wording.count(latency['n'])}"
+    detail = (f"p95 {milliseconds(latency['p95'])}, n = {count(latency['n'])}"
               if latency["p95"] is not None else "")
-    return Fact("latency", wording.milliseconds(latency["median"]), detail, tag)
+    return Fact("latency", milliseconds(latency["median"]), detail, tag)
 
 
 def _placement(row: Row) -> Fact:
@@ -93,5 +94,5 @@ def _placement(row: Row) -> Fact:
     detail = "; ".join(t for t in (computed, by) if t)
     if share is None:
         return Fact("placement", "whole graph", detail)
-    pieces = f" in {wording.plural(parts, 'piece')}" if parts else ""
-    return Fact("placement", f"{wording.percent(share, 0)} delegated{pieces}", detail)
+    partitions = f" in {plural(parts, 'partition')}" if parts else ""
+    return Fact("placement", f"{percent(share, 0)} delegated{partitions}", detail)

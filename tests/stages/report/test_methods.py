@@ -1,0 +1,34 @@
+"""The methods section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from report_fixture import (
+    make_run,
+)
+from report_reader import page, read
+
+from bedside.core import codec
+from bedside.runfolder import artefact, layout
+from bedside.stages.report import methods
+
+
+def test_the_recipe_that_tuning_chose_is_the_one_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    model = layout.model_specs(run)[0].id
+    tuning = layout.Tuning(2, (layout.Trial(5e-4, 0.05, 1.5, 0.7),
+                               layout.Trial(2e-3, 0.01, 0.25, 0.8)), 1)
+    with artefact.writing(layout.model_dir(run, model), "train", "tuned") as scratch:
+        artefact.write_text(scratch / layout.TUNING, codec.to_json(tuning))
+    facts = dict(dict(methods.training(run, layout.study(run), layout.model_specs(run)))[model])
+    assert facts["Tuning"] == "2 trials of 2 epochs, chosen on validation AUC (0.800 in trial 2)"
+    for shown in ("learning rate 0.002", "weight decay 0.01", "augmentation 0.25"):
+        assert shown in facts["Recipe"]
+
+
+def test_methods_say_what_was_done(run: Path) -> None:
+    text = " ".join("".join(read(page(run)).words).split())
+    assert "20 in int8; image in float32, logits in float32" in text
+    assert "3 of 4; best validation AUC 0.910 after epoch 2" in text
+    assert "numpy2.4" in text

@@ -1,0 +1,102 @@
+"""results.json and the CSV files: contract and safety."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_fixture import (
+    TASK,
+    Names,
+    make_run,
+)
+from report_reader import page, rows_of
+
+from bedside.core.types import Estimate
+from bedside.runfolder import layout
+from bedside.stages.report import results
+from bedside.stages.report.build import build_report
+
+
+def test_results_json_keeps_the_contract(run: Path) -> None:
+    document = json.loads((run / "report" / "results.json").read_text())
+    assert document["schema"] == 1 and len(document["rows"]) == 8
+    for row in document["rows"]:
+        assert set(row) >= {"model", "scheme", "variant", "target", "status", "reason", "evidence",
+                            "compute_dtype", "size_bytes", "metrics", "latency_ms",
+                            "peak_memory_bytes", "delegated_fraction"}
+        assert set(row["evidence"]) >= {"accuracy", "latency"}
+        for metric in row["metrics"].values():
+            assert metric is None or set(metric) == {"value", "low", "high", "n"}
+        if row["latency_ms"] is not None:
+            assert set(row["latency_ms"]) == {"median", "p95", "n", "threads"}
+
+
+def test_results_json_gives_back_what_was_measured(run: Path) -> None:
+    for m in layout.measurements(run):
+        row = next(r for r in rows_of(run) if r["variant"] == m.variant)
+        for name, estimate in m.metrics.get("test", {}).items():
+            if estimate.value is None:
+                assert row["metrics"][name] is None
+                assert row["undefined"][name] == estimate.reason
+            else:
+                assert Estimate(**row["metrics"][name]) == estimate
+        for name, estimate in m.metrics.get("val", {}).items():
+            found = row["splits"]["val"]["metrics"][name]
+            assert (found is None) == (estimate.value is None)
+            assert found is None or Estimate(**found) == estimate
+
+
+def test_an_unsupported_cell_is_a_row_with_its_reason(run: Path) -> None:
+    row = next(r for r in rows_of(run) if r["variant"] == "vgg16-dynamic")
+    assert (row["status"], row["metrics"], row["latency_ms"]) == ("unsupported", {}, None)
+    assert row["reason"] == Names().reason and Names().reason in page(run)
+
+
+def test_csv_has_a_line_a_row_and_an_empty_cell_for_an_undefined_number(run: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO((run / "report" / "results.csv").read_text())))
+    assert [line["variant"] for line in lines] == [r["variant"] for r in rows_of(run)]
+    assert {line["specificity"] for line in lines} == {""}
+    assert lines[0]["specificity_undefined"] == "no image of the negative class"
+    assert float(lines[0]["accuracy"]) == rows_of(run)[0]["metrics"]["accuracy"]["value"]
+
+
+def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
+    text = (run / "report" / "predictions.csv").read_text()
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
+                              "predicted", "logit_benign", "logit_malignant"]
+    assert len(lines) == 7 * 20
+    found = layout.predictions(run, "vgg16-int8", "cpu")
+    mine = [line for line in lines if line["variant"] == "vgg16-int8"]
+    logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])
+    assert np.array_equal(logits.astype(np.float32), found.logits)
+    chosen = [TASK.classes[k] for k in found.logits.argmax(1)]
+    assert [line["predicted"] for line in mine] == chosen
+    for name in ("predictions.csv", "results.json", "results.csv", "index.html"):
+        assert "secret-" not in (run / "report" / name).read_text()
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_csv_cell_is_taken_for_a_formula(first: str) -> None:
+    assert results.safe_cell(first + "cmd|' /C calc'!A0").startswith("'" + first)
+
+
+def test_negative_numbers_stay_numbers_in_csv() -> None:
+    assert results.safe_cell(-0.5) == -0.5
+    assert results.safe_cell(None) == ""
+
+
+def test_hostile_class_names_are_defused_in_every_csv(tmp_path: Path) -> None:
+    make_run(tmp_path, Names(classes=("=1+1", "@SUM(A1)")))
+    build_report(tmp_path)
+    for name in ("results.csv", "predictions.csv"):
+        for line in csv.reader(io.StringIO((tmp_path / "report" / name).read_text())):
+            for cell in line:
+                number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", cell)
+                assert number or not cell.startswith(("=", "+", "-", "@", "\t", "\r")), cell
