@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from tiny import write_tiny_data, write_untrained
 from torch import nn
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.models.redundant_relu import remove_idle_relus
 from bedside.runfolder import layout
@@ -74,7 +74,7 @@ def test_googlenets_padded_pools_do_not_break_xnnpack_into_pieces(tmp_path):
     model = write_untrained(run, ModelConfig("googlenet", image_px=64, width=0.125))
     convert.convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
-    quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(run, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
     file = layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL
     assert "RELU" not in {o.op for o in read_graph(file).operations}
     placed = subprocess_build.place(file, targets.load("cpu")).placed

@@ -64,7 +64,7 @@ def test_a_variant_of_a_run_holds_its_biases_and_records_how_many(dead, tiny_run
     shutil.copytree(tiny_run, run)
     with artefact.writing(layout.model_dir(run, MODEL), "convert", "dead") as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(data)
-    assert quantize.quantize(run, MODEL, scheme, None, ranges)
+    assert quantize.quantize(run, MODEL, schemes.parse(scheme), None, ranges)
     folder = layout.variant_dir(run, f"{MODEL}-{scheme}")
     recipe = codec.parse_json((folder / layout.RECIPE).read_text(), "")
     assert recipe["filters_raised_to_hold_their_bias"] == raised
@@ -91,4 +91,4 @@ def test_a_healthy_model_is_left_alone(dead, tiny_run):
     held, raised = hold_biases(data, dead[1])
     assert raised == 0
     assert held is data
-    assert schemes.load("int8")[1].needs_calibration
+    assert schemes.parse("int8").scheme.needs_calibration

@@ -31,10 +31,10 @@ def ranges(tiny_run):
 def graphs(tiny_run, ranges):
     found = {}
     for scheme in [*schemes.SCHEMES, "int8+io8"]:
-        needed = quantize.needs_calibration(scheme)
-        quantize.quantize(tiny_run, MODEL, scheme, ranges[0] if needed else None,
+        needed = schemes.parse(scheme).scheme.needs_calibration
+        quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), ranges[0] if needed else None,
                           ranges[1] if needed else None)
-        folder = layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+        folder = layout.variant_dir(tiny_run, layout.variant_id(MODEL, scheme))
         found[scheme] = read_graph(folder / layout.VARIANT_MODEL)
     return found
 
@@ -142,7 +142,7 @@ def test_io_dtypes(tiny_run, graphs):
     import json
 
     for scheme, dtype in (("int8", "float32"), ("int8+io8", "int8"), ("float32", "float32")):
-        facts = json.loads((layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+        facts = json.loads((layout.variant_dir(tiny_run, layout.variant_id(MODEL, scheme))
                             / layout.VARIANT).read_text())
         assert facts["input_dtype"] == dtype
         assert facts["output_dtype"] == dtype
@@ -193,19 +193,19 @@ def test_variants_are_byte_identical_when_made_again(tiny_run, ranges, tmp_path)
 
     before = {}
     for scheme in schemes.SCHEMES:
-        needed = quantize.needs_calibration(scheme)
+        needed = schemes.parse(scheme).scheme.needs_calibration
         arguments = (ranges[0], ranges[1]) if needed else (None, None)
-        quantize.quantize(tiny_run, MODEL, scheme, *arguments)
+        quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)
         folder = layout.variant_dir(tiny_run, f"{MODEL}-{scheme}")
         before[scheme] = artefact.check(folder, "quantize")
         shutil.rmtree(folder)
-        assert quantize.quantize(tiny_run, MODEL, scheme, *arguments)
+        assert quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)
         assert artefact.check(folder, "quantize") == before[scheme]
-        assert not quantize.quantize(tiny_run, MODEL, scheme, *arguments)
+        assert not quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)
 
 
 @pytest.mark.parametrize(("name", "near"), [("int9", "int8"), ("float_16", "float16"),
                                             ("int8+io9", "io8")])
 def test_unknown_names_get_the_near_one(name, near):
     with pytest.raises(BadInput, match=f"Did you mean '{near}'"):
-        schemes.load(name)
+        schemes.parse(name)

@@ -6,6 +6,7 @@ import numpy as np
 import outliers
 import pytest
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import ModelSpec, Variant
 from bedside.core.errors import BadInput
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
 
 
 def _variant(run, scheme):
-    variants.make(run, outliers.MODEL, scheme, CONFIG)
+    variants.make(run, outliers.MODEL, schemes.parse(scheme), CONFIG)
     folder = layout.variant_dir(run, f"{outliers.MODEL}-{scheme}")
     return codec.read_json(Variant, folder / layout.VARIANT), folder / layout.VARIANT_MODEL
 

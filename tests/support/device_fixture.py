@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bedside import schemes
 from bedside.cli import app
 from bedside.core.study import EvaluateConfig
 from bedside.runtime.bundle import signing
@@ -32,7 +33,7 @@ def cells(tiny_run, tmp_path_factory):
     run = tmp_path_factory.mktemp("device") / "run"
     shutil.copytree(tiny_run, run)
     for scheme in ("float32", "dynamic"):
-        quantize.quantize(run, "resnet34", scheme, None, None)
+        quantize.quantize(run, "resnet34", schemes.parse(scheme), None, None)
         build.build(run, f"resnet34-{scheme}", "cpu")
     evaluate(run, [("resnet34-float32", "cpu"), (VARIANT, "cpu")],
              EvaluateConfig(rounds=1, warmup=0, samples=1))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core.build import Roofline, Target
 from bedside.core.errors import BadInput, Unsupported
 from bedside.core.study import EvaluateConfig
@@ -140,7 +140,7 @@ def own_run(tiny_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(own_run):
     for scheme in ("float32", "float16"):
-        quantize.quantize(own_run, "resnet34", scheme, None, None)
+        quantize.quantize(own_run, "resnet34", schemes.parse(scheme), None, None)
     pairs = [("resnet34-float32", "sd865-cpu"), ("resnet34-float16", "sd865-cpu"),
              ("resnet34-float32", "sd865-npu")]
     for pair in pairs:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core import codec
 from bedside.core.build import Build, Latency, Target
 from bedside.core.errors import BadInput, Unsupported
@@ -92,7 +92,8 @@ def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
 def test_wide_activations_are_tried_and_their_outcome_is_a_row(run):
     """Qualcomm's compiler has no depthwise convolution of int16, which a grey stem becomes."""
     folder = calibrate.calibrate(run, "resnet34", CalibrationConfig(images=8), None)
-    quantize.quantize(run, "resnet34", "int16x8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(run, "resnet34", schemes.parse("int16x8"), folder,
+                      calibrate.read_ranges(folder))
     assert build(run, "resnet34-int16x8", CHIP)
     made = _build(run, "int16x8")
     assert (made.status, made.partitions) == ("unsupported", 3)

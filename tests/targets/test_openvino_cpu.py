@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_trained
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.errors import BadInput
@@ -36,7 +37,7 @@ def run(tiny_run, tmp_path_factory):
     folder = calibrate.calibrate(copy, "resnet34", CalibrationConfig(images=16))
     for scheme in ("float32", "dynamic", "int8"):
         needed = scheme == "int8"
-        quantize.quantize(copy, "resnet34", scheme, folder if needed else None,
+        quantize.quantize(copy, "resnet34", schemes.parse(scheme), folder if needed else None,
                           calibrate.read_ranges(folder) if needed else None)
     return copy
 
@@ -49,7 +50,7 @@ def trained(tmp_path_factory):
     model, _ = write_trained(made, ModelConfig("resnet34", image_px=32, width=0.125))
     convert(made, model)
     folder = calibrate.calibrate(made, model, CalibrationConfig(images=40))
-    quantize.quantize(made, model, "int8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(made, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
     return made
 
 

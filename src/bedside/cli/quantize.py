@@ -57,11 +57,11 @@ def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, 
         if not compare:
             rows = []
             for name in models:
-                for scheme in config.schemes:
-                    if schemes.load(scheme)[1].needs_calibration:
+                for scheme in map(schemes.parse, config.schemes):
+                    if scheme.scheme.needs_calibration:
                         chosen = variants.calibration_of(scheme, config.calibration)
                         folder = stage.calibrate(run, name, chosen, progress)
-                        rows.append([name, scheme, chosen.estimator, chosen.choice,
+                        rows.append([name, str(scheme), chosen.estimator, chosen.choice,
                                      str(len(codec.read_json(stage.Calibration,
                                                              folder / stage.FACTS).ids))])
             _table(json, "calibrations", ["model", "scheme", "estimator", "choice", "images"], rows)
@@ -111,20 +111,19 @@ def search(run: Path, model: list[str] | None, scheme: str, qat: bool, json: boo
     config = study.load(run)
     wanted = budget.Budget(**flags)
     budget.check(wanted)
-    scheme = schemes.variant_id("", scheme)[1:]
+    mixture = schemes.parse(scheme)
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "convert", None, progress)
-        found = [budget.search(run, name, scheme, config.calibration, wanted, progress)
+        found = [budget.search(run, name, mixture, config.calibration, wanted, progress)
                  for name in _models(run, config, model)]
         if len(found) == len(study.model_ids(run, config)):
-            budget.with_scheme(run, scheme)
+            budget.with_scheme(run, mixture)
             config = study.load(run)
-            study.through(run, config, "evaluate", f"*-{scheme}", progress)
+            study.through(run, config, "evaluate", f"*-{mixture}", progress)
         missed = [f.model for f in found if not wanted.holds(f.int8, f.float32)]
-        better = tuned.scheme_of(scheme)
         whole: list[tuned.Tuned] = []
         if qat and missed:
-            schemes.load(better)
+            better = tuned.scheme_of(mixture)
             whole = [tuned.fine_tune(run, name, better, config.calibration, wanted, progress)
                      for name in missed]
             budget.with_scheme(run, better)

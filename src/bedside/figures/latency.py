@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core import codec
 from bedside.core.build import Measurement
-from bedside.core.errors import BadInput
 from bedside.figures import inputs
 from bedside.figures.base import FigureData, NotAvailable
-from bedside.runfolder import layout
+from bedside.runfolder import latency, layout
 
 RESAMPLES = 2000
 # Section 8.3: VGG16 on the Snapdragon 865, the original on its CPU being 1.
@@ -45,9 +41,10 @@ def compute(run: Path, model: str) -> FigureData:
             cell = inputs.cpu_cell(run, variant.id)
             if cell is None or cell.evidence.get("latency") != "measured":
                 continue
-            rounds, ms = read_latency(_path(run, cell))
-            if not ms.size:
+            raw = latency.read(_path(run, cell))
+            if not raw:
                 continue
+            rounds, ms = np.array([r for r, _, _ in raw], np.int64), np.array([s[2] for s in raw])
             samples[label] = (rounds, ms)
             arrays |= {f"ms:{name}:{label}": ms, f"round:{name}:{label}": rounds}
             machine = machine or cell.machine
@@ -63,24 +60,6 @@ def compute(run: Path, model: str) -> FigureData:
 
 def _path(run: Path, cell: Measurement) -> Path:
     return layout.measurement_dir(run, cell.variant, cell.target) / layout.LATENCY
-
-
-def read_latency(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Round numbers and milliseconds of ``latency.csv``; empty where there is no file.
-
-    Raises:
-        BadInput: a row that does not read.
-    """
-    if not path.is_file():
-        return np.empty(0, np.int64), np.empty(0)
-    try:
-        rows = [(int(r["round"]), float(r["ms"]))
-                for r in csv.DictReader(io.StringIO(codec.read_text(path)))]
-    except (KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"a row does not read ({error})", where=path,
-                       remedy="Delete the measurement and run again.") from None
-    return (np.asarray([r[0] for r in rows], np.int64),
-            np.asarray([r[1] for r in rows], np.float64))
 
 
 def _describe(samples: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]

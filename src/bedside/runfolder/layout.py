@@ -77,6 +77,11 @@ def float_stage(run: Path, model: str) -> str:
         model_dir(run, model), "improve") else "convert"
 
 
+def variant_id(model: str, scheme_id: str) -> str:
+    """``<model>-<scheme>[+option…]``, of a scheme's canonical id (options sorted)."""
+    return f"{model}-{scheme_id}"
+
+
 def variant_dir(run: Path, variant: str) -> Path:
     """One quantized (or float) ``.tflite`` and its recipe."""
     return run / "variants" / variant

@@ -27,7 +27,7 @@ def float_model(order: Order, runtime: str) -> Path:
     Raises:
         Unsupported: another scheme than float32 or plain int8, or a model that is not float.
     """
-    scheme = "+".join([order.variant.scheme, *order.variant.options])
+    scheme = order.variant.scheme_id
     if scheme not in SCHEMES:
         raise Unsupported(f"{runtime} quantizes by itself, in the schemes float32 and int8; "
                           f"{scheme} is LiteRT's own",

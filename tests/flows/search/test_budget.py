@@ -10,6 +10,7 @@ import numpy as np
 import outliers
 import pytest
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput
@@ -21,6 +22,7 @@ from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
 
+MIXED = schemes.parse("mixed+searched")
 CONFIG = CalibrationConfig(images=30)
 BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
 
@@ -32,7 +34,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(run):
-    return budget.search(run, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+    return budget.search(run, outliers.MODEL, MIXED, CONFIG, BUDGET)
 
 
 def test_the_search_rescues_the_network_with_an_outlier_channel(run, found):
@@ -40,7 +42,7 @@ def test_the_search_rescues_the_network_with_an_outlier_channel(run, found):
     assert found.within and BUDGET.holds(found.score, found.float32)
     assert {"conv1", "conv2"} <= set(found.kept) < {x.name for x in layers(read_graph(
         layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL))}
-    variants.make(run, outliers.MODEL, "mixed+searched", CONFIG)
+    variants.make(run, outliers.MODEL, MIXED, CONFIG)
     folder = layout.variant_dir(run, f"{outliers.MODEL}-mixed+searched")
     full = outliers.auroc(run, layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
     assert outliers.auroc(run, folder / layout.VARIANT_MODEL) > full - 0.03
@@ -74,9 +76,9 @@ def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeyp
 
     monkeypatch.setattr(budget.Judge, "score", stops)
     with pytest.raises(KeyboardInterrupt):
-        budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+        budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
     before = len(calls)
-    again = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+    again = budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
     assert again.kept == found.kept
     assert len(calls) - before < found.evaluations
 
@@ -98,7 +100,7 @@ def test_a_search_killed_in_the_middle_of_a_line_goes_on(run, found, monkeypatch
     monkeypatch.setattr(budget.Judge, "score", stops)
 
     def search():
-        return budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+        return budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
 
     with pytest.raises(KeyboardInterrupt):
         search()
@@ -122,7 +124,7 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(run, other)
     wanted = replace(BUDGET, goal="fastest")
-    fast = budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, wanted)
+    fast = budget.search(other, outliers.MODEL, MIXED, CONFIG, wanted)
     assert fast.within and 3 <= len(fast.timed) <= budget.SHORTLIST + 3
     assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in fast.timed)
     every = tuple(x.name for x in layers(read_graph(
@@ -131,7 +133,7 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
     best = min((t for t in fast.timed if t.kept), key=lambda t: t.ms)  # int8 misses the budget
     taken = next(t for t in fast.timed if t.kept == fast.kept)
     assert taken.ms <= best.ms * (1 + budget.SAME_SPEED) or taken.low_ms <= best.high_ms
-    assert budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, wanted) == fast
+    assert budget.search(other, outliers.MODEL, MIXED, CONFIG, wanted) == fast
 
 
 def test_the_fastest_is_taken_and_of_equals_the_smallest():
@@ -158,7 +160,7 @@ def test_layers_hold_every_operation_once(tiny_run):
     ({"sensitivity_loss": float("nan")}, "makes no sense"), ({"goal": "best"}, "unknown goal")])
 def test_margins_that_make_no_sense_are_refused(run, change, message):
     with pytest.raises(BadInput, match=message):
-        budget.search(run, outliers.MODEL, "mixed+searched", CONFIG, replace(BUDGET, **change))
+        budget.search(run, outliers.MODEL, MIXED, CONFIG, replace(BUDGET, **change))
 
 
 def test_a_mixture_needs_its_search(tiny_run, tmp_path):
@@ -166,7 +168,7 @@ def test_a_mixture_needs_its_search(tiny_run, tmp_path):
     shutil.copytree(tiny_run, other)
     shutil.rmtree(layout.search_dir(other, "resnet34"), ignore_errors=True)
     with pytest.raises(BadInput, match="bedside search RUN"):
-        variants.make(other, "resnet34", "mixed+searched", CalibrationConfig(images=4))
+        variants.make(other, "resnet34", MIXED, CalibrationConfig(images=4))
 
 
 def test_validation_without_a_class_is_refused(run, tmp_path):
@@ -178,7 +180,7 @@ def test_validation_without_a_class_is_refused(run, tmp_path):
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / layout.TASK, codec.to_json(layout.task(run)))
     with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
-        budget.search(other, outliers.MODEL, "mixed+searched", CONFIG, BUDGET)
+        budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
 
 
 def test_the_study_compares_sets_and_names_the_smallest(tiny_run):

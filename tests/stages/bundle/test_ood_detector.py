@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_trained
 
+from bedside import schemes
 from bedside.core.study import ModelConfig
 from bedside.runfolder import layout
 from bedside.runtime.bundle.manifest import OperatingPoint
@@ -30,7 +31,7 @@ def answers(tmp_path_factory):
     model, accuracy = write_trained(run, ModelConfig("resnet34", image_px=PX, width=0.125), 4)
     assert accuracy >= 0.95, "the network has learned its task"
     assert convert(run, model)
-    quantize.quantize(run, model, "float32", None, None)
+    quantize.quantize(run, model, schemes.parse("float32"), None, None)
     variant, data = read_variant(layout.variant_dir(run, f"{model}-float32"))
     classes = len(variant.task.classes)
     with Engine() as engine:

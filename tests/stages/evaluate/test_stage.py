@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.errors import BadInput
@@ -38,7 +39,7 @@ def run(tiny_run, tmp_path_factory):
     for name in ("variants", "builds", "measurements"):
         shutil.rmtree(copy / name, ignore_errors=True)
     for scheme in ("float32", "dynamic"):
-        quantize.quantize(copy, "resnet34", scheme, None, None)
+        quantize.quantize(copy, "resnet34", schemes.parse(scheme), None, None)
     for variant in VARIANTS:
         assert build(copy, variant, "cpu")
         assert not build(copy, variant, "cpu")

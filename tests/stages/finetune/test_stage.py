@@ -41,11 +41,11 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(run):
     torch.set_num_threads(1)
-    return tuned.fine_tune(run, outliers.MODEL, "int8+qat", CONFIG, BUDGET)
+    return tuned.fine_tune(run, outliers.MODEL, schemes.parse("int8+qat"), CONFIG, BUDGET)
 
 
 def _file(run, scheme):
-    variants.make(run, outliers.MODEL, scheme, CONFIG)
+    variants.make(run, outliers.MODEL, schemes.parse(scheme), CONFIG)
     folder = layout.variant_dir(run, f"{outliers.MODEL}-{scheme}")
     return codec.read_json(Variant, folder / layout.VARIANT), folder / layout.VARIANT_MODEL
 
@@ -64,7 +64,7 @@ def test_the_child_names_its_parent_and_lies_like_any_variant(run, found):
     assert variant.parent == found.parent == f"{outliers.MODEL}+int8+qat"
     folder = layout.model_dir(run, variant.parent)
     assert codec.read_json(ModelSpec, folder / layout.SPEC).parent == outliers.MODEL
-    assert not variants.make(run, outliers.MODEL, "int8+qat", CONFIG)
+    assert not variants.make(run, outliers.MODEL, schemes.parse("int8+qat"), CONFIG)
     assert [s.id for s in layout.model_specs(run)] == [outliers.MODEL]
 
 
@@ -206,12 +206,12 @@ def test_an_operation_that_is_not_known_is_refused(run):
 @pytest.mark.parametrize("other", ["biascorrected", "weights_mse", "weights_octav"])
 def test_options_that_do_not_go_together_are_refused(other):
     with pytest.raises(BadInput, match="exclude each other"):
-        schemes.load(f"int8+qat+{other}")
+        schemes.parse(f"int8+qat+{other}")
 
 
 def test_training_that_diverges_publishes_nothing(run, monkeypatch):
-    _, _, ranges = variants.prepared(run, outliers.MODEL, "int8", CONFIG)
-    rules = quantize.recipe(run, outliers.MODEL, "int8",
+    _, _, ranges = variants.prepared(run, outliers.MODEL, schemes.parse("int8"), CONFIG)
+    rules = quantize.recipe(run, outliers.MODEL, schemes.parse("int8"),
                             layout.model_dir(run, outliers.MODEL) / layout.FLOAT_MODEL)
     with pytest.raises(BadInput, match=r"not finite|left what an INT8 file can hold"):
         stage.finetune(run, outliers.MODEL, "outlier+wild", rules, ranges,
@@ -224,5 +224,6 @@ def test_training_that_diverges_publishes_nothing(run, monkeypatch):
 
 
 def test_the_scheme_to_fine_tune_follows_the_mixture():
-    assert tuned.scheme_of("mixed+searched") == "int8+qat"
-    assert tuned.scheme_of("mixed+percentile+searched+wide") == "int8+percentile+qat"
+    for mixture, scheme in (("mixed+searched", "int8+qat"),
+                            ("mixed+percentile+searched+wide", "int8+percentile+qat")):
+        assert str(tuned.scheme_of(schemes.parse(mixture))) == scheme

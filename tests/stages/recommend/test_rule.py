@@ -28,7 +28,7 @@ def one(scheme="int8", auc=0.95, ms=10.0, size=1_000_000, *, how="measured", spr
         answer=None, status="ok", model="net", memory=None, around=0.03):
     """A candidate; ``how`` is how its latency came about, None for no latency."""
     return Candidate(
-        f"{model}-{scheme}", model, scheme, status, size, schemes.steps(scheme), "auroc",
+        f"{model}-{scheme}", model, scheme, status, size, schemes.parse(scheme).steps, "auroc",
         Estimate(None, n=0, reason="one class only") if auc is None else
         Estimate(auc, max(0.0, auc - around), min(1.0, auc + around), 200),
         latency_ms=None if how is None else Speed(ms, ms * (1 - spread), ms * (1 + spread), 5),
@@ -311,7 +311,7 @@ def test_a_budget_survives_the_study_file(tmp_path):
 
 
 def test_simplicity_is_known_of_every_scheme():
-    steps = {s: schemes.steps(s) for s in schemes.SCHEMES}
+    steps = {s: schemes.parse(s).steps for s in schemes.SCHEMES}
     assert steps["float16"] == steps["int8"] == steps["float32"] == 0
-    assert steps["int8"] < steps["mixed"] < schemes.steps("mixed+searched")
+    assert steps["int8"] < steps["mixed"] < schemes.parse("mixed+searched").steps
     assert all(isinstance(v, int) and not math.isnan(v) for v in steps.values())

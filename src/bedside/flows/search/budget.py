@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from bedside import schemes
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
@@ -30,7 +29,7 @@ from bedside.flows.search import timing
 from bedside.flows.search.scorer import Judge, Score
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import parse_graph
-from bedside.schemes import mixed, quantizer
+from bedside.schemes import SchemeChoice, mixed, quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.schemes.layers import Layer, layers
 from bedside.stages.quantize import quantizer_version
@@ -100,14 +99,14 @@ def check(budget: Budget) -> None:
                        remedy="Give 1 or more.")
 
 
-def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, budget: Budget,
+def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig, budget: Budget,
            progress: Progress | None = None) -> Found:
     """Find a mixture of int8 and float layers inside a budget; resumes where it stopped.
 
     Args:
         run: the run folder.
         model: a converted model of it.
-        scheme_id: the mixture to be made, ``mixed+searched`` with options.
+        choice: the mixture to be made, ``mixed+searched`` with options.
         config: the study's calibration.
         budget: judged on validation images only.
         progress: called with (stage, done, total).
@@ -117,20 +116,21 @@ def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, bud
             validation images that lack a class.
     """
     check(budget)
-    _, scheme, options = schemes.load(scheme_id)
-    if scheme.name != "mixed" or mixed.SEARCHED not in options or "biascorrected" in options:
-        raise BadInput("not a mixture that can be searched", where=scheme_id,
+    options = frozenset(choice.options)
+    if (choice.scheme.name != "mixed" or mixed.SEARCHED not in options
+            or "biascorrected" in options):
+        raise BadInput("not a mixture that can be searched", where=str(choice),
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
-    source, folder, ranges = variants.prepared(run, model, scheme_id, config, progress)
+    source, folder, ranges = variants.prepared(run, model, choice, config, progress)
     judge = Judge(run, source, budget.images)
     version = "search 1" if budget.goal == "smallest" else "search 2"
-    key = artefact.stage_key(version, scheme_id, folder.name, budget, judge.ids,
+    key = artefact.stage_key(version, str(choice), folder.name, budget, judge.ids,
                              quantizer_version())
     place = layout.search_dir(run, model)
     if artefact.finished(place, "search", key):
         return codec.read_json(Found, place / BUDGET)
     with artefact.writing(place, "search", key, resume=True) as scratch:
-        bench = Bench(judge, ranges, frozenset(options), scratch / _CACHE, progress)
+        bench = Bench(judge, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
         artefact.write_text(scratch / LAYERS, _layers_csv(table))
         kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
@@ -302,9 +302,9 @@ def _layers_csv(table: Sequence[Row]) -> str:
                  "all_but_auroc", "images"], rows)
 
 
-def with_scheme(run: Path, scheme_id: str) -> None:
+def with_scheme(run: Path, choice: SchemeChoice) -> None:
     """Add a scheme to the run's configuration, so that it is evaluated like any other."""
     config = layout.study(run)
-    if scheme_id not in config.schemes:
+    if str(choice) not in config.schemes:
         artefact.write_text(layout.study_file(run), codec.to_toml(
-            replace(config, schemes=(*config.schemes, scheme_id))))
+            replace(config, schemes=(*config.schemes, str(choice)))))

@@ -18,7 +18,7 @@ import numpy as np
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import latency, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
 
@@ -53,7 +53,7 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
         BadInput: a candidate does not run.
     """
     order = np.random.default_rng(0)
-    medians: list[list[float]] = [[] for _ in candidates]
+    samples: list[list[latency.Sample]] = [[] for _ in candidates]
     with tempfile.TemporaryDirectory(prefix="bedside-") as name:
         work = Path(name)
         for number, (_, data) in enumerate(candidates):
@@ -70,9 +70,10 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
                 if result.fault is not None:
                     raise BadInput(f"a mixture cannot be timed: {result.fault}", where=run,
                                    remedy="Search with --goal smallest.")
-                medians[int(k)].append(statistics.median(result.samples_ms))
+                samples[int(k)] += [(turn, i, ms) for i, ms in enumerate(result.samples_ms)]
             if progress:
                 progress("time mixtures", turn + 1, ROUNDS)
+    medians = [latency.round_medians(s) for s in samples]
     return tuple(Timed(kept, len(data), statistics.median(m), min(m), max(m))
                  for (kept, data), m in zip(candidates, medians, strict=True))
 

@@ -236,7 +236,7 @@ def _file_names(names: list[str]) -> list[str]:
 def _model(chosen: Cell, target: str, file: str, cam: bool) -> manifest.BundleModel:
     variant = chosen.variant
     return manifest.BundleModel(
-        variant.id, variant.model, "+".join([variant.scheme, *variant.options]), target,
+        variant.id, variant.model, variant.scheme_id, target,
         chosen.backend, chosen.build.format, file, chosen.threads, cam,
         chosen.build.compute_dtype, dict(chosen.measurement.evidence))
 

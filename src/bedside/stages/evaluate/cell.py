@@ -5,14 +5,9 @@ Used by the stage ``evaluate`` alone, which runs the workers between the two.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-
-import numpy as np
 
 from bedside import metrics, targets
 from bedside.core import codec
@@ -20,7 +15,7 @@ from bedside.core.build import Agreement, Build, Latency, Measurement, Target, V
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case, Estimate, Evidence, Status
 from bedside.metrics.design import clusters_of
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, latency, layout
 from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.machine import machine
 
@@ -65,24 +60,20 @@ class Found:
     images: int = 0
     agreement: Agreement | None = None
     agreement_float32: Agreement | None = None
-    samples: tuple[tuple[int, int, float], ...] = field(default=())
+    samples: tuple[latency.Sample, ...] = ()
     machine: dict[str, str] = field(default_factory=dict)
 
 
 def _latency(cell: Cell, found: Found) -> Latency | None:
     if found.status != "ok":
         return None
-    times = np.array([ms for _, _, ms in found.samples])
-    if not times.size:
-        return cell.build.latency_ms
-    return Latency(float(np.median(times)), float(np.percentile(times, 95)), len(times),
-                   cell.target.threads)
+    return latency.summary(found.samples, cell.target.threads) or cell.build.latency_ms
 
 
-def _evidence(cell: Cell, latency: Latency | None, predicted: bool) -> dict[str, Evidence]:
+def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Evidence]:
     """How each quantity that is there came about; what is not there has no evidence."""
     told: dict[str, Evidence] = {**cell.module.EVIDENCE, **cell.build.evidence}
-    there = {"accuracy": predicted, "latency": latency is not None}
+    there = {"accuracy": predicted, "latency": time is not None}
     return {k: v for k, v in told.items() if there.get(k, True)}
 
 
@@ -100,12 +91,12 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
             part = predictions.of(split)
             scores[split] = metrics.evaluate(part.labels, part.logits, index,
                                              clusters_of([groups[str(i)] for i in part.ids]))
-    latency = _latency(cell, found)
+    time = _latency(cell, found)
     measurement = Measurement(
-        variant=cell.variant.id, model=cell.variant.model, scheme=scheme_id(cell.variant),
+        variant=cell.variant.id, model=cell.variant.model, scheme=cell.variant.scheme_id,
         target=cell.target.id, status=found.status, reason=found.reason,
-        evidence=_evidence(cell, latency, predicted), compute_dtype=made.compute_dtype,
-        size_bytes=cell.variant.size_bytes, latency_ms=latency,
+        evidence=_evidence(cell, time, predicted), compute_dtype=made.compute_dtype,
+        size_bytes=cell.variant.size_bytes, latency_ms=time,
         peak_memory_bytes=(found.peak_memory_bytes or None
                            if ok and "memory" in made.measures else None),
         delegated_fraction=made.delegated_fraction,
@@ -125,17 +116,4 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
         artefact.keep_history(cell.folder)
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(measurement))
-        artefact.write_text(scratch / layout.LATENCY, _latency_csv(found.samples))
-
-
-def scheme_id(variant: Variant) -> str:
-    """``int8+io8``: the scheme with its options."""
-    return "+".join([variant.scheme, *variant.options])
-
-
-def _latency_csv(samples: Sequence[tuple[int, int, float]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "sample", "ms"])
-    writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
-    return buffer.getvalue()
+        latency.write(scratch / layout.LATENCY, found.samples)

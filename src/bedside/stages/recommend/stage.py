@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Measurement
@@ -18,8 +16,7 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
-from bedside.figures.latency import read_latency
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, latency, layout
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
@@ -54,7 +51,8 @@ def stage_key(run: Path, study: Study) -> str:
         cells[folder.name] = {n: f.sha256 for n, f in entry.files.items()}
     answers = artefact.read_manifest(layout.evidence_dir(run, layout.ALL_MODELS)).stages.get(
         "evidence")
-    steps = {s: schemes.steps(s) for s in sorted({m.scheme for m in layout.measurements(run)})}
+    names = sorted({m.scheme for m in layout.measurements(run)})
+    steps = {n: schemes.parse(n).steps for n in names}
     return artefact.stage_key(STAGE, VERSION, cells, answers and answers.key, study.budget,
                               study.evidence, study.targets, steps)
 
@@ -87,7 +85,7 @@ def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
     missing = Estimate(None, reason="no validation image was predicted")
     paired = answers.get((m.variant, m.target, "val"))
     return Candidate(
-        m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.steps(m.scheme), metric,
+        m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.parse(m.scheme).steps, metric,
         found.get(metric, missing), found.get("accuracy", missing), speed(run, m),
         m.evidence.get("latency"), m.evidence.get("accuracy"), m.peak_memory_bytes,
         None if paired is None else paired.answer,
@@ -107,8 +105,8 @@ def speed(run: Path, m: Measurement) -> Speed | None:
     if m.latency_ms is None:
         return None
     median = m.latency_ms.median
-    rounds, ms = read_latency(layout.measurement_dir(run, m.variant, m.target) / layout.LATENCY)
-    medians = [float(np.median(ms[rounds == r])) for r in np.unique(rounds)]
+    medians = latency.round_medians(latency.read(
+        layout.measurement_dir(run, m.variant, m.target) / layout.LATENCY))
     if len(medians) < 2:
         return Speed(median, median, median, len(medians))
     return Speed(median, min(*medians, median), max(*medians, median), len(medians),
