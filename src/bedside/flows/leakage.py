@@ -7,8 +7,6 @@ the first scores above the second is what a split by image would have claimed to
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -117,7 +115,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
                              epochs=model.epochs or config.train.epochs,
                              cases_sha256=sha256)
             artefact.write_text(scratch / RESULT, codec.to_json(result))
-            artefact.write_text(scratch / PREDICTIONS, _table(cases, parts, found))
+            _write_predictions(scratch / PREDICTIONS, cases, parts, found)
     return codec.read_json(Leakage, folder / RESULT)
 
 
@@ -199,16 +197,12 @@ def _area(truth: npt.NDArray[np.bool_], odds: npt.NDArray[np.float64]) -> float 
     return float(np.mean((ranks - n * (n + 1) / 2) / (n * m)))
 
 
-def _table(cases: Sequence[Case], parts: dict[str, dict[str, int]], logits: dict[str, Floats]
-           ) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+def _write_predictions(path: Path, cases: Sequence[Case], parts: dict[str, dict[str, int]],
+                       logits: dict[str, Floats]) -> None:
     count = next(iter(logits.values())).shape[1]
-    writer.writerow(["id", "group", "label", *(f"{a}_{what}" for a in ARMS for what in (
-        "fold", *(f"logit_{k}" for k in range(count))))])
-    for i, case in enumerate(cases):
-        cells: list[Any] = [case.id, case.group, case.label]
-        for arm in ARMS:
-            cells += [parts[arm][case.id], *(f"{v:.6g}" for v in logits[arm][i])]
-        writer.writerow(cells)
-    return buffer.getvalue()
+    artefact.write_csv(
+        path, ["id", "group", "label", *(f"{a}_{what}" for a in ARMS for what in (
+            "fold", *(f"logit_{k}" for k in range(count))))],
+        ([case.id, case.group, case.label,
+          *(v for a in ARMS for v in (parts[a][case.id], *(f"{x:.6g}" for x in logits[a][i])))]
+         for i, case in enumerate(cases)))

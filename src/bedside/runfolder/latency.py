@@ -16,16 +16,12 @@ from bedside.runfolder import artefact
 
 # Round (one fresh process each), number within the round, milliseconds.
 Sample = tuple[int, int, float]
-_HEADER = ("round", "sample", "ms")
 
 
 def write(path: Path, samples: Sequence[Sample]) -> None:
     """Write ``latency.csv``, one row per sample."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
-    artefact.write_text(path, buffer.getvalue())
+    artefact.write_csv(path, ("round", "sample", "ms"),
+                       ((r, s, f"{ms:.6f}") for r, s, ms in samples))
 
 
 def read(path: Path) -> tuple[Sample, ...]:

@@ -26,10 +26,11 @@ _NUMPY = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "int16"
 _OPS = {getattr(schema.BuiltinOperator, n): n for n in vars(schema.BuiltinOperator)
         if n.isupper()}
 
-_FUSED = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
-          "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,
-          "MAX_POOL_2D": schema.Pool2DOptions, "AVERAGE_POOL_2D": schema.Pool2DOptions,
-          "CONCATENATION": schema.ConcatenationOptions}
+_OPTIONS = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+            "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,
+            "SUB": schema.SubOptions, "MUL": schema.MulOptions, "MEAN": schema.ReducerOptions,
+            "MAX_POOL_2D": schema.Pool2DOptions, "AVERAGE_POOL_2D": schema.Pool2DOptions,
+            "CONCATENATION": schema.ConcatenationOptions}
 _ACTIVATIONS: dict[int, str] = {
     getattr(schema.ActivationFunctionType, n): n
                 for n in vars(schema.ActivationFunctionType) if n.isupper()}
@@ -125,16 +126,14 @@ class Graph:
         return self.tensors[named].layer
 
     def activation(self, operation: Operation) -> str:
-        """The activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
-        options = self.options(operation)
-        if options is None:
-            return "NONE"
-        return _ACTIVATIONS.get(int(options.FusedActivationFunction()), "NONE")
+        """Return the activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
+        stored = getattr(self.options(operation), "FusedActivationFunction", None)
+        return "NONE" if stored is None else _ACTIVATIONS.get(int(stored()), "NONE")
 
     def options(self, operation: Operation) -> Any:
-        """The stored options of a layer, pooling, sum or concatenation (strides …), else None."""
+        """Return an operation's stored options (strides …); None without any, or of other kinds."""
         table = self._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
-        kind = _FUSED.get(operation.op)
+        kind = _OPTIONS.get(operation.op)
         if table is None or kind is None:
             return None
         options = kind()
@@ -148,6 +147,12 @@ class Graph:
     def convolutions(self) -> tuple[Operation, ...]:
         """Convolution-like operations in execution order."""
         return tuple(o for o in self.operations if o.op in CONVOLUTIONS)
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return TFLite's SAME padding before and after one dimension; the odd pixel comes after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def dequantize(values: npt.NDArray[Any], quantization: Quantization | None

@@ -15,14 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import BadInput
-from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation, parse_graph
+from bedside.runtime.graph import Graph, Operation, parse_graph
 
 Means = Sequence[npt.NDArray[np.float64]]
-
-
-def layers(graph: Graph) -> tuple[Operation, ...]:
-    """Convolutions and fully connected layers, in execution order."""
-    return tuple(o for o in graph.operations if o.op in CONVOLUTIONS)
 
 
 def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
@@ -59,7 +54,7 @@ def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
     """
     data = bytearray(model)
     graph, other = parse_graph(data), parse_graph(quantized)
-    for operation, twin, mean in zip(layers(graph), _same(graph, other), means, strict=True):
+    for operation, twin, mean in zip(graph.convolutions(), _same(graph, other), means, strict=True):
         shift = response(graph, operation, mean) - response(other, twin, mean)
         _add(graph, operation, shift)
     return bytes(data)
@@ -69,12 +64,12 @@ def correct_classifier(model: bytes, shift: npt.NDArray[np.float64]) -> bytes:
     """``shift`` (K,) added to the bias of the last layer."""
     data = bytearray(model)
     graph = parse_graph(data)
-    _add(graph, layers(graph)[-1], shift)
+    _add(graph, graph.convolutions()[-1], shift)
     return bytes(data)
 
 
 def _same(graph: Graph, other: Graph) -> tuple[Operation, ...]:
-    mine, theirs = layers(graph), layers(other)
+    mine, theirs = graph.convolutions(), other.convolutions()
     shapes = [[g.tensors[o.inputs[1]].shape for o in found]
               for g, found in ((graph, mine), (other, theirs))]
     if shapes[0] != shapes[1]:

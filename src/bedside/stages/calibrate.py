@@ -178,31 +178,42 @@ def activation_tensors(graph: Graph) -> list[int]:
 
 def observe(run: Path, model: str, ids: Sequence[str], names: Sequence[str],
             progress: Progress | None = None) -> dict[str, Ranges]:
-    """Ranges by estimator and tensor name: one pass over the images for all estimators.
+    """Return ranges by estimator and tensor name, from one pass over the images.
 
     Raises:
         BadInput: an activation is not finite.
     """
+    return observe_sets(run, model, ids, [len(ids)], names, progress)[len(ids)]
+
+
+def observe_sets(run: Path, model: str, ids: Sequence[str], sizes: Sequence[int],
+                 names: Sequence[str], progress: Progress | None = None
+                 ) -> dict[int, dict[str, Ranges]]:
+    """Return the ranges of :func:`observe` by size, of the first ``sizes`` images each."""
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     graph = read_graph(path)
     watched = activation_tensors(graph)
     seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched]
                                        for n in names}
     loaded = LiteRTModel(path, preserve_all=True)
+    by_size = {}
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         for done, image in enumerate(store.tensors(ids), 1):
             loaded.run(image)
             for k, index in enumerate(watched):
                 values = loaded.tensor(index)
                 for name in names:
-                    update(seen[name][k], values, graph, index, path)
+                    _update(seen[name][k], values, graph, index, path)
+            if done in sizes:
+                by_size[done] = {n: {graph.tensors[i].name: o.limits()
+                                     for i, o in zip(watched, seen[n], strict=True)}
+                                 for n in names}
             if progress:
                 progress(f"calibrate {model}", done, len(ids))
-    return {n: {graph.tensors[i].name: o.limits() for i, o in zip(watched, seen[n], strict=True)}
-            for n in names}
+    return by_size
 
 
-def update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
+def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
            path: Path) -> None:
     """Show an observer one image's values of a tensor of the network at ``path``.
 

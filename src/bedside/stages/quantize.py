@@ -9,7 +9,7 @@ from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
+from bedside.runtime.graph import ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import SchemeChoice, quantizer
 from bedside.schemes.biases import hold_biases
 
@@ -47,7 +47,7 @@ def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | No
     if ranges is not None and scheme.activations == "int8":
         data, raised = hold_biases(data, ranges)
     if rules:
-        data = quantizer.apply(data, rules, ranges, _ranks(parse_graph(data)), float_model)
+        data = quantizer.apply(data, rules, ranges, float_model)
     with artefact.writing(folder, "quantize", key) as scratch:
         path = scratch / layout.VARIANT_MODEL
         path.write_bytes(data)
@@ -99,7 +99,3 @@ def quantizer_version() -> str:
     from importlib.metadata import version
 
     return f"litert-quantizer {version('litert-quantizer')}"
-
-
-def _ranks(graph: Graph) -> dict[str, int]:
-    return {t.name: max(1, len(t.shape)) for t in graph.tensors}

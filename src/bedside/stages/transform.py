@@ -7,7 +7,6 @@ and ``improve.json`` (what was changed, and on which images it was measured).
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ import numpy.typing as npt
 from bedside.core import codec
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import Graph, dequantize, parse_graph, read_graph
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.graph import Graph, dequantize, read_graph
+from bedside.runtime.litert import LiteRTModel, predict
 from bedside.schemes import biascorrect, quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.schemes.equalize import equalize as equalize_pairs
 from bedside.schemes.equalize import pairs
 
@@ -83,24 +81,18 @@ def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any
         return child
     graph, label = read_graph(source), f"correct {model}"
     data = source.read_bytes()
-    found = biascorrect.layers(graph)
-    means = _means(run, model, source, graph, [o.inputs[0] for o in found], ids, progress, label)
-    data = biascorrect.correct_weights(data, _quantized(data, recipe, ranges), means)
+    layers = graph.convolutions()
+    means = _means(run, model, source, graph, [o.inputs[0] for o in layers], ids, progress, label)
+    data = biascorrect.correct_weights(data, quantizer.apply_int8(data, recipe, ranges), means)
     shift = (_mean_logits(run, model, source.read_bytes(), ids)
-             - _mean_logits(run, model, _quantized(data, recipe, ranges), ids))
-    last = graph.tensors[found[-1].outputs[0]]
+             - _mean_logits(run, model, quantizer.apply_int8(data, recipe, ranges), ids))
+    last = graph.tensors[layers[-1].outputs[0]]
     if last.shape[-1] == shift.size:  # the classifier itself, as in all of our networks
         data = biascorrect.correct_classifier(data, shift)
     _publish(run, model, child, key, data, {
-        "method": "bias correction", "layers": len(found), "images": list(ids),
+        "method": "bias correction", "layers": len(layers), "images": list(ids),
         "mean_logit_shift": [float(v) for v in shift]})
     return child
-
-
-def _quantized(data: bytes, recipe: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, recipe, ranges, ranks)
 
 
 def _source(run: Path, model: str) -> Path:
@@ -133,13 +125,9 @@ def _means(run: Path, model: str, path: Path, graph: Graph, wanted: Sequence[int
 
 def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
                  ) -> npt.NDArray[np.float64]:
-    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-        path = Path(name) / "model.tflite"
-        path.write_bytes(data)
-        loaded = LiteRTModel(path)
-        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-            rows = [loaded.run(image)[LOGITS][0] for image in store.tensors(ids)]
-    return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        logits, _ = predict(data, store.tensors(ids))
+    return np.asarray(np.mean(logits, axis=0, dtype=np.float64))
 
 
 def _publish(run: Path, parent: str, child: str, key: str, data: bytes, facts: dict[str, Any]

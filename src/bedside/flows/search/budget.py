@@ -13,8 +13,6 @@ Publishes ``RUN/search/<model>/``: ``mixture.json`` (the layers kept, as data), 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -132,7 +130,7 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
     with artefact.writing(place, "search", key, resume=True) as scratch:
         bench = Bench(judge, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
-        artefact.write_text(scratch / LAYERS, _layers_csv(table))
+        _write_layers(scratch / LAYERS, table)
         kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
         timed: tuple[timing.Timed, ...] = ()
         if budget.goal == "fastest":
@@ -145,7 +143,7 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
                       len(bench.layers), bench.evaluations,
                       budget.holds(bench.score(kept), judge.reference), bench.score(kept),
                       bench.score(()), judge.reference, budget, timed)
-        artefact.write_text(scratch / EVALUATIONS, bench.log())
+        bench.write_log(scratch / EVALUATIONS)
         artefact.write_text(scratch / BUDGET, codec.to_json(found))
         artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
             source, artefact.sha256_file(layout.model_dir(run, source) / layout.FLOAT_MODEL),
@@ -164,7 +162,6 @@ class Bench:
         self.judge, self._ranges, self._options = judge, ranges, options
         self._data, _ = hold_biases(judge.float_bytes, ranges)
         self._graph = parse_graph(self._data)
-        self._ranks = {t.name: max(1, len(t.shape)) for t in self._graph.tensors}
         self.layers: tuple[Layer, ...] = layers(self._graph)
         self._cache, self._progress = cache, progress
         self._done: dict[tuple[str, ...], Score] = {}
@@ -188,7 +185,7 @@ class Bench:
         """The ``.tflite`` with these layers kept out of int8."""
         names = [x.name for x in self.layers if x.name in set(kept)]
         rules = mixed.recipe(self._options) + mixed.layer_rules(self._graph, self._options, names)
-        return quantizer.apply(self._data, rules, self._ranges, self._ranks)
+        return quantizer.apply(self._data, rules, self._ranges)
 
     def score(self, kept: Sequence[str] | set[str]) -> Score:
         """Judge a mixture."""
@@ -202,11 +199,12 @@ class Bench:
                 self._progress("search", self.evaluations, 2 * len(self.layers) + 20)
         return self._done[names]
 
-    def log(self) -> str:
-        """Every evaluation as CSV."""
-        rows = [[number, len(kept), *asdict(score).values(), " ".join(kept)]
-                for number, (kept, score) in enumerate(self._done.items(), 1)]
-        return _csv(["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"], rows)
+    def write_log(self, path: Path) -> None:
+        """Write every evaluation as CSV."""
+        artefact.write_csv(
+            path, ["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"],
+            ([number, len(names), *asdict(score).values(), " ".join(names)]
+             for number, (names, score) in enumerate(self._done.items(), 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,22 +282,14 @@ def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
     return row.kept, row.score
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _layers_csv(table: Sequence[Row]) -> str:
+def _write_layers(path: Path, table: Sequence[Row]) -> None:
     rows = [[r.layer.name, r.layer.op, r.layer.output, r.layer.weights, r.layer.macs,
              r.alone.logit_damage, r.alone.logit_shift, r.alone.flips, r.alone.auroc,
              r.all_but.logit_damage, r.all_but.flips, r.all_but.auroc, r.alone.images]
             for r in table]
-    return _csv(["layer", "op", "tensor", "weights", "macs", "alone_damage", "alone_shift",
-                 "alone_flips", "alone_auroc", "all_but_damage", "all_but_flips",
-                 "all_but_auroc", "images"], rows)
+    artefact.write_csv(path, [
+        "layer", "op", "tensor", "weights", "macs", "alone_damage", "alone_shift", "alone_flips",
+        "alone_auroc", "all_but_damage", "all_but_flips", "all_but_auroc", "images"], rows)
 
 
 def with_scheme(run: Path, choice: SchemeChoice) -> None:

@@ -10,15 +10,12 @@ Publishes ``RUN/calibration/<model>/study/``: ``cells.csv`` (one row a cell) and
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from bedside import estimators
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
@@ -27,10 +24,8 @@ from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
 from bedside.flows.search.scorer import Judge, Logits
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.selection import CHOICES
 from bedside.stages import calibrate
 from bedside.stages.quantize import quantizer_version
@@ -134,7 +129,7 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
         work()
         return time.monotonic() - start
 
-    names = list(plan.estimators)
+    names, recipe = list(plan.estimators), int8.recipe(frozenset())
     ranges = calibrate.observe(run, model, ids[:1], names)
     loaded = LiteRTModel(path)
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
@@ -143,7 +138,8 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
     first = took(lambda: calibrate.observe(run, model, ids[:1], names))
     one_image = max(took(lambda: calibrate.observe(run, model, ids, names)) - first, 0.0) / max(
         len(ids) - 1, 1)
-    one_model = took(lambda: _quantized(path.read_bytes(), next(iter(ranges.values()))))
+    one_model = took(lambda: quantizer.apply_int8(
+        path.read_bytes(), recipe, next(iter(ranges.values()))))
     answer = took(lambda: loaded.run(image))
     counts = sizes(run, plan)
     validation = sum(c.split == "val" for c in layout.cases(run))
@@ -185,7 +181,8 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
         result = Result(model, plan, len(judge.ids), judge.reference.auroc,
                         tuple(_smallest(cells, e, c) for e in plan.estimators
                               for c in plan.choices))
-        artefact.write_text(scratch / CELLS, _csv(cells))
+        artefact.write_csv(scratch / CELLS, [f.name for f in fields(Cell)],
+                           (asdict(c).values() for c in cells))
         artefact.write_text(scratch / STUDY, codec.to_json(result))
     return result
 
@@ -193,13 +190,14 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
 def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int], plan: Plan,
              judge: Judge) -> list[Cell]:
     ids = calibrate.choose(run, model, CalibrationConfig(max(counts), "minmax", choice, seed))
-    by_size = _ranges(run, model, ids, counts, plan.estimators)
+    by_size = calibrate.observe_sets(run, model, ids, counts, plan.estimators)
+    recipe = int8.recipe(frozenset())
     cells: list[Cell] = []
     for estimator in plan.estimators:
         largest: tuple[float, Logits, calibrate.Ranges] | None = None
         for size in sorted(counts, reverse=True):
             ranges = by_size[size][estimator]
-            data = _quantized(judge.float_bytes, ranges)
+            data = quantizer.apply_int8(judge.float_bytes, recipe, ranges)
             logits, ms = judge.logits(data)
             score = judge.score_logits(logits, len(data), ms)
             if largest is None:
@@ -209,34 +207,6 @@ def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int
                 int((logits.argmax(1) != largest[1].argmax(1)).sum()),
                 score.auroc - largest[0], _range_change(ranges, largest[2])))
     return cells
-
-
-def _ranges(run: Path, model: str, ids: Sequence[str], counts: Sequence[int],
-            names: Sequence[str]) -> dict[int, dict[str, calibrate.Ranges]]:
-    path = layout.model_dir(run, model) / layout.FLOAT_MODEL
-    graph = read_graph(path)
-    watched = calibrate.activation_tensors(graph)
-    seen = {n: [estimators.observer(n) for _ in watched] for n in names}
-    loaded = LiteRTModel(path, preserve_all=True)
-    found = {}
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-        for done, image in enumerate(store.tensors(ids), 1):
-            loaded.run(image)
-            for k, index in enumerate(watched):
-                values = loaded.tensor(index)
-                for name in names:
-                    calibrate.update(seen[name][k], values, graph, index, path)
-            if done in counts:
-                found[done] = {n: {graph.tensors[i].name: o.limits()
-                                   for i, o in zip(watched, seen[n], strict=True)}
-                               for n in names}
-    return found
-
-
-def _quantized(data: bytes, ranges: calibrate.Ranges) -> bytes:
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, int8.recipe(frozenset()), ranges, ranks)
 
 
 def _range_change(ranges: calibrate.Ranges, largest: calibrate.Ranges) -> float:
@@ -256,11 +226,3 @@ def _smallest(cells: Sequence[Cell], estimator: str, choice: str) -> Smallest:
     return Smallest(estimator, choice, enough[0] if enough and len(counts) > 1 else None,
                     counts[-1], float(np.ptp([c.auroc for c in mine])),
                     float(np.mean(at_largest)))
-
-
-def _csv(cells: Sequence[Cell]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Cell)])
-    writer.writerows(asdict(c).values() for c in cells)
-    return buffer.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from bedside import metrics
 from bedside.core.errors import BadInput
 from bedside.core.types import Case
 from bedside.runfolder import layout
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.litert import predict
 
 Logits = npt.NDArray[np.float32]
 
@@ -72,18 +70,10 @@ class Judge:
         self.reference = self.score(self.float_bytes)
 
     def logits(self, data: bytes) -> tuple[Logits, float]:
-        """Logits (n, K) of the validation images, and median milliseconds an image."""
-        with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-            path = Path(name) / "model.tflite"
-            path.write_bytes(data)
-            loaded = LiteRTModel(path)
-            rows, times = [], []
-            with layout.pixel_store(self._run, self.spec.preprocess) as store:
-                for image in store.tensors(self.ids):
-                    start = time.perf_counter()
-                    rows.append(loaded.run(image)[LOGITS][0].copy())
-                    times.append(1e3 * (time.perf_counter() - start))
-        return np.asarray(rows, np.float32), float(np.median(times))
+        """Return the logits (n, K) of the validation images, and median ms per image."""
+        with layout.pixel_store(self._run, self.spec.preprocess) as store:
+            logits, times = predict(data, store.tensors(self.ids))
+        return logits, float(np.median(times))
 
     def score(self, data: bytes) -> Score:
         """Judge a candidate."""

@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from bedside.core.errors import BadInput
-from bedside.runtime.graph import Graph, Operation
+from bedside.runtime.graph import Graph, Operation, same_padding
 
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _SAME = 0
@@ -123,16 +123,12 @@ def _activated(graph: Graph, operation: Operation, x: Tensor) -> Tensor:
     return x if name == "NONE" else F.relu(x) if name == "RELU" else F.relu6(x)
 
 
-def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def _padded(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], same: bool,
             value: float = 0.0) -> Tensor:
     if not same:
         return x
-    (top, bottom), (left, right) = (_same(x.shape[2 + i], kernel[i], stride[i]) for i in (0, 1))
+    (top, bottom), (left, right) = (
+        same_padding(x.shape[2 + i], kernel[i], stride[i]) for i in (0, 1))
     return F.pad(x, (left, right, top, bottom), value=value) if top + bottom + left + right else x
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,8 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, parse_graph
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.litert import LOGITS, predict
 from bedside.schemes import quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.stages.finetune import replay
 
 STAGE = "improve"
@@ -146,22 +144,10 @@ class _exact:  # noqa: N801
         torch.use_deterministic_algorithms(self._before[1])
 
 
-def int8_file(data: bytes, rules: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
-    """What the stage ``quantize`` will make of a float model."""
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, rules, ranges, ranks)
-
-
 def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
-    """Logits (n, K) of images by a ``.tflite``."""
-    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-        path = Path(name) / "model.tflite"
-        path.write_bytes(data)
-        loaded = LiteRTModel(path)
-        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-            return np.asarray([loaded.run(image)[LOGITS][0] for image in store.tensors(ids)],
-                              np.float32)
+    """Return the logits (n, K) of images by a ``.tflite``."""
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        return predict(data, store.tensors(ids))[0]
 
 
 # ------------------------------------------------------------------ training
@@ -222,7 +208,7 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
            progress: Progress | None) -> tuple[bytes, Epoch, list[Epoch]]:
     graph = parse_graph(data)
     replay.check(graph, model)
-    first = int8_file(data, rules, ranges)
+    first = quantizer.apply_int8(data, rules, ranges)
     quantized = parse_graph(first)
     activations, rounded = replay.grids(quantized), replay.rounded_weights(quantized)
     constants = constants_of(graph)
@@ -257,7 +243,8 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                 total += float(loss.detach()) * len(rows)
             child = written(data, weights.values())
             try:
-                found = jury.judge(int8_file(child, rules, ranges), epoch, total / len(order))
+                found = jury.judge(quantizer.apply_int8(child, rules, ranges), epoch,
+                                   total / len(order))
             except BadInput:
                 raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
                                where=model, remedy="Leave the option +qat out.") from None
