@@ -25,7 +25,7 @@ from bedside.core.build import Variant
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
 from bedside.flows import variants
-from bedside.flows.search.scorer import Judge
+from bedside.flows.search.scorer import CandidateScorer
 from bedside.metrics import stats
 from bedside.metrics.inputs import log_odds
 from bedside.runfolder import artefact, layout
@@ -86,16 +86,16 @@ def figure(network: str, trained: Path) -> dict:
     if done.is_file():
         found: dict = json.loads(done.read_text())
         return found
-    judge = Judge(run, network)
+    scorer = CandidateScorer(run, network)
     table = {}
     for scheme in CANDIDATES:
         choice = schemes.parse(scheme)
         variants.make(run, network, choice, CONFIG)
         folder = layout.variant_dir(run, layout.variant_id(network, str(choice)))
-        table[scheme] = judge.score((folder / layout.VARIANT_MODEL).read_bytes())
+        table[scheme] = scorer.score((folder / layout.VARIANT_MODEL).read_bytes())
         print(f"{network}: {scheme} {table[scheme]}", file=sys.stderr)
     # More AUC than float32 has is luck, so it earns nothing.
-    best = min(table, key=lambda s: (max(judge.reference.auroc - table[s].auroc, 0.0),
+    best = min(table, key=lambda s: (max(scorer.reference.auroc - table[s].auroc, 0.0),
                                      table[s].flips, table[s].logit_damage, s))
     choice = schemes.parse(best)
     folder = layout.variant_dir(run, layout.variant_id(network, str(choice)))

@@ -11,7 +11,7 @@ from torch import nn
 
 from bedside import schemes, targets
 from bedside.core.study import CalibrationConfig, ModelConfig
-from bedside.models.redundant_relu import remove_idle_relus
+from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
@@ -48,7 +48,7 @@ def _operations(model):
 
 
 def test_the_idle_one_goes_and_the_other_stays(content, tmp_path):
-    lean = remove_idle_relus(content)
+    lean = remove_redundant_relus(content)
     assert _operations(content).count("RELU") == 2
     assert _operations(lean).count("RELU") == 1
     image = np.random.default_rng(0).standard_normal((1, 8, 8, 3)).astype(np.float32)
@@ -64,8 +64,8 @@ def test_the_idle_one_goes_and_the_other_stays(content, tmp_path):
 
 
 def test_a_model_without_any_is_the_same_bytes(content):
-    lean = remove_idle_relus(content)
-    assert remove_idle_relus(lean) is lean
+    lean = remove_redundant_relus(content)
+    assert remove_redundant_relus(lean) is lean
 
 
 def test_googlenets_padded_pools_do_not_break_xnnpack_into_pieces(tmp_path):

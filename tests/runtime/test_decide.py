@@ -38,12 +38,13 @@ def test_the_workbench_decides_as_the_device_does(a, b, threshold, temperature):
     shipped = OperatingPoint(threshold, temperature, True, "test")
     logits = np.array([[a, b]])
     decided = probability.decide(logits, log_odds(logits, 1), 1, point(shipped))
-    assert decide.decide(shares, BINARY, threshold) == decided[0] == (shares[1] >= threshold)
+    predicted = decide.predicted_class(shares, BINARY, threshold)
+    assert predicted == decided[0] == (shares[1] >= threshold)
 
 
 def test_the_threshold_itself_is_positive():
-    assert decide.decide([0.5, 0.5], BINARY, 0.5) == 1
-    assert decide.decide([0.2, 0.5, 0.3], Task(("a", "b", "c")), None) == 1
+    assert decide.predicted_class([0.5, 0.5], BINARY, 0.5) == 1
+    assert decide.predicted_class([0.2, 0.5, 0.3], Task(("a", "b", "c")), None) == 1
 
 
 @settings(max_examples=30, deadline=None)

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bedside.core import registry
+from bedside.core import codec, registry
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
 from bedside.runfolder import layout
@@ -62,7 +63,7 @@ def test_coverage_copes_with_images_that_are_alike():
 @pytest.mark.parametrize("name", CHOICES)
 def test_only_training_images_are_ever_chosen_and_their_ids_recorded(tiny_run, name):
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=6, choice=name))
-    facts = calibrate.codec.read_json(calibrate.Calibration, folder / calibrate.FACTS)
+    facts = codec.read_json(Calibration, folder / layout.CALIBRATION)
     split = {c.id: c.split for c in layout.cases(tiny_run)}
     assert len(facts.ids) == 6 and {split[i] for i in facts.ids} == {"train"}
 

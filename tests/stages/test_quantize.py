@@ -163,7 +163,7 @@ def test_int8_in_and_out_answers_as_float_in_and_out(tiny_run, graphs):
 def test_calibration_uses_training_images_only_and_records_them(tiny_run, ranges):
     import json
 
-    facts = json.loads((ranges[0] / calibrate.FACTS).read_text())
+    facts = json.loads((ranges[0] / layout.CALIBRATION).read_text())
     split = {c.id: c.split for c in layout.cases(tiny_run)}
     assert len(facts["ids"]) == 12
     assert {split[i] for i in facts["ids"]} == {"train"}

@@ -169,7 +169,7 @@ def test_nothing_is_kept_where_making_fails(tmp_path, monkeypatch):
         raise BadInput("no")
 
     with pytest.raises(BadInput):
-        compiled.kept("kind", ("a",), make)
+        compiled.cached("kind", ("a",), make)
     assert list((tmp_path / "kind").iterdir()) == []
 
 

@@ -156,7 +156,7 @@ def test_a_quantized_file_is_refused_before_it_is_loaded(run, target):
 
 def test_calibration_uses_training_images_alone(run):
     from bedside.core.build import Variant
-    from bedside.targets.base import Order
+    from bedside.targets.base import BuildRequest
     from bedside.targets.float_source import calibration_images
 
     folder = layout.variant_dir(run, "resnet34-int8")
@@ -165,7 +165,7 @@ def test_calibration_uses_training_images_alone(run):
                         / "calibration.json").read_text())["ids"]
     assert len(found) == 16
     assert {c.split for c in layout.cases(run) if c.id in found} == {"train"}
-    images = calibration_images(Order(variant, load("openvino"), folder, run, folder))
+    images = calibration_images(BuildRequest(variant, load("openvino"), folder, run, folder))
     with layout.pixel_store(run, variant.preprocess) as store:
         for image, case_id in zip(images, found, strict=True):
             np.testing.assert_array_equal(image, store.tensor(case_id))

@@ -198,10 +198,10 @@ class _Bundle:
 
 
 def _answers(asked: _Variant | _Bundle, images: list[Path], cam: Path | None) -> Iterator[Answer]:
-    from bedside.runtime.decide import judge
+    from bedside.runtime.decide import decide
 
     for number, (path, raw, data) in enumerate(_run(asked, images), 1):
-        answer = judge(str(path), raw.logits, raw.features, raw.quality, asked.task,
+        answer = decide(str(path), raw.logits, raw.features, raw.quality, asked.task,
                        asked.point, asked.known)
         if cam is not None:
             from bedside.runtime.files import write_bytes

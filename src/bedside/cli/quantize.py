@@ -10,6 +10,7 @@ from bedside import schemes
 from bedside.cli import output
 from bedside.cli.output import Reporter
 from bedside.core import codec
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
 from bedside.core.study import Study
@@ -62,8 +63,8 @@ def calibrate(run: Path, model: list[str] | None, compare: bool, dry_run: bool, 
                         chosen = variants.calibration_of(scheme, config.calibration)
                         folder = stage.calibrate(run, name, chosen, progress)
                         rows.append([name, str(scheme), chosen.estimator, chosen.choice,
-                                     str(len(codec.read_json(stage.Calibration,
-                                                             folder / stage.FACTS).ids))])
+                                     str(len(codec.read_json(Calibration,
+                                                             folder / layout.CALIBRATION).ids))])
             _table(json, "calibrations", ["model", "scheme", "estimator", "choice", "images"], rows)
             return
         total = sum(calibration_study.seconds(run, name, plan) for name in models)

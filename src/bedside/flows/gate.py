@@ -143,7 +143,7 @@ def losses(a: Comparison) -> str:
 
 def _against(run: Path, study: Study, found: Sequence[Recommendation], against: Path,
              every: bool) -> list[Check]:
-    pairs = _releases(found, against)
+    pairs = _pairs(found, against)
     diff = compare_runs.diff(against, run, pairs)
     checks = [Check("same images", "test", "warning", note) for note in diff.notes]
     checks += [Check("still there", name, "warning", "only the earlier run has it")
@@ -153,7 +153,7 @@ def _against(run: Path, study: Study, found: Sequence[Recommendation], against: 
     return checks
 
 
-def _releases(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
+def _pairs(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
     """What each target ran before and would run now, where the recommended variant changed."""
     if not artefact.finished(against, "recommend"):
         return []

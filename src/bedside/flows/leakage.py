@@ -1,15 +1,15 @@
-"""What leakage is worth: one training on folds by image, and on folds by group.
+"""Leakage of a split by image: one training on folds by image against one on folds by group.
 
-Both arms predict every image once, with the same network, recipe, seed and number of folds; only
-in the first may near-duplicates of an image, or other images of its patient, be learnt from. What
-the first scores above the second is what a split by image would have claimed too much.
+Both arms predict every image once, with the same network, recipe, seed and number of folds. Only
+in the first may near-duplicates of an image, or other images of its patient, be in its training
+part, so its excess over the second is the optimism of a split by image.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.leakage import Arm, Leakage
 from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case, Estimate
@@ -34,37 +35,6 @@ PREDICTIONS = "predictions.csv"
 ARMS = {"image": "by image", "group": "by group"}
 _FORMAT = 2
 _RESAMPLES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One way to split: metrics of all images, and of those with a twin or a like patient."""
-
-    split: str
-    metrics: dict[str, Estimate]
-    related: dict[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True)
-class Leakage:
-    """``leakage.json``. ``related``: images that share a group with another image.
-
-    ``difference``: AUC (macro one against rest where no class is positive) by image less by
-    group, on the same images; the interval resamples groups. It holds the draw of the images,
-    not that of another training seed.
-    """
-
-    model: str
-    image_px: int
-    epochs: int
-    folds: int
-    seed: int
-    images: int
-    related: int
-    arms: tuple[Arm, ...]
-    difference: Estimate
-    cases_sha256: str = ""
-    schema: int = 1
 
 
 def leakage(run: Path, config: Study, model: ModelConfig, folds: int,

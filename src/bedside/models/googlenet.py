@@ -56,7 +56,7 @@ class MaxPool3(nn.Module):
             return F.max_pool2d(x, 3, 1, padding=1)
         # The ReLU changes nothing, but the pad gets an input of its own: where it shares one
         # with convolutions the converter leaves it in NCHW, between transposes. It is taken out
-        # of the converted file again (idle_relu).
+        # of the converted file again (redundant_relu).
         return max_pool(F.relu(x), 3, 1, padding=1)
 
 

@@ -18,7 +18,7 @@ _KEEPS_SIGN = (_OPS.MAX_POOL_2D, _OPS.AVERAGE_POOL_2D, _OPS.PAD, _OPS.RESHAPE, _
 _IDENTIFIER = b"TFL3"
 
 
-def remove_idle_relus(model: bytes) -> bytes:
+def remove_redundant_relus(model: bytes) -> bytes:
     """The same ``.tflite`` without ReLUs whose input is never negative.
 
     Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bedside.core import codec
 from bedside.core.build import Build, Measurement, ModelSpec, Variant
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
 from bedside.core.recommendation import Recommendations
@@ -39,6 +40,7 @@ BUILD = "build.json"
 MEASUREMENT = "measurement.json"
 PREDICTIONS = "predictions.npz"
 LATENCY = "latency.csv"
+CALIBRATION = "calibration.json"
 OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
@@ -102,6 +104,11 @@ def measurement_dir(run: Path, variant: str, target: str) -> Path:
     return run / "measurements" / cell_name(variant, target)
 
 
+def calibration_dir(run: Path, model: str) -> Path:
+    """Calibrations of one float model, a folder each, and what their choices and study need."""
+    return run / "calibration" / model
+
+
 def analysis_dir(run: Path, figure: str, model: str) -> Path:
     """The numbers behind one figure of one model."""
     return run / "analysis" / figure / model
@@ -149,6 +156,16 @@ def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
     """The images of a run, preprocessed (stage ``cache``)."""
     artefact.record(cache_dir(run, preprocess), "cache")
     return PixelStore(cache_dir(run, preprocess))
+
+
+def calibration(run: Path, variant: Variant) -> Calibration | None:
+    """The calibration that a variant names; None where it names none or it is not in the run."""
+    # Its folder is named after the float model it was made on, which may be a transformed one.
+    folders = ((run / "calibration").glob(f"*/{variant.calibration}") if variant.calibration
+               else iter(()))
+    folder = next((f for f in folders if artefact.finished(f, "calibrate")), None)
+    return None if folder is None else codec.read_json(
+        Calibration, artefact.checked(folder, "calibrate", CALIBRATION))
 
 
 # ------------------------------------------------------------------ models, variants, cells

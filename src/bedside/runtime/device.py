@@ -13,7 +13,7 @@ from typing import Self
 from bedside.core.errors import GateFailed
 from bedside.runtime.bundle.manifest import Reference
 from bedside.runtime.bundle.reader import Bundle
-from bedside.runtime.decide import Answer, judge
+from bedside.runtime.decide import Answer, decide
 from bedside.runtime.engine import TIMEOUT_S, Engine, Load, Raw
 
 
@@ -144,5 +144,5 @@ class Device:
 
     def _judged(self, raw: Raw, name: str) -> tuple[Answer, Raw]:
         manifest = self.bundle.manifest
-        return judge(name, raw.logits, raw.features, raw.quality, manifest.task,
+        return decide(name, raw.logits, raw.features, raw.quality, manifest.task,
                      manifest.operating_point, self.familiarity), raw

@@ -10,7 +10,7 @@ from bedside.core import codec
 from bedside.core.build import Build, Target, Variant
 from bedside.runfolder import artefact, layout
 from bedside.targets import subprocess_build
-from bedside.targets.base import Availability, Order
+from bedside.targets.base import Availability, BuildRequest
 
 
 def build(run: Path, variant_id: str, target_id: str) -> bool:
@@ -34,7 +34,7 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
     if artefact.finished(folder, "build", key) and not _again(target, folder):
         return False
     with artefact.writing(folder, "build", key) as scratch:
-        made = (_make(Order(variant, target, variant_dir, run, scratch)) if state.works else
+        made = (_make(BuildRequest(variant, target, variant_dir, run, scratch)) if state.works else
                 _nothing(variant, target, "unsupported", " ".join(
                     t for t in (f"not available on this machine: {state.detail}.",
                                 state.remedy) if t)))
@@ -54,16 +54,16 @@ def _again(target: Target, folder: Path) -> bool:
             and codec.read_json(Build, folder / layout.BUILD).status == "failed")
 
 
-def _make(order: Order) -> Build:
-    outcome = subprocess_build.build(order)
+def _make(request: BuildRequest) -> Build:
+    outcome = subprocess_build.build(request)
     if outcome.build is not None:
         return outcome.build
-    for left in order.scratch.iterdir():  # half a build is none
+    for left in request.scratch.iterdir():  # half a build is none
         if left.is_dir():
             shutil.rmtree(left)
         elif not left.name.startswith("."):
             left.unlink()
-    return _nothing(order.variant, order.target, outcome.status, outcome.reason)
+    return _nothing(request.variant, request.target, outcome.status, outcome.reason)
 
 
 def _nothing(variant: Variant, target: Target, status: str, reason: str | None) -> Build:

@@ -8,7 +8,6 @@ for the choice ``coverage`` ``RUN/calibration/<model>/features/`` once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from bedside import estimators
 from bedside.core import codec, registry
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
@@ -27,19 +27,9 @@ from bedside.runtime.litert import LiteRTModel
 from bedside.selection import CHOICES, NEEDS_FEATURES, Pool
 
 RANGES = "ranges.json"
-FACTS = "calibration.json"
 FEATURES = "features.npz"
 
 Ranges = dict[str, tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How the ranges were found; ``ids`` are all from the training split."""
-
-    model: str
-    config: CalibrationConfig
-    ids: tuple[str, ...]
 
 
 def check(config: CalibrationConfig) -> None:
@@ -78,7 +68,7 @@ def calibrate(run: Path, model: str, config: CalibrationConfig,
     ids = choose(run, model, config, progress)
     artefact.check(layout.model_dir(run, model), layout.float_stage(run, model))
     key = _key(run, model, config, ids)
-    folder = run / "calibration" / model / key
+    folder = layout.calibration_dir(run, model) / key
     if artefact.finished(folder, "calibrate", key):
         return folder
     found = observe(run, model, ids, [config.estimator], progress)[config.estimator]
@@ -90,10 +80,10 @@ def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]
             ranges: Ranges) -> Path:
     """Publish ranges under the key that :func:`calibrate` would find them by."""
     key = _key(run, model, config, ids)
-    folder = run / "calibration" / model / key
+    folder = layout.calibration_dir(run, model) / key
     with artefact.writing(folder, "calibrate", key) as scratch:
         artefact.write_text(scratch / RANGES, codec.to_json(ranges))
-        artefact.write_text(scratch / FACTS, codec.to_json(
+        artefact.write_text(scratch / layout.CALIBRATION, codec.to_json(
             Calibration(model, config, tuple(ids))))
     return folder
 
@@ -133,7 +123,7 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
     files = artefact.record(path.parent, layout.float_stage(run, model)).files
     key = artefact.stage_key("features 2", files[layout.FLOAT_MODEL].sha256, list(ids),
                              layout.model_spec(run, model).preprocess)
-    folder = run / "calibration" / model / "features"
+    folder = layout.calibration_dir(run, model) / "features"
     if not artefact.finished(folder, "features", key):
         graph = read_graph(path)
         index = feature_tensor(graph)

@@ -21,7 +21,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
 from bedside.models import MODELS
-from bedside.models.redundant_relu import remove_idle_relus
+from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
@@ -95,7 +95,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
             content = program.model_content()
         finally:
             logging.disable(level)
-    path.write_bytes(remove_idle_relus(content))
+    path.write_bytes(remove_redundant_relus(content))
 
 
 def parity_ids(run: Path) -> list[str]:

@@ -1,10 +1,11 @@
-"""Targets: one file a backend, one TOML profile a device.
+"""Targets: one file per backend, one TOML profile per device.
 
 A backend module offers
 
 - ``available() -> Availability``: whether it works on this machine (quick; loads no engine);
-- ``build(order: Order) -> Build``: writes what the target runs into ``order.scratch``; raises
-  ``Unsupported`` where the target cannot run the variant, ``BadInput`` where the build fails;
+- ``build(request: BuildRequest) -> Build``: writes what the target runs into
+  ``request.scratch``; raises ``Unsupported`` where the target cannot run the variant,
+  ``BadInput`` where the build fails;
 - ``place(file, target, scratch) -> Placed``: where the operations of a ``.tflite`` would run,
   and why not on the accelerator, before anything is run (``bedside lint``);
 - ``RUNNER``: the lazy name of ``open(file, threads)`` that a worker process calls, and whose
@@ -35,9 +36,9 @@ from types import ModuleType
 from bedside.core import codec, registry
 from bedside.core.build import Target
 from bedside.core.errors import BadInput
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 
-__all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "profiles"]
+__all__ = ["BACKENDS", "Availability", "BuildRequest", "Placed", "backend", "load", "profiles"]
 
 BACKENDS: dict[str, str] = {
     "cpu": "bedside.targets.cpu",

@@ -22,7 +22,7 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildRequest:
     """A build to be made: the variant in ``variant_dir`` of ``run``, files into ``scratch``."""
 
     variant: Variant

@@ -30,7 +30,7 @@ def cache_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "bedside"
 
 
-def kept(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
     """The folder that ``make`` fills for these ``parts``, made once.
 
     Args:

@@ -13,7 +13,7 @@ from bedside.core.build import Build, Placement, Target
 from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.targets.base import Availability, Order, Placed, fraction
+from bedside.targets.base import Availability, BuildRequest, Placed, fraction
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
@@ -31,19 +31,19 @@ def available() -> Availability:
                         version=f"litert {litert}")
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """The build is the variant's own file; what is found out is where its operations run."""
     try:
-        os.link(order.file, order.scratch / MODEL)
+        os.link(request.file, request.scratch / MODEL)
     except OSError:
-        shutil.copyfile(order.file, order.scratch / MODEL)
-    placed = place(order.file, order.target, order.scratch)
+        shutil.copyfile(request.file, request.scratch / MODEL)
+    placed = place(request.file, request.target, request.scratch)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
-        placement=placed.placement, compute_dtype=compute_dtype(read_graph(order.file)))
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)))
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:

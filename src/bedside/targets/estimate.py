@@ -15,7 +15,7 @@ from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import read_graph
 from bedside.targets import roofline as model
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 
 # Never called: an estimate measures nothing. A user who has the device runs the file there.
 RUNNER = "bedside.runtime.litert:LiteRTModel"
@@ -65,22 +65,22 @@ def note(prediction: model.Prediction, roofline: Roofline) -> str:
             f"{prediction.efficiency:.1%} of the peak")
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Estimate one variant.
 
     Raises:
         Unsupported: a format that the processor has no arithmetic for.
     """
-    roofline = profile(order.target)
-    found = model.predict(model.works(read_graph(order.file)), roofline)
-    path = order.scratch / ESTIMATE
-    write_text(path, codec.to_json(EstimateFile(order.target.id, order.variant.id, found)))
+    roofline = profile(request.target)
+    found = model.predict(model.works(read_graph(request.file)), roofline)
+    path = request.scratch / ESTIMATE
+    write_text(path, codec.to_json(EstimateFile(request.target.id, request.variant.id, found)))
     return Build(
-        variant=order.variant.id, target=order.target.id, format="estimate",
+        variant=request.variant.id, target=request.target.id, format="estimate",
         files={ESTIMATE: sha256_file(path)},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         placement=_placement(found.operations, roofline.unit), compute_dtype=found.format,
-        measures=(), latency_ms=Latency(found.ms, None, 0, order.target.threads),
+        measures=(), latency_ms=Latency(found.ms, None, 0, request.target.threads),
         latency_note=note(found, roofline),
         facts={"energy_mj_45nm": found.energy_mj, "gmac": found.macs / 1e9,
                "off_chip_mb": found.off_chip_bytes / 1e6, "launch_ms": found.launch_ms,

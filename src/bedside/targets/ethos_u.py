@@ -25,9 +25,9 @@ from bedside.core.registry import did_you_mean
 from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import Graph, operation_format, read_graph
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.checks import check_file
-from bedside.targets.compiled import kept, take
+from bedside.targets.compiled import cached, take
 from bedside.targets.cpu import compute_dtype
 
 RUNNER = "bedside.runtime.litert:reference_model"
@@ -116,7 +116,7 @@ def _compiled(file: Path, target: Target) -> Path:
         source.unlink()
         shutil.rmtree(work)
 
-    return kept("ethos-u", (sha256_file(file), accelerator, system, memory,
+    return cached("ethos-u", (sha256_file(file), accelerator, system, memory,
                             available().version), make)
 
 
@@ -219,28 +219,29 @@ def summary(text: str) -> dict[str, float]:
     return found
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Compile for the configuration; a graph that is not taken whole is an unsupported build.
 
     Raises:
         Unsupported: a file of a kind that no compiler takes.
         BadInput: Vela fails, or does not know the configuration.
     """
-    folder, placed = _placed(order.file, order.target)
+    folder, placed = _placed(request.file, request.target)
     facts: dict[str, float] = {}
     files: dict[str, str] = {}
     if placed.accepted:
         facts = summary((folder / SUMMARY).read_text())
-        files = take(folder, order.scratch, (COMPILED,))
-        shutil.copyfile(order.file, order.scratch / MODEL)
-        facts["compiled_bytes"] = float((order.scratch / COMPILED).stat().st_size)
-        files = {MODEL: order.variant.sha256, **files}
+        files = take(folder, request.scratch, (COMPILED,))
+        shutil.copyfile(request.file, request.scratch / MODEL)
+        facts["compiled_bytes"] = float((request.scratch / COMPILED).stat().st_size)
+        files = {MODEL: request.variant.sha256, **files}
     ms = facts.pop("latency_ms", None)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="vela", files=files, main=MODEL,
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="vela", files=files,
+        main=MODEL,
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
-        placement=placed.placement, compute_dtype=compute_dtype(read_graph(order.file)),
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)),
         status="ok" if placed.accepted else "unsupported", reason=placed.reason,
         measures=("accuracy",), facts=facts, latency_note=NOTE,
         latency_ms=Latency(ms, None, 0, 1) if placed.accepted and ms else None)

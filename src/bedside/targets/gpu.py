@@ -22,7 +22,7 @@ from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel, quiet_stderr
 from bedside.targets import vulkan
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.cpu import compute_dtype
 
@@ -162,18 +162,18 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
     return Placed(placement, ACCELERATOR, 1 if whole else None, 1.0 if whole else None)
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """The build is the variant's own file; what is found out is whether the GPU takes it all."""
-    LiteRTModel(order.file, order.target.threads)  # a file the CPU refuses says so plainly
-    placed = place(order.file, order.target, order.scratch)
-    shutil.copyfile(order.file, order.scratch / MODEL)
-    kind = compute_dtype(read_graph(order.file))
+    LiteRTModel(request.file, request.target.threads)  # a file the CPU refuses says so plainly
+    placed = place(request.file, request.target, request.scratch)
+    shutil.copyfile(request.file, request.scratch / MODEL)
+    kind = compute_dtype(read_graph(request.file))
     played = software()
     adapter = vulkan.choose()[0]
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
         placement=placed.placement, compute_dtype=kind if kind in _FLOAT else None,
         measures=("accuracy", "latency"), evidence={"latency": "emulated"} if played else {},

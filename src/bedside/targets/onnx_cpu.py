@@ -18,7 +18,7 @@ from bedside.runtime.files import sha256_file
 from bedside.runtime.litert import LOGITS
 from bedside.runtime.machine import cpu_flags
 from bedside.targets import float_source, ort
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.float_source import Image
 from bedside.targets.tflite_onnx import write_onnx
 
@@ -52,20 +52,20 @@ class OnnxModel:
         return ort.outputs(self._session, {self._input: image})
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Convert the float model, check it, and quantize it where the scheme says so."""
-    float_file = float_source.float_model(order, "ONNX Runtime")
-    path = order.scratch / MODEL
+    float_file = float_source.float_model(request, "ONNX Runtime")
+    path = request.scratch / MODEL
     write_onnx(float_file, path)
-    images = float_source.check_images(order)
-    model = OnnxModel(path, order.target.threads)
+    images = float_source.check_images(request)
+    model = OnnxModel(path, request.target.threads)
     error = float_source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
     quantizer = "none"
-    if order.variant.scheme == "int8":
-        quantizer = _quantize(path, float_source.calibration_images(order))
-    placement, kind = _placement(path, order.target.threads)
+    if request.variant.scheme == "int8":
+        quantizer = _quantize(path, float_source.calibration_images(request))
+    placement, kind = _placement(path, request.target.threads)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="onnx",
+        variant=request.variant.id, target=request.target.id, format="onnx",
         files={MODEL: sha256_file(path)}, quantizer=quantizer, placement=placement,
         compute_dtype=kind, facts={"build_mb": path.stat().st_size / 1e6,
                                    "float_parity": error})

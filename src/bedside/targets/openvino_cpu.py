@@ -26,7 +26,7 @@ from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LOGITS, quiet_stderr
 from bedside.targets import float_source
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.float_source import Image
 
 RUNNER = "bedside.targets.openvino_cpu:OpenVinoModel"
@@ -102,33 +102,33 @@ def _name(port: Any, count: int) -> str:
 def _named(model: Any, float_file: Path) -> Any:
     """Give inputs and outputs the names of the ``.tflite``'s signature."""
     graph = read_graph(float_file)
-    for ports, names, order in ((model.inputs, graph.input_names, graph.inputs),
+    for ports, names, indices in ((model.inputs, graph.input_names, graph.inputs),
                                 (model.outputs, graph.output_names, graph.outputs)):
         by_index = {index: name for name, index in names.items()}
-        for port, index in zip(ports, order, strict=True):
+        for port, index in zip(ports, indices, strict=True):
             port.get_tensor().set_names({by_index.get(index, graph.tensors[index].name)})
     return model
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Read the float model, check it, quantize it where the scheme says so, and save it."""
-    float_file = float_source.float_model(order, "OpenVINO")
+    float_file = float_source.float_model(request, "OpenVINO")
     model = _named(_read(float_file), float_file)
-    path, quantizer = order.scratch / MODEL, "none"
+    path, quantizer = request.scratch / MODEL, "none"
     _save(model, path)
-    images = float_source.check_images(order)
-    loaded = OpenVinoModel(path, order.target.threads)
+    images = float_source.check_images(request)
+    loaded = OpenVinoModel(path, request.target.threads)
     error = float_source.check_parity(float_file, images, [loaded.run(i)[LOGITS] for i in images])
-    if order.variant.scheme == "int8":
-        model = _quantize(model, float_source.calibration_images(order))
+    if request.variant.scheme == "int8":
+        model = _quantize(model, float_source.calibration_images(request))
         quantizer = (f"nncf {version('nncf')} (post-training, min-max, per channel, biases as "
                      "they are)")
         _save(model, path)
-    placement, kind = _placement(_compile(_read(path), order.target.threads))
-    files = {name: sha256_file(order.scratch / name) for name in (MODEL, WEIGHTS)}
-    size = sum((order.scratch / name).stat().st_size for name in files)
+    placement, kind = _placement(_compile(_read(path), request.target.threads))
+    files = {name: sha256_file(request.scratch / name) for name in (MODEL, WEIGHTS)}
+    size = sum((request.scratch / name).stat().st_size for name in files)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="openvino", files=files,
+        variant=request.variant.id, target=request.target.id, format="openvino", files=files,
         main=MODEL, quantizer=quantizer, placement=placement, compute_dtype=kind,
         facts={"build_mb": size / 1e6, "float_parity": error})
 

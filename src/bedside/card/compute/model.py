@@ -170,7 +170,7 @@ def sbom(facts: Facts) -> Any:
 
 
 def abstaining(facts: Facts) -> Any:
-    """The rule of the runtime (``runtime.judge``), which has no option to abstain."""
+    """The rule of the runtime (``runtime.decide``), which has no option to abstain."""
     del facts
     return ("never: every image that reads is answered, with a remark where it is unlike the "
             "training data")

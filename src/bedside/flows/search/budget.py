@@ -24,7 +24,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import timing
-from bedside.flows.search.scorer import Judge, Score
+from bedside.flows.search.scorer import CandidateScorer, Score
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import parse_graph
 from bedside.schemes import SchemeChoice, mixed, quantizer
@@ -60,7 +60,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The outcome: layers kept out of int8, of how many, and the scores.
 
     ``timed``: with the goal ``fastest``, the candidates measured on this CPU.
@@ -98,7 +98,7 @@ def check(budget: Budget) -> None:
 
 
 def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig, budget: Budget,
-           progress: Progress | None = None) -> Found:
+           progress: Progress | None = None) -> SearchResult:
     """Find a mixture of int8 and float layers inside a budget; resumes where it stopped.
 
     Args:
@@ -120,29 +120,29 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
         raise BadInput("not a mixture that can be searched", where=str(choice),
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
     source, folder, ranges = variants.prepared(run, model, choice, config, progress)
-    judge = Judge(run, source, budget.images)
+    scorer = CandidateScorer(run, source, budget.images)
     version = "search 1" if budget.goal == "smallest" else "search 2"
-    key = artefact.stage_key(version, str(choice), folder.name, budget, judge.ids,
+    key = artefact.stage_key(version, str(choice), folder.name, budget, scorer.ids,
                              quantizer_version())
     place = layout.search_dir(run, model)
     if artefact.finished(place, "search", key):
-        return codec.read_json(Found, place / BUDGET)
+        return codec.read_json(SearchResult, place / BUDGET)
     with artefact.writing(place, "search", key, resume=True) as scratch:
-        bench = Bench(judge, ranges, options, scratch / _CACHE, progress)
+        bench = Bench(scorer, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
         _write_layers(scratch / LAYERS, table)
         kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
         timed: tuple[timing.Timed, ...] = ()
         if budget.goal == "fastest":
-            timed = timing.measure(run, judge.spec.preprocess, judge.ids, [
+            timed = timing.measure(run, scorer.spec.preprocess, scorer.ids, [
                 (k, bench.mixture(k)) for k in _promising(bench, kept, budget)], progress)
             # What misses the budget was timed only to be compared with.
-            holding = [t for t in timed if budget.holds(bench.score(t.kept), judge.reference)]
+            holding = [t for t in timed if budget.holds(bench.score(t.kept), scorer.reference)]
             kept = timing.fastest(holding or timed[:1], SAME_SPEED).kept
-        found = Found(model, tuple(x.name for x in bench.layers if x.name in kept),
+        found = SearchResult(model, tuple(x.name for x in bench.layers if x.name in kept),
                       len(bench.layers), bench.evaluations,
-                      budget.holds(bench.score(kept), judge.reference), bench.score(kept),
-                      bench.score(()), judge.reference, budget, timed)
+                      budget.holds(bench.score(kept), scorer.reference), bench.score(kept),
+                      bench.score(()), scorer.reference, budget, timed)
         bench.write_log(scratch / EVALUATIONS)
         artefact.write_text(scratch / BUDGET, codec.to_json(found))
         artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
@@ -155,12 +155,12 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
 
 
 class Bench:
-    """Writes and judges mixtures; each set of kept layers once, also over interruptions."""
+    """The mixtures of one model, each written and scored once, also over interruptions."""
 
-    def __init__(self, judge: Judge, ranges: quantizer.Ranges, options: frozenset[str],
+    def __init__(self, scorer: CandidateScorer, ranges: quantizer.Ranges, options: frozenset[str],
                  cache: Path, progress: Progress | None) -> None:
-        self.judge, self._ranges, self._options = judge, ranges, options
-        self._data, _ = hold_biases(judge.float_bytes, ranges)
+        self.scorer, self._ranges, self._options = scorer, ranges, options
+        self._data, _ = hold_biases(scorer.float_bytes, ranges)
         self._graph = parse_graph(self._data)
         self.layers: tuple[Layer, ...] = layers(self._graph)
         self._cache, self._progress = cache, progress
@@ -172,13 +172,13 @@ class Bench:
             with cache.open("a") as handle:
                 handle.write("\n")
 
-    def judged(self) -> list[tuple[tuple[str, ...], Score]]:
+    def scored(self) -> list[tuple[tuple[str, ...], Score]]:
         """Every mixture so far with its score."""
         return list(self._done.items())
 
     @property
     def evaluations(self) -> int:
-        """How many mixtures were judged."""
+        """Number of mixtures evaluated."""
         return len(self._done)
 
     def mixture(self, kept: Sequence[str] | set[str]) -> bytes:
@@ -188,10 +188,10 @@ class Bench:
         return quantizer.apply(self._data, rules, self._ranges)
 
     def score(self, kept: Sequence[str] | set[str]) -> Score:
-        """Judge a mixture."""
+        """Return the score of a mixture."""
         names = tuple(x.name for x in self.layers if x.name in set(kept))
         if names not in self._done:
-            self._done[names] = self.judge.score(self.mixture(names))
+            self._done[names] = self.scorer.score(self.mixture(names))
             with self._cache.open("a") as handle:
                 handle.write(json.dumps({"kept": names, "score": asdict(self._done[names])})
                              + "\n")
@@ -240,7 +240,7 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
     before = bench.evaluations
 
     def fits(kept: Sequence[str]) -> bool:
-        return budget.holds(bench.score(kept), bench.judge.reference)
+        return budget.holds(bench.score(kept), bench.scorer.reference)
 
     low, high = 0, len(names)
     while low < high:
@@ -264,8 +264,8 @@ def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[
     """The choice so far, the quickest others that keep the budget, all in int8, none in int8."""
     every = tuple(x.name for x in bench.layers)
     bench.score(every)
-    holding = sorted((score.ms, names) for names, score in bench.judged()
-                     if budget.holds(score, bench.judge.reference))
+    holding = sorted((score.ms, names) for names, score in bench.scored()
+                     if budget.holds(score, bench.scorer.reference))
     chosen = tuple(n for n in every if n in set(kept))
     return list(dict.fromkeys([chosen, *(names for _, names in holding[:SHORTLIST]), (), every]))
 

@@ -22,7 +22,7 @@ from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
-from bedside.flows.search.scorer import Judge, Logits
+from bedside.flows.search.scorer import CandidateScorer, Logits
 from bedside.runfolder import artefact, layout
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
@@ -155,14 +155,14 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
         BadInput: a plan that cannot work, or validation images that lack a class.
     """
     check(plan)
-    folder = run / "calibration" / model / "study"
+    folder = layout.calibration_dir(run, model) / "study"
     files = artefact.check(layout.model_dir(run, model), layout.float_stage(run, model)).files
     key = artefact.stage_key(STAGE, files[layout.FLOAT_MODEL].sha256, plan, quantizer_version(),
                              artefact.record(layout.data_dir(run), "data").files[
                                  layout.CASES].sha256)
     if artefact.finished(folder, STAGE, key):
         return codec.read_json(Result, folder / STUDY)
-    judge = Judge(run, model, plan.images)
+    scorer = CandidateScorer(run, model, plan.images)
     cells: list[Cell] = []
     sets = [(c, s) for c in plan.choices for s in range(plan.seeds)]
     counts = sizes(run, plan)
@@ -173,12 +173,12 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
             if path.is_file():
                 cells += codec.read_json(tuple[Cell, ...], path)
             else:
-                found = _one_set(run, model, choice, seed, counts, plan, judge)
+                found = _one_set(run, model, choice, seed, counts, plan, scorer)
                 artefact.write_text(path, codec.to_json(found))
                 cells += found
             if progress:
                 progress(f"study {model}", len(cells), total)
-        result = Result(model, plan, len(judge.ids), judge.reference.auroc,
+        result = Result(model, plan, len(scorer.ids), scorer.reference.auroc,
                         tuple(_smallest(cells, e, c) for e in plan.estimators
                               for c in plan.choices))
         artefact.write_csv(scratch / CELLS, [f.name for f in fields(Cell)],
@@ -188,7 +188,7 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
 
 
 def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int], plan: Plan,
-             judge: Judge) -> list[Cell]:
+             scorer: CandidateScorer) -> list[Cell]:
     ids = calibrate.choose(run, model, CalibrationConfig(max(counts), "minmax", choice, seed))
     by_size = calibrate.observe_sets(run, model, ids, counts, plan.estimators)
     recipe = int8.recipe(frozenset())
@@ -197,9 +197,9 @@ def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int
         largest: tuple[float, Logits, calibrate.Ranges] | None = None
         for size in sorted(counts, reverse=True):
             ranges = by_size[size][estimator]
-            data = quantizer.apply_int8(judge.float_bytes, recipe, ranges)
-            logits, ms = judge.logits(data)
-            score = judge.score_logits(logits, len(data), ms)
+            data = quantizer.apply_int8(scorer.float_bytes, recipe, ranges)
+            logits, ms = scorer.logits(data)
+            score = scorer.score_logits(logits, len(data), ms)
             if largest is None:
                 largest = score.auroc, logits, ranges
             cells.append(Cell(

@@ -37,7 +37,7 @@ class Score:
     ms: float
 
 
-class Judge:
+class CandidateScorer:
     """The validation images of a run and the float model's answers to them.
 
     Args:
@@ -76,7 +76,7 @@ class Judge:
         return logits, float(np.median(times))
 
     def score(self, data: bytes) -> Score:
-        """Judge a candidate."""
+        """Return the score of a candidate ``.tflite``."""
         logits, ms = self.logits(data)
         return self.score_logits(logits, len(data), ms)
 

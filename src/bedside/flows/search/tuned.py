@@ -12,7 +12,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search.budget import Budget
-from bedside.flows.search.scorer import Judge, Score
+from bedside.flows.search.scorer import CandidateScorer, Score
 from bedside.runfolder import layout
 from bedside.schemes import SchemeChoice, mixed
 
@@ -49,9 +49,9 @@ def fine_tune(run: Path, model: str, choice: SchemeChoice, config: CalibrationCo
             a class.
     """
     variants.make(run, model, choice, config, progress)
-    judge = Judge(run, model, budget.images)
+    scorer = CandidateScorer(run, model, budget.images)
     folder = layout.variant_dir(run, layout.variant_id(model, str(choice)))
     variant = codec.read_json(Variant, folder / layout.VARIANT)
-    score = judge.score((folder / variant.file).read_bytes())
-    return Tuned(model, variant.id, variant.parent or model, budget.holds(score, judge.reference),
+    score = scorer.score((folder / variant.file).read_bytes())
+    return Tuned(model, variant.id, variant.parent or model, budget.holds(score, scorer.reference),
                  score)

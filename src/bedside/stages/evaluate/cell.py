@@ -51,7 +51,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Outcome:
     """What became of a cell so far; published as ``predict.json`` once it has predictions."""
 
     status: Status = "ok"
@@ -64,7 +64,7 @@ class Found:
     machine: dict[str, str] = field(default_factory=dict)
 
 
-def _latency(cell: Cell, found: Found) -> Latency | None:
+def _latency(cell: Cell, found: Outcome) -> Latency | None:
     if found.status != "ok":
         return None
     return latency.summary(found.samples, cell.target.threads) or cell.build.latency_ms
@@ -77,7 +77,7 @@ def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Ev
     return {k: v for k, v in told.items() if there.get(k, True)}
 
 
-def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> None:
+def publish(cell: Cell, config: EvaluateConfig, found: Outcome, total: int) -> None:
     """Write the cell's measurement and raw latencies; ``total`` images could be predicted."""
     ok, made = found.status == "ok", cell.build
     positive = cell.variant.task.positive

@@ -25,7 +25,7 @@ from bedside.metrics.agreement import agree
 from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
-from bedside.stages.evaluate.cell import Cell, Found, publish
+from bedside.stages.evaluate.cell import Cell, Outcome, publish
 from bedside.targets.sample import stratified
 
 # A target's float32 model may differ from the CPU's by this share of the logits' range: more than
@@ -116,19 +116,19 @@ def _launch(cell: Cell, job: Job, work: Path, timeout_s: float,
     return run_worker(job, work, on_progress, timeout_s)
 
 
-def _fault(result: JobResult) -> Found:
-    return Found("unsupported" if result.unsupported else "failed", result.fault)
+def _fault(result: JobResult) -> Outcome:
+    return Outcome("unsupported" if result.unsupported else "failed", result.fault)
 
 
 def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress | None,
-             number: int, total: int) -> Found:
+             number: int, total: int) -> Outcome:
     """Publish ``predictions.npz`` of one cell, unless it is there for the same key."""
     if cell.build.status != "ok":
-        return Found(cell.build.status, cell.build.reason)
+        return Outcome(cell.build.status, cell.build.reason)
     if "accuracy" not in cell.build.measures:
-        return Found()
+        return Outcome()
     if artefact.intact(cell.folder, "predict", cell.key):
-        return codec.read_json(Found, cell.folder / "predict.json")
+        return codec.read_json(Outcome, cell.folder / "predict.json")
     if artefact.finished(cell.folder, "evaluate"):
         artefact.keep_history(cell.folder)
     label = f"predict {cell.name} ({number + 1}/{total})"
@@ -142,7 +142,7 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
             return _fault(result)
         logits = np.load(work / "result.json.npy", allow_pickle=False)
         if not np.isfinite(logits).all():
-            return Found("failed", "the logits are not finite numbers")
+            return Outcome("failed", "the logits are not finite numbers")
         done = cell.cases[:len(logits)]
         found = _against_cpu(run, cell, job, logits, work, config.timeout_s)
     found = replace(found, images=len(done), peak_memory_bytes=result.peak_memory_bytes,
@@ -161,14 +161,14 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
 
 
 def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32], work: Path,
-                 timeout_s: float) -> Found:
+                 timeout_s: float) -> Outcome:
     """Compare with the variant's own file and with the float32 model on this machine's CPU.
 
     The same images in the same order, for backends that ask for it (``REFERENCE``).
     """
     runner = getattr(cell.module, "REFERENCE", None)
     if runner is None:
-        return Found()
+        return Outcome()
     model = layout.model_dir(run, cell.variant.model)
     exact = artefact.record(model, "convert").files[layout.FLOAT_MODEL].sha256
     found: dict[str, Agreement] = {}
@@ -180,14 +180,14 @@ def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32
             job, runner=runner, file=str(file), sha256=sha256, beside={}, budget_s=None,
             ids=job.ids[:len(logits)], result=str(work / "cpu.json")), work, None, timeout_s)
         if result.fault is not None:
-            return Found("failed", f"the CPU's logits to compare with are missing "
+            return Outcome("failed", f"the CPU's logits to compare with are missing "
                                    f"({result.fault})")
         found[sha256] = agree(logits, np.load(work / "cpu.json.npy", allow_pickle=False))
     own = found[cell.variant.sha256]
     accept = getattr(cell.module, "accept", None)
     refused = accept(own) if accept is not None else (
         _no_original(own) if cell.variant.scheme == layout.BASELINE else None)
-    return Found("ok" if refused is None else "failed", refused, agreement=own,
+    return Outcome("ok" if refused is None else "failed", refused, agreement=own,
                  agreement_float32=found[exact])
 
 
@@ -201,7 +201,7 @@ def _no_original(agreement: Agreement) -> str | None:
 
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],
-               found: dict[str, Found], progress: Progress | None) -> None:
+               found: dict[str, Outcome], progress: Progress | None) -> None:
     """Raw samples (round, sample, ms) by cell: rounds over all cells in shuffled order."""
     order = np.random.default_rng(0)
     first = [c.id for c in sorted(cases, key=lambda c: c.id)]

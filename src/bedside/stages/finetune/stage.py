@@ -213,14 +213,14 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
     activations, rounded = replay.grids(quantized), replay.rounded_weights(quantized)
     constants = constants_of(graph)
     weights = parameters(graph, activations)
-    jury = Jury(run, model, ids["val"], answers(run, model, data, ids["val"]))
+    selector = EpochSelector(run, model, ids["val"], answers(run, model, data, ids["val"]))
     teacher = answers(run, model, data, ids["train"])
     spread = max(float(teacher.std()), 1e-6)
     optimizer = torch.optim.Adam(list(weights.units.values()), lr=recipe.rate)
     epochs = recipe.passes(len(teacher))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, epochs * -(-len(teacher) // recipe.batch))
-    best, chosen = data, jury.judge(first, 0, None)
+    best, chosen = data, selector.score(first, 0, None)
     history = [chosen]
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         for epoch in range(1, epochs + 1):
@@ -243,13 +243,13 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                 total += float(loss.detach()) * len(rows)
             child = written(data, weights.values())
             try:
-                found = jury.judge(quantizer.apply_int8(child, rules, ranges), epoch,
+                found = selector.score(quantizer.apply_int8(child, rules, ranges), epoch,
                                    total / len(order))
             except BadInput:
                 raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
                                where=model, remedy="Leave the option +qat out.") from None
             history.append(found)
-            if found.rank(jury.parent) < chosen.rank(jury.parent):
+            if found.rank(selector.parent) < chosen.rank(selector.parent):
                 best, chosen = child, found
             if progress:
                 progress(f"fine-tune {model}", epoch, epochs)
@@ -267,7 +267,7 @@ def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
     return values[graph.output_names.get(LOGITS, graph.outputs[0])]
 
 
-class Jury:
+class EpochSelector:
     """The validation images and the parent's answers to them."""
 
     def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
@@ -282,7 +282,7 @@ class Jury:
         found = metrics.evaluate(self._labels, logits, self._positive)
         return (found.get("auroc") or found["macro_auroc"]).value
 
-    def judge(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
+    def score(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
         """An INT8 file on validation."""
         found = answers(self._run, self._model, data, self._ids)
         apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
