@@ -1,4 +1,4 @@
-"""``bedside bench``: any model file on any target, without a study.
+"""Flow of ``bedside bench``: any model file on any target, without a study.
 
 A throw-away run is made around the file, with random images, and goes through the same stages
 as a study's: builds in child processes, latency in fresh processes and interleaved rounds.
@@ -97,7 +97,7 @@ def _shape(graph: Graph, file: Path) -> tuple[Preprocess, int]:
 
 
 def _scheme(graph: Graph) -> str:
-    """What kind of file it is, from its convolutions."""
+    """Return the kind of a file by its convolutions."""
     kinds = set(ops_by_dtype(graph))
     if any(k.startswith("int8") and "→" not in k for k in kinds):
         return "int8"

@@ -1,4 +1,4 @@
-"""Two runs side by side: what changed, with paired tests on the test images they share."""
+"""Comparison of two runs, with paired tests on the test images they share."""
 
 from __future__ import annotations
 
@@ -138,14 +138,14 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 
 def settings(old: Path, new: Path) -> tuple[Setting, ...]:
-    """Keys of the configurations that differ."""
+    """Return keys of the configurations that differ."""
     before, after = (_flat(codec.encode(layout.study(r))) for r in (old, new))
     return tuple(Setting(k, before.get(k), after.get(k)) for k in dict.fromkeys([*before, *after])
                  if before.get(k) != after.get(k))
 
 
 def data_change(old: Mapping[str, Case], new: Mapping[str, Case]) -> DataChange:
-    """How the cases of two runs differ."""
+    """Return how the cases of two runs differ."""
     shared = set(old) & set(new)
     return DataChange(
         {s: (sum(c.split == s for c in old.values()), sum(c.split == s for c in new.values()))

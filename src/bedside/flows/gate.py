@@ -1,4 +1,4 @@
-"""``bedside gate``: whether a run may be released, alone or in the place of an earlier one."""
+"""Release gate (``bedside gate``) for a run, alone or as the successor of an earlier one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Result = Literal["pass", "warning", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of one cell (or target) and what came of it."""
+    """One check of one cell (or target) and its result."""
 
     check: str
     subject: str
@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Every check; ``passed`` where none failed."""
+    """All checks; ``passed`` where none failed."""
 
     schema: int
     passed: bool
@@ -41,7 +41,7 @@ class Gate:
 
 
 def gate(run: Path, study: Study, against: Path | None = None, every: bool = False) -> Gate:
-    """Judge a run; it is read and never written to.
+    """Check a run for release; it is never written to.
 
     Args:
         run: the run, its recommendation made.
@@ -74,7 +74,7 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
 
 
 def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
-    """The choices for every target.
+    """Return the choices for every target.
 
     Raises:
         BadInput: there are none, or they are older than the measurements or the budget.
@@ -89,7 +89,7 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
 
 
 def _target(found: Recommendation, study: Study, every: bool) -> list[Check]:
-    """The recommendation of a target, and the budget of its variants."""
+    """Return the recommendation of a target, and the budget of its variants."""
     checks = []
     if found.chosen is not None:
         checks.append(Check("recommendation", layout.cell_name(found.chosen, found.target),
@@ -113,7 +113,7 @@ def _target(found: Recommendation, study: Study, every: bool) -> list[Check]:
 
 
 def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[Check]:
-    """The paired answer of a variant against its float32 model, on test images."""
+    """Return the paired answer of a variant against its float32 model, on test images."""
     name = layout.cell_name(a.variant, a.target)
     if a.answer == "worse":
         return [Check("not worse", name, "fail", f"worse than {a.against} on {a.n} test images: "
@@ -131,7 +131,7 @@ def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[
 
 
 def losses(a: Comparison) -> str:
-    """The differences of the tests that have a margin."""
+    """Return the differences of the tests that have a margin."""
     return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.difference.low:+.3f}, "
                      f"{t.difference.high:+.3f}]" for t in a.tests.values()
                      if t.margin is not None and t.difference.value is not None
@@ -154,7 +154,7 @@ def _against(run: Path, study: Study, found: Sequence[Recommendation], against: 
 
 
 def _pairs(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
-    """What each target ran before and would run now, where the recommended variant changed."""
+    """Return what each target ran before and would run now, where the recommendation changed."""
     if not artefact.finished(against, "recommend"):
         return []
     before = {r.target: r.chosen for r in layout.recommendations(against).recommendations}
@@ -168,7 +168,7 @@ def _is_chosen(c: compare_runs.CellChange, found: Sequence[Recommendation]) -> b
 
 
 def _cell(c: compare_runs.CellChange, study: Study, judged: bool) -> list[Check]:
-    """One variant in both runs: still runs, not worse, not slower, not larger."""
+    """Check one variant in both runs: still runs, not worse, not slower, not larger."""
     name = layout.cell_name(c.variant, c.target) + (f" after {c.against}" if c.against else "")
     if c.old_status == "ok" and c.new_status != "ok":
         return [Check("still runs", name, "fail", f"ran before, and is {c.new_status} now")]

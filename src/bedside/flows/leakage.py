@@ -114,8 +114,10 @@ def compare(cases: Sequence[Case], classes: Sequence[str], positive: str | None,
 
 def _difference(labels: npt.NDArray[np.int64], first: Floats, second: Floats,
                 groups: npt.NDArray[np.intp], positive: int | None, seed: int) -> Estimate:
-    """AUC of ``first`` less that of ``second``, with the percentile interval of a bootstrap that
-    draws whole groups (Efron and Tibshirani 1993, ch. 8)."""
+    """Return the AUC of ``first`` less that of ``second``, with a bootstrap percentile interval.
+
+    The bootstrap draws whole groups (Efron and Tibshirani 1993, ch. 8).
+    """
     truth = _truth(labels, first.shape[1], positive)
     arms = [_odds(logits, positive) for logits in (first, second)]
 
@@ -141,14 +143,14 @@ def _difference(labels: npt.NDArray[np.int64], first: Floats, second: Floats,
 
 def _truth(labels: npt.NDArray[np.int64], classes: int, positive: int | None
            ) -> npt.NDArray[np.bool_]:
-    """(n, 1) of the positive class, or (n, K) of each class against the rest."""
+    """Return (n, 1) of the positive class, or (n, K) of each class against the rest."""
     wanted = np.arange(classes) if positive is None else np.array([positive])
     truth: npt.NDArray[np.bool_] = labels[:, None] == wanted
     return truth
 
 
 def _odds(logits: Floats, positive: int | None) -> npt.NDArray[np.float64]:
-    """Log-odds in columns as :func:`_truth`."""
+    """Return log-odds in columns as :func:`_truth`."""
     from bedside.metrics.inputs import log_odds
 
     wanted = range(logits.shape[1]) if positive is None else [positive]
@@ -156,7 +158,7 @@ def _odds(logits: Floats, positive: int | None) -> npt.NDArray[np.float64]:
 
 
 def _area(truth: npt.NDArray[np.bool_], odds: npt.NDArray[np.float64]) -> float | None:
-    """Mean over the columns of the area under the ROC curve, by ranks; ties count half."""
+    """Return the mean over columns of the ROC area by ranks; ties count half."""
     from scipy.stats import rankdata
 
     n = truth.sum(axis=0)

@@ -34,7 +34,7 @@ class SameConv2d(nn.Conv2d):
         super().__init__(before, filters, kernel, stride, groups=groups, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        """Map (N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         top, bottom = same_padding(input.shape[2], kernel, stride)
         left, right = same_padding(input.shape[3], kernel, stride)
@@ -61,7 +61,7 @@ class MBConv(nn.Module):
         self.shortcut = stride == 1 and before == filters
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        """Map (N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         out: Tensor = self._bn2(self._project_conv(y))
@@ -69,7 +69,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite0(Network):
-    """See the module's docstring."""
+    """The network that the module's docstring describes."""
 
     # TensorFlow's lite checkpoints see (pixel − 127) / 128.
     checkpoint = Checkpoint("_conv_stem", "_bn0", (127 / 255,) * 3, (128 / 255,) * 3, ("_fc.",))
@@ -92,7 +92,7 @@ class EfficientNetLite0(Network):
         self.head = Head(last, classes, config, dropout=0.2)
 
     def extract(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
+        """Map (N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
@@ -101,7 +101,7 @@ class EfficientNetLite0(Network):
 
 
 def build(config: ModelConfig, classes: int) -> Network:
-    """EfficientNet-Lite0 with random weights; smallest image 32 px. Raises BadInput."""
+    """Return EfficientNet-Lite0 with random weights; smallest image 32 px. Raises BadInput."""
     check_config(config, classes, smallest_px=32)
     network = EfficientNetLite0(config, classes)
     initialise(network)

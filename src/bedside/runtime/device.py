@@ -1,4 +1,4 @@
-"""Answer with a bundle on this device: load, self-test, then, and only then, answer."""
+"""A bundle running on this device: it answers only after its self-test passed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bedside.runtime.engine import TIMEOUT_S, Engine, Load, Raw
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What the reference vectors gave on this device: the installation qualification."""
+    """Result of the reference vectors on this device: the installation qualification."""
 
     vectors: int
     largest_difference: float
@@ -29,7 +29,7 @@ class SelfTest:
 
 
 def load_of(bundle: Bundle, threads: int | None = None) -> Load:
-    """What of a bundle the engine needs."""
+    """Return the part of a bundle that the engine needs."""
     model = bundle.manifest.model
     names = [model.file, *(n for n in bundle.named("model") if n != model.file)]
     return Load(tuple((n, bundle.files[n]) for n in names), bundle.manifest.preprocess,
@@ -100,7 +100,7 @@ class Device:
             raise
 
     def restart(self) -> None:
-        """A fresh process with the same bundle, self-tested again."""
+        """Start a fresh process with the same bundle and repeat the self-test."""
         self._engine.close()
         self._engine = Engine()
         self.test = self._start()

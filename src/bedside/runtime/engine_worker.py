@@ -1,4 +1,4 @@
-"""The process that decodes images and runs a build: ``python -m bedside.runtime.engine_worker``.
+"""Worker that decodes images and runs a build: ``python -m bedside.runtime.engine_worker``.
 
 What comes from outside (an image, a model) is parsed here and nowhere else, so a crash or a
 takeover ends here. Frames on standard input and output: two little-endian u32 (bytes of JSON,
@@ -179,7 +179,7 @@ def _answer(rest: Rest) -> Reply:
 
 
 def main() -> None:
-    """Serve on the standard streams, within the memory that a child may take; what native code
+    """Serve on the standard streams within the memory limit; what native code
     prints goes nowhere.
     """
     limit_memory()

@@ -98,7 +98,7 @@ class Graph:
     _data: bytes | bytearray
 
     def constant(self, tensor: Tensor | int) -> npt.NDArray[Any] | None:
-        """The stored values of a constant tensor in its own dtype and shape, else None."""
+        """Return the stored values of a constant tensor in its own dtype and shape, else None."""
         item = self.tensors[tensor] if isinstance(tensor, int) else tensor
         if item.buffer == 0 or item.dtype not in _NUMPY:
             return None
@@ -111,17 +111,17 @@ class Graph:
         return values.reshape(item.shape)
 
     def real_constant(self, tensor: Tensor | int) -> npt.NDArray[np.float32] | None:
-        """Constant values as real numbers: dequantized where the tensor is quantized."""
+        """Return constant values as real numbers: dequantized where the tensor is quantized."""
         item = self.tensors[tensor] if isinstance(tensor, int) else tensor
         values = self.constant(item)
         return None if values is None else dequantize(values, item.quantization)
 
     def producer(self, tensor: int) -> Operation | None:
-        """The operation that writes a tensor, None for inputs and constants."""
+        """Return the operation that writes a tensor, None for inputs and constants."""
         return next((o for o in self.operations if tensor in o.outputs), None)
 
     def layer(self, operation: Operation) -> str:
-        """The layer an operation belongs to: its weights' name where it has weights."""
+        """Return the layer of an operation: its weights' name where it has weights."""
         named = operation.inputs[1] if operation.op in CONVOLUTIONS else operation.outputs[0]
         return self.tensors[named].layer
 
@@ -141,11 +141,11 @@ class Graph:
         return options
 
     def consumers(self, tensor: int) -> tuple[Operation, ...]:
-        """The operations that read a tensor."""
+        """Return the operations that read a tensor."""
         return tuple(o for o in self.operations if tensor in o.inputs)
 
     def convolutions(self) -> tuple[Operation, ...]:
-        """Convolution-like operations in execution order."""
+        """Return convolution-like operations in execution order."""
         return tuple(o for o in self.operations if o.op in CONVOLUTIONS)
 
 
@@ -157,7 +157,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def dequantize(values: npt.NDArray[Any], quantization: Quantization | None
                ) -> npt.NDArray[np.float32]:
-    """``scale · (q − zero_point)`` along the quantized axis; plain cast where unquantized."""
+    """Return ``scale · (q − zero_point)`` along the quantized axis; a cast where unquantized."""
     if quantization is None or not np.issubdtype(values.dtype, np.integer):
         return values.astype(np.float32)
     shape = [1] * values.ndim
@@ -172,7 +172,7 @@ _COMPONENT = re.compile(r"^[A-Za-z0-9]+?_(.+)$")
 
 
 def layer_name(tensor_name: str) -> str:
-    """``…Sequential_layer1/BasicBlock_0/…Conv2d_conv1;1`` becomes ``layer1.0.conv1``.
+    """Return ``layer1.0.conv1`` of ``…Sequential_layer1/BasicBlock_0/…Conv2d_conv1;1``.
 
     Names that are not in the converter's form are returned as they are.
     """
@@ -237,7 +237,7 @@ def read_graph(path: Path) -> Graph:
 
 
 def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
-    """As :func:`read_graph`, from bytes."""
+    """Read a graph as :func:`read_graph` does, from bytes."""
     if len(data) < 16 or data[4:8] != b"TFL3":
         raise BadInput("not a LiteRT model (no TFL3 mark)", where=where, remedy=_REMEDY)
     try:
@@ -265,7 +265,7 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
 
 
 def _check_buffers(model: Any, size: int, where: str) -> None:
-    """Weights may stand behind the flatbuffer, where a file that was cut short lacks them."""
+    """Refuse a file cut short before the weights that lie behind its flatbuffer."""
     for i in range(model.BuffersLength()):
         raw = model.Buffers(i)
         if raw.Offset() > 1 and raw.Offset() + raw.Size() > size:
@@ -274,7 +274,7 @@ def _check_buffers(model: Any, size: int, where: str) -> None:
 
 
 def custom_options(graph: Graph, operation: Operation) -> bytes:
-    """The stored options of a custom operation, empty where it has none."""
+    """Return the stored options of a custom operation, empty where it has none."""
     raw = graph._model.Subgraphs(0).Operators(operation.index)
     if raw.CustomOptionsLength():
         return bytes(raw.CustomOptionsAsNumpy())
@@ -283,7 +283,7 @@ def custom_options(graph: Graph, operation: Operation) -> bytes:
 
 
 def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:
-    """How many operations of each kind compute in which formats.
+    """Return the number of operations by number format and kind.
 
     The format of an operation is ``activation`` or, where it has weights of another format,
     ``activation×weights`` (``float32×int8`` is dynamic range).
@@ -296,7 +296,7 @@ def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:
 
 
 def operation_format(graph: Graph, operation: Operation) -> str:
-    """The number formats of one operation, see :func:`ops_by_dtype`."""
+    """Return the number formats of one operation, see :func:`ops_by_dtype`."""
     if operation.op in ("QUANTIZE", "DEQUANTIZE"):
         source, target = operation.inputs[0], operation.outputs[0]
         return f"{graph.tensors[source].dtype}→{graph.tensors[target].dtype}"
@@ -309,7 +309,7 @@ def operation_format(graph: Graph, operation: Operation) -> str:
 
 
 def macs(graph: Graph, operation: Operation) -> int:
-    """Multiply-accumulates of one convolution-like operation at batch 1, else 0."""
+    """Return multiply-accumulates of one convolution-like operation at batch 1, else 0."""
     if operation.op not in CONVOLUTIONS:
         return 0
     weights = graph.tensors[operation.inputs[1]].shape

@@ -1,4 +1,4 @@
-"""Start a child process, follow it, and bring back its end as a fault instead of an exception.
+"""Running child processes; a crash or timeout is returned as a fault, not raised.
 
 Native code that crashes, hangs or takes all memory ends its own process; the parent reads why.
 """

@@ -1,4 +1,4 @@
-"""LiteRT on this machine's CPU: the only place that runs a ``.tflite``."""
+"""LiteRT on this machine's CPU: the only module that runs a ``.tflite``."""
 
 from __future__ import annotations
 
@@ -154,11 +154,11 @@ class LiteRTModel:
         self._interpreter.invoke()
 
     def tensor(self, index: int) -> Array:
-        """An intermediate tensor in its own dtype (needs ``preserve_all``)."""
+        """Return an intermediate tensor in its own dtype (needs ``preserve_all``)."""
         return np.asarray(self._interpreter.get_tensor(index))
 
     def executed(self) -> list[dict[str, Any]]:
-        """Operations in LiteRT's own order, delegate partitions as ``DELEGATE`` at the end."""
+        """Return operations in LiteRT's order, delegate partitions last, as ``DELEGATE``."""
         return list(self._interpreter._get_ops_details())
 
 
@@ -175,7 +175,7 @@ def predict(model: bytes, images: Iterable[npt.NDArray[np.float32]]
 
 
 def reference_model(path: Path, threads: int = 1) -> LiteRTModel:
-    """A model on LiteRT's reference kernels."""
+    """Return a model on LiteRT's reference kernels."""
     return LiteRTModel(path, threads, reference=True)
 
 

@@ -106,7 +106,7 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as EXIF says, and as nothing else does.
+    """Return the image turned as its EXIF orientation says; nothing else turns it.
 
     Not by Pillow's ``exif_transpose``: that obeys XMP and ImageMagick's text chunks too, which
     browsers and the web app do not, and the same file would then be two images.
@@ -116,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation (1 to 8) of a block of EXIF; 1 where it says none or is damaged.
+    """Return the orientation (1 to 8) in a block of EXIF; 1 where it has none or is damaged.
 
     Twin of ``exifOrientation`` in ``web/src/image/decode.ts``.
     """

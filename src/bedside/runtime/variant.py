@@ -1,4 +1,4 @@
-"""A variant's folder as a device reads it: ``variant.json`` and the ``.tflite`` beside it."""
+"""Reading a variant's folder on a device: ``variant.json`` and its ``.tflite``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIANT = "variant.json"
 
 
 def read_variant(folder: Path) -> tuple[Variant, bytes]:
-    """A variant and its model's bytes, compared with the recorded SHA-256.
+    """Return a variant and its model's bytes, compared with the recorded SHA-256.
 
     Raises:
         BadInput: not a variant's folder, or the model file was changed.

@@ -1,4 +1,4 @@
-"""Bias correction: what rounding the weights adds to a channel's mean is taken off its bias.
+"""Bias correction: subtract from each bias what weight rounding adds to its channel's mean.
 
 Rounding changes weights by small amounts that do not average out over a channel: its output
 moves by Σ (W_q − W)·E[x] (Nagel et al. 2019, *Data-free quantization*, eq. 17). E[x] is measured
@@ -22,7 +22,7 @@ Means = Sequence[npt.NDArray[np.float64]]
 
 def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
              ) -> npt.NDArray[np.float64]:
-    """The mean of a layer's output without bias and activation, (out,), from its input's mean.
+    """Return the mean output of a layer before bias and activation, (out,).
 
     Borders are treated as the rest of the map.
 
@@ -45,7 +45,7 @@ def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
 
 
 def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
-    """Every bias corrected for the rounding of its own layer's weights.
+    """Correct every bias for the rounding of its own layer's weights.
 
     Args:
         model: the float model.
@@ -61,7 +61,7 @@ def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
 
 
 def correct_classifier(model: bytes, shift: npt.NDArray[np.float64]) -> bytes:
-    """``shift`` (K,) added to the bias of the last layer."""
+    """Add ``shift`` (K,) to the bias of the last layer."""
     data = bytearray(model)
     graph = parse_graph(data)
     _add(graph, graph.convolutions()[-1], shift)

@@ -1,4 +1,4 @@
-"""Layers of a float model as a mixture sees them, and rules that keep some out of int8.
+"""Layers of a float model, and quantizer rules that keep some of them out of int8.
 
 A layer is a convolution (or fully connected layer) with the operations that follow it up to the
 next one; what comes before the first belongs to the first. So the layers hold every operation
@@ -31,7 +31,7 @@ class Layer:
 
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
-    """The layers of a float model in execution order, each with a name of its own."""
+    """Return the layers of a float model in execution order, each with a unique name."""
     starts = [o.index for o in graph.operations if o.op in CONVOLUTIONS]
     names = _names(graph, [graph.operations[i] for i in starts])
     found = []
@@ -59,7 +59,7 @@ def _names(graph: Graph, operations: Sequence[Operation]) -> list[str]:
 
 
 def _deepest(tensor_name: str) -> str:
-    """The layer's name from the most specific of the names that a tensor carries.
+    """Return the layer's name from the most specific of the names that a tensor carries.
 
     A block's own name may contain "conv" too (MBConv); its convolution's lies deeper.
     """
@@ -69,7 +69,7 @@ def _deepest(tensor_name: str) -> str:
 
 def keep_rules(kept: Iterable[Layer], config: dict[str, Any] | None = None
                ) -> list[dict[str, Any]]:
-    """Rules, to follow those of int8, that leave layers in float32 or in another format.
+    """Return rules, to follow those of int8, that leave layers in float32 or another format.
 
     Args:
         kept: the layers.

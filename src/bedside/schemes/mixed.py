@@ -45,13 +45,13 @@ _WIDE_CONFIG: dict[str, Any] = {
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """The rules of int8; :func:`layer_rules` follow them."""
+    """Return the rules of int8; those of :func:`layer_rules` follow them."""
     return static_rules(options, INT8_ACTIVATIONS, INT8_WEIGHTS) + KEEP_FLOAT_IO
 
 
 def layer_rules(graph: Graph, options: frozenset[str], kept: Sequence[str] | None
                 ) -> list[dict[str, Any]]:
-    """Rules for the layers that stay out of int8.
+    """Return the rules for the layers that stay out of int8.
 
     Args:
         graph: the float model.

@@ -32,19 +32,19 @@ EXCLUSIVE: tuple[tuple[str, ...], ...] = (tuple(ESTIMATOR_OPTIONS), tuple(WEIGHT
 
 
 def algorithm(options: frozenset[str]) -> str:
-    """The quantizer's algorithm for the weights."""
+    """Return the quantizer's algorithm for the weights."""
     return next((_WEIGHT_ALGORITHMS[o][0] for o in sorted(options)
                  if o in _WEIGHT_ALGORITHMS), MIN_MAX)
 
 
 def estimator(options: tuple[str, ...] | frozenset[str]) -> str | None:
-    """The estimator that the options ask for."""
+    """Return the estimator that the options ask for."""
     return next((o for o in options if o in ESTIMATOR_OPTIONS), None)
 
 
 def static_rules(options: frozenset[str], activations: dict[str, Any], weights: dict[str, Any]
                  ) -> list[dict[str, Any]]:
-    """Every operation in integers, with activations in calibrated ranges.
+    """Return rules for integer arithmetic throughout, activations in calibrated ranges.
 
     The weight algorithms of the quantizer know operations with weights only; all others keep
     the plain one.

@@ -1,4 +1,4 @@
-"""The LiteRT quantizer: recipes as data in, a ``.tflite`` out. Nothing else imports it."""
+"""The LiteRT quantizer: a recipe as plain data in, a ``.tflite`` out (its only import)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that cover the model's feature space: greedy k-centre (Gonzalez 1985).
+"""Selection that covers the model's feature space: greedy k-centre (Gonzalez 1985).
 
 Starting from a random image, the next is always the one furthest from all chosen so far. The
 largest distance of any image to a chosen one is at most twice the smallest possible.
@@ -12,7 +12,7 @@ from bedside.selection import Pool, order
 
 
 def choose(pool: Pool, count: int, seed: int) -> tuple[str, ...]:
-    """``count`` ids, furthest first; a smaller draw is the beginning of a larger one."""
+    """Return ``count`` ids, furthest first; a smaller draw is the beginning of a larger one."""
     if pool.features is None:
         raise ValueError("coverage needs features")
     rows = pool.features().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Stage ``build``: what each target really runs for a variant."""
+"""Stage ``build``: the files a target really runs for a variant."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
 
 
 def _more(target: Target, run: Path) -> list[object]:
-    """What else the backend's builds depend on; nothing for most, whose keys stay as they are."""
+    """Return what else the backend's builds depend on; nothing for most backends."""
     depends = getattr(targets.backend(target), "depends", None)
     return [] if depends is None else [depends(target, run)]
 
 
 def _again(target: Target, folder: Path) -> bool:
-    """Whether a build that failed may go well another time (its board was off)."""
+    """Return whether a failed build may succeed another time (its board was off)."""
     return (getattr(targets.backend(target), "TRIES_AGAIN", False)
             and codec.read_json(Build, folder / layout.BUILD).status == "failed")
 

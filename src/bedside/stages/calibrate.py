@@ -100,7 +100,7 @@ def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -
 
 def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress | None = None
            ) -> tuple[str, ...]:
-    """Ids of the calibration images, in drawn order; all of them are training images."""
+    """Return the ids of the calibration images, in drawn order; all are training images."""
     train = sorted((c for c in layout.cases(run) if c.split == "train"), key=lambda c: c.id)
     if not train:
         raise BadInput("no training images to calibrate on", where="data/cases.csv",
@@ -115,7 +115,7 @@ def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress 
 
 def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None
                    ) -> npt.NDArray[np.float32]:
-    """Mean over positions of what enters the classifier, (n, F): the model's own view.
+    """Return the mean over positions of the classifier's input, (n, F).
 
     Kept in ``RUN/calibration/<model>/features``.
     """
@@ -145,7 +145,7 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
 
 
 def feature_tensor(graph: Graph) -> int:
-    """The tensor that enters the last convolution or fully connected layer: the classifier.
+    """Return the tensor that enters the classifier (the last convolution or dense layer).
 
     Raises:
         BadInput: the network has neither.
@@ -161,7 +161,7 @@ def feature_tensor(graph: Graph) -> int:
 
 
 def activation_tensors(graph: Graph) -> list[int]:
-    """Indices of the float tensors that are computed: inputs and every operation's outputs."""
+    """Return the indices of computed float tensors: inputs and every operation's outputs."""
     computed = [*graph.inputs, *(t for o in graph.operations for t in o.outputs)]
     return [i for i in dict.fromkeys(computed) if graph.tensors[i].dtype == "float32"]
 
@@ -205,7 +205,7 @@ def observe_sets(run: Path, model: str, ids: Sequence[str], sizes: Sequence[int]
 
 def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
            path: Path) -> None:
-    """Show an observer one image's values of a tensor of the network at ``path``.
+    """Update an observer with one image's values of a tensor of the network at ``path``.
 
     Raises:
         BadInput: a value is not finite.
@@ -218,7 +218,7 @@ def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, in
 
 
 def read_ranges(folder: Path) -> Ranges:
-    """The ranges that a calibration published."""
+    """Return the ranges that a calibration published."""
     artefact.check(folder, "calibrate")
     return codec.read_json(Ranges, folder / RANGES)
 

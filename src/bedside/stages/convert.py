@@ -1,4 +1,4 @@
-"""Stage ``convert``: a trained network, or a model trained elsewhere, to ``float.tflite``."""
+"""Stage ``convert``: ``float.tflite`` from a trained network or a model trained elsewhere."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
 
 
 def load_module(spec: ModelSpec, weights: Path) -> Any:
-    """The trained torch module of a spec, in evaluation mode."""
+    """Return the trained torch module of a spec, in evaluation mode."""
     from safetensors.torch import load_file
 
     if spec.config is None:
@@ -99,7 +99,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 
 
 def parity_ids(run: Path) -> list[str]:
-    """Images for parity checks: the first of validation, else of training, by id."""
+    """Return images for parity checks: the first of validation, else of training, by id."""
     cases = sorted(layout.cases(run), key=lambda c: c.id)
     chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
                                                           if c.split == "train"]
@@ -124,7 +124,7 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
 
 
 def last_convolution(graph: Graph) -> str | None:
-    """The layer name of the last convolution before the classifier.
+    """Return the layer name of the last convolution before the classifier.
 
     The classifier is the convolution (or fully connected layer) that makes the CAM or the
     logits; the one before it is what Figures 7 and 8 of the paper show.
@@ -149,7 +149,7 @@ def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
 
 @dataclass(frozen=True, slots=True)
 class _External:
-    """A float ``.tflite`` that was found fit to enter, before the task is known."""
+    """A float ``.tflite`` accepted for import, before the task is known."""
 
     id: str
     source: Path
@@ -192,7 +192,7 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
 
 
 def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
-    """Enter a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
+    """Import a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
 
     Any single image input and any single logits output will do; where there is no ``cam``
     output the figures that need one say so.

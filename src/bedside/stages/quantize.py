@@ -1,4 +1,4 @@
-"""Stage ``quantize``: a float model and a scheme to a variant."""
+"""Stage ``quantize``: one variant from a float model and a scheme."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _searched(run: Path, model: str) -> tuple[str, ...]:
 
 
 def quantizer_version() -> str:
-    """Name and version of the quantizer."""
+    """Return name and version of the quantizer."""
     from importlib.metadata import version
 
     return f"litert-quantizer {version('litert-quantizer')}"

@@ -1,4 +1,4 @@
-"""Stage ``improve``: a child float model that quantizes better than its parent.
+"""Stage ``transform``: float models derived to quantize better (equalized, biases corrected).
 
 Publishes ``RUN/models/<model>+…/`` with ``float.tflite``, ``model.json`` (its ``parent`` named)
 and ``improve.json`` (what was changed, and on which images it was measured).
@@ -27,7 +27,7 @@ IMPROVE = "improve.json"
 
 
 def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None) -> str:
-    """The child ``<model>+equalized``; returns its id.
+    """Publish the derived model ``<model>+equalized``; return its id.
 
     Args:
         run: the run folder.
@@ -61,7 +61,7 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
 def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any]],
                    ranges: quantizer.Ranges, ids: Sequence[str],
                    progress: Progress | None = None) -> str:
-    """The child whose biases make up for what quantizing with ``recipe`` does to the means.
+    """Publish a derived model whose biases offset what quantizing does to the means.
 
     Args:
         run: the run folder.

@@ -53,7 +53,7 @@ BACKENDS: dict[str, str] = {
 
 
 def backend(target: Target) -> ModuleType:
-    """The module behind a target."""
+    """Return the module behind a target."""
     module: ModuleType = registry.lookup(BACKENDS, target.backend, "backend")
     return module
 
@@ -69,7 +69,7 @@ def _read(path: Path) -> Target:
 
 
 def profiles(run: Path | None = None) -> dict[str, Target]:
-    """Every known target by id: the shipped profiles and those in ``RUN/targets``."""
+    """Return every known target by id: the shipped profiles and those in ``RUN/targets``."""
     folder = Path(str(resources.files("bedside.targets") / "profiles"))
     files = sorted(folder.glob("*.toml"))
     if run is not None and (run / "targets").is_dir():
@@ -78,7 +78,7 @@ def profiles(run: Path | None = None) -> dict[str, Target]:
 
 
 def load(target_id: str, run: Path | None = None) -> Target:
-    """One target by id.
+    """Return a target by id.
 
     Raises:
         BadInput: no profile has this id.

@@ -1,4 +1,4 @@
-"""One connection to a board: the system's ``ssh`` with strict options, and frames through it.
+"""Connection to a board: the system's ``ssh`` with strict options, carrying frames.
 
 Why the system's ``ssh`` and not a library: it is what administrators harden, patch and audit,
 it knows their keys, agents, hardware tokens and known hosts, and nothing is added to the
@@ -41,7 +41,7 @@ _OPTIONS = ("host", "user", "port", "key", "known_hosts", "python", "folder", "w
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a board is reached. ``key`` None: what the user's agent and ``~/.ssh`` offer."""
+    """Settings of a connection. ``key`` None: what the user's agent and ``~/.ssh`` offer."""
 
     host: str
     user: str
@@ -55,7 +55,7 @@ class Settings:
 
 
 def settings(target: Target) -> Settings:
-    """The settings in a target's ``[options]``.
+    """Return the settings in a target's ``[options]``.
 
     Raises:
         BadInput: an unknown or missing option, or a value that cannot be.
@@ -99,7 +99,7 @@ def _path(options: dict[str, str], name: str, where: str) -> Path | None:
 
 
 def command(board: Settings, agent: str) -> list[str]:
-    """The ``ssh`` command: one known host key, one way in, nothing forwarded, no questions."""
+    """Return the ``ssh`` command: known host key, one login method, no forwarding or prompts."""
     options = {
         "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no",
         "PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no",
@@ -128,11 +128,11 @@ def _quoted(path: Path) -> str:
 
 
 class Lost(Exception):
-    """The board could not be reached or went away; the text is a clause for a row."""
+    """The connection to the board was refused or lost; the text is a clause for a row."""
 
 
 class Connection:
-    """An open connection. Every fault is a :class:`Lost` with the reason; nothing is half done.
+    """An open connection. Every fault is a :class:`Lost` with the reason.
 
     Args:
         board: where.
@@ -222,7 +222,7 @@ class Connection:
 
     def ask(self, request: dict[str, Any], data: Iterable[bytes] = (), size: int = 0,
             on_progress: OnProgress | None = None) -> tuple[dict[str, Any], bytes]:
-        """Send a request with ``size`` bytes of data; the board's answer.
+        """Send a request with ``size`` bytes of data and return the board's answer.
 
         Raises:
             Lost: the connection ended, or the board refused.
@@ -266,7 +266,7 @@ class Connection:
         return found
 
     def _why(self) -> str:
-        """What ended the connection, without the name of a machine or a path."""
+        """Return what ended the connection, without the name of a machine or a path."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         self._errors.seek(0)

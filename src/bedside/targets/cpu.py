@@ -1,4 +1,4 @@
-"""This machine's CPU: the ``.tflite`` itself through LiteRT, with XNNPACK where it can."""
+"""Target: this machine's CPU, running the ``.tflite`` through LiteRT and XNNPACK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACCELERATOR = "xnnpack"
 
 
 def available() -> Availability:
-    """Always, with the runtime that is a dependency of the package."""
+    """Return that it works: the runtime is a dependency of the package."""
     from importlib.metadata import version
 
     litert = version("ai-edge-litert")
@@ -32,7 +32,7 @@ def available() -> Availability:
 
 
 def build(request: BuildRequest) -> Build:
-    """The build is the variant's own file; what is found out is where its operations run."""
+    """Take the variant's own file as the build, and find where its operations run."""
     try:
         os.link(request.file, request.scratch / MODEL)
     except OSError:
@@ -57,7 +57,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 def placements(graph: Graph, executed: list[dict[str, Any]]
                ) -> tuple[tuple[Placement, ...], int]:
-    """Where LiteRT runs each operation, and in how many XNNPACK partitions.
+    """Find where LiteRT runs each operation, and in how many XNNPACK partitions.
 
     A delegate node shows only its inputs and outputs, so its operations are found by walking
     the graph back from its outputs to its inputs.
@@ -100,7 +100,7 @@ def _remedy(op: str) -> str:
 
 
 def compute_dtype(graph: Graph) -> str:
-    """The number format most multiplications run in on a CPU.
+    """Return the number format that most multiplications run in on a CPU.
 
     Weights stored as float16 reach the convolutions through a DEQUANTIZE to float32, so such a
     file computes in float32 here (the paper found the same, Section 8.3).

@@ -1,4 +1,4 @@
-"""A device that is not in the room: latency and energy from its roofline, nothing is run.
+"""Target: an absent device, with latency and energy estimated from its roofline.
 
 The build is one file, ``estimate.json``: what every operation costs and why.
 """
@@ -26,7 +26,7 @@ ESTIMATE = "estimate.json"
 
 @dataclass(frozen=True, slots=True)
 class EstimateFile:
-    """What the build holds."""
+    """Contents of the build's file."""
 
     target: str
     variant: str
@@ -34,12 +34,12 @@ class EstimateFile:
 
 
 def available() -> Availability:
-    """Always: it is arithmetic."""
+    """Return that it works: it is arithmetic."""
     return Availability(True, "arithmetic over the graph, no device needed", version=VERSION)
 
 
 def profile(target: Target) -> Roofline:
-    """The target's roofline.
+    """Return the target's roofline.
 
     Raises:
         BadInput: it has none, or a figure that cannot be.
@@ -56,7 +56,7 @@ def profile(target: Target) -> Roofline:
 
 
 def note(prediction: model.Prediction, roofline: Roofline) -> str:
-    """What qualifies the latency, for a reader."""
+    """Return the note that qualifies the latency, for a reader."""
     if not prediction.fitted:
         return (f"unfitted: no published latency of this {roofline.unit.upper()} in "
                 f"{prediction.format}, {prediction.efficiency:.0%} of its peak assumed")
@@ -92,7 +92,7 @@ def _placement(costs: tuple[model.Cost, ...], unit: str) -> tuple[Placement, ...
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
-    """Whether the processor has arithmetic for every operation."""
+    """Find whether the processor has arithmetic for every operation."""
     del scratch
     roofline = profile(target)
     works = model.works(read_graph(file))

@@ -1,4 +1,4 @@
-"""Arm's Ethos-U NPUs: compiled with Vela, which also counts cycles, memory and what is left over.
+"""Target: Arm's Ethos-U NPUs, compiled with Vela, which estimates cycles and memory.
 
 Latency is Vela's own cycle estimate. Accuracy is emulated: LiteRT's reference integer kernels,
 whose arithmetic the NPU follows, run the variant's own file (decision 0007).
@@ -48,7 +48,7 @@ NOTE = "cycles as Vela estimates them, at the clock of the system configuration;
 
 
 def available() -> Availability:
-    """Whether Vela is installed."""
+    """Return whether Vela is installed."""
     from importlib.metadata import version
 
     if find_spec("ethosu") is None:
@@ -68,7 +68,7 @@ def _ini() -> Path:
 
 
 def settings(target: Target) -> tuple[str, str, str]:
-    """Accelerator, system configuration and memory mode of a profile.
+    """Return accelerator, system configuration and memory mode of a profile.
 
     Raises:
         BadInput: one is missing, or Vela does not know it.
@@ -130,7 +130,7 @@ _WARNING = re.compile(r"^Warning \(supported operators\) operator: (\S+), ofm: '
 
 
 def refusals(log: str) -> dict[str, str]:
-    """Reasons of the operations that Vela leaves to the host, by the tensor they write."""
+    """Return why Vela leaves operations to the host, by the tensor that each writes."""
     found: dict[str, str] = {}
     current = None
     for line in log.splitlines():
@@ -145,7 +145,7 @@ def refusals(log: str) -> dict[str, str]:
 
 
 def _placement(graph: Graph, compiled: Graph, reasons: dict[str, str]) -> tuple[Placement, ...]:
-    """An operation is on the host where the compiled file still holds it under its own name."""
+    """Place an operation on the host where the compiled file still has it under its own name."""
     left = Counter((o.op, compiled.tensors[o.outputs[0]].name) for o in compiled.operations
                    if o.op != ACCELERATOR and o.outputs)
     rows = []
@@ -167,7 +167,7 @@ def _placement(graph: Graph, compiled: Graph, reasons: dict[str, str]) -> tuple[
 
 
 def _at_edge(graph: Graph, index: int) -> bool:
-    """Whether an operation only quantizes an input or dequantizes an output of the model."""
+    """Return whether an operation only quantizes an input or dequantizes an output of the model."""
     operation = graph.operations[index]
     if operation.op == "QUANTIZE":
         return operation.inputs[0] in graph.inputs
@@ -198,7 +198,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 
 def summary(text: str) -> dict[str, float]:
-    """Cycles, milliseconds and bytes from Vela's summary (one row of CSV, memory in KiB).
+    """Return cycles, milliseconds and bytes from Vela's summary (one CSV row, memory in KiB).
 
     Fields that are not finite numbers are left out.
     """
@@ -220,7 +220,7 @@ def summary(text: str) -> dict[str, float]:
 
 
 def build(request: BuildRequest) -> Build:
-    """Compile for the configuration; a graph that is not taken whole is an unsupported build.
+    """Compile for the configuration; a graph that is partly left to the host is unsupported.
 
     Raises:
         Unsupported: a file of a kind that no compiler takes.

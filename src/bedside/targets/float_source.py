@@ -1,4 +1,4 @@
-"""What a runtime with a quantizer of its own starts from: the float model and its images."""
+"""Float model and images for runtimes that quantize by themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARITY = 1e-3
 
 
 def float_model(request: BuildRequest, runtime: str) -> Path:
-    """The float ``.tflite`` that a build starts from.
+    """Return the float ``.tflite`` that a build starts from.
 
     Raises:
         Unsupported: another scheme than float32 or plain int8, or a model that is not float.
@@ -42,7 +42,7 @@ def float_model(request: BuildRequest, runtime: str) -> Path:
 
 
 def calibration_images(request: BuildRequest) -> list[Image]:
-    """The very training images that set the ranges of the LiteRT variant, (1, H, W, C) each.
+    """Return the training images that set the LiteRT variant's ranges, (1, H, W, C) each.
 
     Raises:
         BadInput: the calibration that the variant names is not in the run.
@@ -59,7 +59,7 @@ def calibration_images(request: BuildRequest) -> list[Image]:
 
 
 def check_images(request: BuildRequest) -> list[Image]:
-    """A few training images to compare a converted model on (any images where there are none)."""
+    """Return a few training images to compare a converted model on (any, without training ones)."""
     known = [c.id for c in layout.cases(request.run) if c.split == "train"]
     with layout.pixel_store(request.run, request.variant.preprocess) as store:
         ids = [i for i in known if i in set(store.ids)] or list(store.ids)
@@ -67,7 +67,7 @@ def check_images(request: BuildRequest) -> list[Image]:
 
 
 def check_parity(file: Path, images: list[Image], ours: list[Image]) -> float:
-    """Largest difference of float logits from LiteRT's, as a share of LiteRT's range.
+    """Return the largest difference of float logits from LiteRT's, as a share of LiteRT's range.
 
     Raises:
         BadInput: it is above :data:`PARITY`; the converted model is not the same network.
@@ -83,7 +83,7 @@ def check_parity(file: Path, images: list[Image], ours: list[Image]) -> float:
 
 
 def refuse_quantized(file: Path, runtime: str) -> None:
-    """Say at once that a file which is quantized already cannot be read.
+    """Refuse a file that is quantized already.
 
     Raises:
         Unsupported: the file holds integer tensors with scales.

@@ -1,4 +1,4 @@
-"""This machine's GPU through LiteRT's compiled-model API (WebGPU on Vulkan).
+"""Target: this machine's GPU through LiteRT's compiled-model API (WebGPU on Vulkan).
 
 A GPU delegate can be silently wrong, so every cell is compared with the CPU on its own images.
 Where a CPU plays the GPU (SwiftShader, lavapipe) the logits are those of the GPU's shaders and
@@ -38,7 +38,7 @@ _FLOAT = frozenset({"float32", "float16"})
 
 
 def available() -> Availability:
-    """Whether a Vulkan device is here, and whether it is a real one."""
+    """Return whether a Vulkan device is here, and whether it is a real one."""
     from importlib.metadata import version
 
     litert = f"LiteRT {version('ai-edge-litert')}"
@@ -56,7 +56,7 @@ def available() -> Availability:
 
 
 def accept(agreement: Agreement) -> str | None:
-    """The reason why logits are too far from the CPU's: over 1% of their range, or a class."""
+    """Return why logits are too far from the CPU's (over 1% of their range, or a class differs)."""
     if agreement.changed:
         return (f"the GPU gives another class than the CPU for {agreement.changed} of "
                 f"{agreement.n} images")
@@ -68,7 +68,7 @@ def accept(agreement: Agreement) -> str | None:
 
 
 def software() -> bool:
-    """Whether the adapter that would be used is a CPU in disguise."""
+    """Return whether the adapter that would be used is software on the CPU."""
     adapter, _ = vulkan.choose()
     return adapter is not None and adapter.software
 
@@ -163,7 +163,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 
 def build(request: BuildRequest) -> Build:
-    """The build is the variant's own file; what is found out is whether the GPU takes it all."""
+    """Take the variant's own file as the build, and find whether the GPU runs all of it."""
     LiteRTModel(request.file, request.target.threads)  # a file the CPU refuses says so plainly
     placed = place(request.file, request.target, request.scratch)
     shutil.copyfile(request.file, request.scratch / MODEL)

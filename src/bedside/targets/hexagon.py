@@ -1,4 +1,4 @@
-"""Qualcomm's Hexagon NPU: compiled ahead of time for one chip, run on Qualcomm's simulator.
+"""Target: Qualcomm's Hexagon NPU, compiled ahead of time, run on Qualcomm's simulator.
 
 The build holds the compiled ``.tflite`` (what the phone loads), the same context wrapped for the
 simulator, and the variant's own file. Accuracy is simulated with the chip's own artefact. The
@@ -41,7 +41,7 @@ LATENCY_NOTE = ("Qualcomm's simulator keeps no time, and no published latency of
 
 
 def available() -> Availability:
-    """Whether compiler, plugin, patchelf and simulator are all here."""
+    """Return whether compiler, plugin, patchelf and simulator are all here."""
     try:
         if platform.system() != "Linux" or platform.machine() != "x86_64":
             raise MissingComponent("Qualcomm's compiler and simulator need x86-64 Linux",
@@ -61,7 +61,7 @@ def available() -> Availability:
 
 
 def chip(target: Target) -> str:
-    """The chip that a profile names.
+    """Return the chip that a profile names.
 
     Raises:
         BadInput: it names none, or one that the compiler does not know.
@@ -96,7 +96,7 @@ def _whole(found: qualcomm.Compilation) -> bool:
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
-    """Compile the file (nothing is run) and read which operations went along."""
+    """Compile the file (nothing is run) and read which operations the NPU takes."""
     del scratch
     graph = check_file(file)
     _, found = _compiled(file, target)
@@ -163,12 +163,12 @@ def build(request: BuildRequest) -> Build:
 
 
 def depends(target: Target, run: Path) -> Target | None:
-    """The profile that the latency is estimated with; None where there is no such."""
+    """Return the profile that the latency is estimated with; None without one."""
     return targets.profiles(run).get(target.options.get("latency", ""))
 
 
 def _estimated(target: Target, run: Path, graph: Graph, made: Build) -> Build:
-    """Latency by the cost model that the profile names; every operation is on the NPU here."""
+    """Estimate the latency by the profile's cost model, with every operation on the NPU."""
     name = target.options.get("latency")
     if name is None:
         return made
@@ -186,7 +186,7 @@ def _estimated(target: Target, run: Path, graph: Graph, made: Build) -> Build:
 
 
 def _dtype(graph: Graph) -> str:
-    """The NPU computes float graphs in half precision, integer ones as they are."""
+    """Return the NPU's arithmetic: half precision for float graphs, integers as they are."""
     kinds = {operation_format(graph, o) for o in graph.convolutions()}
     if kinds <= {"float32", "float16", "float32×float16"}:
         return "float16"

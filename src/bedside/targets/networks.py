@@ -1,4 +1,4 @@
-"""Operations of published ImageNet networks at 224 × 224 × 3, from their architecture alone.
+"""Operations of published ImageNet networks at 224 × 224 × 3, from their architectures.
 
 They are what published latencies speak of; nothing here is trained or run. Batch norm is folded,
 ReLU is fused, concatenations and additions move data.
@@ -16,7 +16,7 @@ CLASSES = 1000
 
 
 class _Builder:
-    """Adds operations one after another; ``px`` and ``channels`` are those of the last one."""
+    """Builder of a sequence of operations; ``px`` and ``channels`` are the last one's."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.rows = kind, list[Work]()
@@ -113,7 +113,7 @@ def _googlenet(build: _Builder) -> None:
 
 
 def network_works(name: str, kind: str = "float32") -> tuple[Work, ...]:
-    """The operations of a published network, every number in the format ``kind``."""
+    """Return the operations of a published network, every number in the format ``kind``."""
     build = _Builder(kind)
     if name == "googlenet":
         _googlenet(build)

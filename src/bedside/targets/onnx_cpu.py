@@ -1,4 +1,4 @@
-"""ONNX Runtime on this machine's CPU: FP32, and INT8 by its own static quantizer.
+"""Target: ONNX Runtime on this machine's CPU, FP32 or INT8 by its static quantizer.
 
 Both start from the float ``.tflite``; INT8 uses the same calibration images as LiteRT's.
 """
@@ -31,7 +31,7 @@ _FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"})
 
 
 def available() -> Availability:
-    """With the package ``onnxruntime``."""
+    """Return whether the package ``onnxruntime`` is installed."""
     try:
         found = version("onnxruntime")
     except PackageNotFoundError:
@@ -72,7 +72,7 @@ def build(request: BuildRequest) -> Build:
 
 
 def _quantize(path: Path, images: list[Image]) -> str:
-    """Static quantization in place; the name of what was done.
+    """Quantize the file in place and return the quantizer's name.
 
     Activations are unsigned and weights signed, which x86 multiplies fastest. Without VNNI (or
     on other processors than x86 with it) sums of two products may saturate 16 bits there, so
@@ -104,7 +104,7 @@ def _quantize(path: Path, images: list[Image]) -> str:
 
 
 def _placement(path: Path, threads: int) -> tuple[tuple[Placement, ...], str]:
-    """The nodes of the rewritten graph, and the format most of them multiply in."""
+    """Return the nodes of the rewritten graph, and the format most of them multiply in."""
     nodes = ort.optimized_nodes(path, threads)
     integer = sum(op in _INTEGER for op, _ in nodes)
     floating = sum(op in _FLOAT for op, _ in nodes)

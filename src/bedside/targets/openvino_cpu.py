@@ -1,4 +1,4 @@
-"""OpenVINO on this machine's CPU: FP32, and INT8 by NNCF. The only file that imports either.
+"""Target: OpenVINO on this machine's CPU, FP32 or INT8 by NNCF (only import of either).
 
 Both start from the float ``.tflite`` (OpenVINO does not read LiteRT's quantized files); INT8
 uses the same calibration images as LiteRT's.
@@ -38,7 +38,7 @@ _FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8"
 
 
 def available() -> Availability:
-    """With the packages ``openvino`` and ``nncf``."""
+    """Return whether the packages ``openvino`` and ``nncf`` are installed."""
     try:
         found = f"openvino {version('openvino')}, nncf {version('nncf')}"
     except PackageNotFoundError as error:
@@ -159,7 +159,7 @@ def _quantize(model: Any, images: list[Image]) -> Any:
 
 
 def _placement(compiled: Any) -> tuple[tuple[Placement, ...], str]:
-    """The nodes that OpenVINO runs, and the format most convolutions run in."""
+    """Return the nodes that OpenVINO runs, and the format most convolutions run in."""
     rows, formats = [], Counter[str]()
     for number, node in enumerate(compiled.get_runtime_model().get_ops()):
         facts = node.get_rt_info()

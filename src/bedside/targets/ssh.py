@@ -1,4 +1,4 @@
-"""A Linux board that ``ssh`` reaches: the same worker as target ``cpu``, run there.
+"""Target: a Linux board over ``ssh``, running the same worker as target ``cpu``.
 
 The runtime's own modules are copied (the house's import rule makes them a closed set). What
 they need (LiteRT, numpy, Pillow, tomli-w) is on the board already, installed there by pip, or
@@ -58,7 +58,7 @@ _MODULES = ("__init__", "targets/__init__", "targets/base", "targets/subprocess_
 
 
 def available() -> Availability:
-    """With the system's ``ssh``; whether a board answers is found out when it is asked."""
+    """Return whether ``ssh`` is installed; a board is asked only when it is used."""
     if shutil.which("ssh") is None:
         return Availability(False, "the program ssh is not installed",
                             "Install it: apt-get install openssh-client.")
@@ -68,7 +68,7 @@ def available() -> Availability:
 
 
 def accept(agreement: Agreement) -> str | None:
-    """The reason why a board's logits cannot be the file's."""
+    """Return why a board's logits cannot be the file's."""
     if agreement.rmse <= TOLERANCE * agreement.logit_range:
         return None
     share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
@@ -110,7 +110,7 @@ def check(target: Target) -> Availability:
 
 
 def runtime_archive() -> bytes:
-    """The runtime's modules as a zip, the same bytes for the same modules."""
+    """Return the runtime's modules as a zip, the same bytes for the same modules."""
     root = Path(str(resources.files("bedside")))
     files = {f"bedside/{m}.py": root / f"{m}.py" for m in _MODULES}
     files |= {f"bedside/{p.relative_to(root).as_posix()}": p
@@ -123,7 +123,7 @@ def runtime_archive() -> bytes:
 
 
 def _packages(board: Settings) -> list[tuple[str, Path | bytes]]:
-    """(SHA-256, content) of the zips that go onto the board's module path."""
+    """Return (SHA-256, content) of the zips for the board's module path."""
     runtime = runtime_archive()
     found: list[tuple[str, Path | bytes]] = [(hashlib.sha256(runtime).hexdigest(), runtime)]
     if board.wheels is not None:
@@ -173,7 +173,7 @@ def _run(link: Connection, module: str, document: str, objects: dict[str, Path],
 
 
 def _end(head: dict[str, Any], timeout_s: float) -> str:
-    """Why a process on the board gave no result."""
+    """Return why a process on the board gave no result."""
     if head.get("late"):
         return f"it was stopped on the board after {timeout_s:g} s without an end"
     said = str(head.get("stderr", "")).strip()
@@ -189,7 +189,7 @@ def _end(head: dict[str, Any], timeout_s: float) -> str:
 
 
 def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
-    """Where the board's LiteRT puts the operations, and whether the board is emulated.
+    """Find where the board's LiteRT runs the operations, and whether the board is emulated.
 
     Raises:
         BadInput: the board does not answer, or cannot load the file.
@@ -216,7 +216,7 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
 
 
 def build(request: BuildRequest) -> Build:
-    """The build is the variant's own file; the board says where its operations run."""
+    """Take the variant's own file as the build, and ask the board where its operations run."""
     board = settings(request.target)
     outcome, emulated = _place(board, request.file, request.target.threads)
     assert outcome.placed is not None

@@ -1,4 +1,4 @@
-"""Build or place one file in a fresh process: ``python -m bedside.targets.child TASK.json``.
+"""Build or placement of one file in a fresh process (this module is its ``__main__``).
 
 Compilers and runtimes are native code that may crash, hang or print; what they do to this
 process reaches the caller as a reason.
@@ -27,7 +27,7 @@ BUILD_TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one child does; paths as text."""
+    """Task of one child process; paths as text."""
 
     mode: Literal["build", "place"]
     target: Target
@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a child found: a build or a placement, or the status and reason of a row."""
+    """Result of a child process: a build or a placement, or a row's status and reason."""
 
     status: Status = "ok"
     reason: str | None = None
@@ -57,7 +57,7 @@ def build(request: BuildRequest, timeout_s: float | None = None) -> Outcome:
 
 
 def place(file: Path, target: Target, timeout_s: float | None = None) -> Outcome:
-    """Find out in a child process where a target runs the operations of a file."""
+    """Find in a child process where a target runs the operations of a file."""
     with tempfile.TemporaryDirectory(prefix="bedside-") as scratch:
         return _call(Task("place", target, scratch, "", str(file)), timeout_s)
 

@@ -1,4 +1,4 @@
-"""A float ``.tflite`` as an ONNX model, for runtimes that read ONNX alone.
+"""Conversion of a float ``.tflite`` to ONNX, for runtimes that read only ONNX.
 
 Everything is channels first inside (N, C, H, W), as ONNX convolutions are; the image comes in
 and the class activation map goes out channels last, as in the source. Operations outside
@@ -27,7 +27,7 @@ _ACTIVATIONS = {"NONE": None, "RELU": "Relu", "RELU6": "Relu6", "TANH": "Tanh"}
 
 
 class _Writer:
-    """Collects nodes and constants; tensors are named by their index in the source."""
+    """Collector of nodes and constants; tensors are named by their index in the source."""
 
     def __init__(self, graph: Graph) -> None:
         from onnx import helper, numpy_helper
@@ -46,7 +46,7 @@ class _Writer:
         return output
 
     def value(self, tensor: int) -> str:
-        """The name under which a tensor is read; constants are stored on the way."""
+        """Return the name under which a tensor is read, storing it where it is constant."""
         values = self.graph.real_constant(tensor)
         if values is None or f"t{tensor}" in self.constants:
             return f"t{tensor}"
@@ -54,7 +54,7 @@ class _Writer:
                              values.transpose(_FIRST) if values.ndim == 4 else values)
 
     def whole(self, tensor: int) -> npt.NDArray[Any]:
-        """A constant that shapes an operation (paddings, axes, a shape)."""
+        """Return a constant that shapes an operation (paddings, axes, a shape)."""
         values = self.graph.constant(tensor)
         if values is None:
             raise Unsupported("an operation's shape is computed at run time",

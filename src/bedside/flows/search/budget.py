@@ -1,4 +1,4 @@
-"""``bedside search``: which layers must stay out of INT8 for a budget of accuracy to hold.
+"""Search (``bedside search``) for the layers that must stay out of INT8 to meet a budget.
 
 First the sensitivity of every layer on validation images: that layer alone in int8, and all
 but that layer in int8. Then, in order of damage, a bisection over how many of the most
@@ -43,7 +43,7 @@ _CACHE = ".evaluations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a mixture may lose against the float model on the validation images."""
+    """Losses allowed to a mixture against the float model on validation images."""
 
     auroc_loss: float = 0.005
     sensitivity_loss: float = 0.0
@@ -53,7 +53,7 @@ class Budget:
     evaluations: int = 40
 
     def holds(self, score: Score, reference: Score) -> bool:
-        """Whether a candidate stays inside."""
+        """Return whether a candidate stays within the budget."""
         return (score.auroc >= reference.auroc - self.auroc_loss - 1e-12
                 and score.sensitivity >= reference.sensitivity - self.sensitivity_loss - 1e-12
                 and score.flips <= self.flips * score.images + 1e-12)
@@ -61,7 +61,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The outcome: layers kept out of int8, of how many, and the scores.
+    """``budget.json``: the layers kept out of int8, of how many, and the scores.
 
     ``timed``: with the goal ``fastest``, the candidates measured on this CPU.
     """
@@ -173,7 +173,7 @@ class Bench:
                 handle.write("\n")
 
     def scored(self) -> list[tuple[tuple[str, ...], Score]]:
-        """Every mixture so far with its score."""
+        """Return every mixture so far with its score."""
         return list(self._done.items())
 
     @property
@@ -182,7 +182,7 @@ class Bench:
         return len(self._done)
 
     def mixture(self, kept: Sequence[str] | set[str]) -> bytes:
-        """The ``.tflite`` with these layers kept out of int8."""
+        """Return the ``.tflite`` with these layers kept out of int8."""
         names = [x.name for x in self.layers if x.name in set(kept)]
         rules = mixed.recipe(self._options) + mixed.layer_rules(self._graph, self._options, names)
         return quantizer.apply(self._data, rules, self._ranges)
@@ -215,7 +215,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer: alone in int8, and left out of an otherwise whole int8 model."""
+    """Sensitivity of one layer: alone in int8, and all but it in int8."""
 
     layer: Layer
     alone: Score
@@ -223,7 +223,7 @@ class Row:
 
 
 def sensitivity(bench: Bench) -> list[Row]:
-    """The damage of every layer, one at a time and all but one."""
+    """Return the damage of every layer, one at a time and all but one."""
     names = [x.name for x in bench.layers]
     bench.score(())
     return [Row(x, bench.score([n for n in names if n != x.name]), bench.score([x.name]))
@@ -235,7 +235,7 @@ def _by_damage(table: Sequence[Row]) -> list[Row]:
 
 
 def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]:
-    """Bisection over how many of the most sensitive layers stay, then one at a time out."""
+    """Bisect the number of most sensitive layers to keep, then try each kept layer without."""
     names = [x.name for x in order]
     before = bench.evaluations
 
@@ -261,7 +261,7 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
 
 
 def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
-    """The choice so far, the quickest others that keep the budget, all in int8, none in int8."""
+    """Return the choice so far, the fastest others within budget, all in int8, none in int8."""
     every = tuple(x.name for x in bench.layers)
     bench.score(every)
     holding = sorted((score.ms, names) for names, score in bench.scored()
@@ -274,7 +274,7 @@ def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[
 
 
 def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
-    """One line of the cache; None where it is not whole."""
+    """Return one record of the cache; None where the line is cut short."""
     try:
         row = codec.decode(_Record, codec.parse_json(line, _CACHE), _CACHE)
     except BadInput:

@@ -1,4 +1,4 @@
-"""``bedside calibrate --study``: how estimator, number and choice of images matter.
+"""Study (``bedside calibrate --study``) of estimator, number and choice of images.
 
 For every choice of images and seed, one pass over the largest set gives the ranges of every
 estimator at every size, since a smaller set is the beginning of a larger one. Each set of ranges
@@ -40,7 +40,7 @@ FLIPS_MARGIN = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is varied. ``images``: at most so many validation images."""
+    """The factors of a study. ``images``: at most so many validation images."""
 
     estimators: tuple[str, ...] = tuple(ESTIMATORS)
     choices: tuple[str, ...] = tuple(CHOICES)
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One INT8 model on validation.
+    """One INT8 model scored on validation.
 
     ``range_change``: median over tensors of |width / width at the largest set − 1|.
     ``flips``: against float32; ``flips_to_largest`` and ``auroc_to_largest``: against the
@@ -111,13 +111,13 @@ def check(plan: Plan) -> None:
 
 
 def sizes(run: Path, plan: Plan) -> tuple[int, ...]:
-    """The plan's sizes; those beyond the training images become all of them."""
+    """Return the plan's sizes; those beyond the training images become all of them."""
     count = sum(c.split == "train" for c in layout.cases(run))
     return tuple(sorted({min(s, count) for s in plan.sizes}))
 
 
 def seconds(run: Path, model: str, plan: Plan) -> float:
-    """An estimate of the time, from a few images and one quantization on this machine."""
+    """Estimate the time from a few images and one quantization on this machine."""
     import time
 
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
@@ -216,7 +216,7 @@ def _range_change(ranges: calibrate.Ranges, largest: calibrate.Ranges) -> float:
 
 
 def _smallest(cells: Sequence[Cell], estimator: str, choice: str) -> Smallest:
-    """The smallest size from which on, for every seed, all larger sets too are as good."""
+    """Return the smallest size from which on, for every seed, all larger sets too are as good."""
     mine = [c for c in cells if c.estimator == estimator and c.choice == choice]
     counts = sorted({c.size for c in mine})
     good = {s: all(abs(c.auroc_to_largest) <= AUROC_MARGIN and c.flips_to_largest <= FLIPS_MARGIN

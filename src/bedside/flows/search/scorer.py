@@ -1,4 +1,4 @@
-"""A candidate model on the validation images: what both searches ask again and again."""
+"""Scoring of candidate models on validation images, shared by both searches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One candidate against the float model on the same validation images.
+    """Score of a candidate against the float model on the same validation images.
 
     ``flips``: images whose class differs. ``logit_shift``: mean change of the margin (positive
     logit minus the largest other). ``logit_damage``: root mean square change of the logits over
@@ -38,7 +38,7 @@ class Score:
 
 
 class CandidateScorer:
-    """The validation images of a run and the float model's answers to them.
+    """Scores candidates on a run's validation images against the float model's logits.
 
     Args:
         run: the run folder.
@@ -81,7 +81,7 @@ class CandidateScorer:
         return self.score_logits(logits, len(data), ms)
 
     def score_logits(self, logits: Logits, size_bytes: int, ms: float) -> Score:
-        """As :meth:`score`, from logits."""
+        """Return the score as :meth:`score` does, from logits."""
         found = metrics.evaluate(self.labels, logits, self.positive)
         area = (found.get("auroc") or found["macro_auroc"]).value
         sensitivity = (found.get("sensitivity") or found["macro_sensitivity"]).value

@@ -1,4 +1,4 @@
-"""Candidates of a search timed on this machine's CPU, as ``evaluate`` times variants.
+"""Timing of search candidates on this machine's CPU, as ``evaluate`` times variants.
 
 Fresh processes, a fixed number of threads, warm-up, rounds in shuffled order: a measurement, where
 the milliseconds in ``evaluations.csv`` are a by-product of judging and only guide.
@@ -28,7 +28,7 @@ ROUNDS, WARMUP, SAMPLES, THREADS = 5, 5, 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One candidate on this CPU: the median of its rounds' medians, and their range."""
+    """Latency of one candidate on this CPU: median of its rounds' medians, and their range."""
 
     kept: tuple[str, ...]
     size_bytes: int
@@ -79,7 +79,7 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
 
 
 def fastest(timed: Sequence[Timed], same: float) -> Timed:
-    """The fastest; of those that cannot be told apart from it the smallest file.
+    """Return the fastest; of those indistinguishable from it, the smallest file.
 
     Args:
         timed: at least one.

@@ -1,4 +1,4 @@
-"""What ``bedside search --qat`` adds: INT8 fine-tuned where rounding alone misses the budget."""
+"""Fine-tuned INT8 (``bedside search --qat``) for models whose rounded INT8 misses the budget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QAT = "qat"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A fine-tuned INT8 variant on validation, and whether it meets the budget."""
+    """A fine-tuned INT8 variant: its validation score, and whether it meets the budget."""
 
     model: str
     variant: str

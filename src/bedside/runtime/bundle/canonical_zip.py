@@ -1,4 +1,4 @@
-"""A zip that its names and contents determine to the last bit: stored, undated, unadorned.
+"""Canonical zip: names and contents determine every byte (stored, no dates, no extra fields).
 
 Reading parses only what a rebuild needs, rebuilds, and compares byte for byte, so nothing that
 zip allows besides (compression, links, comments, gaps, a second directory) can hide anything.
@@ -29,12 +29,12 @@ _REMEDY = "Take the bundle anew from its source."
 
 
 def fits(name: str) -> bool:
-    """Whether a name may stand in a bundle: lower-case ASCII, relative, no part like ``..``."""
+    """Return whether a bundle may hold a name: lower-case ASCII, relative, no part like ``..``."""
     return len(name) <= MAX_NAME and NAME.match(name) is not None
 
 
 def build(entries: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
-    """The one zip of these entries, in this order.
+    """Return the canonical zip of these entries, in this order.
 
     Raises:
         ValueError: a name that may not stand in a bundle.
@@ -58,7 +58,7 @@ def _refuse(fault: str, where: str) -> GateFailed:
 
 
 def read(data: bytes, where: str) -> dict[str, memoryview]:
-    """The entries of a canonical zip, in its order.
+    """Return the entries of a canonical zip, in its order.
 
     Args:
         data: the whole file.

@@ -1,4 +1,4 @@
-"""Open a bundle: every check, in order, before anything in it is used."""
+"""Opening and verifying a bundle: every check passes before any part of it is used."""
 
 from __future__ import annotations
 
@@ -46,26 +46,26 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """What the store, the server and the app call it."""
+        """The name in the store, the server and the app."""
         return self.digest[:16]
 
     @property
     def signed(self) -> str:
-        """One phrase for people."""
+        """The signature in one phrase, for people."""
         return f"signed by {self.signer}" if self.signer else "UNSIGNED: anyone may have made it"
 
     def named(self, role: str) -> list[str]:
-        """The files of a role, sorted."""
+        """Return the files of a role, sorted."""
         return [n for n, f in self.manifest.files.items() if f.role == role]
 
     def read(self, cls: type[T], role: str) -> T | None:
-        """The JSON file of a role that occurs once, or None where it is not there."""
+        """Return the JSON file of a role that occurs at most once; None without it."""
         names = self.named(role)
         return _json(cls, self.files[names[0]], f"{self.where}: {names[0]}") if names else None
 
     @property
     def reference(self) -> Reference:
-        """What the self-test compares with."""
+        """The reference vectors of the self-test."""
         found = self.read(Reference, "reference")
         assert found is not None  # open_bundle refuses a bundle without it
         return found
@@ -77,12 +77,12 @@ class Bundle:
 
 
 def refuse(fault: str, where: str) -> GateFailed:
-    """A bundle that must not be used: exit code 1."""
+    """Return the error of a bundle that must not be used (exit code 1)."""
     return GateFailed(fault, where=where, remedy=REMEDY)
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file, read once, so that what is checked is what is used.
+    """Read the whole file once, so that what is verified is what is used.
 
     Raises:
         BadInput: no such file, or not readable.
@@ -223,7 +223,7 @@ def _fits(values: tuple[float, ...], channels: int) -> bool:
 
 
 def _check_parts(bundle: Bundle) -> None:
-    """The reference and familiarity files fit the manifest."""
+    """Refuse a bundle whose reference or familiarity file does not fit its manifest."""
     manifest, spec = bundle.manifest, bundle.manifest.preprocess
     reference, known = bundle.reference, bundle.familiarity
     bundle.read(Change, "change")
@@ -242,5 +242,5 @@ def _check_parts(bundle: Bundle) -> None:
 
 
 def keys(paths: Iterable[Path]) -> frozenset[bytes]:
-    """The public keys of ``--trust``."""
+    """Return the public keys of ``--trust``."""
     return frozenset(signing.read_public(p) for p in paths)

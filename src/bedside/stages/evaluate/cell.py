@@ -1,4 +1,4 @@
-"""A cell of the matrix: what is measured, what was found, and its row.
+"""A cell of the matrix: the build to measure, its outcome, and the row it publishes.
 
 Used by the stage ``evaluate`` alone, which runs the workers between the two.
 """
@@ -46,13 +46,13 @@ class Cell:
         return targets.backend(self.target)
 
     def sampling(self, config: EvaluateConfig) -> tuple[int, int, int]:
-        """Rounds, warm-up and samples of its latency."""
+        """Return rounds, warm-up and samples of its latency."""
         return self.build.sampling or (config.rounds, config.warmup, config.samples)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a cell so far; published as ``predict.json`` once it has predictions."""
+    """Outcome of a cell so far; published as ``predict.json`` once it has predictions."""
 
     status: Status = "ok"
     reason: str | None = None
@@ -71,7 +71,7 @@ def _latency(cell: Cell, found: Outcome) -> Latency | None:
 
 
 def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Evidence]:
-    """How each quantity that is there came about; what is not there has no evidence."""
+    """Return the evidence of each quantity that exists; others have none."""
     told: dict[str, Evidence] = {**cell.module.EVIDENCE, **cell.build.evidence}
     there = {"accuracy": predicted, "latency": time is not None}
     return {k: v for k, v in told.items() if there.get(k, True)}

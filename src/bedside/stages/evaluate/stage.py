@@ -61,13 +61,13 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
 
 
 def _damaged(cell: Cell) -> bool:
-    """Whether what a cell predicted is no longer what was published."""
+    """Return whether a cell's predictions differ from what was published."""
     return (artefact.recorded(cell.folder, "predict")
             and not artefact.intact(cell.folder, "predict"))
 
 
 def _again(cell: Cell, config: EvaluateConfig) -> bool:
-    """Whether a cell that failed may do better now: a board is back, or there is more time."""
+    """Return whether a failed cell may succeed now: a board is back, or there is more time."""
     found = codec.read_json(Measurement, cell.folder / layout.MEASUREMENT)
     more = found.timeout_s is not None and config.timeout_s > found.timeout_s
     return found.status == "failed" and (more or getattr(cell.module, "TRIES_AGAIN", False))
@@ -192,7 +192,7 @@ def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32
 
 
 def _no_original(agreement: Agreement) -> str | None:
-    """Why logits of the float32 model on a target cannot be what others are compared with there."""
+    """Return why a target's float32 logits cannot serve as its reference."""
     if agreement.rmse <= _UNLIKE * agreement.logit_range:
         return None
     share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
@@ -202,7 +202,7 @@ def _no_original(agreement: Agreement) -> str | None:
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],
                found: dict[str, Outcome], progress: Progress | None) -> None:
-    """Raw samples (round, sample, ms) by cell: rounds over all cells in shuffled order."""
+    """Time the cells: rounds over all of them in shuffled order, samples added to ``found``."""
     order = np.random.default_rng(0)
     first = [c.id for c in sorted(cases, key=lambda c: c.id)]
     rounds = {c.name: c.sampling(config)[0] for c in cells}

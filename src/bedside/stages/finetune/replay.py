@@ -1,4 +1,4 @@
-"""A float ``.tflite`` in torch, every tensor rounded as its INT8 file will round it.
+"""Fake-quantized replay of a float ``.tflite`` in torch, rounding as its INT8 file does.
 
 The graph itself is replayed, so batch norm is folded already, models trained elsewhere can be
 fine-tuned too, and trained weights go back into the file they came from. Scales and zero points
@@ -28,20 +28,20 @@ _STEPS = 127
 
 @dataclass(frozen=True)
 class Grid:
-    """The real values that an int8 tensor can hold: ``step`` apart, from ``low`` to ``high``."""
+    """Quantization grid of an int8 tensor: values ``step`` apart, from ``low`` to ``high``."""
 
     step: float
     low: float
     high: float
 
     def round(self, x: Tensor) -> Tensor:
-        """The nearest value of the grid, with a straight-through gradient."""
+        """Return the nearest value of the grid, with a straight-through gradient."""
         inside = x.clamp(self.low, self.high)
         return inside + (torch.round(inside / self.step) * self.step - inside).detach()
 
 
 def grids(quantized: Graph) -> dict[str, Grid]:
-    """The grid of every int8 activation of an INT8 model, by tensor name."""
+    """Return the grid of every int8 activation of an INT8 model, by tensor name."""
     found = {}
     for tensor in quantized.tensors:
         q = tensor.quantization
@@ -53,18 +53,18 @@ def grids(quantized: Graph) -> dict[str, Grid]:
 
 
 def rounded_weights(quantized: Graph) -> frozenset[str]:
-    """Names of the weights that are int8 in an INT8 model."""
+    """Return names of the weights that are int8 in an INT8 model."""
     return frozenset(quantized.tensors[o.inputs[1]].name for o in quantized.operations
                      if o.op in LAYERS and quantized.tensors[o.inputs[1]].dtype == "int8")
 
 
 def filter_axis(operation: Operation) -> int:
-    """The dimension of a layer's weights that counts its filters."""
+    """Return the dimension of a layer's weights that counts its filters."""
     return 3 if operation.op == "DEPTHWISE_CONV_2D" else 0
 
 
 def round_filters(weights: Tensor, axis: int) -> Tensor:
-    """Weights as symmetric int8 with a scale for each filter."""
+    """Return weights rounded to symmetric int8 with a scale for each filter."""
     others = [d for d in range(weights.ndim) if d != axis]
     scale = weights.detach().abs().amax(others, keepdim=True).clamp_min(1e-30) / _STEPS
     return weights + (torch.round(weights / scale) * scale - weights).detach()
@@ -81,7 +81,7 @@ def check(graph: Graph, where: str) -> None:
 
 def run(graph: Graph, parameters: Mapping[int, Tensor], images: Tensor,
         activations: Mapping[str, Grid], weights: frozenset[str]) -> dict[int, Tensor]:
-    """Every tensor of a graph for a batch.
+    """Return every tensor of a graph for a batch.
 
     Args:
         graph: the float model.

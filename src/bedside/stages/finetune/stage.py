@@ -1,4 +1,4 @@
-"""Quantization-aware fine-tuning: a child float model whose INT8 file answers as its parent.
+"""Quantization-aware fine-tuning of a float model by distillation from its parent.
 
 Trained on training images to give the *parent's* logits, not the labels: what is asked of a
 quantized model is that it says what the float model says, and a few hundred images would only be
@@ -43,7 +43,7 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How it is trained. ``rate``: Adam's step as a share of a filter's mean weight.
+    """Training settings. ``rate``: Adam's step as a share of a filter's mean weight.
 
     ``epochs``, or as many more as ``steps`` take where training images are few.
     """
@@ -56,7 +56,7 @@ class Recipe:
     threads: int = 2
 
     def passes(self, images: int) -> int:
-        """Epochs over so many images."""
+        """Return epochs over so many images."""
         return max(self.epochs, -(-self.steps // -(-images // self.batch)))
 
 
@@ -76,8 +76,11 @@ class Epoch:
     images: int
 
     def rank(self, parent: float | None) -> tuple[float, float, int]:
-        """Smaller is better: the AUC short of the parent's own, beyond which it is luck, and the
-        share of labels that differ from its, then damage."""
+        """Return a sort key, smaller is better.
+
+        First the AUC lost against the parent (a gain is luck) plus the share of labels that
+        differ from the parent's, then damage.
+        """
         short = (parent - self.auroc if parent is not None and self.auroc is not None else 0.0)
         return max(short, 0.0) + self.flips / max(1, self.images), self.damage, self.epoch
 
@@ -155,18 +158,18 @@ def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
 
 @dataclass(frozen=True)
 class Weights:
-    """Trained parameters in units of their filter's size, so that one step suits all."""
+    """Trainable parameters in units of their filter's size, so that one step size suits all."""
 
     units: dict[int, Tensor]
     steps: dict[int, Tensor]
 
     def values(self) -> dict[int, Tensor]:
-        """Weights and biases by tensor index."""
+        """Return weights and biases by tensor index."""
         return {i: unit * self.steps[i] for i, unit in self.units.items()}
 
 
 def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
-    """The constants of every layer as trainable parameters."""
+    """Return the constants of every layer as trainable parameters."""
     units, steps = {}, {}
     for operation in graph.operations:
         if operation.op not in replay.LAYERS:
@@ -193,7 +196,7 @@ def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
 
 
 def written(data: bytes, values: dict[int, Tensor]) -> bytes:
-    """A float model with other weights and biases."""
+    """Return a float model with other weights and biases."""
     changed = bytearray(data)
     graph = parse_graph(changed)
     for index, value in values.items():
@@ -257,18 +260,18 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
 
 
 def constants_of(graph: Graph) -> dict[int, Tensor]:
-    """Every float constant that an operation reads, by tensor index."""
+    """Return every float constant that an operation reads, by tensor index."""
     return {i: torch.from_numpy(v.copy()) for o in graph.operations for i in o.inputs
             if i >= 0 and (v := graph.constant(i)) is not None and v.dtype == np.float32}
 
 
 def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
-    """The logits among a graph's tensors."""
+    """Return the logits among a graph's tensors."""
     return values[graph.output_names.get(LOGITS, graph.outputs[0])]
 
 
 class EpochSelector:
-    """The validation images and the parent's answers to them."""
+    """Scores epochs on validation images against the parent's logits."""
 
     def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
         self._run, self._model, self._ids, self._truth = run, model, ids, truth
@@ -283,7 +286,7 @@ class EpochSelector:
         return (found.get("auroc") or found["macro_auroc"]).value
 
     def score(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
-        """An INT8 file on validation."""
+        """Score an INT8 file on the validation images."""
         found = answers(self._run, self._model, data, self._ids)
         apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
         return Epoch(epoch, loss, self._auroc(found),

@@ -1,4 +1,4 @@
-"""Which variant for which device: measurements and a budget to one choice a target, or none.
+"""Decision rule: from measurements and a budget to one variant, or none, per target.
 
 :func:`choose` is pure. Validation images and measured latency rank; the test images confirm or
 veto the one choice and select nothing. Why so: ``docs/decisions/0013-recommendation.md``.
@@ -60,14 +60,14 @@ def check_budget(budget: BudgetConfig, targets: Sequence[str]) -> None:
 
 
 def limits_of(budget: BudgetConfig, target: str) -> Limits:
-    """The limits that hold on a target: its own, else the study's."""
+    """Return the limits that hold on a target: its own, else the study's."""
     own = budget.targets.get(target, Limits())
     return Limits(*(getattr(budget, n) if getattr(own, n) is None else getattr(own, n)
                     for n in ("latency_ms", "size_bytes", "peak_memory_bytes")))
 
 
 def broken_limits(candidate: Candidate, limits: Limits) -> list[str]:
-    """Every limit that a variant breaks or cannot show to keep, in words; latency if measured."""
+    """Return every limit that a variant exceeds or cannot show to meet, in words."""
     found = []
     if limits.size_bytes is not None and candidate.size_bytes > limits.size_bytes:
         found.append(f"its file of {mb(candidate.size_bytes)} is larger than the "
@@ -157,7 +157,7 @@ def _unmeasured(c: Candidate) -> str:
 
 
 def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> list[Candidate]:
-    """All of them, best first: the rule picks one, then one of the rest, and so on.
+    """Rank all candidates: the rule picks the best, then the best of the rest, and so on.
 
     Args:
         candidates: with a validation AUC, and where ``timed`` a measured latency.
@@ -174,7 +174,7 @@ def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> 
 
 def _pick(rest: Sequence[Candidate], margin: float, timed: bool
           ) -> tuple[list[Candidate], list[Candidate], list[Candidate], list[Candidate]]:
-    """What each step of the rule leaves: as good, as fast, AUC alike, and the one."""
+    """Return the candidates left after each step: AUC, latency, validation answer, the choice."""
     top = max(auc(c) for c in rest)
     good = [c for c in rest if auc(c) >= top - margin - 1e-12]
     near = good
@@ -189,7 +189,7 @@ def _pick(rest: Sequence[Candidate], margin: float, timed: bool
 
 
 def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: float) -> str:
-    """Why a ranked variant is not the choice."""
+    """Return why a ranked variant is not the choice."""
     good, near, alike, _ = _pick(timed, margin, True)
     if c not in good:
         top = max(good, key=lambda g: (auc(g), g.variant))
@@ -233,7 +233,7 @@ def _tested(found: Recommendation, first: Candidate, test: Comparison | None,
 
 
 def confirm(first: Candidate, test: Comparison | None) -> Confirmation:
-    """What the test images say of the choice."""
+    """Return the result of the choice on test images."""
     if first.scheme == "float32" and test is None:
         return Confirmation("reference", "it is the float32 model that the others are compared "
                                          "with; there is nothing to lose")

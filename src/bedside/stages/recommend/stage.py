@@ -1,4 +1,4 @@
-"""Stage ``recommend``: what a run measured, as candidates of :func:`rule.choose`.
+"""Stage ``recommend``: turn a run's measurements into candidates and publish the choices.
 
 Writes ``RUN/recommendation.json``. Nothing is measured or tested anew here.
 """
@@ -43,7 +43,7 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
 
 
 def stage_key(run: Path, study: Study) -> str:
-    """The key of what a recommendation is made from: measurements, answers, budget, margins."""
+    """Return the key of a recommendation's inputs: measurements, answers, budget, margins."""
     cells = {}
     for m in layout.measurements(run):
         folder = layout.measurement_dir(run, m.variant, m.target)
@@ -58,7 +58,7 @@ def stage_key(run: Path, study: Study) -> str:
 
 
 def recommendations(run: Path, study: Study) -> Recommendations:
-    """The choice for each target, the study's targets first."""
+    """Return the choice for each target, the study's targets first."""
     every = layout.measurements(run)
     if not every:
         raise BadInput("no variant has been measured", where=run,
@@ -79,7 +79,7 @@ def recommendations(run: Path, study: Study) -> Recommendations:
 
 
 def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
-    """One cell as a candidate: validation metrics, latency by rounds, its paired answer."""
+    """Return one cell as a candidate: validation metrics, latency by rounds, its paired answer."""
     found = m.metrics.get("val", {})
     metric = "auroc" if "auroc" in found or "macro_auroc" not in found else "macro_auroc"
     missing = Estimate(None, reason="no validation image was predicted")
@@ -94,14 +94,14 @@ def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
 
 
 def _lost(c: Comparison) -> str | None:
-    """The losses of a comparison, for a variant that is worse."""
+    """Return the losses of a comparison, for a variant that is worse."""
     parts = [f"{t.metric} {t.difference.value:+.3f}" for t in c.tests.values()
              if t.margin is not None and t.difference.value is not None]
     return f"{', '.join(parts)} on {c.n} images" if parts else None
 
 
 def speed(run: Path, m: Measurement) -> Speed | None:
-    """A cell's latency with the range of its rounds' medians; None without a latency."""
+    """Return a cell's latency with the range of its rounds' medians; None without a latency."""
     if m.latency_ms is None:
         return None
     median = m.latency_ms.median

@@ -1,4 +1,4 @@
-"""The words of a recommendation, and the few numbers that both rule and words read."""
+"""Wording of recommendations, and the numbers that rule and wording share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAME_SPEED = 0.05
 
 
 def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
-    """The rule in plain words, with the numbers of this study."""
+    """Return the rule in plain words, with the numbers of this study."""
     kept = ", ".join(_limit_texts(limits))
     last = ("proves harmless on the test images; if they are too few, nothing is recommended"
             if budget.require == "shown" else
@@ -37,7 +37,7 @@ def _limit_texts(limits: Limits) -> list[str]:
 
 
 def needed_text(needed: Sequence[Needed]) -> str:
-    """How many cases would decide, in words that follow a sentence."""
+    """Return the number of cases that would settle it, as a clause after a sentence."""
     names = {"auroc": "AUC", "macro_auroc": "macro AUC", "macro_sensitivity": "macro sensitivity"}
     parts = [f"{names.get(n.metric, n.metric)} would take about {count(n.cases)} {n.kind} "
              f"({count(n.images)} test images like these)" for n in needed]
@@ -45,18 +45,18 @@ def needed_text(needed: Sequence[Needed]) -> str:
 
 
 def measured(candidate: Candidate) -> bool:
-    """Whether its latency was measured on the thing itself."""
+    """Return whether its latency was measured on the target itself."""
     return candidate.latency_ms is not None and candidate.latency_evidence == "measured"
 
 
 def same_speed(one: Speed, other: Speed) -> bool:
-    """Whether two latencies cannot be told apart: ranges overlap, or medians nearly equal."""
+    """Return whether two latencies are indistinguishable: ranges overlap or medians are close."""
     slow, fast = max(one.median, other.median), min(one.median, other.median)
     return (one.low <= other.high and other.low <= one.high) or slow <= fast * (1 + SAME_SPEED)
 
 
 def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[str, ...]:
-    """Why the choice: accuracy, speed, size, simplicity, each as found here."""
+    """Return the reasons for the choice: accuracy, latency, size, simplicity."""
     top = max(order, key=lambda c: (auc(c), c.variant))
     own = f"Validation AUC {auc(first):.3f}{_span(first)}, n = {count(first.auc.n)}"
     said = [f"{own}: the best of this target." if auc(top) - auc(first) < 5e-4 else
@@ -78,7 +78,7 @@ def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[st
 
 
 def warnings(first: Candidate | None, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """What qualifies a choice or a target."""
+    """Return the caveats of a choice or a target."""
     found = []
     others = sorted({str(c.latency_evidence) for c in candidates if c.status == "ok"
                      and c.latency_ms is not None and not measured(c)})
@@ -94,29 +94,29 @@ def warnings(first: Candidate | None, candidates: Sequence[Candidate]) -> tuple[
 
 
 def speed(c: Candidate) -> Speed:
-    """The latency of a candidate that has one."""
+    """Return the latency of a candidate that has one."""
     assert c.latency_ms is not None
     return c.latency_ms
 
 
 def median(c: Candidate) -> float:
-    """Its median, in milliseconds."""
+    """Return its median latency, in milliseconds."""
     return speed(c).median
 
 
 def auc(c: Candidate) -> float:
-    """The validation AUC of a candidate that has one."""
+    """Return the validation AUC of a candidate that has one."""
     assert c.auc.value is not None
     return c.auc.value
 
 
 def auc_low(c: Candidate) -> float:
-    """Lower end of its 95% interval."""
+    """Return the lower end of its 95% interval."""
     return auc(c) if c.auc.low is None else c.auc.low
 
 
 def auc_high(c: Candidate) -> float:
-    """Upper end of its 95% interval."""
+    """Return the upper end of its 95% interval."""
     return auc(c) if c.auc.high is None else c.auc.high
 
 
@@ -127,20 +127,20 @@ def _span(c: Candidate) -> str:
 
 
 def ms(value: float) -> str:
-    """Milliseconds, three significant figures."""
+    """Return milliseconds with three significant figures."""
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} ms"
 
 
 def mb(value: int) -> str:
-    """Decimal megabytes."""
+    """Return decimal megabytes."""
     return f"{value / 1e6:.1f} MB" if value >= 950_000 else f"{value / 1e6:.2f} MB"
 
 
 def count(n: int) -> str:
-    """A whole number with thousands separated."""
+    """Return an integer with thousands separated."""
     return f"{n:,}"
 
 
 def capital(text: str) -> str:
-    """A text with its first letter large."""
+    """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Every image predicted once by a network that did not see it: the trainings of a k-fold."""
+"""Cross-fitting: every image predicted once by a network trained without its fold."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float32]
 def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case, ...],
                 fold_of: Mapping[str, int], k: int, name: str, scratch: Path,
                 progress: Progress | None = None) -> Floats:
-    """Logits of every image by a network trained without its fold.
+    """Return the logits of every image by a network trained without its fold.
 
     Fold f is predicted, fold f + 1 chooses the epoch, the others are learnt from; all folds
     start from the same weights. What is finished in ``scratch`` is not made again.

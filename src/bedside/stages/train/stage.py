@@ -50,7 +50,7 @@ _FORMAT = 1  # part of the key: raise it when the same recipe gives other weight
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: network, recipe and data. ``start`` makes the network with its first weights."""
+    """A training to run: network, recipe and data. ``start`` makes the initial network."""
 
     id: str
     recipe: TrainConfig
@@ -131,7 +131,7 @@ def check(study: Study, config: ModelConfig) -> None:
 
 
 def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
-    """The recipe of one network: the study's, with the model's own settings. Raises BadInput."""
+    """Return the study's recipe with the model's own settings. Raises BadInput."""
     own = {n: getattr(config, n) for n in ("epochs", "batch_size", "learning_rate")}
     recipe = replace(study.train, **{k: v for k, v in own.items() if v is not None})
     limits = {"epochs": recipe.epochs >= 1, "batch_size": recipe.batch_size >= 2,
@@ -151,7 +151,7 @@ def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
 
 @contextmanager
 def exact(threads: int) -> Iterator[None]:
-    """A fixed thread count and deterministic kernels, put back afterwards."""
+    """Return a fixed thread count and deterministic kernels, put back afterwards."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -206,7 +206,7 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
 
 
 class NotFinite(BadInput):
-    """The loss left the finite numbers."""
+    """The loss is no longer finite."""
 
 
 def _not_finite(job: Job, fault: str) -> NotFinite:
@@ -256,7 +256,7 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
 
 
 def _class_weights(job: Job) -> Tensor | None:
-    """n / (K·n_k), so that every class weighs the same in the loss."""
+    """Return n / (K·n_k) by class, so that every class weighs the same in the loss."""
     if not job.recipe.class_weights:
         return None
     counts = np.bincount(job.train.labels, minlength=job.classes)
@@ -306,7 +306,7 @@ def _validate(job: Job, state: State, train_loss: float, rate: float, weights: T
 
 
 def _finish(scratch: Path, state: State, spec: ModelSpec) -> None:
-    """The files to publish, beside the checkpoint that made them."""
+    """Return the files to publish, beside the checkpoint that made them."""
     shutil.copyfile(scratch / best_file(state.best_epoch), scratch / layout.WEIGHTS)
     artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
     artefact.write_text(scratch / layout.HISTORY, "\n".join([_COLUMNS, *state.rows, ""]))

@@ -1,4 +1,4 @@
-"""Choosing learning rate, weight decay and augmentation on validation AUC (Optuna's TPE)."""
+"""Tuning of learning rate, weight decay and augmentation on validation AUC (Optuna's TPE)."""
 
 from __future__ import annotations
 
