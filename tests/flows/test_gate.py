@@ -83,7 +83,7 @@ def test_a_damaged_variant_is_worse_and_the_gate_fails(big, capsys):
     assert code == 1
     assert checks(said, "fail") == {("not worse", "net-dynamic@cpu")}
     _, _, err = bedside(capsys, "gate", big)
-    assert "net-dynamic@cpu: worse than net-float32@cpu on 2000 test images" in err
+    assert "net-dynamic@cpu: inferior to net-float32@cpu on 2000 test images" in err
 
 
 def test_a_veto_fails_the_gate(tmp_path, capsys):
@@ -105,7 +105,7 @@ def test_too_few_images_pass_with_a_warning_unless_proof_is_required(tmp_path, c
     make(tmp_path / "a", labels, splits(100, 200), cells)
     code, _, err = bedside(capsys, "gate", tmp_path / "a")
     assert code == 0
-    assert "warning: net-int8@cpu: not shown: 200 test images are too few to tell" in err
+    assert "warning: net-int8@cpu: inconclusive: 200 test images are too few" in err
     assert "positive images" in err
     make(tmp_path / "b", labels, splits(100, 200), cells, BudgetConfig(require="shown"))
     assert layout.recommendations(tmp_path / "b").recommendations[0].chosen is None
@@ -155,7 +155,7 @@ def test_a_recommendation_older_than_the_budget_is_refused(good, tmp_path, capsy
     assert "bedside recommend RUN" in err
     (copy / "manifest.json").unlink()
     code, _, err = bedside(capsys, "gate", copy)
-    assert (code, "no recommendation to judge" in err) == (2, True)
+    assert (code, "no recommendation to check" in err) == (2, True)
 
 
 # ------------------------------------------------------------------ against an earlier run

@@ -47,7 +47,7 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
         run: the run, its recommendation made.
         study: its configuration.
         against: an earlier run that this one would replace.
-        every: judge every variant by the budget, not only the recommended ones.
+        every: check every variant against the budget, not only the recommended ones.
 
     Raises:
         BadInput: no recommendation, one that is older than the measurements, or a file that is
@@ -57,9 +57,9 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
     found = current(run, study)
     for r in found:
         for c in r.candidates:
-            place = layout.build_dir(run, c.variant, r.target)
-            if artefact.recorded(place, "build"):
-                artefact.check(place, "build")
+            folder = layout.build_dir(run, c.variant, r.target)
+            if artefact.recorded(folder, "build"):
+                artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
     checks = [c for r in found for c in _target(r, study, every)]
     checks += [c for a in layout.comparisons(run) if a.split == "test"
@@ -81,7 +81,7 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
     """
     remedy = "Run: bedside recommend RUN."
     if not artefact.finished(run, "recommend"):
-        raise BadInput("no recommendation to judge", where=run, remedy=remedy)
+        raise BadInput("no recommendation to check", where=run, remedy=remedy)
     if not artefact.finished(run, "recommend", stage_key(run, study)):
         raise BadInput("the recommendation is older than the measurements or the budget",
                        where=run, remedy=remedy)
@@ -116,17 +116,17 @@ def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[
     """Return the paired answer of a variant against its float32 model, on test images."""
     name = layout.cell_name(a.variant, a.target)
     if a.answer == "worse":
-        return [Check("not worse", name, "fail", f"worse than {a.against} on {a.n} test images: "
-                                                 f"{losses(a)}")]
+        return [Check("not worse", name, "fail", f"inferior to {a.against} on {a.n} test "
+                                                 f"images: {losses(a)}")]
     if name not in chosen and not every:
         return []
     if a.answer == "shown":
-        return [Check("not worse", name, "pass", f"shown on {a.n} test images against "
-                                                 f"{a.against}")]
+        return [Check("not worse", name, "pass", f"non-inferior to {a.against} on {a.n} test "
+                                                 "images")]
     fails: Result = "fail" if study.budget.require == "shown" else "warning"
     if a.answer is None:
         return [Check("not worse", name, fails, f"cannot be tested: {a.reason}")]
-    return [Check("not worse", name, fails, f"not shown: {a.n} test images are too few to tell"
+    return [Check("not worse", name, fails, f"inconclusive: {a.n} test images are too few"
                                             f"{needed_text(a.needed)}")]
 
 
@@ -167,23 +167,23 @@ def _is_chosen(c: compare_runs.CellChange, found: Sequence[Recommendation]) -> b
     return any(r.target == c.target and r.chosen == c.variant for r in found)
 
 
-def _cell(c: compare_runs.CellChange, study: Study, judged: bool) -> list[Check]:
+def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Check]:
     """Check one variant in both runs: still runs, not worse, not slower, not larger."""
     name = layout.cell_name(c.variant, c.target) + (f" after {c.against}" if c.against else "")
     if c.old_status == "ok" and c.new_status != "ok":
-        return [Check("still runs", name, "fail", f"ran before, and is {c.new_status} now")]
+        return [Check("still runs", name, "fail", f"ok before, {c.new_status} now")]
     if c.old_status != "ok" or c.new_status != "ok":
         return []
     checks = []
     a = c.test
     on = f"on the {a.n} test images of both runs"
     if a.answer == "worse":
-        checks.append(Check("not worse than before", name, "fail", f"worse {on}: {losses(a)}"))
-    elif judged and a.answer == "shown":
-        checks.append(Check("not worse than before", name, "pass", f"shown {on}"))
-    elif judged:
+        checks.append(Check("not worse than before", name, "fail", f"inferior {on}: {losses(a)}"))
+    elif required and a.answer == "shown":
+        checks.append(Check("not worse than before", name, "pass", f"non-inferior {on}"))
+    elif required:
         fails: Result = "fail" if study.budget.require == "shown" else "warning"
-        text = (f"not shown {on}{needed_text(a.needed)}" if a.answer is not None
+        text = (f"inconclusive {on}{needed_text(a.needed)}" if a.answer is not None
                 else f"cannot be tested: {a.reason}")
         checks.append(Check("not worse than before", name, fails, text))
     checks += _heavier(c, name, study)
@@ -194,12 +194,13 @@ def _heavier(c: compare_runs.CellChange, name: str, study: Study) -> list[Check]
     checks = []
     before, now = c.size_bytes
     if now > before * (1 + study.budget.larger):
-        checks.append(Check("not larger", name, "fail", f"{mb(now)} after {mb(before)}, more "
-                            f"than {study.budget.larger:.0%} larger"))
+        checks.append(Check("not larger", name, "fail", f"{mb(now)} against {mb(before)} "
+                            f"before: more than {study.budget.larger:.0%} larger"))
     time = c.latency
     if time.ratio is None or time.old is None or time.new is None:
         checks.append(Check("not slower", name, "warning", f"not compared: {time.reason}"))
     elif time.apart and time.ratio > 1 + study.budget.slower:
-        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} after "
-                            f"{ms(time.old.median)}, more than {study.budget.slower:.0%} slower"))
+        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} against "
+                            f"{ms(time.old.median)} before: more than {study.budget.slower:.0%} "
+                            "slower"))
     return checks

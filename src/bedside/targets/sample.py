@@ -41,7 +41,7 @@ def _rank(case_id: str) -> bytes:
 
 
 def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, str], int]:
-    """Return whole shares of ``count`` proportional to ``sizes`` (largest remainder, 1 at least)."""
+    """Return whole shares of ``count`` proportional to ``sizes`` (largest remainder, min. 1)."""
     total = max(1, sum(sizes.values()))
     exact = {k: count * n / total for k, n in sizes.items()}
     least = 1 if count >= len(sizes) else 0
