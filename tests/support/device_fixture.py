@@ -12,7 +12,8 @@ from PIL import Image
 from bedside import schemes
 from bedside.cli import app
 from bedside.core.study import EvaluateConfig
-from bedside.runtime.bundle import signing
+from bedside.runtime.bundle import signing, writer
+from bedside.runtime.bundle.reader import open_bundle
 from bedside.stages import build, quantize
 from bedside.stages.bundle import build as deploy
 from bedside.stages.evaluate.stage import evaluate
@@ -65,3 +66,11 @@ def bedside(capsys, monkeypatch, tmp_path):
         return caught.value.code, output.out, output.err
 
     return run
+
+
+def changed(file, keys, edit):
+    """The bundle with its parts edited, sealed anew by its own signer."""
+    bundle = open_bundle(file, {signing.read_public(keys[1])})
+    files = {n: (f.role, bytes(bundle.files[n])) for n, f in bundle.manifest.files.items()}
+    manifest = edit(bundle.manifest, files) or bundle.manifest
+    return writer.pack(manifest, files, keys[0])

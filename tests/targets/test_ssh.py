@@ -34,7 +34,7 @@ from bedside.stages.build import build
 from bedside.stages.bundle import build as deploy
 from bedside.stages.evaluate.stage import evaluate
 from bedside.targets import ssh
-from bedside.targets.board_link import Lost, command, settings
+from bedside.targets.board_link import Lost, settings
 from bedside.targets.subprocess_build import place
 
 QUICK = EvaluateConfig(rounds=2, warmup=1, samples=3)
@@ -289,15 +289,6 @@ def test_a_board_that_computes_something_else_is_a_reason(rmse, sound):
 def test_a_bad_profile_is_refused(here, changes, said):
     with pytest.raises(BadInput, match=said):
         settings(Target("board", "ssh", options=here.options(**changes)))
-
-
-def test_the_command_asks_nothing_and_forwards_nothing(here):
-    parts = command(settings(Target("board", "ssh", options=here.options())), "agent")
-    for option in ("StrictHostKeyChecking=yes", "BatchMode=yes", "ForwardAgent=no",
-                   "PasswordAuthentication=no", "ClearAllForwardings=yes", "IdentitiesOnly=yes",
-                   "ConnectTimeout=15"):
-        assert any(option in p for p in parts), option
-    assert parts[parts.index("--") + 1] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(("answers", "said"), [

@@ -6,7 +6,6 @@ import csv
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import outliers
 import pytest
 
@@ -16,9 +15,8 @@ from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
-from bedside.flows.search import budget, calibration_study, timing
-from bedside.runfolder import artefact, layout
-from bedside.runfolder.cases import cases_to_csv
+from bedside.flows.search import budget
+from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
 
@@ -136,91 +134,9 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
     assert budget.search(other, outliers.MODEL, MIXED, CONFIG, wanted) == fast
 
 
-def test_the_fastest_is_taken_and_of_equals_the_smallest():
-    def timed(size, ms, low, high):
-        return timing.Timed((str(size),), size, ms, low, high)
-
-    slow, quick, alike, small = (timed(9, 5.0, 4.5, 5.5), timed(8, 2.0, 1.9, 2.1),
-                                 timed(7, 2.08, 2.07, 2.3), timed(1, 2.4, 2.35, 2.5))
-    assert timing.fastest([slow, quick, small], 0.05) == quick
-    assert timing.fastest([slow, quick, alike, small], 0.05) == alike
-    assert timing.fastest([slow], 0.05) == slow
-
-
-def test_layers_hold_every_operation_once(tiny_run):
-    graph = read_graph(layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL)
-    found = layers(graph)
-    scopes = [s for x in found for s in x.scopes]
-    assert len(scopes) == len(graph.operations) == len(set(scopes))
-    assert len({x.name for x in found}) == len(found) == len(graph.convolutions())
-
-
 @pytest.mark.parametrize(("change", "message"), [
     ({"auroc_loss": -0.1}, "makes no sense"), ({"flips": 1.5}, "makes no sense"),
     ({"sensitivity_loss": float("nan")}, "makes no sense"), ({"goal": "best"}, "unknown goal")])
 def test_margins_that_make_no_sense_are_refused(run, change, message):
     with pytest.raises(BadInput, match=message):
         budget.search(run, outliers.MODEL, MIXED, CONFIG, replace(BUDGET, **change))
-
-
-def test_a_mixture_needs_its_search(tiny_run, tmp_path):
-    other = tmp_path / "run"
-    shutil.copytree(tiny_run, other)
-    shutil.rmtree(layout.search_dir(other, "resnet34"), ignore_errors=True)
-    with pytest.raises(BadInput, match="bedside search RUN"):
-        variants.make(other, "resnet34", MIXED, CalibrationConfig(images=4))
-
-
-def test_validation_without_a_class_is_refused(run, tmp_path):
-    other = tmp_path / "run"
-    shutil.copytree(run, other)
-    cases = [replace(c, split="train") if c.split == "val" and c.label == "malignant" else c
-             for c in layout.cases(other)]
-    with artefact.writing(layout.data_dir(other), "data", "changed") as scratch:
-        artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / layout.TASK, codec.to_json(layout.task(run)))
-    with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
-        budget.search(other, outliers.MODEL, MIXED, CONFIG, BUDGET)
-
-
-def test_the_study_compares_sets_and_names_the_smallest(tiny_run):
-    plan = calibration_study.Plan(("minmax",), ("random", "coverage"), (2, 500), seeds=2)
-    result = calibration_study.study(tiny_run, "resnet34", plan)
-    with (tiny_run / "calibration" / "resnet34" / "study" / "cells.csv").open() as handle:
-        rows = list(csv.DictReader(handle))
-    assert len(rows) == 2 * 2 * 2
-    assert {int(r["size"]) for r in rows} == {2, 20}  # 500 becomes all training images
-    largest = [r for r in rows if r["size"] == "20"]
-    assert all(float(r["auroc_to_largest"]) == 0 and r["flips_to_largest"] == "0"
-               for r in largest)
-    # All training images in another order are the same images: the seed changes nothing.
-    assert len({r["auroc"] for r in largest}) == 1
-    assert max(float(r["range_change"]) for r in rows) > 0
-    for s in result.smallest:
-        mine = [r for r in rows if (r["estimator"], r["choice"]) == (s.estimator, s.choice)]
-        if s.size is not None:
-            assert all(abs(float(r["auroc_to_largest"])) <= 0.002
-                       and int(r["flips_to_largest"]) <= 1
-                       for r in mine if int(r["size"]) >= s.size)
-    assert calibration_study.study(tiny_run, "resnet34", plan) == result
-
-
-def test_the_study_refuses_an_activation_that_is_not_finite_in_words(tiny_run, monkeypatch,
-                                                                    tmp_path):
-    other = tmp_path / "run"
-    shutil.copytree(tiny_run, other)
-    real = calibration_study.LiteRTModel.tensor
-    monkeypatch.setattr(calibration_study.LiteRTModel, "tensor",
-                        lambda self, index: real(self, index) * np.float32(np.nan))
-    plan = calibration_study.Plan(("minmax", "percentile"), ("random",), (2,), seeds=1)
-    with pytest.raises(BadInput, match="not finite in"):
-        calibration_study.study(other, "resnet34", plan)
-
-
-@pytest.mark.parametrize("plan", [calibration_study.Plan(estimators=("kl",)),
-                                  calibration_study.Plan(choices=("all",)),
-                                  calibration_study.Plan(sizes=()),
-                                  calibration_study.Plan(seeds=0)])
-def test_a_study_that_cannot_work_is_refused(tiny_run, plan):
-    with pytest.raises(BadInput):
-        calibration_study.study(tiny_run, "resnet34", plan)

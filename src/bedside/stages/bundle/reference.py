@@ -19,7 +19,7 @@ COUNT = 4
 _SIZES = ((1.3, 1.7), (1.0, 1.0), (2.1, 1.2), (0.7, 0.9))
 
 
-def pictures(spec: Preprocess) -> list[bytes]:
+def synthetic_images(spec: Preprocess) -> list[bytes]:
     """Return PNGs of speckle around ellipses: larger, smaller and of the network's input size."""
     found = []
     for number in range(COUNT):
@@ -59,7 +59,7 @@ def make(engine: Engine, spec: Preprocess, file: Path | None
         The reference, the images by name, the resized pixels by name.
     """
     images, pixels, vectors, arrays = {}, {}, [], []
-    for number, png in enumerate(pictures(spec), 1):
+    for number, png in enumerate(synthetic_images(spec), 1):
         image, raw = f"reference/{number}.png", f"reference/{number}.bin"
         resized = preprocess.resize(preprocess.decode(png, spec.channels, image), spec)
         images[image], pixels[raw] = png, resized.tobytes()
