@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 from bedside.core import registry
 from bedside.core.study import ModelConfig
 from bedside.models import MODELS
-from bedside.models.head import max_pool, same_padding
+from bedside.models.head import max_pool
 
 
 def build(name, classes=2, **options):
@@ -42,9 +42,3 @@ def test_max_pool_equals_torch_after_relu(size, kernel, stride, padding, ceil_mo
     x = F.relu(torch.randn(1, 2, size, size + 1, generator=torch.Generator().manual_seed(size)))
     expected = F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil_mode)
     torch.testing.assert_close(max_pool(x, kernel, stride, padding, ceil_mode), expected)
-
-
-def test_same_padding_is_tensorflows():
-    assert same_padding(224, 3, 2) == (0, 1)
-    assert same_padding(225, 3, 2) == (1, 1)
-    assert same_padding(14, 5, 1) == (2, 2)

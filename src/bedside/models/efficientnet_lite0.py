@@ -10,15 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bedside.core.study import ModelConfig
-from bedside.models.head import (
-    Checkpoint,
-    Head,
-    Network,
-    check_config,
-    initialise,
-    same_padding,
-    scaled,
-)
+from bedside.models.head import Checkpoint, Head, Network, check_config, initialise, scaled
+from bedside.runtime.graph import same_padding
 
 # filters, repeats, kernel, stride of the first, expansion (Tan and Le 2019, Table 1)
 _STAGES = ((16, 1, 3, 1, 1), (24, 2, 3, 2, 6), (40, 2, 5, 2, 6), (80, 3, 3, 2, 6),

@@ -104,12 +104,6 @@ class Network(nn.Module):
         return outputs
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return TensorFlow's ``SAME`` padding before and after one axis."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0,
              ceil_mode: bool = False) -> Tensor:
     """Return ``F.max_pool2d`` of values that are never negative (after a ReLU).

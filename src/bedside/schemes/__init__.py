@@ -3,7 +3,7 @@
 A scheme module offers ``SCHEME`` (what it is) and
 ``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
 empty list leaves the model in floating point). A scheme that treats layers differently also
-offers ``layer_rules(graph, options, kept) -> list[dict]``, rules that follow the recipe's.
+offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's.
 """
 
 from __future__ import annotations

@@ -34,18 +34,18 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
     """Return the layers of a float model in execution order, each with a unique name."""
     starts = [o.index for o in graph.operations if o.op in CONVOLUTIONS]
     names = _names(graph, [graph.operations[i] for i in starts])
-    found = []
-    for place, (start, name) in enumerate(zip(starts, names, strict=True)):
-        first = 0 if place == 0 else start
-        stop = starts[place + 1] if place + 1 < len(starts) else len(graph.operations)
+    result = []
+    for number, (start, name) in enumerate(zip(starts, names, strict=True)):
+        first = 0 if number == 0 else start
+        stop = starts[number + 1] if number + 1 < len(starts) else len(graph.operations)
         members = graph.operations[first:stop]
         operation = graph.operations[start]
-        found.append(Layer(
+        result.append(Layer(
             name, operation.op, start,
             tuple(graph.tensors[o.outputs[0]].name for o in members),
             graph.tensors[operation.outputs[0]].name,
             int(np.prod(graph.tensors[operation.inputs[1]].shape)), macs(graph, operation)))
-    return tuple(found)
+    return tuple(result)
 
 
 def _names(graph: Graph, operations: Sequence[Operation]) -> list[str]:
@@ -67,15 +67,15 @@ def _deepest(tensor_name: str) -> str:
     return layer_name(max(parts, key=lambda p: p.count("/"))) if parts else layer_name(tensor_name)
 
 
-def keep_rules(kept: Iterable[Layer], config: dict[str, Any] | None = None
+def float_rules(float_layers: Iterable[Layer], config: dict[str, Any] | None = None
                ) -> list[dict[str, Any]]:
     """Return rules, to follow those of int8, that leave layers in float32 or another format.
 
     Args:
-        kept: the layers.
+        float_layers: the layers.
         config: the quantizer's ``op_config`` for them; None for float32.
     """
     return [{"regex": f"^{re.escape(scope)};?$", "operation": "*",
              "algorithm_key": "no_quantize" if config is None else "min_max_uniform_quantize",
              "op_config": config or {}}
-            for layer in kept for scope in layer.scopes]
+            for layer in float_layers for scope in layer.scopes]

@@ -1,13 +1,13 @@
 """Search (``bedside search``) for the layers that must stay out of INT8 to meet a budget.
 
 First the sensitivity of every layer on validation images: that layer alone in int8, and all
-but that layer in int8. Then, in order of damage, a bisection over how many of the most
-sensitive layers have to stay; then each kept layer is tried without, the cheapest gain last.
-Every evaluation is of a ``.tflite`` that was really written and run, and every one is logged.
-With the goal ``fastest`` the most promising of all that keep the budget are then timed on this
-machine's CPU, and the fastest of them is taken.
+but that layer in int8. Then a bisection over how many of the most sensitive layers stay in
+float; then each of those is tried in int8, the cheapest gain last. Every evaluation is of a
+``.tflite`` that was really written and run, and every one is logged. With the goal ``fastest``
+the most promising mixtures within the budget are timed on this machine's CPU, and the fastest
+of them is taken.
 
-Publishes ``RUN/search/<model>/``: ``mixture.json`` (the layers kept, as data), ``layers.csv``
+Publishes ``RUN/search/<model>/``: ``mixture.json`` (the float layers, as data), ``layers.csv``
 (sensitivity by layer), ``evaluations.csv`` (every candidate) and ``budget.json``.
 """
 
@@ -79,7 +79,7 @@ class SearchResult:
 
 
 def check(budget: Budget) -> None:
-    """Refuse margins that make no sense.
+    """Refuse a budget that cannot be searched for.
 
     Raises:
         BadInput: a loss or share outside [0, 1), an unknown goal, or too few evaluations.
@@ -87,14 +87,15 @@ def check(budget: Budget) -> None:
     for name in ("auroc_loss", "sensitivity_loss", "flips"):
         value = getattr(budget, name)
         if not 0.0 <= value < 1.0:
-            raise BadInput(f"{value} makes no sense", where=f"--max-{name.replace('_', '-')}",
-                           remedy="Give a share from 0 to below 1, as 0.005 for half a point.")
+            raise BadInput(f"must be in [0, 1); got {value}",
+                           where=f"--max-{name.replace('_', '-')}",
+                           remedy="Give a fraction, such as 0.005 for half a point.")
     if budget.goal not in GOALS:
         raise BadInput(f"unknown goal {budget.goal!r}", where="--goal",
                        remedy=f"Give {' or '.join(GOALS)}.")
     if budget.evaluations < 1:
-        raise BadInput("at least one evaluation is needed", where="--evaluations",
-                       remedy="Give 1 or more.")
+        raise BadInput(f"must be 1 or more; got {budget.evaluations}", where="--evaluations",
+                       remedy="Correct it.")
 
 
 def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig, budget: Budget,
@@ -106,11 +107,11 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
         model: a converted model of it.
         choice: the mixture to be made, ``mixed+searched`` with options.
         config: the study's calibration.
-        budget: judged on validation images only.
+        budget: evaluated on validation images only.
         progress: called with (stage, done, total).
 
     Raises:
-        BadInput: a budget that makes no sense, a scheme that is no searched mixture, or
+        BadInput: an invalid budget, a scheme that is no searched mixture, or
             validation images that lack a class.
     """
     check(budget)
@@ -119,36 +120,37 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
             or "biascorrected" in options):
         raise BadInput("not a mixture that can be searched", where=str(choice),
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
-    source, folder, ranges = variants.prepared(run, model, choice, config, progress)
+    source, calibration, ranges = variants.prepared(run, model, choice, config, progress)
     scorer = CandidateScorer(run, source, budget.images)
     version = "search 1" if budget.goal == "smallest" else "search 2"
-    key = artefact.stage_key(version, str(choice), folder.name, budget, scorer.ids,
+    key = artefact.stage_key(version, str(choice), calibration.name, budget, scorer.ids,
                              quantizer_version())
-    place = layout.search_dir(run, model)
-    if artefact.finished(place, "search", key):
-        return codec.read_json(SearchResult, place / BUDGET)
-    with artefact.writing(place, "search", key, resume=True) as scratch:
+    folder = layout.search_dir(run, model)
+    if artefact.finished(folder, "search", key):
+        return codec.read_json(SearchResult, folder / BUDGET)
+    with artefact.writing(folder, "search", key, resume=True) as scratch:
         bench = Bench(scorer, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
         _write_layers(scratch / LAYERS, table)
-        kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
+        mixture = _choose(bench, [row.layer for row in _by_damage(table)], budget)
         timed: tuple[timing.Timed, ...] = ()
         if budget.goal == "fastest":
             timed = timing.measure(run, scorer.spec.preprocess, scorer.ids, [
-                (k, bench.mixture(k)) for k in _promising(bench, kept, budget)], progress)
+                (k, bench.mixture(k)) for k in _promising(bench, mixture, budget)], progress)
             # What misses the budget was timed only to be compared with.
             holding = [t for t in timed if budget.holds(bench.score(t.kept), scorer.reference)]
-            kept = timing.fastest(holding or timed[:1], SAME_SPEED).kept
-        found = SearchResult(model, tuple(x.name for x in bench.layers if x.name in kept),
-                      len(bench.layers), bench.evaluations,
-                      budget.holds(bench.score(kept), scorer.reference), bench.score(kept),
-                      bench.score(()), scorer.reference, budget, timed)
+            mixture = timing.fastest(holding or timed[:1], SAME_SPEED).kept
+        score = bench.score(mixture)
+        result = SearchResult(model, tuple(x.name for x in bench.layers if x.name in mixture),
+                              len(bench.layers), bench.evaluations,
+                              budget.holds(score, scorer.reference), score, bench.score(()),
+                              scorer.reference, budget, timed)
         bench.write_log(scratch / EVALUATIONS)
-        artefact.write_text(scratch / BUDGET, codec.to_json(found))
+        artefact.write_text(scratch / BUDGET, codec.to_json(result))
         artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
             source, artefact.sha256_file(layout.model_dir(run, source) / layout.FLOAT_MODEL),
-            found.kept)))
-    return found
+            result.kept)))
+    return result
 
 
 # ------------------------------------------------------------------ evaluations
@@ -167,7 +169,7 @@ class Bench:
         self._done: dict[tuple[str, ...], Score] = {}
         text = cache.read_text(errors="replace") if cache.is_file() else ""
         # What a kill cut short is made again, and the next record gets a line of its own.
-        self._done.update(found for found in map(_record, text.splitlines()) if found)
+        self._done.update(filter(None, map(_record, text.splitlines())))
         if text and not text.endswith("\n"):
             with cache.open("a") as handle:
                 handle.write("\n")
@@ -181,15 +183,15 @@ class Bench:
         """Number of mixtures evaluated."""
         return len(self._done)
 
-    def mixture(self, kept: Sequence[str] | set[str]) -> bytes:
+    def mixture(self, float_layers: Sequence[str] | set[str]) -> bytes:
         """Return the ``.tflite`` with these layers kept out of int8."""
-        names = [x.name for x in self.layers if x.name in set(kept)]
+        names = [x.name for x in self.layers if x.name in set(float_layers)]
         rules = mixed.recipe(self._options) + mixed.layer_rules(self._graph, self._options, names)
         return quantizer.apply(self._data, rules, self._ranges)
 
-    def score(self, kept: Sequence[str] | set[str]) -> Score:
+    def score(self, float_layers: Sequence[str] | set[str]) -> Score:
         """Return the score of a mixture."""
-        names = tuple(x.name for x in self.layers if x.name in set(kept))
+        names = tuple(x.name for x in self.layers if x.name in set(float_layers))
         if names not in self._done:
             self._done[names] = self.scorer.score(self.mixture(names))
             with self._cache.open("a") as handle:
@@ -239,8 +241,8 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
     names = [x.name for x in order]
     before = bench.evaluations
 
-    def fits(kept: Sequence[str]) -> bool:
-        return budget.holds(bench.score(kept), bench.scorer.reference)
+    def fits(float_layers: Sequence[str]) -> bool:
+        return budget.holds(bench.score(float_layers), bench.scorer.reference)
 
     low, high = 0, len(names)
     while low < high:
@@ -249,24 +251,24 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
             high = middle
         else:
             low = middle + 1
-    kept = list(names[:high])
+    float_layers = list(names[:high])
     gain = {x.name: x.weights if budget.goal == "smallest" else x.macs for x in order}
-    for name in sorted(kept, key=lambda n: -gain[n]):
+    for name in sorted(float_layers, key=lambda n: -gain[n]):
         if bench.evaluations - before >= budget.evaluations:
             break
-        without = [n for n in kept if n != name]
+        without = [n for n in float_layers if n != name]
         if fits(without):
-            kept = without
-    return tuple(kept)
+            float_layers = without
+    return tuple(float_layers)
 
 
-def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
+def _promising(bench: Bench, float_layers: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
     """Return the choice so far, the fastest others within budget, all in int8, none in int8."""
     every = tuple(x.name for x in bench.layers)
     bench.score(every)
     holding = sorted((score.ms, names) for names, score in bench.scored()
                      if budget.holds(score, bench.scorer.reference))
-    chosen = tuple(n for n in every if n in set(kept))
+    chosen = tuple(n for n in every if n in set(float_layers))
     return list(dict.fromkeys([chosen, *(names for _, names in holding[:SHORTLIST]), (), every]))
 
 

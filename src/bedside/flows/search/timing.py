@@ -74,8 +74,8 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
             if progress:
                 progress("time mixtures", turn + 1, ROUNDS)
     medians = [latency.round_medians(s) for s in samples]
-    return tuple(Timed(kept, len(data), statistics.median(m), min(m), max(m))
-                 for (kept, data), m in zip(candidates, medians, strict=True))
+    return tuple(Timed(float_layers, len(data), statistics.median(m), min(m), max(m))
+                 for (float_layers, data), m in zip(candidates, medians, strict=True))
 
 
 def fastest(timed: Sequence[Timed], same: float) -> Timed:

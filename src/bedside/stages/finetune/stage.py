@@ -28,6 +28,7 @@ from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
+from bedside.models.deterministic import deterministic
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, parse_graph
 from bedside.runtime.litert import LOGITS, predict
@@ -118,7 +119,7 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     if artefact.finished(folder, STAGE, key):
         return child
     data = (source / layout.FLOAT_MODEL).read_bytes()
-    with _exact(recipe.threads):
+    with deterministic(recipe.threads):
         best, chosen, history = _train(run, model, data, rules, ranges, ids, recipe, progress)
     spec = dataclasses.replace(layout.model_spec(run, model), id=child, parent=model)
     with artefact.writing(folder, STAGE, key, facts={"torch": torch.__version__}) as scratch:
@@ -129,22 +130,6 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
             "images": len(ids["train"]), "validation_images": len(ids["val"]),
             "chosen_epoch": chosen.epoch, "epochs": history}))
     return child
-
-
-class _exact:  # noqa: N801
-    """A fixed thread count and deterministic kernels, put back afterwards."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        torch.set_num_threads(self._threads)
-        torch.use_deterministic_algorithms(True)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self._before[0])
-        torch.use_deterministic_algorithms(self._before[1])
 
 
 def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:

@@ -18,11 +18,12 @@ from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case
 from bedside.models import MODELS, preprocess_of
+from bedside.models.deterministic import deterministic
 from bedside.models.weights import initial_weights
 from bedside.runfolder import layout
 from bedside.stages.train.augment import Batches
 from bedside.stages.train.checkpoint import best_file, predict
-from bedside.stages.train.stage import Job, exact, fit, recipe_of
+from bedside.stages.train.stage import Job, fit, recipe_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,7 +66,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
         initial_weights(module, config)
         return module
 
-    with layout.pixel_store(run, preprocess_of(config)) as store, exact(recipe.threads):
+    with layout.pixel_store(run, preprocess_of(config)) as store, deterministic(recipe.threads):
         def part(rows: npt.NDArray[np.intp]) -> Batches:
             return Batches(store, tuple(cases[i].id for i in rows), labels[rows],
                            recipe.batch_size)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from bedside.core.study import ModelConfig, Study, TrainConfig
 from bedside.core.types import Task
 from bedside.metrics import binary, multiclass
 from bedside.models import MODELS, preprocess_of
+from bedside.models.deterministic import deterministic
 from bedside.models.head import folded_parameters
 from bedside.models.weights import initial_weights
 from bedside.runfolder import artefact, layout
@@ -104,7 +104,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
         return module
 
     facts: dict[str, str] = {"torch": torch.__version__}
-    with layout.pixel_store(run, preprocess) as store, exact(recipe.threads):
+    with layout.pixel_store(run, preprocess) as store, deterministic(recipe.threads):
         job = _job(run, model_id, recipe, study.seed, task, store, start)
         start()  # refuses weights and sizes that do not fit before anything is written
         with artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch:
@@ -147,19 +147,6 @@ def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
                            where=f"train, model {config.id or config.name}",
                            remedy="Correct it in study.toml or on the command line.")
     return recipe
-
-
-@contextmanager
-def exact(threads: int) -> Iterator[None]:
-    """Return a fixed thread count and deterministic kernels, put back afterwards."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
 
 
 def _job(run: Path, model_id: str, recipe: TrainConfig, seed: int, task: Task, store: PixelStore,
