@@ -136,7 +136,8 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"auroc_loss": -0.1}, r"must be in \[0, 1\)"), ({"flips": 1.5}, r"must be in \[0, 1\)"),
-    ({"sensitivity_loss": float("nan")}, r"must be in \[0, 1\)"), ({"goal": "best"}, "unknown goal")])
+    ({"sensitivity_loss": float("nan")}, r"must be in \[0, 1\)"),
+    ({"goal": "best"}, "unknown goal")])
 def test_margins_that_make_no_sense_are_refused(run, change, message):
     with pytest.raises(BadInput, match=message):
         budget.search(run, outliers.MODEL, MIXED, CONFIG, replace(BUDGET, **change))
