@@ -122,7 +122,7 @@ def test_a_file_that_was_cut_in_its_weights_is_bad_input_for_every_target(files,
         for target in ("sd865-npu", "cpu", "openvino"):
             assert _guarded([*command, str(bad), "--target", target]) == 2
             said = capsys.readouterr().err
-            assert "cut short" in said
+            assert "truncated" in said
             assert "Give a" in said
 
 

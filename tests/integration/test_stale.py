@@ -145,7 +145,7 @@ def test_a_build_that_was_not_measured_makes_no_bundle(run):
         artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(
             dataclasses.replace(kept, build_key="0" * 64)))
         artefact.write_text(scratch / layout.LATENCY, "round,sample,ms\n")
-    with pytest.raises(BadInput, match="made anew since it was measured"):
+    with pytest.raises(BadInput, match="made again since it was measured"):
         bundle.cell(run, *CELL)
 
 

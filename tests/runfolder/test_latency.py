@@ -26,7 +26,7 @@ def test_a_missing_file_holds_no_sample(tmp_path):
                                   "round,sample,ms\n0\n"])
 def test_a_row_that_does_not_read_is_refused(tmp_path, text):
     (tmp_path / "latency.csv").write_text(text)
-    with pytest.raises(BadInput, match="a row does not read"):
+    with pytest.raises(BadInput, match="a row is unreadable"):
         latency.read(tmp_path / "latency.csv")
 
 

@@ -60,7 +60,7 @@ def test_a_store_without_bundles_says_so_and_a_file_is_none(bedside, tmp_path):
     assert code == 0 and json.loads(out)["bundles"] == []
     (tmp_path / "file").write_text("")
     code, out, err = bedside("installed", "--store", tmp_path / "file")
-    assert (code, out) == (2, "") and "a file, and a store of bundles is a folder" in err
+    assert (code, out) == (2, "") and "is a file; a bundle store is a folder" in err
 
 
 def test_no_attack_on_a_bundle_leaves_a_file_or_another_active_one(bedside, file, keys, tmp_path):

@@ -190,7 +190,7 @@ def test_two_chips_give_two_artefacts(run):
 
 
 def test_a_file_that_was_not_compiled_whole_gives_no_context(run, tmp_path):
-    with pytest.raises(Unsupported, match="in 0 pieces"):
+    with pytest.raises(Unsupported, match="in 0 partitions"):
         qnn_context.extract(layout.variant_dir(run, "resnet34-int8") / "model.tflite")
     bad = tmp_path / "x.onnx"
     bad.write_bytes(b"not onnx")

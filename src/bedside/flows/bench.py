@@ -90,7 +90,7 @@ def _shape(graph: Graph, file: Path) -> tuple[Preprocess, int]:
         raise BadInput(f"the output's shape is {list(found)}; (1, K) logits are needed",
                        where=file, remedy="Export it with one row of logits.")
     if shape[1] * shape[2] * shape[3] > MOST_VALUES or found[1] > MOST_CLASSES:
-        raise BadInput(f"an input of {list(shape)} and {found[1]} classes are more than can be "
+        raise BadInput(f"an input of {list(shape)} and {found[1]} classes exceed what can be "
                        "timed here", where=file, remedy=f"Give a model of at most {MOST_VALUES:,} "
                        f"values and {MOST_CLASSES:,} classes.")
     return Preprocess(height_px=shape[1], width_px=shape[2], channels=shape[3]), found[1]

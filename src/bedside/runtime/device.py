@@ -66,7 +66,7 @@ def self_test(engine: Engine, bundle: Bundle) -> SelfTest:
 
 
 def _differs(bundle: Bundle, what: str) -> GateFailed:
-    return GateFailed(f"the self-test failed: {what}; this device must not answer with it",
+    return GateFailed(f"the self-test failed: {what}; this device must not use it",
                       where=bundle.where,
                       remedy="Use a bundle that was built for this device's target.")
 

@@ -108,7 +108,7 @@ class Session:
         outputs = self._runner.run(tensor)
         logits = outputs[LOGITS][0]
         if not np.isfinite(logits).all():
-            raise BedsideError("the model's answer is not a finite number", where=name)
+            raise BedsideError("the model's logits are not finite", where=name)
         cam: npt.NDArray[np.float32] | None = outputs.get(CAM)
         names = features.names(logits.size, cam is not None)
         values = (*features.of_outputs(outputs), *of_image)

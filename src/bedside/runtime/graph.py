@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bedside.core.errors import BadInput
 
-_REMEDY = "Give a LiteRT (.tflite) file that is whole."
+_REMEDY = "Give a complete LiteRT (.tflite) file."
 
 _DTYPES = {getattr(schema.TensorType, n): n.lower() for n in vars(schema.TensorType)
            if n.isupper()}
@@ -239,7 +239,7 @@ def read_graph(path: Path) -> Graph:
 def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
     """Read a graph as :func:`read_graph` does, from bytes."""
     if len(data) < 16 or data[4:8] != b"TFL3":
-        raise BadInput("not a LiteRT model (no TFL3 mark)", where=where, remedy=_REMEDY)
+        raise BadInput("not a LiteRT model (no TFL3 identifier)", where=where, remedy=_REMEDY)
     try:
         model = schema.Model.GetRootAs(data)
         main = model.Subgraphs(0)
@@ -258,7 +258,7 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
     except (struct.error, IndexError, TypeError, AttributeError, ValueError, UnicodeDecodeError,
             MemoryError, OverflowError) as error:
         kind = "a table outside it" if isinstance(error, struct.error) else type(error).__name__
-        raise BadInput(f"damaged or cut short LiteRT model ({kind})", where=where,
+        raise BadInput(f"damaged or truncated LiteRT model ({kind})", where=where,
                        remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
                  model.SubgraphsLength(), model, data)
@@ -269,7 +269,7 @@ def _check_buffers(model: Any, size: int, where: str) -> None:
     for i in range(model.BuffersLength()):
         raw = model.Buffers(i)
         if raw.Offset() > 1 and raw.Offset() + raw.Size() > size:
-            raise BadInput("cut short: the model's weights lie past the end of the file",
+            raise BadInput("truncated: the model's weights lie past the end of the file",
                            where=where, remedy=_REMEDY)
 
 

@@ -95,7 +95,7 @@ class LiteRTModel:
             first = (str(error).strip() or "it gave no reason; often there is too little memory"
                      ).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
-                           remedy="Give a whole .tflite file of operations LiteRT has.") from None
+                           remedy="Give a complete .tflite of LiteRT operations.") from None
         self.input = self._check_input()
         self.outputs = self._check_outputs()
 
@@ -133,8 +133,8 @@ class LiteRTModel:
             names = {LOGITS: next(iter(names.values()))}
         shape = names[LOGITS].shape
         if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
-            raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K from 2 on is "
-                           "needed", where=self.path, remedy="Export it with one row of logits.")
+            raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K of 2 or more "
+                           "is needed", where=self.path, remedy="Export it with one row of logits.")
         return names
 
     @property

@@ -51,8 +51,8 @@ class PixelStore:
         self._position = {case_id: i for i, case_id in enumerate(self.index.ids)}
         path = folder / PIXELS
         if not path.is_file() or path.stat().st_size != self._item_bytes * len(self.index.ids):
-            raise BadInput("the pixel store does not fit its index", where=path,
-                           remedy="Delete the folder; the next run makes it again.")
+            raise BadInput("the pixel store does not match its index", where=path,
+                           remedy="Delete the folder; the next run writes it again.")
         self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> Self:
@@ -79,8 +79,8 @@ class PixelStore:
         while done < self._item_bytes:
             count = self._file.readinto(view[done:])
             if not count:
-                raise BadInput("the pixel store ends early", where=self._file.name,
-                               remedy="Delete the folder; the next run makes it again.")
+                raise BadInput("the pixel store is truncated", where=self._file.name,
+                               remedy="Delete the folder; the next run writes it again.")
             done += count
         return buffer
 

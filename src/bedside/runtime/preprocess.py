@@ -86,8 +86,8 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(where)
     if _several(image):
-        raise BadInput("an image of several frames", where=where,
-                       remedy="Save one frame as a picture of its own.")
+        raise BadInput("the image has several frames", where=where,
+                       remedy="Save one frame as a separate image.")
     if image.format == "TIFF":
         # Pillow turns a TIFF while it loads it, by XMP too where the tag of its own is missing.
         image.info.pop("xmp", None)
@@ -96,7 +96,7 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
     if turned.mode in _GREY_16 or turned.mode == "I":
         return _grey_16(turned, channels, where)
     if turned.mode == "F":
-        raise BadInput("32-bit floating-point pixels", where=where,
+        raise BadInput("pixels are 32-bit floating point", where=where,
                        remedy="Save the image as 8- or 16-bit.")
     if turned.mode != "L":
         turned = turned.convert("RGB")
@@ -151,7 +151,7 @@ def _several(image: Image.Image) -> bool:
 def _grey_16(image: Image.Image, channels: int, where: str) -> Pixels:
     wide = np.asarray(image).astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
-        raise BadInput("pixels outside the 16-bit range", where=where,
+        raise BadInput("pixel values exceed 16 bits", where=where,
                        remedy="Save the image as 8- or 16-bit.")
     grey = wide.astype(np.uint16)
     return grey if channels == 1 else np.repeat(grey[..., None], 3, axis=2)

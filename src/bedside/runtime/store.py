@@ -61,7 +61,7 @@ def installed(store: Path) -> tuple[list[str], str | None]:
         BadInput: the store is a file, or its record of the active bundle does not read.
     """
     if store.is_file():
-        raise BadInput("a file, and a store of bundles is a folder", where=store,
+        raise BadInput("is a file; a bundle store is a folder", where=store,
                        remedy="Give the folder that bundles were installed in.")
     folder = store / "bundles"
     ids = sorted(p.stem for p in folder.glob("*.zip")) if folder.is_dir() else []

@@ -25,10 +25,10 @@ def read_variant(folder: Path) -> tuple[Variant, bytes]:
     variant = codec.read_json(Variant, path)
     if Path(variant.file).name != variant.file:
         raise BadInput("the model file lies outside the folder", where=path,
-                       remedy="Take the folder anew from its source.")
+                       remedy="Get the folder from its source again.")
     model_file = folder / variant.file
     data = model_file.read_bytes() if model_file.is_file() else b""
     if hashlib.sha256(data).hexdigest() != variant.sha256:
         raise BadInput("the model file is missing or differs from its SHA-256", where=model_file,
-                       remedy="Take the folder anew from its source.")
+                       remedy="Get the folder from its source again.")
     return variant, data

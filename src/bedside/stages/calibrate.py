@@ -46,7 +46,7 @@ def check(config: CalibrationConfig) -> None:
         raise BadInput("at least one image is needed", where="calibration.images",
                        remedy="Give 1 or more.")
     if config.seed < 0:
-        raise BadInput(f"a seed of {config.seed}", where="calibration.seed",
+        raise BadInput(f"must be 0 or more; got {config.seed}", where="calibration.seed",
                        remedy="Give 0 or more.")
 
 

@@ -70,7 +70,7 @@ def load_module(spec: ModelSpec, weights: Path) -> Any:
 
     if spec.config is None:
         raise BadInput("a model trained elsewhere has no network source", where=spec.id,
-                       remedy="It enters as float.tflite.")
+                       remedy="It is imported as float.tflite.")
     module = registry.lookup(MODELS, spec.name, "model")(spec.config, len(spec.task.classes))
     module.load_state_dict(load_file(weights))
     return module.eval()
@@ -172,17 +172,17 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
     source = Path(config.file)
     model_id = _model_id(source.stem)
     if model_id.lower() in {layout.ALL_MODELS, *(t.lower() for t in taken)}:
-        raise BadInput(f"the name {model_id!r} is taken in this study",
+        raise BadInput(f"the name {model_id!r} is already used in this study",
                        where=source, remedy="Rename the file.")
     loaded = LiteRTModel(source)
     graph = read_graph(source)
     if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
                                               for t in graph.tensors):
         raise BadInput("not a floating-point model", where=source,
-                       remedy="Give the model as it was before quantization.")
+                       remedy="Give the model from before quantization.")
     last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
     if last is not None and last.op in ("SOFTMAX", "LOGISTIC"):
-        raise BadInput(f"the model ends in {last.op}: it gives probabilities, and logits are "
+        raise BadInput(f"the model ends in {last.op}: it outputs probabilities; logits are "
                        "needed", where=source, remedy="Export it without its last activation.")
     names = [graph.layer(o) for o in graph.convolutions()]
     if config.last_conv and config.last_conv not in names:

@@ -88,7 +88,7 @@ def _searched(run: Path, model: str) -> tuple[str, ...]:
     found = layout.mixture(run, model)
     file = layout.model_dir(run, found.model) / layout.FLOAT_MODEL
     if not file.is_file() or artefact.sha256_file(file) != found.float_sha256:
-        raise BadInput("the mixture of layers was searched for with other weights",
+        raise BadInput("the mixture of layers was searched with other weights",
                        where=f"{model}-mixed+searched",
                        remedy=f"Run it again: bedside search RUN --model {model}.")
     return found.kept

@@ -63,8 +63,8 @@ def _read(path: Path) -> Target:
     if target.threads < 1:
         raise BadInput("threads must be 1 or more", where=path, remedy="Correct the profile.")
     if not registry.is_plain_name(target.id):
-        raise BadInput(f"a target cannot be named {target.id!r}", where=path,
-                       remedy=f"Its id names folders: {registry.PLAIN_NAME}.")
+        raise BadInput(f"{target.id!r} is not a valid target id", where=path,
+                       remedy=f"It names folders: {registry.PLAIN_NAME}.")
     return target
 
 

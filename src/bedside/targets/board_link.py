@@ -71,13 +71,13 @@ def settings(target: Target) -> Settings:
     for name, pattern in (("host", r"[A-Za-z0-9_.:\[\]-]+"), ("user", r"[A-Za-z0-9_.@-]+")):
         value = options.get(name, "")
         if not re.fullmatch(pattern, value) or value.startswith("-"):
-            raise refuse(f"the option {name!r} is missing or no {name}",
+            raise refuse(f"the option {name!r} is missing or is not a valid {name}",
                          f"Give {name} = \"…\" in the target's [options].")
     port = options.get("port", "22")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise refuse(f"the port {port!r} is no number from 1 to 65535", "Correct it.")
+        raise refuse(f"the port must be in 1 to 65535; got {port!r}", "Correct it.")
     if options.get("emulated", "no") not in ("yes", "no"):
-        raise refuse("the option 'emulated' is yes or no", "Correct it.")
+        raise refuse("the option 'emulated' must be yes or no", "Correct it.")
     return Settings(
         options["host"], options["user"], int(port), _path(options, "key", where),
         _path(options, "known_hosts", where), options.get("python", "python3"),
@@ -90,10 +90,10 @@ def _path(options: dict[str, str], name: str, where: str) -> Path | None:
         return None
     path = Path(options[name]).expanduser()
     if not path.is_absolute():
-        raise BadInput(f"the option {name!r} is not a whole path", where=where,
-                       remedy="Begin it with / or ~.")
+        raise BadInput(f"the option {name!r} must be an absolute path", where=where,
+                       remedy="Start it with / or ~.")
     if not path.exists():
-        raise BadInput(f"what the option {name!r} names does not exist", where=where,
+        raise BadInput(f"the path in option {name!r} does not exist", where=where,
                        remedy="Correct it in the target's [options].")
     return path
 
@@ -291,7 +291,7 @@ class Connection:
         head, _ = self.ask({"op": "missing", "objects": list(wanted)})
         missing = head.get("missing")
         if not isinstance(missing, list) or not set(map(str, missing)) <= set(wanted):
-            raise Lost("the board's answer does not read")
+            raise Lost("the board's answer is unreadable")
         for sha256 in missing:
             content = wanted[sha256]
             data = content if isinstance(content, bytes) else content.read_bytes()

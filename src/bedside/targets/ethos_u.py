@@ -85,7 +85,7 @@ def settings(target: Target) -> tuple[str, str, str]:
         if given is None:
             raise BadInput("missing", where=where, remedy=f"Add one, as {names[0]}.")
         if given not in names:
-            raise BadInput(f"Vela does not know {given!r}", where=where,
+            raise BadInput(f"unknown to Vela: {given!r}", where=where,
                            remedy=did_you_mean(given, names))
     return target.options["accelerator"], target.options["system"], target.options["memory"]
 
@@ -109,7 +109,7 @@ def _compiled(file: Path, target: Target) -> Path:
         made = work / f"{source.stem}_vela.tflite"
         if done.returncode != 0 or not summaries or not made.is_file():
             raise BadInput(f"Vela refuses the model ({_fault(log, done.returncode)})", where=file,
-                           remedy="Give a whole .tflite with fixed shapes and one signature.")
+                           remedy="Give a complete .tflite with fixed shapes and one signature.")
         shutil.copyfile(made, folder / COMPILED)
         shutil.copyfile(summaries[0], folder / SUMMARY)
         (folder / REFUSALS).write_text(codec.to_json(refusals(log)))

@@ -91,4 +91,4 @@ def refuse_quantized(file: Path, runtime: str) -> None:
     graph = read_graph(file)
     if any(t.quantization is not None for t in graph.tensors):
         raise Unsupported(f"{runtime} does not read LiteRT's quantized files",
-                          remedy="Give the float model; in a run it is quantized anew from it.")
+                          remedy="Give the float model; a run quantizes from it.")

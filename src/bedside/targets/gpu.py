@@ -130,7 +130,7 @@ class GpuModel:
         except (RuntimeError, ValueError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model for the GPU ({first})", where=path,
-                           remedy="Give a whole .tflite file, or another scheme.") from None
+                           remedy="Give a complete .tflite file, or another scheme.") from None
 
     @property
     def whole(self) -> bool:

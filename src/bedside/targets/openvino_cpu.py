@@ -62,7 +62,7 @@ def _read(path: Path) -> Any:
     except RuntimeError as error:
         lines = [x for x in str(error).strip().splitlines() if x.strip()]
         raise BadInput(f"OpenVINO cannot read the model ({lines[-1][:160] if lines else ''})",
-                       where=path, remedy="Give a whole float .tflite.") from None
+                       where=path, remedy="Give a complete float .tflite.") from None
 
 
 def _compile(model: Any, threads: int) -> Any:

@@ -59,7 +59,7 @@ def _open(path: Path, options: Any, **arguments: Any) -> Any:
         # The engine's exceptions share no base class of their own.
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise BadInput(f"ONNX Runtime cannot load the model ({first})", where=path,
-                       remedy="Build it anew.") from None
+                       remedy="Build it again.") from None
 
 
 def simulator_session(path: Path, soc: str) -> Any:

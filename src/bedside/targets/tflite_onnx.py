@@ -74,7 +74,7 @@ class _Writer:
         name, out = self.graph.activation(operation), f"t{operation.outputs[0]}"
         if name not in _ACTIVATIONS:
             raise Unsupported(f"{operation.op} with the fused activation {name}",
-                              remedy="Export the activation as an operation of its own.")
+                              remedy="Export the activation as a separate operation.")
         after = _ACTIVATIONS[name]
         raw = self.node(kind, inputs, out if after is None else f"{out}_raw", **attributes)
         if after == "Relu6":
@@ -109,7 +109,7 @@ def _conv(w: _Writer, o: Operation) -> None:
     options = w.options(o)
     kernel = w.graph.real_constant(o.inputs[1])
     if kernel is None:
-        raise Unsupported(f"{o.op} with weights that are computed at run time",
+        raise Unsupported(f"{o.op} has weights computed at run time",
                           remedy="Export the model with constant weights.")
     channels = w.shape(o.inputs[0])[3]
     # TFLite: (O, H, W, I), depthwise (1, H, W, O); ONNX: (O, I ÷ groups, H, W).
@@ -186,7 +186,7 @@ def _mean(w: _Writer, o: Operation) -> None:
     axes = [int(a) % rank for a in w.whole(o.inputs[1]).reshape(-1)]
     keep_dims = bool(w.options(o).KeepDims())
     if rank == 4 and not keep_dims and sorted(axes) != [1, 2]:
-        raise Unsupported("MEAN over other axes than height and width",
+        raise Unsupported("MEAN over axes other than height and width",
                           remedy="Export a global average pooling.")
     axes = [_FIRST.index(a) for a in axes] if rank == 4 else axes
     w.node("ReduceMean", [w.value(o.inputs[0])], f"t{o.outputs[0]}", axes=sorted(axes),
@@ -209,7 +209,7 @@ def _reshape(w: _Writer, o: Operation) -> None:
 def _dense(w: _Writer, o: Operation) -> None:
     weights = w.graph.real_constant(o.inputs[1])
     if weights is None or len(w.shape(o.inputs[0])) != 2:
-        raise Unsupported("FULLY_CONNECTED of another form than a matrix of weights on rows",
+        raise Unsupported("FULLY_CONNECTED is only supported as a weight matrix on rows",
                           remedy="Flatten before it, with constant weights.")
     inputs = [w.value(o.inputs[0]), w.constant(f"w{o.index}", weights)]
     if len(o.inputs) > 2 and o.inputs[2] >= 0:
@@ -242,7 +242,7 @@ def write_onnx(source: Path, target: Path) -> None:
     for name, index in graph.input_names.items():
         shape = graph.tensors[index].shape
         if graph.tensors[index].dtype != "float32" or len(shape) != 4:
-            raise Unsupported("only a model with one float32 image becomes ONNX",
+            raise Unsupported("only a model with one float32 image input converts to ONNX",
                               remedy="Give the float model.")
         inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
         writer.node("Transpose", [name], f"t{index}", perm=list(_FIRST))
@@ -251,7 +251,7 @@ def write_onnx(source: Path, target: Path) -> None:
         kinds = {graph.tensors[i].dtype for i in (*operation.inputs[:1], *operation.outputs)}
         if write is None or kinds != {"float32"}:
             raise Unsupported(f"{operation.op} {graph.layer(operation)} ({', '.join(sorted(kinds))}"
-                              ") has no ONNX form here",
+                              ") has no ONNX equivalent here",
                               remedy="Give a float model of plain convolutions, pools, sums "
                                      "and concatenations.")
         write(writer, operation)

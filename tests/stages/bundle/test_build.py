@@ -112,7 +112,7 @@ def test_a_variant_made_anew_since_it_was_measured_gets_no_bundle(cells, tmp_pat
         shutil.copyfile(folder / layout.VARIANT_MODEL, scratch / layout.VARIANT_MODEL)
         artefact.write_text(scratch / layout.VARIANT, codec.to_json(
             replace(made, sha256="0" * 64)))
-    with pytest.raises(BadInput, match="made anew since it was measured") as caught:
+    with pytest.raises(BadInput, match="made again since it was measured") as caught:
         deploy.make(run, "cpu", VARIANT)
     assert "bedside evaluate" in caught.value.remedy
 

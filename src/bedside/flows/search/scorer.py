@@ -46,7 +46,7 @@ class CandidateScorer:
         limit: at most so many images, drawn evenly over the sorted ids; None for all.
 
     Raises:
-        BadInput: validation lacks a class, so that nothing can be judged.
+        BadInput: validation lacks a class, so that nothing can be scored.
     """
 
     def __init__(self, run: Path, model: str, limit: int | None = None) -> None:
@@ -58,7 +58,7 @@ class CandidateScorer:
         missing = [k for k in self.task.classes if k not in {c.label for c in cases}]
         if missing:
             raise BadInput(f"no validation image of class {missing[0]!r}, so neither AUC nor "
-                           "sensitivity can be judged", where="data/cases.csv",
+                           "sensitivity can be computed", where="data/cases.csv",
                            remedy="Give the split a validation part with every class.")
         self.ids = [c.id for c in cases]
         self.labels = np.array([self.task.classes.index(c.label) for c in cases], np.int64)

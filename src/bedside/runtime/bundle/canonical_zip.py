@@ -25,7 +25,7 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _VERSION = 10
 _DATE = 0x21  # 1 January 1980, the zero of zip's calendar
-_REMEDY = "Take the bundle anew from its source."
+_REMEDY = "Get the bundle from its source again."
 
 
 def fits(name: str) -> bool:
@@ -42,7 +42,7 @@ def build(entries: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
     body, directory, count = bytearray(), bytearray(), 0
     for name, data in entries:
         if not fits(name):
-            raise ValueError(f"{name!r} cannot stand in a bundle")
+            raise ValueError(f"{name!r} are not allowed in a bundle")
         raw = name.encode("ascii")
         common = (_VERSION, 0, 0, 0, _DATE, zlib.crc32(data), len(data), len(data), len(raw), 0)
         directory += _CENTRAL.pack(b"PK\x01\x02", _VERSION, *common, 0, 0, 0, 0, len(body)) + raw
@@ -94,9 +94,9 @@ def _entries(data: bytes, where: str) -> Iterable[tuple[str, memoryview]]:
         position += _CENTRAL.size + length
         name = raw.decode("ascii", errors="replace")
         if not fits(name):
-            raise _refuse(f"a file name that no bundle may hold ({name[:60]!a})", where)
+            raise _refuse(f"invalid file name for a bundle ({name[:60]!a})", where)
         if name in seen:
-            raise _refuse(f"{name} is there twice", where)
+            raise _refuse(f"{name}is listed twice", where)
         seen.add(name)
         first = offset + _LOCAL.size + length
         total += plain  # entries that overlap would let a small file be rebuilt into a huge one

@@ -25,7 +25,7 @@ from bedside.runtime.bundle.manifest import (
 
 MANIFEST, DIGEST, SEAL = "manifest.json", "manifest.sha256", "manifest.sig"
 MAX_MANIFEST = 1 << 20
-REMEDY = "Take the bundle anew from its source."
+REMEDY = "Get the bundle from its source again."
 T = TypeVar("T")
 
 
@@ -117,7 +117,7 @@ def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsig
     names = list(entries)
     head = [n for n in (MANIFEST, DIGEST, SEAL) if n in entries]
     if head[:2] != [MANIFEST, DIGEST] or names != [*head, *sorted(names[len(head):])]:
-        raise refuse("manifest.json or manifest.sha256 is missing, or files stand out of order",
+        raise refuse("manifest.json or manifest.sha256 is missing, or files are out of order",
                      place)
     if len(entries[MANIFEST]) > MAX_MANIFEST:
         raise refuse("manifest.json is too large", place)
@@ -139,7 +139,7 @@ def _signer(seal: memoryview | None, message: bytes, trusted: Collection[bytes],
             allow_unsigned: bool, place: str) -> str | None:
     if seal is None:
         if not allow_unsigned:
-            raise GateFailed("unsigned, and signed bundles are asked for", where=place,
+            raise GateFailed("unsigned, and a signature is required", where=place,
                              remedy="Sign it: bedside bundle … --key bedside.key.")
         return None
     public = signing.verified(bytes(seal), message)
@@ -178,7 +178,7 @@ def _check_files(manifest: Manifest, files: dict[str, memoryview], place: str) -
 
 def _check_meaning(manifest: Manifest, place: str) -> None:
     if manifest.schema != SCHEMA or manifest.kind != KIND:
-        raise GateFailed(f"a bundle of schema {manifest.schema}; this bedside reads {SCHEMA}",
+        raise GateFailed(f"bundle schema {manifest.schema}; this bedside reads {SCHEMA}",
                          where=place, remedy="Update bedside.")
     task, point, spec = manifest.task, manifest.operating_point, manifest.preprocess
     model = manifest.model
@@ -193,7 +193,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
         ("the model's file is not listed as a model", chosen is not None
          and chosen.role == "model"),
         (f"each of {', '.join(ONCE)} is needed once", all(roles.count(r) == 1 for r in ONCE)),
-        ("familiarity is there twice", roles.count("familiarity") <= 1),
+        ("familiarityis listed twice", roles.count("familiarity") <= 1),
         ("fewer than two classes, or one twice", 2 <= len(task.classes) == len(set(task.classes))),
         ("the positive class is not the last of two", task.positive is None
          or (len(task.classes) == 2 and task.classes[-1] == task.positive)),
@@ -238,7 +238,7 @@ def _check_parts(bundle: Bundle) -> None:
         size = len(known.names)
         if (len(known.mean) != size or len(known.precision) != size
                 or any(len(row) != size for row in known.precision)):
-            raise refuse("the familiarity statistics do not fit one another", bundle.where)
+            raise refuse("the familiarity statistics have inconsistent sizes", bundle.where)
 
 
 def keys(paths: Iterable[Path]) -> frozenset[bytes]:

@@ -36,8 +36,8 @@ def keygen(folder: Path) -> tuple[Path, Path, str]:
     private_file, public_file = folder / PRIVATE_NAME, folder / PUBLIC_NAME
     for path in (private_file, public_file):
         if path.exists():
-            raise BadInput("a key is here already", where=path,
-                           remedy="Choose another --out; a lost key cannot be made again.")
+            raise BadInput("a key already exists here", where=path,
+                           remedy="Choose another --out; a lost key cannot be recovered.")
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                serialization.NoEncryption())

@@ -105,7 +105,7 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
                        remedy="Choose another variant or target.")
     if (found.variant_sha256 not in (None, variant.sha256)
             or found.build_key not in (None, artefact.record(place, "build").key)):
-        raise BadInput(f"{variant_id} was made anew since it was measured", where=run,
+        raise BadInput(f"{variant_id} was made again since it was measured", where=run,
                        remedy="Run bedside evaluate first.")
     first = made.main or next(iter(made.files))
     names = [first, *(n for n in made.files if n != first)]
@@ -228,7 +228,7 @@ def _file_names(names: list[str]) -> list[str]:
     """Return ``model/<name>`` in a bundle's spelling. Raises BadInput where that cannot be."""
     found = [f"model/{Path(n).name.lower()}" for n in names]
     if not all(map(canonical_zip.fits, found)) or len(set(found)) < len(found):
-        raise BadInput("the build's file names cannot stand in a bundle", where=names[0],
+        raise BadInput("the build's file names are not allowed in a bundle", where=names[0],
                        remedy="Please report it.")
     return found
 

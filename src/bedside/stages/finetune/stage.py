@@ -110,7 +110,7 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     ids = {s: sorted(c.id for c in layout.cases(run) if c.split == s) for s in ("train", "val")}
     for split, found in ids.items():
         if not found:
-            raise BadInput(f"no image of the part {split!r}", where="data/cases.csv",
+            raise BadInput(f"no image in the split {split!r}", where="data/cases.csv",
                            remedy="Fine-tuning needs training and validation images.")
     key = artefact.stage_key("qat", _VERSION, files[layout.FLOAT_MODEL].sha256, rules,
                              [list(i) for i in sorted(ranges.items())], recipe, ids,

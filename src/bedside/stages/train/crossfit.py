@@ -76,7 +76,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
             chosen_on = np.flatnonzero(folds == (fold + 1) % k)
             learnt = np.flatnonzero((folds != fold) & (folds != (fold + 1) % k))
             if len(set(labels[learnt].tolist())) < len(index):
-                raise BadInput("a class has too few images for every fold", where=run,
+                raise BadInput("a class has too few images for this many folds", where=run,
                                remedy="Give fewer --folds, or exclude or merge the class.")
             job = Job(f"{name}, fold {fold + 1} of {k}", recipe, study.seed, len(index), positive,
                       start, part(learnt), part(chosen_on))

@@ -143,7 +143,7 @@ def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
               "patience": recipe.patience >= 0, "tune": recipe.tune >= 0}
     for name, holds in limits.items():
         if not holds:
-            raise BadInput(f"{name} = {getattr(recipe, name)} cannot work",
+            raise BadInput(f"{name} = {getattr(recipe, name)} is out of range",
                            where=f"train, model {config.id or config.name}",
                            remedy="Correct it in study.toml or on the command line.")
     return recipe
