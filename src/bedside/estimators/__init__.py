@@ -22,7 +22,7 @@ ESTIMATORS: dict[str, str] = {
     "entropy": "bedside.estimators.entropy",
 }
 
-# As scheme options: ``int8+percentile`` is int8 with these ranges whatever the study says.
+# As scheme options: ``int8+percentile`` uses these ranges regardless of the study's estimator.
 SUMMARIES: dict[str, str] = {
     "minmax": "ranges from the smallest to the largest value seen",
     "moving_average": "ranges from a moving average of each image's extremes",

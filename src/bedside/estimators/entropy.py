@@ -38,7 +38,7 @@ def window_divergence(counts: Counts, start: int, stop: int) -> float:
     reference = inside.copy()
     reference[0] += counts[:start].sum()
     reference[-1] += counts[stop:].sum()
-    # The quantizer knows the values inside only; clipped ones raise the reference's ends.
+    # The quantizer keeps only values inside; clipped ones raise the reference's end bins.
     bounds = (np.arange(LEVELS) * inside.size) // LEVELS
     totals = np.add.reduceat(inside, bounds)
     occupied = np.add.reduceat((reference > 0).astype(np.float64), bounds)

@@ -37,7 +37,7 @@ class Histogram:
         low, high = extremes(flat)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._make_room()
-        # One buffer for all tensors: allocating tens of megabytes an image costs more than
+        # One buffer for all tensors: allocating tens of megabytes per image costs more than
         # counting. w is a power of two, so the division is exact.
         buffer = _scratch.get("places")
         if buffer is None or buffer.size < flat.size:

@@ -61,7 +61,7 @@ class LeastSquares(Histogram):
             middle = (low, high)[end] / full
             shares = np.linspace(max(middle - reach, 0.005), min(middle + reach, 1.0),
                                  _CANDIDATES)
-            # The present end stays among the candidates, so no round makes it worse.
+            # The present end stays a candidate, so no round makes it worse.
             tried = np.append(shares, middle) * full
             lows = np.full(tried.size, low) if end else tried
             highs = tried if end else np.full(tried.size, high)

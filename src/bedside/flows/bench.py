@@ -29,7 +29,7 @@ from bedside.stages.evaluate.stage import evaluate
 from bedside.targets.checks import several
 
 IMAGES = 8
-# What a file may ask this process for: random images and the names of classes are made here.
+# Limits on what a file makes this process allocate: random images and class names.
 MOST_VALUES = 50_000_000
 MOST_CLASSES = 100_000
 MODEL = "model"

@@ -224,7 +224,7 @@ def _paired(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -
 
 def _answered(cells: Sequence[CellChange]) -> list[CellChange]:
     """Give the comparisons their answers, adjusted together after Holm."""
-    # Two comparisons of one cell (by name, and as the recommended one) need names of their own.
+    # Two comparisons of one cell (by name, and as the recommended one) need separate names.
     named = [replace(c.test, target=f"{c.test.target}|{c.against}") for c in cells]
     done = compare.answers(named)
     return [replace(c, test=replace(d, target=c.target))

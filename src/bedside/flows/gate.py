@@ -54,18 +54,18 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
             no longer what its stage published.
     """
     layout.require_intact(run)
-    found = current(run, study)
-    for r in found:
+    choices = current(run, study)
+    for r in choices:
         for c in r.candidates:
             folder = layout.build_dir(run, c.variant, r.target)
             if artefact.recorded(folder, "build"):
                 artefact.check(folder, "build")
-    chosen = {layout.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
-    checks = [c for r in found for c in _target(r, study, every)]
+    chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
+    checks = [c for r in choices for c in _target(r, study, every)]
     checks += [c for a in layout.comparisons(run) if a.split == "test"
                for c in _answer(a, chosen, study, every)]
     if against is not None:
-        checks += _against(run, study, found, against, every)
+        checks += _against(run, study, choices, against, every)
     if not chosen and not any(c.result == "fail" for c in checks):
         checks.append(Check("recommendation", "every target", "fail",
                             "nothing is recommended on any target"))
@@ -88,25 +88,25 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
     return layout.recommendations(run).recommendations
 
 
-def _target(found: Recommendation, study: Study, every: bool) -> list[Check]:
+def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:
     """Return the recommendation of a target, and the budget of its variants."""
     checks = []
-    if found.chosen is not None:
-        checks.append(Check("recommendation", layout.cell_name(found.chosen, found.target),
+    if r.chosen is not None:
+        checks.append(Check("recommendation", layout.cell_name(r.chosen, r.target),
                             "pass", "recommended"))
     else:
-        fails = found.cause in FAILING or any(c in FAILING for c in found.causes.values())
-        checks.append(Check("recommendation", found.target, "fail" if fails else "warning",
-                            " ".join(found.why)))
-    limits = limits_of(study.budget, found.target)
-    for c in found.candidates:
+        fails = r.cause in FAILING or any(c in FAILING for c in r.causes.values())
+        checks.append(Check("recommendation", r.target, "fail" if fails else "warning",
+                            " ".join(r.why)))
+    limits = limits_of(study.budget, r.target)
+    for c in r.candidates:
         if c.status == "failed":
-            checks.append(Check("runs", layout.cell_name(c.variant, found.target), "warning",
+            checks.append(Check("runs", layout.cell_name(c.variant, r.target), "warning",
                                 c.reason or "failed"))
         broken = broken_limits(c, limits) if c.status == "ok" else []
         if broken:
-            fails = every or c.variant == found.chosen
-            checks.append(Check("budget", layout.cell_name(c.variant, found.target),
+            fails = every or c.variant == r.chosen
+            checks.append(Check("budget", layout.cell_name(c.variant, r.target),
                                 "fail" if fails else "warning", "; ".join(broken) + (
                                     "" if fails else "; it is not recommended")))
     return checks
@@ -141,30 +141,30 @@ def losses(a: Comparison) -> str:
 # ------------------------------------------------------------------ against an earlier run
 
 
-def _against(run: Path, study: Study, found: Sequence[Recommendation], against: Path,
+def _against(run: Path, study: Study, choices: Sequence[Recommendation], against: Path,
              every: bool) -> list[Check]:
-    pairs = _pairs(found, against)
+    pairs = _pairs(choices, against)
     diff = compare_runs.diff(against, run, pairs)
     checks = [Check("same images", "test", "warning", note) for note in diff.notes]
     checks += [Check("still there", name, "warning", "only the earlier run has it")
                for name in diff.removed]
     for c in diff.cells:
-        checks += _cell(c, study, every or _is_chosen(c, found))
+        checks += _cell(c, study, every or _is_chosen(c, choices))
     return checks
 
 
-def _pairs(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
+def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
     """Return what each target ran before and would run now, where the recommendation changed."""
     if not artefact.finished(against, "recommend"):
         return []
     before = {r.target: r.chosen for r in layout.recommendations(against).recommendations}
     return [(layout.cell_name(str(before[r.target]), r.target),
-             layout.cell_name(r.chosen, r.target)) for r in found
+             layout.cell_name(r.chosen, r.target)) for r in choices
             if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
 
 
-def _is_chosen(c: compare_runs.CellChange, found: Sequence[Recommendation]) -> bool:
-    return any(r.target == c.target and r.chosen == c.variant for r in found)
+def _is_chosen(c: compare_runs.CellChange, choices: Sequence[Recommendation]) -> bool:
+    return any(r.target == c.target and r.chosen == c.variant for r in choices)
 
 
 def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Check]:

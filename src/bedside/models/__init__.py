@@ -26,7 +26,7 @@ DESCRIPTIONS: dict[str, str] = {
     "efficientnet_lite0": "EfficientNet-Lite0 with ImageNet weights: the practical choice",
 }
 
-# What a study gets when it only names a network. From-scratch networks need more epochs and
+# Defaults of a network that a study only names. From-scratch networks need more epochs and
 # are smaller by default, so that each trains in minutes on two cores.
 DEFAULTS: dict[str, ModelConfig] = {
     "vgg16": ModelConfig("vgg16", image_px=128, epochs=30, batch_size=16, learning_rate=3e-4),

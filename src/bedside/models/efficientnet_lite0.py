@@ -64,7 +64,7 @@ class MBConv(nn.Module):
 class EfficientNetLite0(Network):
     """The network that the module's docstring describes."""
 
-    # TensorFlow's lite checkpoints see (pixel − 127) / 128.
+    # TensorFlow's lite checkpoints expect (pixel − 127) / 128.
     checkpoint = Checkpoint("_conv_stem", "_bn0", (127 / 255,) * 3, (128 / 255,) * 3, ("_fc.",))
 
     def __init__(self, config: ModelConfig, classes: int) -> None:

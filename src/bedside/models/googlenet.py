@@ -54,9 +54,9 @@ class MaxPool3(nn.Module):
         """Map (N, C, H, W), never negative, to the same shape."""
         if self.training:
             return F.max_pool2d(x, 3, 1, padding=1)
-        # The ReLU changes nothing, but the pad gets an input of its own: where it shares one
-        # with convolutions the converter leaves it in NCHW, between transposes. It is taken out
-        # of the converted file again (redundant_relu).
+        # The ReLU changes nothing, but gives the pad a separate input: where it shares one
+        # with convolutions the converter leaves it in NCHW, between transposes. It is removed
+        # from the converted file (redundant_relu).
         return max_pool(F.relu(x), 3, 1, padding=1)
 
 
@@ -81,7 +81,7 @@ class Inception(nn.Module):
 class GoogLeNet(Network):
     """The network that the module's docstring describes."""
 
-    # torchvision's checkpoint is TensorFlow's: it sees (x − 0.5) / 0.5 (``transform_input``).
+    # torchvision's checkpoint is TensorFlow's: it expects (x − 0.5) / 0.5 (``transform_input``).
     checkpoint = Checkpoint("conv1.conv", "conv1.bn", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5),
                             ("fc.", "aux1.", "aux2."))
 

@@ -73,7 +73,7 @@ class Head(nn.Module):
             self.cam_conv = nn.Conv2d(features, wide, 3, padding=1, bias=False)
             self.cam_norm = nn.BatchNorm2d(wide)
             features = wide
-        # Whole channels are dropped: the same as dropping features after the mean.
+        # Whole channels are dropped, which equals dropping features after the mean.
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(features, classes, 1)
 
@@ -130,7 +130,7 @@ def initialise(module: nn.Module) -> None:
             if name == "head.classifier":
                 nn.init.normal_(part.weight, std=0.01)
             else:
-                # torch's own fan_out forgets the groups of a depthwise convolution.
+                # torch's own fan_out ignores the groups of a depthwise convolution.
                 fan_out = part.out_channels * part.kernel_size[0] * part.kernel_size[1]
                 nn.init.normal_(part.weight, std=math.sqrt(2.0 * part.groups / fan_out))
             if part.bias is not None:

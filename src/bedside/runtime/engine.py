@@ -33,8 +33,8 @@ from bedside.core.types import Preprocess
 
 _HEAD = struct.Struct("<II")
 TIMEOUT_S = 120.0
-# Images handed over before the answer to the oldest is read. The engine takes up as many (one it
-# runs, one ready, one being decoded), so neither side can wait for the other for ever.
+# Images handed over before the answer to the oldest is read. The engine takes as many (one
+# running, one ready, one being decoded), so neither side can wait for the other for ever.
 AHEAD = 2
 _KINDS: dict[int, type[BedsideError]] = {EXIT_BAD_INPUT: BadInput, EXIT_MISSING: MissingComponent}
 
@@ -76,7 +76,7 @@ class Engine:
 
     def __init__(self) -> None:
         quiet = None if os.environ.get("BEDSIDE_DEBUG") else subprocess.DEVNULL
-        # -P: a folder that happens to hold a module's name must not shadow it.
+        # -P: a folder that happens to have a module's name must not shadow it.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bedside.runtime.engine_worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet)
@@ -230,7 +230,7 @@ class _Clock:
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
-        # The thread wakes for an earlier moment by itself and looks again.
+        # The thread wakes by itself for an earlier deadline and checks again.
         if due < self._wakes:
             with self._changed:
                 self._changed.notify()

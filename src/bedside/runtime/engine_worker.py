@@ -32,7 +32,7 @@ from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 HEAD = struct.Struct("<II")
 Pixels = preprocess.Pixels
 Reply = tuple[dict[str, Any], bytes]
-# The second half of a request: what needs the model.
+# The second half of a request: the part that needs the model.
 Rest = Callable[[], Reply]
 
 

@@ -13,9 +13,9 @@ from bedside.runtime.litert import CAM, LOGITS
 
 Real = npt.NDArray[np.float64]
 _TINY = 1e-6
-# What keeps a logarithm of a measure of pixels from running away: a quarter of a grey level.
+# Added before a logarithm of a pixel measure, to bound it: a quarter of a grey level.
 _SMALL = 1e-3
-# How far apart the pixels of ``coarseness`` stand.
+# Distance between the pixels compared by ``coarseness``.
 _FAR_PX = 4
 IMAGE = ("brightness", "contrast", "sharpness", "skewness", "direction", "coarseness")
 
@@ -54,8 +54,8 @@ def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
 def of_image(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
              ) -> tuple[dict[str, float], list[float]]:
     """Return quality measures, and features, of resized pixels (H, W, C), before the division."""
-    # A histogram and differences of whole numbers: a sixth of the time that floats of every
-    # pixel take.
+    # A histogram and differences of integers: a sixth of the time of floating point on every
+    # pixel.
     grey = resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2, dtype=np.uint32)
     top = int(np.iinfo(resized.dtype).max) * resized.shape[2]
     counts = _counts(grey, top)
@@ -95,7 +95,7 @@ def _steps(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
     """Return the sum of absolute differences of unsigned integers."""
     larger = np.maximum(one, other)
     larger -= np.minimum(one, other)
-    # Half the time in 32 bits, where the sum cannot leave them.
+    # Half the time in 32 bits, where the sum cannot overflow.
     small = larger.size * int(np.iinfo(larger.dtype).max) < 2**32
     return int(np.add.reduce(larger, axis=None, dtype=np.uint32 if small else np.uint64))
 

@@ -29,7 +29,7 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            scratch.unlink(missing_ok=True)  # left by a process of the same number that was killed
+            scratch.unlink(missing_ok=True)  # left by a killed process of the same number
             handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)

@@ -104,7 +104,7 @@ class Graph:
             return None
         raw = self._model.Buffers(item.buffer)
         dtype = np.dtype(_NUMPY[item.dtype])
-        # Writers may put a buffer's bytes behind the flatbuffer, at an offset in the file.
+        # Writers may put a buffer's bytes after the flatbuffer, at an offset in the file.
         data = (np.frombuffer(self._data, np.uint8, int(raw.Size()), int(raw.Offset()))
                 if raw.Offset() > 1 else raw.DataAsNumpy())
         values: npt.NDArray[Any] = data.view(dtype)
@@ -200,7 +200,7 @@ def _tensor(index: int, raw: Any, model: Any) -> Tensor:
     buffer = int(raw.Buffer())
     stored = model.Buffers(buffer)
     holds = buffer != 0 and (stored.DataLength() > 0 or stored.Offset() > 1)
-    # A name that is no UTF-8 is damage: runtimes raise where they show it.
+    # A name that is not UTF-8 is damage: runtimes raise where they print it.
     return Tensor(index, (raw.Name() or b"").decode(), shape,
                   _DTYPES.get(raw.Type(), str(raw.Type())), buffer if holds else 0,
                   _quantization(raw.Quantization()),

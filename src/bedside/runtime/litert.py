@@ -91,7 +91,7 @@ class LiteRTModel:
                 self._fix_batch()
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            # LiteRT says nothing where it was refused memory for the tensors.
+            # LiteRT's message is empty where memory for the tensors was refused.
             first = (str(error).strip() or "it gave no reason; often there is too little memory"
                      ).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model ({first})", where=path,

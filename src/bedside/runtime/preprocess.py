@@ -32,7 +32,7 @@ _TURNS = {
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }
-# Without a flag: devices show it too, and not every command can set a file aside.
+# Without naming a flag: devices show it too, and not every command can exclude a file.
 REMEDY = "Repair or remove the file."
 
 
@@ -89,7 +89,7 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
         raise BadInput("the image has several frames", where=where,
                        remedy="Save one frame as a separate image.")
     if image.format == "TIFF":
-        # Pillow turns a TIFF while it loads it, by XMP too where the tag of its own is missing.
+        # Pillow turns a TIFF while loading it, also by XMP where its own tag is missing.
         image.info.pop("xmp", None)
     image.load()
     turned = _upright(image)
@@ -140,7 +140,7 @@ def exif_orientation(exif: bytes) -> int:
 def _several(image: Image.Image) -> bool:
     if image.format != "TIFF":
         return bool(getattr(image, "n_frames", 1) > 1)
-    # Not by their number: that walks a chain of which 2 MB can hold 20,000 links, 9 s long.
+    # Not by number: that walks a chain that can hold 20,000 links in 2 MB and take 9 s.
     try:
         image.seek(1)
     except EOFError:

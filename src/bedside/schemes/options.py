@@ -6,17 +6,17 @@ from typing import Any
 
 from bedside.estimators import SUMMARIES
 
-# Which estimator sets the ranges; without one the study's own does.
+# The estimator that sets the ranges; without one, the study's own.
 ESTIMATOR_OPTIONS: dict[str, str] = dict(SUMMARIES)
 
-# How the weights' scales are found: name to (the quantizer's algorithm, summary).
+# Algorithm for the weights' scales: name to (the quantizer's name for it, summary).
 _WEIGHT_ALGORITHMS: dict[str, tuple[str, str]] = {
     "weights_mse": ("MSE", "weight scales with the smallest mean squared error"),
     "weights_octav": ("OCTAV", "weight scales by OCTAV (optimal clipping, Sakr et al. 2022)"),
 }
 WEIGHT_OPTIONS: dict[str, str] = {k: v for k, (_, v) in _WEIGHT_ALGORITHMS.items()}
 
-# What is done to the float model first; each makes a child model (bedside.improve).
+# Changes to the float model before quantization; each makes a derived model (stages/transform).
 MODEL_OPTIONS: dict[str, str] = {
     "equalized": "weights of neighbouring layers are equalized first (Nagel et al. 2019)",
     "biascorrected": "biases make up for the mean error of each channel (Nagel et al. 2019)",

@@ -50,7 +50,7 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
     """
     statistics = None
     if ranges is not None:
-        # The quantizer broadcasts them against the tensors.
+        # The quantizer broadcasts ranges against the tensors.
         ones = {t.name: (1,) * max(1, len(t.shape)) for t in parse_graph(float_model).tensors}
         statistics = {
             name: {"min": np.full(ones.get(name, (1,)), low, np.float32),

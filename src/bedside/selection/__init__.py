@@ -18,7 +18,7 @@ CHOICES: dict[str, str] = {
     "coverage": "bedside.selection.coverage:choose",
 }
 
-# Choices that look at the model's own features.
+# Choices that need the model's own features.
 NEEDS_FEATURES: frozenset[str] = frozenset({"coverage"})
 
 

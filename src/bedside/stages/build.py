@@ -58,7 +58,7 @@ def _make(request: BuildRequest) -> Build:
     outcome = subprocess_build.build(request)
     if outcome.build is not None:
         return outcome.build
-    for left in request.scratch.iterdir():  # half a build is none
+    for left in request.scratch.iterdir():  # half a build is no build
         if left.is_dir():
             shutil.rmtree(left)
         elif not left.name.startswith("."):

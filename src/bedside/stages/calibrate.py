@@ -71,8 +71,8 @@ def calibrate(run: Path, model: str, config: CalibrationConfig,
     folder = layout.calibration_dir(run, model) / key
     if artefact.finished(folder, "calibrate", key):
         return folder
-    found = observe(run, model, ids, [config.estimator], progress)[config.estimator]
-    publish(run, model, config, ids, found)
+    ranges = observe(run, model, ids, [config.estimator], progress)[config.estimator]
+    publish(run, model, config, ids, ranges)
     return folder
 
 

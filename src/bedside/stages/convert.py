@@ -26,7 +26,7 @@ from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 
-# Raised when the same weights give another file: 2 takes idle ReLUs out.
+# Raised when the same weights give another file: 2 removes redundant ReLUs.
 _VERSION = 2
 PARITY_TOLERANCE = 1e-4
 PARITY_IMAGES = 16
@@ -80,7 +80,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
     import torch
 
     shape = (1, preprocess.height_px, preprocess.width_px, preprocess.channels)
-    # The converter prints stages, warnings and absl notices that say nothing to a user.
+    # The converter prints stages, warnings and absl notices that mean nothing to a user.
     with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
           contextlib.redirect_stderr(io.StringIO()), quiet_stderr()):
         warnings.simplefilter("ignore")
@@ -91,7 +91,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 
             sample = {"image": torch.zeros(shape)}
             program = litert_torch.signature(SIGNATURE, module, sample_kwargs=sample).convert()
-            # Its own writer ends this process without a word where the disk is full.
+            # Its own writer ends this process silently where the disk is full.
             content = program.model_content()
         finally:
             logging.disable(level)
@@ -114,7 +114,7 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
     with layout.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(parity_ids(run)):
             expected = module(torch.from_numpy(image))[LOGITS].numpy()
-            # numpy's maximum keeps a NaN, which Python's max drops: it must fail the gate.
+            # numpy's maximum keeps a NaN, which Python's max drops: a NaN must fail the gate.
             worst = float(np.maximum(worst, np.abs(model.run(image)[LOGITS] - expected).max()))
     if not worst <= PARITY_TOLERANCE:
         raise GateFailed(f"the converted model's logits differ from torch's by {worst:.2e}, more "

@@ -167,7 +167,7 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     """Compare every variant of a model with its float32 model at the locked threshold."""
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
-    # Without a locked point every baseline decides at its own, so a draw is for one of them.
+    # Without a locked point every baseline decides at its own, so a draw serves only one of them.
     drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
                 tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}

@@ -85,13 +85,13 @@ def recipe(run: Path, model: str, choice: SchemeChoice, float_model: Path
 
 
 def _searched(run: Path, model: str) -> tuple[str, ...]:
-    found = layout.mixture(run, model)
-    file = layout.model_dir(run, found.model) / layout.FLOAT_MODEL
-    if not file.is_file() or artefact.sha256_file(file) != found.float_sha256:
+    mixture = layout.mixture(run, model)
+    file = layout.model_dir(run, mixture.model) / layout.FLOAT_MODEL
+    if not file.is_file() or artefact.sha256_file(file) != mixture.float_sha256:
         raise BadInput("the mixture of layers was searched with other weights",
                        where=f"{model}-mixed+searched",
                        remedy=f"Run it again: bedside search RUN --model {model}.")
-    return found.kept
+    return mixture.kept
 
 
 def quantizer_version() -> str:

@@ -23,6 +23,8 @@ from bedside.schemes import biascorrect, quantizer
 from bedside.schemes.equalize import equalize as equalize_pairs
 from bedside.schemes.equalize import pairs
 
+# The stage's name in manifests, and its file, as earlier versions wrote them.
+STAGE = "improve"
 IMPROVE = "improve.json"
 
 
@@ -43,7 +45,7 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
     key = artefact.stage_key("equalize 2", artefact.sha256_file(source), list(ids),
                              layout.model_spec(run, model))
     folder = layout.model_dir(run, child)
-    if artefact.finished(folder, "improve", key):
+    if artefact.finished(folder, STAGE, key):
         return child
     graph = read_graph(source)
     wanted = [p.tensor for p in pairs(graph)]
@@ -77,7 +79,7 @@ def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any
                              [list(i) for i in sorted(ranges.items())], list(ids),
                              layout.model_spec(run, model))
     folder = layout.model_dir(run, child)
-    if artefact.finished(folder, "improve", key):
+    if artefact.finished(folder, STAGE, key):
         return child
     graph, label = read_graph(source), f"correct {model}"
     data = source.read_bytes()
@@ -133,7 +135,7 @@ def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
 def _publish(run: Path, parent: str, child: str, key: str, data: bytes, facts: dict[str, Any]
              ) -> None:
     spec = dataclasses.replace(layout.model_spec(run, parent), id=child, parent=parent)
-    with artefact.writing(layout.model_dir(run, child), "improve", key) as scratch:
+    with artefact.writing(layout.model_dir(run, child), STAGE, key) as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(data)
         artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
         artefact.write_text(scratch / IMPROVE, codec.to_json({"parent": parent, **facts}))

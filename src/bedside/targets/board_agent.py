@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 HEAD = struct.Struct("<IQ")
-# Objects that nothing has used for so long are deleted: a board's card is small.
+# Objects unused for this long are deleted: a board's card is small.
 KEPT_S = 14 * 86400.0
 LOCK_WAIT_S = 20.0
 

@@ -30,7 +30,7 @@ from bedside.runtime.launch import OnProgress
 from bedside.targets.board_agent import HEAD
 
 CONNECT_S = 15.0
-# Silence of so many seconds, and as often, ends a connection.
+# Silence of so many seconds, so many times, ends a connection.
 ALIVE_S, ALIVE_TIMES = 5, 6
 OLDEST_PYTHON = (3, 11)
 _GREETING = "bedside-board "
@@ -111,7 +111,7 @@ def command(board: Settings, agent: str) -> list[str]:
     if board.known_hosts is not None:
         options |= {"UserKnownHostsFile": _quoted(board.known_hosts),
                     "GlobalKnownHostsFile": os.devnull}
-    # Code of a known length is read from the channel; what follows it are frames.
+    # Code of a known length is read from the channel; frames follow it.
     size = len(agent.encode())
     start = (f"import os\ns=b''\nwhile len(s)<{size}:\n p=os.read(0,{size}-len(s))\n"
              " if not p: raise SystemExit(1)\n s+=p\n"
@@ -210,7 +210,7 @@ class Connection:
         try:
             stdin.write(agent.encode())
             stdin.flush()
-            for _ in range(1000):  # a board's login may have something to say first
+            for _ in range(1000):  # a board may print a banner at login first
                 line = stdout.readline(4096).decode(errors="replace")
                 if line.startswith(_GREETING):
                     return line.removeprefix(_GREETING).strip()

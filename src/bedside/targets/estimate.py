@@ -17,7 +17,7 @@ from bedside.runtime.graph import read_graph
 from bedside.targets import roofline as model
 from bedside.targets.base import Availability, BuildRequest, Placed
 
-# Never called: an estimate measures nothing. A user who has the device runs the file there.
+# Never called: an estimate measures nothing; with the device at hand, run the file there.
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"latency": "estimated"}
 VERSION = "roofline 1"

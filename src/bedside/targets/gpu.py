@@ -164,7 +164,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 def build(request: BuildRequest) -> Build:
     """Take the variant's own file as the build, and find whether the GPU runs all of it."""
-    LiteRTModel(request.file, request.target.threads)  # a file the CPU refuses says so plainly
+    LiteRTModel(request.file, request.target.threads)  # its message is clearer
     placed = place(request.file, request.target, request.scratch)
     shutil.copyfile(request.file, request.scratch / MODEL)
     kind = compute_dtype(read_graph(request.file))

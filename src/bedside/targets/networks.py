@@ -54,7 +54,7 @@ class _Builder:
         self._add("FULLY_CONNECTED", weights, weights + CLASSES, self.channels + CLASSES)
 
 
-# Blocks a stage, and whether a block is a bottleneck (He et al. 2016, Table 1).
+# Blocks per stage, and whether a block is a bottleneck (He et al. 2016, Table 1).
 RESNETS = {"resnet18": ((2, 2, 2, 2), False), "resnet34": ((3, 4, 6, 3), False),
            "resnet50": ((3, 4, 6, 3), True)}
 

@@ -67,7 +67,7 @@ def _read(path: Path) -> Any:
 
 def _compile(model: Any, threads: int) -> Any:
     # The hint keeps float models in float32: on processors with bfloat16 units OpenVINO would
-    # else change the arithmetic without a word.
+    # otherwise change the arithmetic silently.
     with quiet_stderr():
         return _core().compile_model(model, "CPU", {
             "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
@@ -147,10 +147,10 @@ def _quantize(model: Any, images: list[Image]) -> Any:
         from nncf.quantization import advanced_parameters, range_estimator
 
         logging.getLogger("nncf").setLevel(logging.ERROR)
-        # The smallest and largest value over all images, as LiteRT's ranges. NNCF's default is
-        # the mean of each image's largest, which cuts off half the images: the error of a small
-        # trained network's logits was four times as large. Its correction of biases turned answers
-        # round (0.47 of the logits' range off, 0.02 without). Figures: docs/targets.md.
+        # Smallest and largest value over all images, as LiteRT's ranges. NNCF's default is
+        # the mean of each image's largest, which clips half the images: the error of a small
+        # trained network's logits was four times as large. Its bias correction flipped classes
+        # (error 0.47 of the logits' range, 0.02 without). Figures: docs/targets.md.
         advanced = advanced_parameters.AdvancedQuantizationParameters(
             activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
             disable_bias_correction=True)

@@ -19,13 +19,13 @@ from bedside.core.build import Roofline
 from bedside.core.errors import BadInput, Unsupported
 from bedside.runtime.graph import CONVOLUTIONS, Graph, macs, operation_format
 
-# Bytes a number takes in memory.
+# Bytes of a number in memory.
 WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1,
          "int32": 4, "int64": 8, "bool": 1}
 
 # Picojoules of one multiply and one add (into float32, float16 or int32).
 MAC_PJ = {"float32": 3.7 + 0.9, "float16": 1.1 + 0.4, "int8": 0.2 + 0.1}
-# 64 bits from DRAM 1.3–2.6 nJ (the middle is taken), from 1 MB of SRAM 100 pJ.
+# 64 bits from DRAM 1.3–2.6 nJ (midpoint taken), from 1 MB of SRAM 100 pJ.
 DRAM_PJ_BYTE = (1300 + 2600) / 2 / 8
 SRAM_PJ_BYTE = 100 / 8
 

@@ -50,7 +50,7 @@ def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, st
     def excess(key: tuple[str, str]) -> tuple[float, tuple[str, str]]:
         return shares[key] - exact[key], key
 
-    # Places given to strata that had none come from those that have most above their share.
+    # Strata without a place get one from those furthest above their share.
     while sum(shares.values()) > count:
         shares[max((k for k in sizes if shares[k] > least), key=excess)] -= 1
     while sum(shares.values()) < count:

@@ -42,14 +42,14 @@ TRIES_AGAIN = True
 BUILD_TIMEOUT_S = 900.0
 CHECK_TIMEOUT_S = 300.0
 # Root mean square difference of a board's logits from this machine's, as a share of their range,
-# from which on the board does not compute the file. Sound processors round differently, by a
+# above which the board does not compute the file. Sound processors round differently by a
 # step or two of an integer file's logits; an emulator whose vector unit was wrong was 108% off.
 TOLERANCE = 0.25
 MODEL = cpu.MODEL
 # (rounds, warm-up, samples) of a latency that only shows that the build runs.
 EMULATED_SAMPLING = (1, 0, 1)
 NEEDED = ("ai-edge-litert", "numpy", "Pillow", "tomli-w")
-# What a board must be able to import, and the version that it tells.
+# Modules a board must be able to import, and the version that it reports.
 _FOUND = ("import ai_edge_litert.interpreter, numpy, PIL, tomli_w\n"
           "from importlib.metadata import version\n"
           "open('found.txt', 'w').write(version('ai-edge-litert'))")
@@ -264,7 +264,7 @@ def _job(board: Settings, job: Job, on_progress: OnProgress | None, timeout_s: f
                        remedy="Delete the build's folder and run again.")
     numbers = tuple(str(i) for i in range(len(job.ids)))
     there = replace(job, file=MODEL, store="store", ids=numbers, result="result.json", beside={})
-    # An image that is shown several times is sent as often: they are few then.
+    # An image used several times is sent as often: there are few images then.
     with PixelStore(Path(job.store)) as store, Connection(board, timeout_s + 300) as link:
         index = codec.to_json(PixelIndex(store.preprocess, store.index.dtype, numbers)).encode()
         size = sum(store.pixels(i).nbytes for i in job.ids[:1]) * len(job.ids)

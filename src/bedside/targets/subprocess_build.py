@@ -101,7 +101,7 @@ def perform(task: Task) -> Outcome:
 
 
 def _reason(error: BedsideError) -> str:
-    # Without the place: a row names its cell, and no path of this machine goes into a report.
+    # Without the file: a row names its cell, and no path of this machine goes into a report.
     fault = error.fault.rstrip(".")
     return " ".join(f"{fault}. {error.remedy or ''}".split()) if error.remedy else fault
 

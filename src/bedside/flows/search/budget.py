@@ -137,7 +137,7 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
         if budget.goal == "fastest":
             timed = timing.measure(run, scorer.spec.preprocess, scorer.ids, [
                 (k, bench.mixture(k)) for k in _promising(bench, mixture, budget)], progress)
-            # What misses the budget was timed only to be compared with.
+            # Candidates over budget were timed only for comparison.
             holding = [t for t in timed if budget.holds(bench.score(t.kept), scorer.reference)]
             mixture = timing.fastest(holding or timed[:1], SAME_SPEED).kept
         score = bench.score(mixture)
@@ -168,7 +168,7 @@ class Bench:
         self._cache, self._progress = cache, progress
         self._done: dict[tuple[str, ...], Score] = {}
         text = cache.read_text(errors="replace") if cache.is_file() else ""
-        # What a kill cut short is made again, and the next record gets a line of its own.
+        # A record cut short by a kill is made again; the next one starts on a new line.
         self._done.update(filter(None, map(_record, text.splitlines())))
         if text and not text.endswith("\n"):
             with cache.open("a") as handle:

@@ -123,7 +123,7 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     ids = calibrate.choose(run, model, CalibrationConfig(images=6))
     def took(work: Callable[[], object]) -> float:
-        # The first time loads libraries, which the study does once.
+        # The first call loads libraries, which the study does once.
         work()
         start = time.monotonic()
         work()
@@ -134,7 +134,7 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
     loaded = LiteRTModel(path)
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         image = store.tensor(ids[0])
-    # Loading the model counts with neither image: it is in both passes.
+    # Loading the model cancels: it is in both passes.
     first = took(lambda: calibrate.observe(run, model, ids[:1], names))
     one_image = max(took(lambda: calibrate.observe(run, model, ids, names)) - first, 0.0) / max(
         len(ids) - 1, 1)

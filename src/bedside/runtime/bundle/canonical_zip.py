@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 30
 MAX_ENTRIES = 512
 MAX_NAME = 120
 
-# One spelling a name: lower case, no empty part, no part that begins with a dot.
+# One spelling per name: lower case, no empty part, no part that starts with a dot.
 NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*(?:/[a-z0-9_][a-z0-9_.-]*)*\Z")
 
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -99,7 +99,7 @@ def _entries(data: bytes, where: str) -> Iterable[tuple[str, memoryview]]:
             raise _refuse(f"{name}is listed twice", where)
         seen.add(name)
         first = offset + _LOCAL.size + length
-        total += plain  # entries that overlap would let a small file be rebuilt into a huge one
+        total += plain  # overlapping entries would let a small file be rebuilt into a huge one
         if fields[4] != 0 or packed != plain or first + plain > start or total > start:
             raise _refuse(f"{name} is compressed or lies outside the zip", where)
         yield name, view[first:first + plain]

@@ -214,7 +214,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
 
 
 def _known(backend: str) -> bool:
-    # The table is read where it is needed only: a device that runs LiteRT imports no targets.
+    # Read only where needed: a device that runs LiteRT imports no targets.
     return backend == "cpu" or backend in registry.resolve("bedside.targets:BACKENDS")
 
 

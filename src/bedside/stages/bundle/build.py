@@ -21,7 +21,7 @@ from bedside.runtime.engine import Engine, Load
 from bedside.stages.bundle import change_record, ood_detector, reference
 
 Files = dict[str, tuple[manifest.Role, bytes]]
-# Backends whose builds no device opens as a bundle, why, and what serves instead.
+# Backends whose builds no device opens as a bundle: why, and what to use instead.
 NO_BUNDLE = {
     "estimate": ("its figures are estimates of a device that is not here",
                  "Bundle for a target that was measured: bedside list targets."),
@@ -246,7 +246,7 @@ def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
 
     The card's XML lies here too: the format has one file for a model card.
     """
-    # Of the machine the card tells the processor; file names of the run stay on the workbench.
+    # Of the machine, the card names the processor; file names of the run stay on the workbench.
     measured = replace(chosen.measurement, machine={}, predictions=None)
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
     folder = chosen.run / "evidence" / chosen.variant.model

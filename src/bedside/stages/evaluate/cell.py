@@ -64,10 +64,10 @@ class Outcome:
     machine: dict[str, str] = field(default_factory=dict)
 
 
-def _latency(cell: Cell, found: Outcome) -> Latency | None:
-    if found.status != "ok":
+def _latency(cell: Cell, outcome: Outcome) -> Latency | None:
+    if outcome.status != "ok":
         return None
-    return latency.summary(found.samples, cell.target.threads) or cell.build.latency_ms
+    return latency.summary(outcome.samples, cell.target.threads) or cell.build.latency_ms
 
 
 def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Evidence]:
@@ -77,9 +77,9 @@ def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Ev
     return {k: v for k, v in told.items() if there.get(k, True)}
 
 
-def publish(cell: Cell, config: EvaluateConfig, found: Outcome, total: int) -> None:
+def publish(cell: Cell, config: EvaluateConfig, outcome: Outcome, total: int) -> None:
     """Write the cell's measurement and raw latencies; ``total`` images could be predicted."""
-    ok, made = found.status == "ok", cell.build
+    ok, made = outcome.status == "ok", cell.build
     positive = cell.variant.task.positive
     index = cell.variant.task.classes.index(positive) if positive is not None else None
     predicted = ok and "accuracy" in made.measures
@@ -91,29 +91,29 @@ def publish(cell: Cell, config: EvaluateConfig, found: Outcome, total: int) -> N
             part = predictions.of(split)
             scores[split] = metrics.evaluate(part.labels, part.logits, index,
                                              clusters_of([groups[str(i)] for i in part.ids]))
-    time = _latency(cell, found)
+    time = _latency(cell, outcome)
     measurement = Measurement(
         variant=cell.variant.id, model=cell.variant.model, scheme=cell.variant.scheme_id,
-        target=cell.target.id, status=found.status, reason=found.reason,
+        target=cell.target.id, status=outcome.status, reason=outcome.reason,
         evidence=_evidence(cell, time, predicted), compute_dtype=made.compute_dtype,
         size_bytes=cell.variant.size_bytes, latency_ms=time,
-        peak_memory_bytes=(found.peak_memory_bytes or None
+        peak_memory_bytes=(outcome.peak_memory_bytes or None
                            if ok and "memory" in made.measures else None),
         delegated_fraction=made.delegated_fraction,
         build=layout.cell_name(made.variant, made.target),
         variant_sha256=cell.variant.sha256,
         build_key=artefact.record(cell.build_dir, "build").key,
-        timeout_s=config.timeout_s if found.status == "failed" else None,
+        timeout_s=config.timeout_s if outcome.status == "failed" else None,
         predictions=layout.PREDICTIONS if predicted else None, metrics=scores,
-        machine=found.machine or machine(), latency_note=made.latency_note,
-        partitions=made.partitions, quantizer=made.quantizer, images=found.images,
+        machine=outcome.machine or machine(), latency_note=made.latency_note,
+        partitions=made.partitions, quantizer=made.quantizer, images=outcome.images,
         images_total=total,
-        agreement=found.agreement, agreement_float32=found.agreement_float32,
+        agreement=outcome.agreement, agreement_float32=outcome.agreement_float32,
         facts=dict(made.facts))
     if (artefact.finished(cell.folder, "evaluate")
             and not artefact.finished(cell.folder, "predict", cell.key)):
-        # What has no predictions now (a build that fails) does not erase what had some.
+        # A cell without predictions now (its build fails) does not erase earlier ones.
         artefact.keep_history(cell.folder)
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(measurement))
-        latency.write(scratch / layout.LATENCY, found.samples)
+        latency.write(scratch / layout.LATENCY, outcome.samples)

@@ -165,7 +165,7 @@ def _pool(graph: Graph, operation: Operation, values: _Values, own: _Values) -> 
     if operation.op == "MAX_POOL_2D":
         y = F.max_pool2d(_padded(x, kernel, stride, same, -np.inf), kernel, stride)
     else:
-        # The mean of a window at a border is over the pixels that are there.
+        # The mean of a window at a border is over the pixels inside the map.
         ones = _padded(torch.ones_like(x[:1, :1]), kernel, stride, same)
         y = F.avg_pool2d(_padded(x, kernel, stride, same), kernel, stride) / F.avg_pool2d(
             ones, kernel, stride)
@@ -192,7 +192,7 @@ def _pad(graph: Graph, operation: Operation, values: _Values, own: _Values) -> T
 def _concat(graph: Graph, operation: Operation, values: _Values, own: _Values) -> Tensor:
     del own
     parts = [values[i] for i in operation.inputs]
-    # Parts and whole share one grid in an INT8 file, that of the whole.
+    # In an INT8 file the parts share the grid of the whole.
     return _activated(graph, operation, torch.cat(parts, 1))
 
 

@@ -35,6 +35,7 @@ from bedside.runtime.litert import LOGITS, predict
 from bedside.schemes import quantizer
 from bedside.stages.finetune import replay
 
+# The stage's name in manifests, as earlier versions wrote it (see stages/transform).
 STAGE = "improve"
 FACTS = "improve.json"
 _VERSION = 2

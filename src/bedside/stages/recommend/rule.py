@@ -120,17 +120,17 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
             out[c.variant] = ("unmeasured", _unmeasured(c))
     order = rank(timed, margin)
     first = order[0] if order else None
-    found = Recommendation(
+    result = Recommendation(
         target, None if first is None else first.variant, tuple(c.variant for c in order),
         rule=rule(margin, budget, limits), candidates=tuple(candidates),
         warnings=warnings(first, candidates))
     losers = {c.variant: _lost(c, first, timed, margin) for c in order[1:] if first is not None}
-    found = replace(found, rejected=losers | {v: text for v, (_, text) in out.items()},
+    result = replace(result, rejected=losers | {v: text for v, (_, text) in out.items()},
                     causes={v: cause for v, (cause, _) in out.items()})
     if first is None:
         waiting = rank([c for c in able if not measured(c)], margin, timed=False)
-        return _none(found, waiting[0].variant if waiting else None)
-    return _tested(found, first, (tests or {}).get(first.variant), budget, order, margin)
+        return _none(result, waiting[0].variant if waiting else None)
+    return _tested(result, first, (tests or {}).get(first.variant), budget, order, margin)
 
 
 def _fault(c: Candidate, limits: Limits) -> tuple[Cause, str] | None:
@@ -212,7 +212,7 @@ def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: fl
 # ------------------------------------------------------------------ the test images
 
 
-def _tested(found: Recommendation, first: Candidate, test: Comparison | None,
+def _tested(result: Recommendation, first: Candidate, test: Comparison | None,
             budget: BudgetConfig, order: Sequence[Candidate], margin: float) -> Recommendation:
     said = confirm(first, test)
     cause: Cause | None = None
@@ -221,13 +221,13 @@ def _tested(found: Recommendation, first: Candidate, test: Comparison | None,
     elif budget.require == "shown" and said.verdict in ("not shown", "untested"):
         cause = "not shown"
     if cause is None:
-        return replace(found, test=said, why=why(first, order, margin))
+        return replace(result, test=said, why=why(first, order, margin))
     text = said.text if cause == "vetoed" else (
         f"the study requires proof of non-inferiority (require = \"shown\"): {said.text}")
     return replace(
-        found, chosen=None, cause=cause, vetoed=first.variant, test=said,
-        rejected={first.variant: text, **found.rejected},
-        causes={first.variant: cause, **found.causes},
+        result, chosen=None, cause=cause, vetoed=first.variant, test=said,
+        rejected={first.variant: text, **result.rejected},
+        causes={first.variant: cause, **result.causes},
         why=(f"{first.variant} ranks first on validation images and latency. {capital(text)}.",
              "The runner-up is not taken instead: that would be selecting on test images."))
 
@@ -258,8 +258,8 @@ def _tested_for(test: Comparison) -> str:
             else "sensitivity and AUC, means over the classes")
 
 
-def _none(found: Recommendation, waiting: str | None) -> Recommendation:
-    kinds = list(found.causes.values())
+def _none(result: Recommendation, waiting: str | None) -> Recommendation:
+    kinds = list(result.causes.values())
     ladder: tuple[Cause, ...] = ("unmeasured", "budget", "worse", "not predicted", "not run")
     cause: Cause = next((c for c in ladder if c in kinds), "not run")
     texts: dict[Cause, str] = {
@@ -272,4 +272,4 @@ def _none(found: Recommendation, waiting: str | None) -> Recommendation:
     said = [capital(texts[cause]) + "."]
     if waiting is not None:
         said.append(f"By validation AUC, simplicity and size, measure {waiting} first.")
-    return replace(found, cause=cause, measure_first=waiting, why=tuple(said))
+    return replace(result, cause=cause, measure_first=waiting, why=tuple(said))

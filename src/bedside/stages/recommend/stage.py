@@ -34,9 +34,9 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
     """
     key = stage_key(run, study)
     if not artefact.intact(run, STAGE, key):
-        found = recommendations(run, study)
+        chosen = recommendations(run, study)
         with artefact.writing(run, STAGE, key) as scratch:
-            artefact.write_text(scratch / layout.RECOMMENDATION, codec.to_json(found))
+            artefact.write_text(scratch / layout.RECOMMENDATION, codec.to_json(chosen))
     if progress is not None:
         progress(STAGE, 1, 1)
     return layout.recommendations(run).recommendations
@@ -80,13 +80,13 @@ def recommendations(run: Path, study: Study) -> Recommendations:
 
 def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
     """Return one cell as a candidate: validation metrics, latency by rounds, its paired answer."""
-    found = m.metrics.get("val", {})
-    metric = "auroc" if "auroc" in found or "macro_auroc" not in found else "macro_auroc"
+    scores = m.metrics.get("val", {})
+    metric = "auroc" if "auroc" in scores or "macro_auroc" not in scores else "macro_auroc"
     missing = Estimate(None, reason="no validation image was predicted")
     paired = answers.get((m.variant, m.target, "val"))
     return Candidate(
         m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.parse(m.scheme).steps, metric,
-        found.get(metric, missing), found.get("accuracy", missing), speed(run, m),
+        scores.get(metric, missing), scores.get("accuracy", missing), speed(run, m),
         m.evidence.get("latency"), m.evidence.get("accuracy"), m.peak_memory_bytes,
         None if paired is None else paired.answer,
         m.reason or (m.latency_note if m.latency_ms is None else None),

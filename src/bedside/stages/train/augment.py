@@ -97,7 +97,7 @@ def ultrasound(strength: float, height_px: int, width_px: int) -> Augment | None
         RandSpeckle(SPECKLE_SD * strength, prob=0.3),
     ])
 
-    # One generator for all, seeded anew for each image: making six costs as much as a transform.
+    # One generator for all, reseeded for each image: making six costs as much as a transform.
     shared = np.random.RandomState()
     for transform in chain.transforms:
         transform.set_random_state(state=shared)

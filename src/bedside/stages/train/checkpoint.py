@@ -159,7 +159,7 @@ def load_checkpoint(path: Path, state: State) -> bool:
             state.ema[name].copy_(value)
     for index, parameter in enumerate(_parameters(state.optimizer)):
         own = part(f"optimizer.{index}.")
-        # Same strides as the parameter: another memory layout could round otherwise.
+        # Same strides as the parameter: another memory layout could round differently.
         state.optimizer.state[parameter] = {
             k: torch.empty_like(parameter).copy_(v) if v.shape == parameter.shape else v
             for k, v in own.items()}

@@ -176,14 +176,14 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
     epochs = max(1, job.recipe.epochs // 3)
 
     def score(recipe: TrainConfig, number: int) -> float:
-        # A checkpoint of its own: a kill costs an epoch of the trial, not the trial.
+        # A separate checkpoint: a kill costs an epoch of the trial, not the trial.
         place = scratch / f".trial-{number}"
         place.mkdir(exist_ok=True)
         try:
             found = fit(replace(job, id=f"{job.id}, trial {number + 1} of {job.recipe.tune}",
                                 recipe=recipe), place, progress).best
         except NotFinite:
-            found = None  # a setting that diverges is the worst, not the end of the search
+            found = None  # a setting that diverges is the worst, not the end of the tuning
         shutil.rmtree(place)
         return found[0] if found else 0.0
     return replace(job, recipe=tune(job.recipe, epochs, job.seed, scratch, score))
@@ -221,7 +221,7 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
     patience = recipe.patience or recipe.epochs
     while state.epoch < recipe.epochs and state.epoch - state.best_epoch < patience:
         began, total, seen = time.monotonic(), 0.0, 0
-        # Seeded by the epoch, dropout needs no state of its own in the checkpoint.
+        # Seeded by the epoch, dropout needs no state in the checkpoint.
         torch.manual_seed(job.seed * 1_000_003 + state.epoch + 1)
         state.module.train()
         for images, labels, ids in job.train.shuffled(augment, job.seed, state.epoch):
