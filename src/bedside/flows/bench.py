@@ -1,8 +1,8 @@
 """Flow of ``bedside bench``: any model file on any target, without a study.
 
-A throw-away run is made around the file, with random images, and goes through the same stages
+A temporary run is made around the file, with random images, and goes through the same stages
 as a study's: builds in child processes, latency in fresh processes and interleaved rounds.
-Accuracy is not spoken of.
+Accuracy is not reported.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
         run: its data stage runs where it has not.
         config: the study; seed and recipe are used.
         model: the network.
-        folds: 3 or more; each is one training an arm.
+        folds: 3 or more; each is one training per arm.
         progress: called with (stage, done, total[, detail]).
 
     Raises:

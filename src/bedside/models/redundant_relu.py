@@ -1,8 +1,8 @@
 """Removal of redundant ReLUs: those whose input is never negative.
 
 GoogLeNet's pool branches hold a ReLU of values that are never negative, for the converter's sake
-(:mod:`bedside.models.googlenet`). In float32 it costs nothing; in int8 it is an operation of its
-own that XNNPACK does not take, and the delegate falls into a piece a branch.
+(:mod:`bedside.models.googlenet`). In float32 it costs nothing; in int8 it is a separate
+operation that XNNPACK does not support, which splits the delegate at every branch.
 """
 
 from __future__ import annotations

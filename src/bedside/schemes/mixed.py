@@ -1,7 +1,7 @@
 """INT8 with some layers left in higher precision.
 
 ``mixed`` leaves the first and the last layer in float32, a common rule of thumb.
-``mixed+searched`` leaves those that ``bedside search`` found to be needed for the study's budget.
+``mixed+searched`` leaves those that ``bedside search`` found necessary for the study's budget.
 """
 
 from __future__ import annotations

@@ -10,10 +10,9 @@ A backend module offers
   and why not on the accelerator, before anything is run (``bedside lint``);
 - ``RUNNER``: the lazy name of ``open(file, threads)`` that a worker process calls, and whose
   ``run(image)`` gives outputs by name;
-- ``EVIDENCE``: how each quantity that it gives comes about (a build may say otherwise).
+- ``EVIDENCE``: the evidence of each quantity that it gives (a build may override it).
 
-``build`` and ``place`` are called in a child process (``subprocess_build``). It may
-offer more:
+``build`` and ``place`` are called in a child process (``subprocess_build``). Optional are:
 
 - ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;
 - ``BUILD_TIMEOUT_S``;
@@ -23,8 +22,8 @@ offer more:
   and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
 - ``check(target) -> Availability``: asks a device that is elsewhere (``bedside doctor``);
 - ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
-  somewhere else than in a process on this machine;
-- ``TRIES_AGAIN``: a failed build or cell is made anew at the next run (a board was off).
+  elsewhere than in a process on this machine;
+- ``TRIES_AGAIN``: a failed build or cell is tried again at the next run (a board was off).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Its text is sent through ``ssh`` and run by the board's Python, so nothing has to be installed
 for it. Frames on standard input and output: bytes of JSON (u32) and of data (u64), little
-endian, the JSON, the data. A job works in a folder of its own that goes with it, and ends when
-the connection does. Objects (models, the runtime, wheels) are kept by their SHA-256.
+endian, the JSON, the data. A job works in its own folder, deleted with it, and ends when the
+connection does. Objects (models, the runtime, wheels) are kept by their SHA-256.
 """
 
 from __future__ import annotations

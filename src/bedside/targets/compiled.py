@@ -1,8 +1,8 @@
 """Cache of compiled artefacts by content: equal file, compiler and settings compile once.
 
 They lie in the user's cache folder (``BEDSIDE_CACHE``, else ``XDG_CACHE_HOME/bedside``, else
-``~/.cache/bedside``). Every file is compared with its recorded SHA-256 before it is used; one
-that was changed is made anew.
+``~/.cache/bedside``). Every file is compared with its recorded SHA-256 before it is used; a
+changed one is compiled again.
 """
 
 from __future__ import annotations

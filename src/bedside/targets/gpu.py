@@ -1,8 +1,8 @@
 """Target: this machine's GPU through LiteRT's compiled-model API (WebGPU on Vulkan).
 
 A GPU delegate can be silently wrong, so every cell is compared with the CPU on its own images.
-Where a CPU plays the GPU (SwiftShader, lavapipe) the logits are those of the GPU's shaders and
-the time says nothing: it is labelled emulated and never ranked.
+On a software adapter (SwiftShader, lavapipe) the logits are those of the GPU's shaders, but the
+time is meaningless: it is labelled emulated and never ranked.
 """
 
 from __future__ import annotations

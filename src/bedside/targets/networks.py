@@ -1,6 +1,6 @@
 """Operations of published ImageNet networks at 224 × 224 × 3, from their architectures.
 
-They are what published latencies speak of; nothing here is trained or run. Batch norm is folded,
+Published latencies refer to them; nothing here is trained or run. Batch norm is folded,
 ReLU is fused, concatenations and additions move data.
 Sources: He et al. 2016 (ResNet, Table 1); Szegedy et al. 2015 (GoogLeNet, Table 1), with 3×3 in
 place of 5×5 as in torchvision, whose weights Qualcomm's models carry.

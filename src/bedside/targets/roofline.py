@@ -1,9 +1,9 @@
 """Roofline model: latency and energy of a graph on an absent processor.
 
 Time of an operation = launch + max(MACs ÷ (efficiency · peak), off-chip bytes ÷ bandwidth)
-(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009, applied an operation at a time).
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009, applied per operation).
 Energy = arithmetic + traffic, with Horowitz's figures (ISSCC 2014, Figure 1.1.9; the paper's
-reference 22): 45 nm, 0.9 V. It compares schemes; it is not a battery's reading.
+reference 22): 45 nm, 0.9 V. It compares schemes; it does not predict a battery's reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Target: a Linux board over ``ssh``, running the same worker as target ``cpu``.
 
-The runtime's own modules are copied (the house's import rule makes them a closed set). What
+The runtime's own modules are copied (the import rule makes them a closed set). What
 they need (LiteRT, numpy, Pillow, tomli-w) is on the board already, installed there by pip, or
 comes from a folder of wheels here (``wheels``) and is unpacked in the board's folder. Images go
 as resized pixels under numbers, and only for as long as a job runs.

@@ -4,7 +4,7 @@ For every choice of images and seed, one pass over the largest set gives the ran
 estimator at every size, since a smaller set is the beginning of a larger one. Each set of ranges
 becomes an INT8 model that answers the validation images.
 
-Publishes ``RUN/calibration/<model>/study/``: ``cells.csv`` (one row a cell) and ``study.json``
+Publishes ``RUN/calibration/<model>/study/``: ``cells.csv`` (one row per cell) and ``study.json``
 (the smallest sets that are as good as the largest).
 """
 

@@ -1,7 +1,7 @@
 """Timing of search candidates on this machine's CPU, as ``evaluate`` times variants.
 
 Fresh processes, a fixed number of threads, warm-up, rounds in shuffled order: a measurement, where
-the milliseconds in ``evaluations.csv`` are a by-product of judging and only guide.
+the milliseconds in ``evaluations.csv`` are a by-product of scoring and only a guide.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stage ``evaluate``: logits of every image and the latency of every build.
 
 Predictions and latencies come from worker processes (:mod:`bedside.runtime.worker`): one
-process a cell, so native memory and crashes of one build touch no other.
+process per cell, so native memory and crashes of one build touch no other.
 """
 
 from __future__ import annotations

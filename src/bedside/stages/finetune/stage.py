@@ -1,10 +1,10 @@
 """Quantization-aware fine-tuning of a float model by distillation from its parent.
 
-Trained on training images to give the *parent's* logits, not the labels: what is asked of a
-quantized model is that it says what the float model says, and a few hundred images would only be
-learned by heart. After every epoch the real INT8 file answers the validation images; kept is the
-epoch with the least AUC lost and labels changed together, then the smallest difference to its
-logits. Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on validation.
+Training targets are the *parent's* logits on training images, not the labels: a quantized model
+should reproduce the float model, and a few hundred labels would only be memorised. After every
+epoch the real INT8 file is run on validation images. The epoch with the least sum of AUC lost and
+share of labels changed wins, then the one nearest to the parent's logits. Epoch 0 is the parent,
+so that fine-tuning never ends below plain INT8 on validation.
 
 Publishes ``RUN/models/<model>+int8+qat/`` with ``float.tflite``, ``model.json`` (its
 ``parent`` named) and ``improve.json`` (every epoch). The ranges stay those of the parent.

@@ -1,6 +1,6 @@
 """Stage ``recommend``: turn a run's measurements into candidates and publish the choices.
 
-Writes ``RUN/recommendation.json``. Nothing is measured or tested anew here.
+Writes ``RUN/recommendation.json``. Nothing is measured or tested again here.
 """
 
 from __future__ import annotations

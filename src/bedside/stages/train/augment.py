@@ -2,7 +2,7 @@
 
 Probe position and patient give flips, small rotations, shifts and scale; the machine's settings
 give gain and contrast (dynamic range); coherent imaging gives speckle. The transforms are
-MONAI's. Every image draws from a generator of its own, seeded by (seed, epoch, place), so a
+MONAI's. Every image draws from a generator of its own, seeded by (seed, epoch, position), so a
 training that was interrupted sees the same images as one that was not.
 """
 
