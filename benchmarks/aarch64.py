@@ -28,6 +28,7 @@ import numpy as np
 from common import ROOT, RUNS, finish
 from device_bundle import bundle, images
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.study import EvaluateConfig
@@ -114,7 +115,7 @@ def measure(home: Path, emulated: Path, folder: Path) -> dict[str, object]:
     for left in (run, home / "sshd"):
         shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(RUNS / "device", run, ignore=shutil.ignore_patterns("builds", "measurements"))
-    quantize.quantize(run, MODEL, "float32", None, None)
+    quantize.quantize(run, MODEL, schemes.parse("float32"), None, None)
     rows: dict[str, object] = {}
     with board(home / "sshd") as there:
         there.profile(run, "arm", python=str(emulated), wheels=str(folder))

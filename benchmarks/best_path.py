@@ -32,7 +32,7 @@ import numpy as np
 from common import ROOT, RUNS, finish, positional
 from scipy import stats
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core import codec, registry
 from bedside.core.build import Build
 from bedside.core.study import CalibrationConfig, ModelConfig
@@ -108,8 +108,8 @@ def prepare(run: Path, network: str) -> str:
     convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=CALIBRATION), None)
     for scheme in ("float32", "float16", "dynamic"):
-        quantize.quantize(run, model, scheme, None, None)
-    quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
+        quantize.quantize(run, model, schemes.parse(scheme), None, None)
+    quantize.quantize(run, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
     return model
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from common import RUNS, finish, positional
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
 from bedside.flows import variants
-from bedside.flows.search.scorer import Judge
+from bedside.flows.search.scorer import CandidateScorer
 from bedside.metrics import stats
 from bedside.metrics.inputs import log_odds
 from bedside.runfolder import artefact, layout
@@ -85,19 +86,21 @@ def figure(network: str, trained: Path) -> dict:
     if done.is_file():
         found: dict = json.loads(done.read_text())
         return found
-    judge = Judge(run, network)
+    scorer = CandidateScorer(run, network)
     table = {}
     for scheme in CANDIDATES:
-        variants.make(run, network, scheme, CONFIG)
-        folder = layout.variant_dir(run, variant_of(network, scheme))
-        table[scheme] = judge.score((folder / layout.VARIANT_MODEL).read_bytes())
+        choice = schemes.parse(scheme)
+        variants.make(run, network, choice, CONFIG)
+        folder = layout.variant_dir(run, layout.variant_id(network, str(choice)))
+        table[scheme] = scorer.score((folder / layout.VARIANT_MODEL).read_bytes())
         print(f"{network}: {scheme} {table[scheme]}", file=sys.stderr)
     # More AUC than float32 has is luck, so it earns nothing.
-    best = min(table, key=lambda s: (max(judge.reference.auroc - table[s].auroc, 0.0),
+    best = min(table, key=lambda s: (max(scorer.reference.auroc - table[s].auroc, 0.0),
                                      table[s].flips, table[s].logit_damage, s))
-    folder = layout.variant_dir(run, variant_of(network, best))
+    choice = schemes.parse(best)
+    folder = layout.variant_dir(run, layout.variant_id(network, str(choice)))
     variant = codec.read_json(Variant, folder / layout.VARIANT)
-    used = set(calibrate.choose(run, network, variants.calibration_of(best, CONFIG)))
+    used = set(calibrate.choose(run, network, variants.calibration_of(choice, CONFIG)))
     cases = [c for c in layout.cases(run)
              if c.split in ("train", "val", "test") and c.id not in used]
     ids = [c.id for c in cases]
@@ -116,13 +119,6 @@ def figure(network: str, trained: Path) -> dict:
            for name, rows in parts.items()}}
     artefact.write_text(done, json.dumps(found, indent=1))
     return found
-
-
-def variant_of(network: str, scheme: str) -> str:
-    """The variant's id, options in their order."""
-    from bedside import schemes
-
-    return schemes.variant_id(network, scheme)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common import ROOT, finish
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.models import MODELS
 from bedside.runfolder import layout
@@ -36,7 +36,7 @@ def make(run: Path, network: str) -> Path:
     model = write_untrained(run, ModelConfig(network, image_px=PX))
     convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
-    quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(run, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
     return layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL
 
 

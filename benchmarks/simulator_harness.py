@@ -17,6 +17,7 @@ from pathlib import Path
 
 from common import ROOT, finish, positional
 
+from bedside import schemes
 from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
@@ -62,7 +63,7 @@ def main() -> None:
         model = write_untrained(run, ModelConfig("googlenet", image_px=PX))
         convert(run, model)
         ranges = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
-        quantize.quantize(run, model, "int8", ranges, calibrate.read_ranges(ranges))
+        quantize.quantize(run, model, schemes.parse("int8"), ranges, calibrate.read_ranges(ranges))
         build(run, f"{model}-int8", TARGET)
         folder = layout.build_dir(run, f"{model}-int8", TARGET)
         context = folder / hexagon.CONTEXT

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import ROOT, RUNS, finish, positional
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.runfolder import layout
 from bedside.stages import calibrate, quantize
@@ -42,7 +42,7 @@ def originals(run: Path) -> list[bytes]:
         model = write_untrained(run, ModelConfig(network, image_px=32, width=0.125))
         convert(run, model)
         folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
-        quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
+        quantize.quantize(run, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
         found.append((layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL)
                      .read_bytes())
     found.append((layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL).read_bytes())

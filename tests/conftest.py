@@ -35,13 +35,15 @@ def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def tiny_quantized(tiny_run: Path) -> Path:
     """The tiny run with the variants float32, float16, dynamic and int8."""
+    from bedside import schemes
     from bedside.core.study import CalibrationConfig
     from bedside.stages import calibrate, quantize
 
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=8), None)
     for scheme in ("float32", "float16", "dynamic"):
-        quantize.quantize(tiny_run, "resnet34", scheme, None, None)
-    quantize.quantize(tiny_run, "resnet34", "int8", folder, calibrate.read_ranges(folder))
+        quantize.quantize(tiny_run, "resnet34", schemes.parse(scheme), None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("int8"), folder,
+                      calibrate.read_ranges(folder))
     return tiny_run
 
 

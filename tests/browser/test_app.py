@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from report_fixture import PAYLOADS
 
+from bedside import schemes
 from bedside.cli import app
 from bedside.core.study import EvaluateConfig
 from bedside.runfolder import layout
@@ -60,7 +61,7 @@ def made(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     run = folder / "run"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("measurements", "builds"))
-    quantize.quantize(run, "resnet34", "float32", None, None)
+    quantize.quantize(run, "resnet34", schemes.parse("float32"), None, None)
     build.build(run, VARIANT, "cpu")
     evaluate(run, [(VARIANT, "cpu")], EvaluateConfig(rounds=1, warmup=0, samples=1))
     private, public, _ = signing.keygen(folder / "keys")

@@ -21,8 +21,8 @@ from playwright.sync_api import Error, sync_playwright
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.study import EvaluateConfig, ModelConfig, Study
-from bedside.figures import latency, processors
-from bedside.runfolder import artefact, layout
+from bedside.figures import processors
+from bedside.runfolder import artefact, latency, layout
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.services.lab import certificates
 from bedside.services.lab.session import BATCH
@@ -232,9 +232,9 @@ def _all_rows_stand(run):
         assert row.latency_ms is not None
         assert row.latency_ms.n == ROUNDS * SAMPLES, "no round was lost"
         folder = layout.measurement_dir(run, variant, row.target)
-        rounds, ms = latency.read_latency(folder / layout.LATENCY)
-        assert np.bincount(rounds).tolist() == [SAMPLES] * ROUNDS
-        assert (ms > 0).all()
+        samples = latency.read(folder / layout.LATENCY)
+        assert np.bincount([r for r, _, _ in samples]).tolist() == [SAMPLES] * ROUNDS
+        assert all(ms > 0 for _, _, ms in samples)
         _logits_are_pythons(run, variant, row)
     figure = processors.compute(run, "resnet34").facts["rows"]
     assert {(r["device"].partition(",")[0], r["unit"], r["evidence"]) for r in figure} >= {

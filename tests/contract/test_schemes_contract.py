@@ -18,16 +18,17 @@ from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
 
 EVERY = [name if option is None else f"{name}+{option}" for name in schemes.SCHEMES
-         for option in (None, *schemes.load(name)[1].options)]
+         for option in (None, *schemes.parse(name).scheme.options)]
 
 
 def test_the_table_and_the_modules_agree():
     for name in schemes.SCHEMES:
-        module, scheme, options = schemes.load(name)
+        choice = schemes.parse(name)
+        module, scheme = choice.module, choice.scheme
         assert isinstance(scheme, Scheme)
         assert scheme.name == name
         assert scheme.summary
-        assert options == ()
+        assert choice.options == ()
         codec.to_json(module.recipe(frozenset()))  # recipes are plain data
 
 
@@ -36,7 +37,8 @@ def formats(graph, scheme_id):
 
     Weights count as they are stored, which is in front of a DEQUANTIZE where there is one.
     """
-    module, scheme, _ = schemes.load(scheme_id)
+    choice = schemes.parse(scheme_id)
+    module, scheme = choice.module, choice.scheme
     stored = {o.outputs[0]: o.inputs[0] for o in graph.operations if o.op == "DEQUANTIZE"}
     found = Counter((graph.tensors[stored.get(o.inputs[1], o.inputs[1])].dtype,
                      graph.tensors[o.inputs[0]].dtype)
@@ -52,8 +54,8 @@ def formats(graph, scheme_id):
 def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_id):
     if "searched" in scheme_id:
         publish_mixture(tiny_run, "resnet34", ("layer1.1.conv1",))
-    variants.make(tiny_run, "resnet34", scheme_id, CalibrationConfig(images=8))
-    variant_id = schemes.variant_id("resnet34", scheme_id)
+    variants.make(tiny_run, "resnet34", schemes.parse(scheme_id), CalibrationConfig(images=8))
+    variant_id = layout.variant_id("resnet34", scheme_id)
     place = layout.variant_dir(tiny_run, variant_id)
     variant = codec.read_json(Variant, place / layout.VARIANT)
     assert variant.id == variant_id

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core import codec, registry
 from bedside.core.build import Build
 from bedside.core.errors import BadInput
@@ -90,7 +90,7 @@ def test_a_component_that_is_missing_is_a_row_and_tried_again_once_it_is_there(
         tiny_run, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
-    quantize.quantize(run, "resnet34", "float32", None, None)
+    quantize.quantize(run, "resnet34", schemes.parse("float32"), None, None)
     gone = targets.Availability(False, "LiteRT is not installed", "Install it.")
     with monkeypatch.context() as patch:
         patch.setattr("bedside.targets.cpu.available", lambda: gone)

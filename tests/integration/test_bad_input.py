@@ -249,7 +249,7 @@ def test_a_float_model_named_as_a_network_of_the_study_is_refused(capsys, tmp_pa
     (tmp_path / "resnet34.tflite").write_bytes(b"")
     message = _refused(capsys, "run", str(data), "--out", str(tmp_path / "run"), "--model",
                        "resnet34", "--float-model", str(tmp_path / "resnet34.tflite"))
-    assert "'resnet34' is taken" in message
+    assert "'resnet34' is already used" in message
     assert "Rename" in message
 
 

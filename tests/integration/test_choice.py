@@ -112,7 +112,7 @@ def test_two_thousand_images_show_the_choice(root, capsys):
     code, out, _ = bedside(capsys, "recommend", root / "run-good")
     assert code == 0
     assert f"cpu: use {one['chosen']}" in out
-    assert "the test images confirm it" in out.lower()
+    assert "confirmed as non-inferior" in out.lower()
     page = (root / "run-good" / "report" / "index.html").read_text()
     assert "confirmed by the test images" in page
     assert (root / "run-good" / "report" / "figures" / "pareto-all.svg").is_file()
@@ -144,7 +144,7 @@ def test_another_budget_gives_another_answer_and_remakes_the_report(root, capsys
     code, out, _ = bedside(capsys, "recommend", root / "run-good", "--json")
     one = json.loads(out, parse_constant=pytest.fail)["recommendations"][0]
     assert (code, one["chosen"]) == (0, None)
-    assert all("of the budget" in reason for reason in one["rejected"].values())
+    assert all("exceeds the budget" in reason for reason in one["rejected"].values())
     assert bedside(capsys, "gate", root / "run-good")[0] == 1
     assert bedside(capsys, "report", root / "run-good")[0] == 0
     assert "nothing is recommended" in (root / "run-good" / "report" / "index.html").read_text()

@@ -15,6 +15,7 @@ import pytest
 from app_fixture import make_bundle
 from PIL import Image
 
+from bedside import schemes
 from bedside.runfolder import layout
 from bedside.stages import quantize
 
@@ -57,7 +58,7 @@ def device(tmp_path_factory, wheel):
 
 
 def test_the_runtime_alone_answers_an_image(device, tiny_run, tmp_path):
-    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("float32"), None, None)
     folder = layout.variant_dir(tiny_run, "resnet34-float32")
     Image.effect_noise((50, 40), 60).save(tmp_path / "scan.png")
     done = _run(device / "bedside", "predict", folder, tmp_path / "scan.png", "--json",
@@ -77,7 +78,7 @@ def test_the_wheel_carries_the_app_built(wheel, device, tiny_run, tmp_path):
     engines = {n for n in app if n.endswith(".wasm.gz")}
     assert len(engines) == 4
     assert any(n.startswith("assets/worker-") for n in app)
-    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("float32"), None, None)
     (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
     _run(device / "bedside", "web", tmp_path / "b.zip", "--out", tmp_path / "site", cwd=tmp_path)
     assert (tmp_path / "site" / "index.html").is_file()
@@ -90,7 +91,7 @@ def test_a_source_install_without_npm_says_what_to_run(tiny_run, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(ROOT / "src", source / "src",
                     ignore=shutil.ignore_patterns("__pycache__", "app"))
-    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("float32"), None, None)
     (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
     done = subprocess.run(
         [sys.executable, "-m", "bedside", "web", "b.zip", "--out", "site"], cwd=tmp_path,

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from tiny import publish_mixture, write_tiny_data, write_untrained
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Measurement, Variant
 from bedside.core.errors import BadInput
@@ -51,7 +52,7 @@ def retrained(run):
 
 
 def measured(run, config=QUICK):
-    variants.make(run, "resnet34", "float32", CalibrationConfig(images=8))
+    variants.make(run, "resnet34", schemes.parse("float32"), CalibrationConfig(images=8))
     build(run, *CELL)
     return evaluation.evaluate(run, [CELL], config)
 
@@ -75,7 +76,7 @@ def entered(run, tmp_path, text=None, last_conv=None):
             index = codec.parse_json((old / "index.json").read_text(), "")
             artefact.write_text(scratch / "index.json", codec.to_json(
                 index | {"preprocess": spec.preprocess}))
-    variants.make(run, "foreign", "int8", CalibrationConfig(images=8))
+    variants.make(run, "foreign", schemes.parse("int8"), CalibrationConfig(images=8))
     build(run, "foreign-int8", "cpu")
     evaluation.evaluate(run, [("foreign-int8", "cpu")], QUICK)
     return (codec.read_json(Variant, layout.variant_dir(run, "foreign-int8") / layout.VARIANT),
@@ -114,10 +115,11 @@ def test_predictions_follow_the_order_of_the_classes(run, tmp_path):
 
 def test_a_mixture_that_was_searched_for_with_other_weights_is_refused(run):
     publish_mixture(run, "resnet34", ("layer1.1.conv1",))
-    assert variants.make(run, "resnet34", "mixed+searched", CalibrationConfig(images=8))
+    mixed = schemes.parse("mixed+searched")
+    assert variants.make(run, "resnet34", mixed, CalibrationConfig(images=8))
     retrained(run)
     with pytest.raises(BadInput, match="other weights"):
-        variants.make(run, "resnet34", "mixed+searched", CalibrationConfig(images=8))
+        variants.make(run, "resnet34", mixed, CalibrationConfig(images=8))
 
 
 def test_a_bundle_does_not_take_the_threshold_of_other_weights(run):
@@ -143,7 +145,7 @@ def test_a_build_that_was_not_measured_makes_no_bundle(run):
         artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(
             dataclasses.replace(kept, build_key="0" * 64)))
         artefact.write_text(scratch / layout.LATENCY, "round,sample,ms\n")
-    with pytest.raises(BadInput, match="made anew since it was measured"):
+    with pytest.raises(BadInput, match="made again since it was measured"):
         bundle.cell(run, *CELL)
 
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from tiny import write_tiny_data, write_untrained
 from torch import nn
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core.study import CalibrationConfig, ModelConfig
-from bedside.models.redundant_relu import remove_idle_relus
+from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
@@ -48,7 +48,7 @@ def _operations(model):
 
 
 def test_the_idle_one_goes_and_the_other_stays(content, tmp_path):
-    lean = remove_idle_relus(content)
+    lean = remove_redundant_relus(content)
     assert _operations(content).count("RELU") == 2
     assert _operations(lean).count("RELU") == 1
     image = np.random.default_rng(0).standard_normal((1, 8, 8, 3)).astype(np.float32)
@@ -64,8 +64,8 @@ def test_the_idle_one_goes_and_the_other_stays(content, tmp_path):
 
 
 def test_a_model_without_any_is_the_same_bytes(content):
-    lean = remove_idle_relus(content)
-    assert remove_idle_relus(lean) is lean
+    lean = remove_redundant_relus(content)
+    assert remove_redundant_relus(lean) is lean
 
 
 def test_googlenets_padded_pools_do_not_break_xnnpack_into_pieces(tmp_path):
@@ -74,7 +74,7 @@ def test_googlenets_padded_pools_do_not_break_xnnpack_into_pieces(tmp_path):
     model = write_untrained(run, ModelConfig("googlenet", image_px=64, width=0.125))
     convert.convert(run, model)
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=6), None)
-    quantize.quantize(run, model, "int8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(run, model, schemes.parse("int8"), folder, calibrate.read_ranges(folder))
     file = layout.variant_dir(run, f"{model}-int8") / layout.VARIANT_MODEL
     assert "RELU" not in {o.op for o in read_graph(file).operations}
     placed = subprocess_build.place(file, targets.load("cpu")).placed

@@ -91,7 +91,7 @@ def test_a_model_within_the_limit_runs_and_a_greedy_one_is_a_row(tmp_path, monke
 
 
 def test_a_giant_input_is_refused_before_images_are_made_for_it(tmp_path):
-    with pytest.raises(BadInput, match="more than can be timed"):
+    with pytest.raises(BadInput, match="exceed what can be timed"):
         bench(greedy(tmp_path / "giant.tflite", 8, image_px=100_000), ["cpu"], QUICK)
 
 

@@ -41,18 +41,14 @@ def _stored(data, index):
     return graph.constant(bias).astype(np.float64) * scale, scale[index]
 
 
-def _ranks(data):
-    return {t.name: max(1, len(t.shape)) for t in parse_graph(data).tensors}
-
-
 def test_a_dead_filters_bias_is_kept(dead):
     data, ranges, operation = dead
     wanted = parse_graph(data).constant(operation.inputs[2])[:4]
-    cut, _ = _stored(quantizer.apply(data, int8.recipe(frozenset()), ranges, _ranks(data)), 0)
+    cut, _ = _stored(quantizer.apply(data, int8.recipe(frozenset()), ranges), 0)
     assert np.abs(cut[:4] - wanted).max() > 0.1  # what this guards against
     held, raised = hold_biases(data, ranges)
     assert raised == 4
-    kept, scale = _stored(quantizer.apply(held, int8.recipe(frozenset()), ranges, _ranks(held)), 0)
+    kept, scale = _stored(quantizer.apply(held, int8.recipe(frozenset()), ranges), 0)
     np.testing.assert_allclose(kept[:4], wanted, atol=2 * scale)
 
 
@@ -64,7 +60,7 @@ def test_a_variant_of_a_run_holds_its_biases_and_records_how_many(dead, tiny_run
     shutil.copytree(tiny_run, run)
     with artefact.writing(layout.model_dir(run, MODEL), "convert", "dead") as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(data)
-    assert quantize.quantize(run, MODEL, scheme, None, ranges)
+    assert quantize.quantize(run, MODEL, schemes.parse(scheme), None, ranges)
     folder = layout.variant_dir(run, f"{MODEL}-{scheme}")
     recipe = codec.parse_json((folder / layout.RECIPE).read_text(), "")
     assert recipe["filters_raised_to_hold_their_bias"] == raised
@@ -91,4 +87,4 @@ def test_a_healthy_model_is_left_alone(dead, tiny_run):
     held, raised = hold_biases(data, dead[1])
     assert raised == 0
     assert held is data
-    assert schemes.load("int8")[1].needs_calibration
+    assert schemes.parse("int8").scheme.needs_calibration

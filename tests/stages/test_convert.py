@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_untrained
 
+from bedside import schemes
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.study import CalibrationConfig, FloatModelConfig, ModelConfig
 from bedside.core.types import Task
@@ -72,8 +73,8 @@ def test_files_of_a_real_network_are_half_and_a_third_at_most(tmp_path):
     folder = calibrate.calibrate(run, model, CalibrationConfig(images=4))
     sizes = {}
     for scheme in ("float32", "float16", "dynamic", "int8"):
-        needed = quantize.needs_calibration(scheme)
-        quantize.quantize(run, model, scheme, folder if needed else None,
+        needed = schemes.parse(scheme).scheme.needs_calibration
+        quantize.quantize(run, model, schemes.parse(scheme), folder if needed else None,
                           calibrate.read_ranges(folder) if needed else None)
         file = layout.variant_dir(run, f"{model}-{scheme}") / layout.VARIANT_MODEL
         sizes[scheme] = file.stat().st_size
@@ -189,7 +190,7 @@ def test_preprocessing_that_does_not_fit(tmp_path, text, fault):
 
 
 def test_a_quantized_model_is_not_a_float_model(tiny_run, tmp_path):
-    quantize.quantize(tiny_run, "resnet34", "dynamic", None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("dynamic"), None, None)
     file = layout.variant_dir(tiny_run, "resnet34-dynamic") / layout.VARIANT_MODEL
     with pytest.raises(BadInput, match="not a floating-point model"):
         convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bedside import schemes
-from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
@@ -31,10 +30,10 @@ def ranges(tiny_run):
 def graphs(tiny_run, ranges):
     found = {}
     for scheme in [*schemes.SCHEMES, "int8+io8"]:
-        needed = quantize.needs_calibration(scheme)
-        quantize.quantize(tiny_run, MODEL, scheme, ranges[0] if needed else None,
+        needed = schemes.parse(scheme).scheme.needs_calibration
+        quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), ranges[0] if needed else None,
                           ranges[1] if needed else None)
-        folder = layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+        folder = layout.variant_dir(tiny_run, layout.variant_id(MODEL, scheme))
         found[scheme] = read_graph(folder / layout.VARIANT_MODEL)
     return found
 
@@ -142,7 +141,7 @@ def test_io_dtypes(tiny_run, graphs):
     import json
 
     for scheme, dtype in (("int8", "float32"), ("int8+io8", "int8"), ("float32", "float32")):
-        facts = json.loads((layout.variant_dir(tiny_run, schemes.variant_id(MODEL, scheme))
+        facts = json.loads((layout.variant_dir(tiny_run, layout.variant_id(MODEL, scheme))
                             / layout.VARIANT).read_text())
         assert facts["input_dtype"] == dtype
         assert facts["output_dtype"] == dtype
@@ -160,52 +159,17 @@ def test_int8_in_and_out_answers_as_float_in_and_out(tiny_run, graphs):
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_calibration_uses_training_images_only_and_records_them(tiny_run, ranges):
-    import json
-
-    facts = json.loads((ranges[0] / calibrate.FACTS).read_text())
-    split = {c.id: c.split for c in layout.cases(tiny_run)}
-    assert len(facts["ids"]) == 12
-    assert {split[i] for i in facts["ids"]} == {"train"}
-
-
-def test_ranges_agree_with_the_quantizers_own_calibration(tiny_run, ranges):
-    """The library's calibrator, given one image at a time, brackets the same values."""
-    from litert_quantizer import quantizer, recipe
-
-    float_model = layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL
-    ids = calibrate.choose(tiny_run, MODEL, CalibrationConfig(images=12))
-    low, high = {}, {}
-    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
-        for image in store.tensors(ids):
-            engine = quantizer.Quantizer(str(float_model), recipe.static_wi8_ai8())
-            found = engine.calibrate({"serving_default": [{"image": image}]})
-            for name, value in found.items():
-                low[name] = min(low.get(name, np.inf), float(value["min"].min()))
-                high[name] = max(high.get(name, -np.inf), float(value["max"].max()))
-    assert len(low) > 40
-    for name in low:
-        assert ranges[1][name] == pytest.approx((low[name], high[name]), abs=1e-4)
-
-
 def test_variants_are_byte_identical_when_made_again(tiny_run, ranges, tmp_path):
     import shutil
 
     before = {}
     for scheme in schemes.SCHEMES:
-        needed = quantize.needs_calibration(scheme)
+        needed = schemes.parse(scheme).scheme.needs_calibration
         arguments = (ranges[0], ranges[1]) if needed else (None, None)
-        quantize.quantize(tiny_run, MODEL, scheme, *arguments)
+        quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)
         folder = layout.variant_dir(tiny_run, f"{MODEL}-{scheme}")
         before[scheme] = artefact.check(folder, "quantize")
         shutil.rmtree(folder)
-        assert quantize.quantize(tiny_run, MODEL, scheme, *arguments)
+        assert quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)
         assert artefact.check(folder, "quantize") == before[scheme]
-        assert not quantize.quantize(tiny_run, MODEL, scheme, *arguments)
-
-
-@pytest.mark.parametrize(("name", "near"), [("int9", "int8"), ("float_16", "float16"),
-                                            ("int8+io9", "io8")])
-def test_unknown_names_get_the_near_one(name, near):
-    with pytest.raises(BadInput, match=f"Did you mean '{near}'"):
-        schemes.load(name)
+        assert not quantize.quantize(tiny_run, MODEL, schemes.parse(scheme), *arguments)

@@ -6,6 +6,7 @@ import numpy as np
 import outliers
 import pytest
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import ModelSpec, Variant
 from bedside.core.errors import BadInput
@@ -13,7 +14,7 @@ from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph, read_graph
-from bedside.schemes import biascorrect, int8
+from bedside.schemes import biascorrect, int8, quantizer
 from bedside.schemes import equalize as equalization
 from bedside.stages import calibrate, transform
 
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
 
 
 def _variant(run, scheme):
-    variants.make(run, outliers.MODEL, scheme, CONFIG)
+    variants.make(run, outliers.MODEL, schemes.parse(scheme), CONFIG)
     folder = layout.variant_dir(run, f"{outliers.MODEL}-{scheme}")
     return codec.read_json(Variant, folder / layout.VARIANT), folder / layout.VARIANT_MODEL
 
@@ -88,7 +89,7 @@ def test_bias_correction_brings_the_mean_logits_back(tiny_run):
         (layout.model_dir(tiny_run, m) / layout.FLOAT_MODEL).read_bytes()
         for m in ("resnet34", child))
     wanted, plain, better = (transform._mean_logits(tiny_run, "resnet34", d, ids) for d in (
-        source, *(transform._quantized(d, int8.recipe(frozenset()), ranges)
+        source, *(quantizer.apply_int8(d, int8.recipe(frozenset()), ranges)
                   for d in (source, corrected))))
     assert np.abs(better - wanted).max() < 0.5 * np.abs(plain - wanted).max()
     assert codec.read_json(ModelSpec, layout.model_dir(tiny_run, child) / layout.SPEC
@@ -101,7 +102,7 @@ def test_a_layers_own_bias_makes_up_for_its_rounded_weights(tiny_run):
         """The same model with the weights of its last layer in steps of 1/8."""
         changed = bytearray(data)
         graph = parse_graph(changed)
-        weights = graph.constant(biascorrect.layers(graph)[-1].inputs[1])
+        weights = graph.constant(graph.convolutions()[-1].inputs[1])
         weights[:] = np.round(weights * 8) / 8
         return bytes(changed)
 
@@ -109,7 +110,7 @@ def test_a_layers_own_bias_makes_up_for_its_rounded_weights(tiny_run):
     path = layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL
     data, graph = path.read_bytes(), read_graph(path)
     means = transform._means(tiny_run, "resnet34", path, graph,
-                           [o.inputs[0] for o in biascorrect.layers(graph)], ids, None, "")
+                           [o.inputs[0] for o in graph.convolutions()], ids, None, "")
     corrected = coarse(biascorrect.correct_weights(data, coarse(data), means))
     wanted, plain, better = (transform._mean_logits(tiny_run, "resnet34", d, ids)
                              for d in (data, coarse(data), corrected))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bedside import metrics
+from bedside import metrics, schemes
 from bedside.core import codec
 from bedside.core.build import Latency, Measurement, ModelSpec, Variant
 from bedside.core.study import CalibrationConfig, EvidenceConfig, ModelConfig, Study
@@ -126,8 +126,8 @@ def publish_variants(run: Path, name: str, images: int = 4) -> None:
     folder = calibrate.calibrate(run, name, CalibrationConfig(images=images))
     ranges = calibrate.read_ranges(folder)
     for scheme in SCHEMES:
-        needed = quantize.needs_calibration(scheme)
-        quantize.quantize(run, name, scheme, folder if needed else None,
+        needed = schemes.parse(scheme).scheme.needs_calibration
+        quantize.quantize(run, name, schemes.parse(scheme), folder if needed else None,
                           ranges if needed else None)
 
 

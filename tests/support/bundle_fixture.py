@@ -87,8 +87,8 @@ def judged():
             0.5, {}, 1, 1, 0, 0)
         task = Task(tuple("abc"[:classes]), "b" if positive else None)
         point = m.OperatingPoint(0.3 if positive else None, 1.7)
-        answer = decide.judge("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
-                             task, point, known)
+        answer = decide.decide("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
+                               task, point, known)
         cases.append({
             "width": shape[1], "height": shape[0], "channels": channels,
             "dtype": pixels.dtype.name, "pixels": pixels.ravel().tolist(),

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bedside import schemes
 from bedside.cli import app
 from bedside.core.study import EvaluateConfig
-from bedside.runtime.bundle import signing
+from bedside.runtime.bundle import signing, writer
+from bedside.runtime.bundle.reader import open_bundle
 from bedside.stages import build, quantize
 from bedside.stages.bundle import build as deploy
 from bedside.stages.evaluate.stage import evaluate
@@ -32,7 +34,7 @@ def cells(tiny_run, tmp_path_factory):
     run = tmp_path_factory.mktemp("device") / "run"
     shutil.copytree(tiny_run, run)
     for scheme in ("float32", "dynamic"):
-        quantize.quantize(run, "resnet34", scheme, None, None)
+        quantize.quantize(run, "resnet34", schemes.parse(scheme), None, None)
         build.build(run, f"resnet34-{scheme}", "cpu")
     evaluate(run, [("resnet34-float32", "cpu"), (VARIANT, "cpu")],
              EvaluateConfig(rounds=1, warmup=0, samples=1))
@@ -64,3 +66,11 @@ def bedside(capsys, monkeypatch, tmp_path):
         return caught.value.code, output.out, output.err
 
     return run
+
+
+def changed(file, keys, edit):
+    """The bundle with its parts edited, sealed anew by its own signer."""
+    bundle = open_bundle(file, {signing.read_public(keys[1])})
+    files = {n: (f.role, bytes(bundle.files[n])) for n, f in bundle.manifest.files.items()}
+    manifest = edit(bundle.manifest, files) or bundle.manifest
+    return writer.pack(manifest, files, keys[0])

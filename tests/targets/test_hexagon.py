@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from bedside import targets
+from bedside import schemes, targets
 from bedside.core import codec
 from bedside.core.build import Build, Latency, Target
 from bedside.core.errors import BadInput, Unsupported
@@ -18,7 +17,7 @@ from bedside.runtime.graph import read_graph
 from bedside.stages import calibrate, quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
-from bedside.targets import compiled, hexagon, qnn_context, qualcomm, subprocess_build
+from bedside.targets import hexagon, qnn_context, qualcomm, subprocess_build
 
 CHIP = "sm8650-hexagon"
 CONFIG = EvaluateConfig(rounds=1, warmup=0, samples=2, images=12)
@@ -92,7 +91,8 @@ def test_a_row_is_simulated_accuracy_and_estimated_latency(run):
 def test_wide_activations_are_tried_and_their_outcome_is_a_row(run):
     """Qualcomm's compiler has no depthwise convolution of int16, which a grey stem becomes."""
     folder = calibrate.calibrate(run, "resnet34", CalibrationConfig(images=8), None)
-    quantize.quantize(run, "resnet34", "int16x8", folder, calibrate.read_ranges(folder))
+    quantize.quantize(run, "resnet34", schemes.parse("int16x8"), folder,
+                      calibrate.read_ranges(folder))
     assert build(run, "resnet34-int16x8", CHIP)
     made = _build(run, "int16x8")
     assert (made.status, made.partitions) == ("unsupported", 3)
@@ -160,18 +160,6 @@ def test_a_compiled_artefact_is_kept_by_content(run, tmp_path, monkeypatch):
         hexagon._compiled(file, target)
 
 
-def test_nothing_is_kept_where_making_fails(tmp_path, monkeypatch):
-    monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path))
-
-    def make(folder):
-        (folder / "half").write_text("x")
-        raise BadInput("no")
-
-    with pytest.raises(BadInput):
-        compiled.kept("kind", ("a",), make)
-    assert list((tmp_path / "kind").iterdir()) == []
-
-
 def test_a_chip_that_does_not_exist_is_a_row_with_the_nearest_name(run):
     folder = run / "targets"
     folder.mkdir(exist_ok=True)
@@ -201,34 +189,8 @@ def test_two_chips_give_two_artefacts(run):
     assert ours.soc != theirs.soc
 
 
-def test_the_compilers_log_is_read(run):
-    text = ("INFO: [Qnn] Initializing QNN backend for SoC model: 57\n"
-            "  <E> Unsupported input/output datatypes requested for the HTP Op 'Conv2d' in\n"
-            "LiteRT Op #4 'Conv2d' (code=3) is not supported in Qualcomm Compiler.\n"
-            "LiteRT Op #6 'Foo' (code=9) is not supported in Qualcomm Compiler.\n"
-            "Partitioned subgraph<0>, selected 5 ops, from a total of 7 ops. resulted in 2 "
-            "partitions.\n")
-    found = qualcomm.read_log(text)
-    assert (found.soc, found.operations, found.taken, found.partitions) == ("57", 7, 5, 2)
-    assert found.refused == {
-        4: "Unsupported input/output datatypes requested for the HTP Op 'Conv2d'",
-        6: "Qualcomm's compiler has no Foo like this"}
-    assert qualcomm.read_log("nothing") is None
-
-
-def test_quantized_inputs_and_outputs_go_by_the_files_own_parameters():
-    from bedside.runtime.graph import Quantization, Tensor
-
-    tensor = Tensor(0, "t", (1, 4), "int8", 0, Quantization(
-        np.array([0.5], np.float32), np.array([-3]), 0))
-    values = np.array([[-1e9, 0.0, 1.1, 1e9]], np.float32)
-    steps = qnn_context.quantize(values, tensor)
-    assert steps.tolist() == [[-128, -3, -1, 127]]
-    assert qnn_context.dequantize(steps, tensor).tolist() == [[-62.5, 0.0, 1.0, 65.0]]
-
-
 def test_a_file_that_was_not_compiled_whole_gives_no_context(run, tmp_path):
-    with pytest.raises(Unsupported, match="in 0 pieces"):
+    with pytest.raises(Unsupported, match="in 0 partitions"):
         qnn_context.extract(layout.variant_dir(run, "resnet34-int8") / "model.tflite")
     bad = tmp_path / "x.onnx"
     bad.write_bytes(b"not onnx")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from bedside.core.registry import did_you_mean
 
 if TYPE_CHECKING:
     from bedside.core.study import Study
-    from bedside.flows.search.budget import Found
+    from bedside.flows.search.budget import SearchResult
     from bedside.flows.search.tuned import Tuned
 
 Model = Annotated[list[str] | None, typer.Option(
@@ -147,7 +147,7 @@ def _models(run: Path, config: Study, wanted: list[str] | None) -> list[str]:
     return wanted or known
 
 
-def _print_search(searches: Sequence[Found], finetuned: Sequence[Tuned]) -> None:
+def _print_search(searches: Sequence[SearchResult], finetuned: Sequence[Tuned]) -> None:
     rows = [[f.model, what, f"{s.size_bytes / 1e6:.2f}", f"{s.auroc:.4f}", f"{s.sensitivity:.3f}",
              f"{s.flips}/{s.images}"] for f in searches
             for what, s in (("float32", f.float32), ("int8", f.int8), ("mixture", f.score),
@@ -162,7 +162,7 @@ def _print_search(searches: Sequence[Found], finetuned: Sequence[Tuned]) -> None
                    f"({t.variant}, made from {t.parent})")
 
 
-def _print_mixture(result: Any) -> None:
+def _print_mixture(result: SearchResult) -> None:
     layers = ", ".join(result.kept) or "none"
     output.say(f"{result.model}: {len(result.kept)} of {result.layers} layers stay out of INT8 "
                f"({layers}); {result.evaluations} evaluations, validation images only")

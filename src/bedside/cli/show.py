@@ -71,7 +71,7 @@ def _models() -> list[dict[str, Any]]:
 def _schemes() -> list[dict[str, Any]]:
     from bedside import schemes
 
-    known = (schemes.load(n)[1] for n in schemes.SCHEMES)
+    known = (schemes.parse(n).scheme for n in schemes.SCHEMES)
     return [{"name": s.name, "weights": s.weights, "activations": s.activations,
              "calibration": s.needs_calibration, "description": s.summary,
              "options": ", ".join(f"+{k}: {v}" for k, v in s.options.items())} for s in known]
@@ -83,7 +83,7 @@ def _options() -> list[list[str]]:
 
     takers: dict[tuple[str, str], list[str]] = {}
     for name in schemes.SCHEMES:
-        for option, does in schemes.load(name)[1].options.items():
+        for option, does in schemes.parse(name).scheme.options.items():
             takers.setdefault((option, does), []).append(name)
     return [[f"+{option}", ", ".join(names), does] for (option, does), names in takers.items()]
 

@@ -65,6 +65,11 @@ class Variant:
     calibration: str | None = None
     ops_by_dtype: dict[str, dict[str, int]] = field(default_factory=dict)
 
+    @property
+    def scheme_id(self) -> str:
+        """The scheme with its options, as in the id: ``int8+io8``."""
+        return "+".join([self.scheme, *self.options])
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:

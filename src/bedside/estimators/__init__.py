@@ -22,7 +22,7 @@ ESTIMATORS: dict[str, str] = {
     "entropy": "bedside.estimators.entropy",
 }
 
-# As scheme options: ``int8+percentile`` is int8 with these ranges whatever the study says.
+# As scheme options: ``int8+percentile`` uses these ranges regardless of the study's estimator.
 SUMMARIES: dict[str, str] = {
     "minmax": "ranges from the smallest to the largest value seen",
     "moving_average": "ranges from a moving average of each image's extremes",
@@ -33,16 +33,16 @@ SUMMARIES: dict[str, str] = {
 
 
 class Observer(Protocol):
-    """Watches one tensor."""
+    """Observer of one tensor."""
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Take the values of one image, any shape. Raises ValueError for one that is not finite."""
 
     def limits(self) -> tuple[float, float]:
-        """The estimated range, (low, high), low <= high."""
+        """Return the estimated range, (low, high), low <= high."""
 
 
 def observer(name: str) -> Observer:
-    """A fresh observer of an estimator. Raises BadInput for an unknown name."""
+    """Return a fresh observer of an estimator. Raises BadInput for an unknown name."""
     made: Observer = registry.lookup(ESTIMATORS, name, "estimator").observer()
     return made

@@ -1,4 +1,4 @@
-"""The range whose quantized distribution diverges least from the real one.
+"""Range estimator: least Kullback-Leibler divergence of the quantized distribution.
 
 Migacz, *8-bit inference with TensorRT* (GTC 2017): for windows of growing size, values outside
 are put into the window's outermost bins, the histogram is reduced to the quantizer's levels and
@@ -19,7 +19,7 @@ _FEWEST_BINS = 2 * LEVELS
 
 
 def divergence(reference: Values, quantized: Values) -> float:
-    """Kullback-Leibler divergence of two histograms of one size, after normalising; natural log.
+    """Return the Kullback-Leibler divergence (nats) of two histograms of one size, normalised.
 
     Infinite where the second has no mass and the first has.
     """
@@ -31,14 +31,14 @@ def divergence(reference: Values, quantized: Values) -> float:
 
 
 def window_divergence(counts: Counts, start: int, stop: int) -> float:
-    """Divergence where only bins ``start`` to ``stop`` (exclusive) are represented."""
+    """Return the divergence where only bins ``start`` to ``stop`` (exclusive) are represented."""
     inside = counts[start:stop].astype(np.float64)
     if not inside.sum():
         return float("inf")
     reference = inside.copy()
     reference[0] += counts[:start].sum()
     reference[-1] += counts[stop:].sum()
-    # The quantizer knows the values inside only; clipped ones raise the reference's ends.
+    # The quantizer keeps only values inside; clipped ones raise the reference's end bins.
     bounds = (np.arange(LEVELS) * inside.size) // LEVELS
     totals = np.add.reduceat(inside, bounds)
     occupied = np.add.reduceat((reference > 0).astype(np.float64), bounds)
@@ -52,7 +52,7 @@ class LeastDivergence(Histogram):
     """A search over windows around 0."""
 
     def limits(self) -> tuple[float, float]:
-        """The best window, within what was seen."""
+        """Return the best window within the observed values."""
         edges, counts = self.used()
         low, high = min(self.low, 0.0), max(self.high, 0.0)
         if counts.size <= _FEWEST_BINS:  # too few bins to reduce
@@ -71,5 +71,5 @@ class LeastDivergence(Histogram):
 
 
 def observer() -> LeastDivergence:
-    """A fresh observer."""
+    """Return a fresh observer."""
     return LeastDivergence()

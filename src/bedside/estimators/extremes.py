@@ -1,4 +1,4 @@
-"""The smallest and the largest value of one image: what every estimator begins with."""
+"""Smallest and largest value of one image: the input of every estimator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 def extremes(values: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Smallest and largest value.
+    """Return the smallest and the largest value.
 
     Raises:
         ValueError: a value is not finite. Python's ``min`` would pass over a NaN in silence.

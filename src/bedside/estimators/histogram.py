@@ -1,4 +1,4 @@
-"""A histogram that grows in range, never in size: what three of the estimators look at."""
+"""Histogram that grows in range but not in size, shared by three estimators."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Histogram:
         low, high = extremes(flat)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._make_room()
-        # One buffer for all tensors: allocating tens of megabytes an image costs more than
+        # One buffer for all tensors: allocating tens of megabytes per image costs more than
         # counting. w is a power of two, so the division is exact.
         buffer = _scratch.get("places")
         if buffer is None or buffer.size < flat.size:
@@ -87,7 +87,7 @@ class Histogram:
     # -------------------------------------------------------------- reading
 
     def used(self) -> tuple[Values, Counts]:
-        """Edges (n + 1,) and counts (n,) of the bins from the first to the last that is used."""
+        """Return edges (n + 1,) and counts (n,) from the first to the last bin in use."""
         places = np.flatnonzero(self.counts)
         if not places.size:
             raise ValueError("no values")
@@ -96,7 +96,7 @@ class Histogram:
         return edges, self.counts[start:stop]
 
     def quantile(self, share: float) -> float:
-        """The value below which ``share`` of all values lie, linear within a bin."""
+        """Return the value below which ``share`` of all values lie, linear within a bin."""
         edges, counts = self.used()
         below = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
         place = min(max(int(np.searchsorted(below, share, side="right")) - 1, 0), counts.size - 1)
@@ -105,7 +105,7 @@ class Histogram:
         return float(min(max(value, self.low), self.high))
 
     def outside(self, low: float, high: float) -> float:
-        """The share of all values below ``low`` or above ``high``, linear within a bin."""
+        """Return the share of all values below ``low`` or above ``high``, linear within a bin."""
         edges, counts = self.used()
         below = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
         left, right = np.interp([low, high], edges, below)

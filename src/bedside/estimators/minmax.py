@@ -1,4 +1,4 @@
-"""The smallest and the largest value seen (Jacob et al. 2018, the paper's choice)."""
+"""Range estimator: smallest and largest value (Jacob et al. 2018, the paper's choice)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class MinMax:
         self.low, self.high = min(self.low, low), max(self.high, high)
 
     def limits(self) -> tuple[float, float]:
-        """Smallest and largest value."""
+        """Return the smallest and the largest value."""
         return self.low, self.high
 
 
 def observer() -> MinMax:
-    """A fresh observer."""
+    """Return a fresh observer."""
     return MinMax()

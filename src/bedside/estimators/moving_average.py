@@ -1,4 +1,4 @@
-"""A moving average of each image's smallest and largest value.
+"""Range estimator: moving averages of each image's smallest and largest value.
 
 As torch.ao's ``MovingAverageMinMaxObserver``: the first image sets the range, each further one
 moves it by a hundredth of the difference. One odd image then cannot stretch the range. The
@@ -30,12 +30,12 @@ class MovingAverage:
         self._limits = low, high
 
     def limits(self) -> tuple[float, float]:
-        """The averages."""
+        """Return the two averages."""
         if self._limits is None:
             raise ValueError("no values")
         return self._limits
 
 
 def observer() -> MovingAverage:
-    """A fresh observer."""
+    """Return a fresh observer."""
     return MovingAverage()

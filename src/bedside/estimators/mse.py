@@ -1,4 +1,4 @@
-"""The range with the smallest mean squared error of 8-bit quantization (Banner et al. 2019).
+"""Range estimator: least mean squared error of 8-bit quantization (Banner et al. 2019).
 
 A narrower range makes the steps finer and clips more; the best one balances the two. The error
 is that of every bin's centre, quantized and dequantized as LiteRT does (256 values, 0 exact).
@@ -18,7 +18,7 @@ _ROUNDS = 4
 
 def squared_error(centres: Values, counts: Counts, lows: Values, highs: Values
                   ) -> npt.NDArray[np.float64]:
-    """Mean squared error of each candidate range, (m,).
+    """Return the mean squared error of each candidate range, (m,).
 
     Args:
         centres: values (n,).
@@ -38,7 +38,7 @@ class LeastSquares(Histogram):
     """A search over both ends of the range, coarse to fine."""
 
     def limits(self) -> tuple[float, float]:
-        """The best range; both ends lie within what was seen, and 0 within the range."""
+        """Return the best range: it contains 0 and lies within the observed values."""
         edges, counts = self.used()
         centres = np.clip((edges[:-1] + edges[1:]) / 2, self.low, self.high)
         kept = counts > 0
@@ -61,7 +61,7 @@ class LeastSquares(Histogram):
             middle = (low, high)[end] / full
             shares = np.linspace(max(middle - reach, 0.005), min(middle + reach, 1.0),
                                  _CANDIDATES)
-            # The present end stays among the candidates, so no round makes it worse.
+            # The present end stays a candidate, so no round makes it worse.
             tried = np.append(shares, middle) * full
             lows = np.full(tried.size, low) if end else tried
             highs = tried if end else np.full(tried.size, high)
@@ -71,5 +71,5 @@ class LeastSquares(Histogram):
 
 
 def observer() -> LeastSquares:
-    """A fresh observer."""
+    """Return a fresh observer."""
     return LeastSquares()

@@ -1,4 +1,4 @@
-"""Ranges that leave out the rarest values at either end.
+"""Range estimator: percentiles, leaving out the rarest values at either end.
 
 A single extreme value stretches the range for all others; leaving out 0.005% at each end
 gives every other value finer steps. The share is that of ONNX Runtime's and TensorRT's
@@ -16,11 +16,11 @@ class Percentile(Histogram):
     """Two quantiles of the streaming histogram."""
 
     def limits(self) -> tuple[float, float]:
-        """The quantiles at either end."""
+        """Return the quantiles at either end."""
         cut = (1.0 - PERCENT_KEPT / 100.0) / 2.0
         return self.quantile(cut), self.quantile(1.0 - cut)
 
 
 def observer() -> Percentile:
-    """A fresh observer."""
+    """Return a fresh observer."""
     return Percentile()

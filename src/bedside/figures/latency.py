@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bedside.core import codec
 from bedside.core.build import Measurement
-from bedside.core.errors import BadInput
 from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import latency, layout
 
 TITLE = "Inference time on the CPU (the CPU part of the paper's Figure 10)"
 READS = Reads(whole_study=True)
@@ -53,9 +49,10 @@ def compute(run: Path, model: str) -> FigureData:
             cell = inputs.cpu_cell(run, variant.id)
             if cell is None or cell.evidence.get("latency") != "measured":
                 continue
-            rounds, ms = read_latency(_path(run, cell))
-            if not ms.size:
+            raw = latency.read(_path(run, cell))
+            if not raw:
                 continue
+            rounds, ms = np.array([r for r, _, _ in raw], np.int64), np.array([s[2] for s in raw])
             samples[label] = (rounds, ms)
             arrays |= {f"ms:{name}:{label}": ms, f"round:{name}:{label}": rounds}
             machine = machine or cell.machine
@@ -71,24 +68,6 @@ def compute(run: Path, model: str) -> FigureData:
 
 def _path(run: Path, cell: Measurement) -> Path:
     return layout.measurement_dir(run, cell.variant, cell.target) / layout.LATENCY
-
-
-def read_latency(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Read round numbers and milliseconds from ``latency.csv``; empty where there is no file.
-
-    Raises:
-        BadInput: a row that does not read.
-    """
-    if not path.is_file():
-        return np.empty(0, np.int64), np.empty(0)
-    try:
-        rows = [(int(r["round"]), float(r["ms"]))
-                for r in csv.DictReader(io.StringIO(codec.read_text(path)))]
-    except (KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"a row does not read ({error})", where=path,
-                       remedy="Delete the measurement and run again.") from None
-    return (np.asarray([r[0] for r in rows], np.int64),
-            np.asarray([r[1] for r in rows], np.float64))
 
 
 def _describe(samples: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]

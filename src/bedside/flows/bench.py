@@ -1,8 +1,8 @@
-"""``bedside bench``: any model file on any target, without a study.
+"""Flow of ``bedside bench``: any model file on any target, without a study.
 
-A throw-away run is made around the file, with random images, and goes through the same stages
+A temporary run is made around the file, with random images, and goes through the same stages
 as a study's: builds in child processes, latency in fresh processes and interleaved rounds.
-Accuracy is not spoken of.
+Accuracy is not reported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bedside.stages.evaluate.stage import evaluate
 from bedside.targets.checks import several
 
 IMAGES = 8
-# What a file may ask this process for: random images and the names of classes are made here.
+# Limits on what a file makes this process allocate: random images and class names.
 MOST_VALUES = 50_000_000
 MOST_CLASSES = 100_000
 MODEL = "model"
@@ -90,14 +90,14 @@ def _shape(graph: Graph, file: Path) -> tuple[Preprocess, int]:
         raise BadInput(f"the output's shape is {list(found)}; (1, K) logits are needed",
                        where=file, remedy="Export it with one row of logits.")
     if shape[1] * shape[2] * shape[3] > MOST_VALUES or found[1] > MOST_CLASSES:
-        raise BadInput(f"an input of {list(shape)} and {found[1]} classes are more than can be "
+        raise BadInput(f"an input of {list(shape)} and {found[1]} classes exceed what can be "
                        "timed here", where=file, remedy=f"Give a model of at most {MOST_VALUES:,} "
                        f"values and {MOST_CLASSES:,} classes.")
     return Preprocess(height_px=shape[1], width_px=shape[2], channels=shape[3]), found[1]
 
 
 def _scheme(graph: Graph) -> str:
-    """What kind of file it is, from its convolutions."""
+    """Return the kind of a file by its convolutions."""
     kinds = set(ops_by_dtype(graph))
     if any(k.startswith("int8") and "→" not in k for k in kinds):
         return "int8"

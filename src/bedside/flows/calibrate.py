@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bedside import schemes
 from bedside.core import codec
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import Study
@@ -37,12 +38,12 @@ def calibrate_all(run: Path, models: Sequence[str], config: Study,
     """
     finished = []
     for model in models:
-        for scheme in config.schemes:
-            if schemes.load(scheme)[1].needs_calibration:
+        for scheme in map(schemes.parse, config.schemes):
+            if scheme.scheme.needs_calibration:
                 settings = variants.calibration_of(scheme, config.calibration)
                 folder = calibrate.calibrate(run, model, settings, progress)
-                facts = codec.read_json(calibrate.Calibration, folder / calibrate.FACTS)
-                finished.append(Calibrated(model, scheme, settings.estimator, settings.choice,
+                facts = codec.read_json(Calibration, folder / layout.CALIBRATION)
+                finished.append(Calibrated(model, str(scheme), settings.estimator, settings.choice,
                                            len(facts.ids)))
     return finished
 

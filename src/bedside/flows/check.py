@@ -29,9 +29,7 @@ def check(study: Study, run: Path | None = None) -> Study:
     if not 0 <= study.seed < 2**31:
         raise BadInput(f"a seed of {study.seed}", where="seed",
                        remedy="Give a whole number from 0 to 2147483647.")
-    scheme_ids = [schemes.variant_id("", s)[1:] for s in study.schemes]
-    for scheme in scheme_ids:
-        schemes.load(scheme)
+    scheme_ids = [str(schemes.parse(s)) for s in study.schemes]
     _unique(scheme_ids, "schemes")
     for target in study.targets:
         targets.load(target, run)

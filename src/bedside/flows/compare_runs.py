@@ -1,4 +1,4 @@
-"""Two runs side by side: what changed, with paired tests on the test images they share."""
+"""Comparison of two runs, with paired tests on the test images they share."""
 
 from __future__ import annotations
 
@@ -138,14 +138,14 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 
 def settings(old: Path, new: Path) -> tuple[Setting, ...]:
-    """Keys of the configurations that differ."""
+    """Return keys of the configurations that differ."""
     before, after = (_flat(codec.encode(layout.study(r))) for r in (old, new))
     return tuple(Setting(k, before.get(k), after.get(k)) for k in dict.fromkeys([*before, *after])
                  if before.get(k) != after.get(k))
 
 
 def data_change(old: Mapping[str, Case], new: Mapping[str, Case]) -> DataChange:
-    """How the cases of two runs differ."""
+    """Return how the cases of two runs differ."""
     shared = set(old) & set(new)
     return DataChange(
         {s: (sum(c.split == s for c in old.values()), sum(c.split == s for c in new.values()))
@@ -224,7 +224,7 @@ def _paired(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -
 
 def _answered(cells: Sequence[CellChange]) -> list[CellChange]:
     """Give the comparisons their answers, adjusted together after Holm."""
-    # Two comparisons of one cell (by name, and as the recommended one) need names of their own.
+    # Two comparisons of one cell (by name, and as the recommended one) need separate names.
     named = [replace(c.test, target=f"{c.test.target}|{c.against}") for c in cells]
     done = compare.answers(named)
     return [replace(c, test=replace(d, target=c.target))

@@ -1,4 +1,4 @@
-"""``bedside gate``: whether a run may be released, alone or in the place of an earlier one."""
+"""Release gate (``bedside gate``) for a run, alone or as the successor of an earlier one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Result = Literal["pass", "warning", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of one cell (or target) and what came of it."""
+    """One check of one cell (or target) and its result."""
 
     check: str
     subject: str
@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Every check; ``passed`` where none failed."""
+    """All checks; ``passed`` where none failed."""
 
     schema: int
     passed: bool
@@ -41,31 +41,31 @@ class Gate:
 
 
 def gate(run: Path, study: Study, against: Path | None = None, every: bool = False) -> Gate:
-    """Judge a run; it is read and never written to.
+    """Check a run for release; it is never written to.
 
     Args:
         run: the run, its recommendation made.
         study: its configuration.
         against: an earlier run that this one would replace.
-        every: judge every variant by the budget, not only the recommended ones.
+        every: check every variant against the budget, not only the recommended ones.
 
     Raises:
         BadInput: no recommendation, one that is older than the measurements, or a file that is
             no longer what its stage published.
     """
     layout.require_intact(run)
-    found = current(run, study)
-    for r in found:
+    choices = current(run, study)
+    for r in choices:
         for c in r.candidates:
-            place = layout.build_dir(run, c.variant, r.target)
-            if artefact.recorded(place, "build"):
-                artefact.check(place, "build")
-    chosen = {layout.cell_name(r.chosen, r.target) for r in found if r.chosen is not None}
-    checks = [c for r in found for c in _target(r, study, every)]
+            folder = layout.build_dir(run, c.variant, r.target)
+            if artefact.recorded(folder, "build"):
+                artefact.check(folder, "build")
+    chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
+    checks = [c for r in choices for c in _target(r, study, every)]
     checks += [c for a in layout.comparisons(run) if a.split == "test"
                for c in _answer(a, chosen, study, every)]
     if against is not None:
-        checks += _against(run, study, found, against, every)
+        checks += _against(run, study, choices, against, every)
     if not chosen and not any(c.result == "fail" for c in checks):
         checks.append(Check("recommendation", "every target", "fail",
                             "nothing is recommended on any target"))
@@ -74,64 +74,64 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
 
 
 def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
-    """The choices for every target.
+    """Return the choices for every target.
 
     Raises:
         BadInput: there are none, or they are older than the measurements or the budget.
     """
     remedy = "Run: bedside recommend RUN."
     if not artefact.finished(run, "recommend"):
-        raise BadInput("no recommendation to judge", where=run, remedy=remedy)
+        raise BadInput("no recommendation to check", where=run, remedy=remedy)
     if not artefact.finished(run, "recommend", stage_key(run, study)):
         raise BadInput("the recommendation is older than the measurements or the budget",
                        where=run, remedy=remedy)
     return layout.recommendations(run).recommendations
 
 
-def _target(found: Recommendation, study: Study, every: bool) -> list[Check]:
-    """The recommendation of a target, and the budget of its variants."""
+def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:
+    """Return the recommendation of a target, and the budget of its variants."""
     checks = []
-    if found.chosen is not None:
-        checks.append(Check("recommendation", layout.cell_name(found.chosen, found.target),
+    if r.chosen is not None:
+        checks.append(Check("recommendation", layout.cell_name(r.chosen, r.target),
                             "pass", "recommended"))
     else:
-        fails = found.cause in FAILING or any(c in FAILING for c in found.causes.values())
-        checks.append(Check("recommendation", found.target, "fail" if fails else "warning",
-                            " ".join(found.why)))
-    limits = limits_of(study.budget, found.target)
-    for c in found.candidates:
+        fails = r.cause in FAILING or any(c in FAILING for c in r.causes.values())
+        checks.append(Check("recommendation", r.target, "fail" if fails else "warning",
+                            " ".join(r.why)))
+    limits = limits_of(study.budget, r.target)
+    for c in r.candidates:
         if c.status == "failed":
-            checks.append(Check("runs", layout.cell_name(c.variant, found.target), "warning",
+            checks.append(Check("runs", layout.cell_name(c.variant, r.target), "warning",
                                 c.reason or "failed"))
         broken = broken_limits(c, limits) if c.status == "ok" else []
         if broken:
-            fails = every or c.variant == found.chosen
-            checks.append(Check("budget", layout.cell_name(c.variant, found.target),
+            fails = every or c.variant == r.chosen
+            checks.append(Check("budget", layout.cell_name(c.variant, r.target),
                                 "fail" if fails else "warning", "; ".join(broken) + (
                                     "" if fails else "; it is not recommended")))
     return checks
 
 
 def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[Check]:
-    """The paired answer of a variant against its float32 model, on test images."""
+    """Return the paired answer of a variant against its float32 model, on test images."""
     name = layout.cell_name(a.variant, a.target)
     if a.answer == "worse":
-        return [Check("not worse", name, "fail", f"worse than {a.against} on {a.n} test images: "
-                                                 f"{losses(a)}")]
+        return [Check("not worse", name, "fail", f"inferior to {a.against} on {a.n} test "
+                                                 f"images: {losses(a)}")]
     if name not in chosen and not every:
         return []
     if a.answer == "shown":
-        return [Check("not worse", name, "pass", f"shown on {a.n} test images against "
-                                                 f"{a.against}")]
+        return [Check("not worse", name, "pass", f"non-inferior to {a.against} on {a.n} test "
+                                                 "images")]
     fails: Result = "fail" if study.budget.require == "shown" else "warning"
     if a.answer is None:
         return [Check("not worse", name, fails, f"cannot be tested: {a.reason}")]
-    return [Check("not worse", name, fails, f"not shown: {a.n} test images are too few to tell"
+    return [Check("not worse", name, fails, f"inconclusive: {a.n} test images are too few"
                                             f"{needed_text(a.needed)}")]
 
 
 def losses(a: Comparison) -> str:
-    """The differences of the tests that have a margin."""
+    """Return the differences of the tests that have a margin."""
     return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.difference.low:+.3f}, "
                      f"{t.difference.high:+.3f}]" for t in a.tests.values()
                      if t.margin is not None and t.difference.value is not None
@@ -141,49 +141,49 @@ def losses(a: Comparison) -> str:
 # ------------------------------------------------------------------ against an earlier run
 
 
-def _against(run: Path, study: Study, found: Sequence[Recommendation], against: Path,
+def _against(run: Path, study: Study, choices: Sequence[Recommendation], against: Path,
              every: bool) -> list[Check]:
-    pairs = _releases(found, against)
+    pairs = _pairs(choices, against)
     diff = compare_runs.diff(against, run, pairs)
     checks = [Check("same images", "test", "warning", note) for note in diff.notes]
     checks += [Check("still there", name, "warning", "only the earlier run has it")
                for name in diff.removed]
     for c in diff.cells:
-        checks += _cell(c, study, every or _is_chosen(c, found))
+        checks += _cell(c, study, every or _is_chosen(c, choices))
     return checks
 
 
-def _releases(found: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
-    """What each target ran before and would run now, where the recommended variant changed."""
+def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, str]]:
+    """Return what each target ran before and would run now, where the recommendation changed."""
     if not artefact.finished(against, "recommend"):
         return []
     before = {r.target: r.chosen for r in layout.recommendations(against).recommendations}
     return [(layout.cell_name(str(before[r.target]), r.target),
-             layout.cell_name(r.chosen, r.target)) for r in found
+             layout.cell_name(r.chosen, r.target)) for r in choices
             if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
 
 
-def _is_chosen(c: compare_runs.CellChange, found: Sequence[Recommendation]) -> bool:
-    return any(r.target == c.target and r.chosen == c.variant for r in found)
+def _is_chosen(c: compare_runs.CellChange, choices: Sequence[Recommendation]) -> bool:
+    return any(r.target == c.target and r.chosen == c.variant for r in choices)
 
 
-def _cell(c: compare_runs.CellChange, study: Study, judged: bool) -> list[Check]:
-    """One variant in both runs: still runs, not worse, not slower, not larger."""
+def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Check]:
+    """Check one variant in both runs: still runs, not worse, not slower, not larger."""
     name = layout.cell_name(c.variant, c.target) + (f" after {c.against}" if c.against else "")
     if c.old_status == "ok" and c.new_status != "ok":
-        return [Check("still runs", name, "fail", f"ran before, and is {c.new_status} now")]
+        return [Check("still runs", name, "fail", f"ok before, {c.new_status} now")]
     if c.old_status != "ok" or c.new_status != "ok":
         return []
     checks = []
     a = c.test
     on = f"on the {a.n} test images of both runs"
     if a.answer == "worse":
-        checks.append(Check("not worse than before", name, "fail", f"worse {on}: {losses(a)}"))
-    elif judged and a.answer == "shown":
-        checks.append(Check("not worse than before", name, "pass", f"shown {on}"))
-    elif judged:
+        checks.append(Check("not worse than before", name, "fail", f"inferior {on}: {losses(a)}"))
+    elif required and a.answer == "shown":
+        checks.append(Check("not worse than before", name, "pass", f"non-inferior {on}"))
+    elif required:
         fails: Result = "fail" if study.budget.require == "shown" else "warning"
-        text = (f"not shown {on}{needed_text(a.needed)}" if a.answer is not None
+        text = (f"inconclusive {on}{needed_text(a.needed)}" if a.answer is not None
                 else f"cannot be tested: {a.reason}")
         checks.append(Check("not worse than before", name, fails, text))
     checks += _heavier(c, name, study)
@@ -194,12 +194,13 @@ def _heavier(c: compare_runs.CellChange, name: str, study: Study) -> list[Check]
     checks = []
     before, now = c.size_bytes
     if now > before * (1 + study.budget.larger):
-        checks.append(Check("not larger", name, "fail", f"{mb(now)} after {mb(before)}, more "
-                            f"than {study.budget.larger:.0%} larger"))
+        checks.append(Check("not larger", name, "fail", f"{mb(now)} against {mb(before)} "
+                            f"before: more than {study.budget.larger:.0%} larger"))
     time = c.latency
     if time.ratio is None or time.old is None or time.new is None:
         checks.append(Check("not slower", name, "warning", f"not compared: {time.reason}"))
     elif time.apart and time.ratio > 1 + study.budget.slower:
-        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} after "
-                            f"{ms(time.old.median)}, more than {study.budget.slower:.0%} slower"))
+        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} against "
+                            f"{ms(time.old.median)} before: more than {study.budget.slower:.0%} "
+                            "slower"))
     return checks

@@ -1,17 +1,15 @@
-"""What leakage is worth: one training on folds by image, and on folds by group.
+"""Leakage of a split by image: one training on folds by image against one on folds by group.
 
-Both arms predict every image once, with the same network, recipe, seed and number of folds; only
-in the first may near-duplicates of an image, or other images of its patient, be learnt from. What
-the first scores above the second is what a split by image would have claimed too much.
+Both arms predict every image once, with the same network, recipe, seed and number of folds. Only
+in the first may near-duplicates of an image, or other images of its patient, be in its training
+part, so its excess over the second is the optimism of a split by image.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.leakage import Arm, Leakage
 from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case, Estimate
@@ -38,37 +37,6 @@ _FORMAT = 2
 _RESAMPLES = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One way to split: metrics of all images, and of those with a twin or a like patient."""
-
-    split: str
-    metrics: dict[str, Estimate]
-    related: dict[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True)
-class Leakage:
-    """``leakage.json``. ``related``: images that share a group with another image.
-
-    ``difference``: AUC (macro one against rest where no class is positive) by image less by
-    group, on the same images; the interval resamples groups. It holds the draw of the images,
-    not that of another training seed.
-    """
-
-    model: str
-    image_px: int
-    epochs: int
-    folds: int
-    seed: int
-    images: int
-    related: int
-    arms: tuple[Arm, ...]
-    difference: Estimate
-    cases_sha256: str = ""
-    schema: int = 1
-
-
 def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
             progress: Progress | None = None) -> Leakage:
     """Train both arms and write ``RUN/leakage``, or read what is there for the same settings.
@@ -77,7 +45,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
         run: its data stage runs where it has not.
         config: the study; seed and recipe are used.
         model: the network.
-        folds: 3 or more; each is one training an arm.
+        folds: 3 or more; each is one training per arm.
         progress: called with (stage, done, total[, detail]).
 
     Raises:
@@ -88,7 +56,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     from bedside.stages.data.cache import build_cache
 
     if folds < 3:
-        raise BadInput(f"{folds} folds", where="--folds", remedy="Give 3 or more.")
+        raise BadInput(f"must be 3 or more; got {folds}", where="--folds", remedy="Correct it.")
     study.prepare(run, config, progress)
     cases = tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
                          key=lambda c: c.id))
@@ -96,7 +64,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     related = np.asarray([sizes[c.group] > 1 for c in cases])
     if not related.any():
         raise BadInput("no two images share a group, so nothing can leak", where=run,
-                       remedy="There is nothing to compare; name patients if you know them.")
+                       remedy="Nothing to compare; name the patients if known.")
     parts = {"image": split.folds([replace(c, group=c.id) for c in cases], folds, config.seed),
              "group": split.folds(cases, folds, config.seed)}
     build_cache(run, preprocess_of(model), progress=progress)
@@ -117,7 +85,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
                              epochs=model.epochs or config.train.epochs,
                              cases_sha256=sha256)
             artefact.write_text(scratch / RESULT, codec.to_json(result))
-            artefact.write_text(scratch / PREDICTIONS, _table(cases, parts, found))
+            _write_predictions(scratch / PREDICTIONS, cases, parts, found)
     return codec.read_json(Leakage, folder / RESULT)
 
 
@@ -146,8 +114,10 @@ def compare(cases: Sequence[Case], classes: Sequence[str], positive: str | None,
 
 def _difference(labels: npt.NDArray[np.int64], first: Floats, second: Floats,
                 groups: npt.NDArray[np.intp], positive: int | None, seed: int) -> Estimate:
-    """AUC of ``first`` less that of ``second``, with the percentile interval of a bootstrap that
-    draws whole groups (Efron and Tibshirani 1993, ch. 8)."""
+    """Return the AUC of ``first`` less that of ``second``, with a bootstrap percentile interval.
+
+    The bootstrap draws whole groups (Efron and Tibshirani 1993, ch. 8).
+    """
     truth = _truth(labels, first.shape[1], positive)
     arms = [_odds(logits, positive) for logits in (first, second)]
 
@@ -173,14 +143,14 @@ def _difference(labels: npt.NDArray[np.int64], first: Floats, second: Floats,
 
 def _truth(labels: npt.NDArray[np.int64], classes: int, positive: int | None
            ) -> npt.NDArray[np.bool_]:
-    """(n, 1) of the positive class, or (n, K) of each class against the rest."""
+    """Return (n, 1) of the positive class, or (n, K) of each class against the rest."""
     wanted = np.arange(classes) if positive is None else np.array([positive])
     truth: npt.NDArray[np.bool_] = labels[:, None] == wanted
     return truth
 
 
 def _odds(logits: Floats, positive: int | None) -> npt.NDArray[np.float64]:
-    """Log-odds in columns as :func:`_truth`."""
+    """Return log-odds in columns as :func:`_truth`."""
     from bedside.metrics.inputs import log_odds
 
     wanted = range(logits.shape[1]) if positive is None else [positive]
@@ -188,7 +158,7 @@ def _odds(logits: Floats, positive: int | None) -> npt.NDArray[np.float64]:
 
 
 def _area(truth: npt.NDArray[np.bool_], odds: npt.NDArray[np.float64]) -> float | None:
-    """Mean over the columns of the area under the ROC curve, by ranks; ties count half."""
+    """Return the mean over columns of the ROC area by ranks; ties count half."""
     from scipy.stats import rankdata
 
     n = truth.sum(axis=0)
@@ -199,16 +169,12 @@ def _area(truth: npt.NDArray[np.bool_], odds: npt.NDArray[np.float64]) -> float 
     return float(np.mean((ranks - n * (n + 1) / 2) / (n * m)))
 
 
-def _table(cases: Sequence[Case], parts: dict[str, dict[str, int]], logits: dict[str, Floats]
-           ) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+def _write_predictions(path: Path, cases: Sequence[Case], parts: dict[str, dict[str, int]],
+                       logits: dict[str, Floats]) -> None:
     count = next(iter(logits.values())).shape[1]
-    writer.writerow(["id", "group", "label", *(f"{a}_{what}" for a in ARMS for what in (
-        "fold", *(f"logit_{k}" for k in range(count))))])
-    for i, case in enumerate(cases):
-        cells: list[Any] = [case.id, case.group, case.label]
-        for arm in ARMS:
-            cells += [parts[arm][case.id], *(f"{v:.6g}" for v in logits[arm][i])]
-        writer.writerow(cells)
-    return buffer.getvalue()
+    artefact.write_csv(
+        path, ["id", "group", "label", *(f"{a}_{what}" for a in ARMS for what in (
+            "fold", *(f"logit_{k}" for k in range(count))))],
+        ([case.id, case.group, case.label,
+          *(v for a in ARMS for v in (parts[a][case.id], *(f"{x:.6g}" for x in logits[a][i])))]
+         for i, case in enumerate(cases)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedside import schemes, targets
+from bedside import targets
 from bedside.core.build import Target
 from bedside.core.study import ModelConfig, Study
 from bedside.flows import study
@@ -65,7 +65,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
     by_id = {m.id: m for m in config.models}
     for model_id in ids:
         for scheme in config.schemes:
-            variant = schemes.variant_id(model_id, scheme)
+            variant = layout.variant_id(model_id, scheme)
             if only is None or any(v == variant for v, _ in wanted):
                 steps.append(Step("quantize", variant, _kept(model_id, "quantize", same)
                                   and artefact.finished(layout.variant_dir(run, variant),

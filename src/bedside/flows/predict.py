@@ -102,10 +102,10 @@ class _Bundle:
 
 def _answers(model: _Variant | _Bundle, images: Sequence[Path], cam: Path | None
              ) -> Iterator[Answer]:
-    from bedside.runtime.decide import judge
+    from bedside.runtime.decide import decide
 
     for number, (path, raw, data) in enumerate(_run(model, images), 1):
-        answer = judge(str(path), raw.logits, raw.features, raw.quality, model.task,
+        answer = decide(str(path), raw.logits, raw.features, raw.quality, model.task,
                        model.point, model.known)
         if cam is not None:
             from bedside.runtime.files import write_bytes

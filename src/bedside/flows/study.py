@@ -153,10 +153,10 @@ def quantize(run: Path, study: Study, only: str | None = None,
     from bedside.flows import variants
 
     for model in model_ids(run, study):
-        for number, scheme in enumerate(study.schemes):
-            if not _selected(schemes.variant_id(model, scheme), study, only):
+        for number, choice in enumerate(map(schemes.parse, study.schemes)):
+            if not _selected(layout.variant_id(model, str(choice)), study, only):
                 continue
-            variants.make(run, model, scheme, study.calibration, progress)
+            variants.make(run, model, choice, study.calibration, progress)
             if progress:
                 progress(f"quantize {model}", number + 1, len(study.schemes))
 
@@ -168,7 +168,7 @@ def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, s
 
 def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str, str]]:
     """Select as :func:`cells` does, of the models ``ids``, whether or not they are there yet."""
-    every = [(schemes.variant_id(m, s), t) for m in ids
+    every = [(layout.variant_id(m, s), t) for m in ids
              for s in study.schemes for t in study.targets]
     return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
 

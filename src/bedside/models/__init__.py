@@ -26,7 +26,7 @@ DESCRIPTIONS: dict[str, str] = {
     "efficientnet_lite0": "EfficientNet-Lite0 with ImageNet weights: the practical choice",
 }
 
-# What a study gets when it only names a network. From-scratch networks need more epochs and
+# Defaults of a network that a study only names. From-scratch networks need more epochs and
 # are smaller by default, so that each trains in minutes on two cores.
 DEFAULTS: dict[str, ModelConfig] = {
     "vgg16": ModelConfig("vgg16", image_px=128, epochs=30, batch_size=16, learning_rate=3e-4),
@@ -40,7 +40,7 @@ DEFAULTS: dict[str, ModelConfig] = {
 
 
 def default_config(name: str) -> ModelConfig:
-    """The configuration of a network that a study only names.
+    """Return the configuration of a network that a study only names.
 
     Raises:
         BadInput: unknown network.
@@ -51,7 +51,7 @@ def default_config(name: str) -> ModelConfig:
 
 
 def paper_preset() -> tuple[ModelConfig, ...]:
-    """The paper's three networks at 224.
+    """Return the paper's three networks at 224.
 
     The 3×3×1024 CAM convolution (Zhou et al. 2016) is set where the sizes of the paper's
     Table 2 imply it; its text does not mention it.
@@ -64,6 +64,6 @@ def paper_preset() -> tuple[ModelConfig, ...]:
 
 
 def preprocess_of(config: ModelConfig) -> Preprocess:
-    """The preprocessing of one of our own networks: square, divided by the maximum."""
+    """Return the preprocessing of one of our own networks: square, divided by the maximum."""
     return Preprocess(height_px=config.image_px, width_px=config.image_px,
                       channels=config.channels)

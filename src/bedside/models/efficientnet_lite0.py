@@ -10,15 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from bedside.core.study import ModelConfig
-from bedside.models.head import (
-    Checkpoint,
-    Head,
-    Network,
-    check_config,
-    initialise,
-    same_padding,
-    scaled,
-)
+from bedside.models.head import Checkpoint, Head, Network, check_config, initialise, scaled
+from bedside.runtime.graph import same_padding
 
 # filters, repeats, kernel, stride of the first, expansion (Tan and Le 2019, Table 1)
 _STAGES = ((16, 1, 3, 1, 1), (24, 2, 3, 2, 6), (40, 2, 5, 2, 6), (80, 3, 3, 2, 6),
@@ -34,7 +27,7 @@ class SameConv2d(nn.Conv2d):
         super().__init__(before, filters, kernel, stride, groups=groups, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        """Map (N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         top, bottom = same_padding(input.shape[2], kernel, stride)
         left, right = same_padding(input.shape[3], kernel, stride)
@@ -61,7 +54,7 @@ class MBConv(nn.Module):
         self.shortcut = stride == 1 and before == filters
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        """Map (N, before, H, W) to (N, filters, ⌈H/stride⌉, ⌈W/stride⌉)."""
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         out: Tensor = self._bn2(self._project_conv(y))
@@ -69,9 +62,9 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite0(Network):
-    """See the module's docstring."""
+    """The network that the module's docstring describes."""
 
-    # TensorFlow's lite checkpoints see (pixel − 127) / 128.
+    # TensorFlow's lite checkpoints expect (pixel − 127) / 128.
     checkpoint = Checkpoint("_conv_stem", "_bn0", (127 / 255,) * 3, (128 / 255,) * 3, ("_fc.",))
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
@@ -92,7 +85,7 @@ class EfficientNetLite0(Network):
         self.head = Head(last, classes, config, dropout=0.2)
 
     def extract(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
+        """Map (N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
@@ -101,7 +94,7 @@ class EfficientNetLite0(Network):
 
 
 def build(config: ModelConfig, classes: int) -> Network:
-    """EfficientNet-Lite0 with random weights; smallest image 32 px. Raises BadInput."""
+    """Return EfficientNet-Lite0 with random weights; smallest image 32 px. Raises BadInput."""
     check_config(config, classes, smallest_px=32)
     network = EfficientNetLite0(config, classes)
     initialise(network)

@@ -43,7 +43,7 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNorm2d(filters, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, H/stride, W/stride)."""
+        """Map (N, before, H, W) to (N, filters, H/stride, W/stride)."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -51,12 +51,12 @@ class MaxPool3(nn.Module):
     """3×3 max-pool of the pool branch, size kept."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), never negative, to the same shape."""
+        """Map (N, C, H, W), never negative, to the same shape."""
         if self.training:
             return F.max_pool2d(x, 3, 1, padding=1)
-        # The ReLU changes nothing, but the pad gets an input of its own: where it shares one
-        # with convolutions the converter leaves it in NCHW, between transposes. It is taken out
-        # of the converted file again (idle_relu).
+        # The ReLU changes nothing, but gives the pad a separate input: where it shares one
+        # with convolutions the converter leaves it in NCHW, between transposes. It is removed
+        # from the converted file (redundant_relu).
         return max_pool(F.relu(x), 3, 1, padding=1)
 
 
@@ -74,14 +74,14 @@ class Inception(nn.Module):
         self.branch4 = nn.Sequential(MaxPool3(), BasicConv2d(before, pool, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, sum of the branches, H, W)."""
+        """Map (N, before, H, W) to (N, sum of the branches, H, W)."""
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
 
 
 class GoogLeNet(Network):
-    """See the module's docstring."""
+    """The network that the module's docstring describes."""
 
-    # torchvision's checkpoint is TensorFlow's: it sees (x − 0.5) / 0.5 (``transform_input``).
+    # torchvision's checkpoint is TensorFlow's: it expects (x − 0.5) / 0.5 (``transform_input``).
     checkpoint = Checkpoint("conv1.conv", "conv1.bn", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5),
                             ("fc.", "aux1.", "aux2."))
 
@@ -99,7 +99,7 @@ class GoogLeNet(Network):
         self.head = Head(before, classes, config, dropout=0.2)
 
     def extract(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
+        """Map (N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
         x = max_pool(self.conv1(x), 3, 2, ceil_mode=True)
         x = max_pool(self.conv3(self.conv2(x)), 3, 2, ceil_mode=True)
         for name in _INCEPTIONS:
@@ -110,7 +110,7 @@ class GoogLeNet(Network):
 
 
 def build(config: ModelConfig, classes: int) -> Network:
-    """GoogLeNet with random weights; smallest image 32 px. Raises BadInput."""
+    """Return GoogLeNet with random weights; smallest image 32 px. Raises BadInput."""
     check_config(config, classes, smallest_px=32)
     network = GoogLeNet(config, classes)
     initialise(network)

@@ -1,4 +1,4 @@
-"""What the networks share: input layout, classifier head, pooling that converts well."""
+"""Parts shared by the networks: input layout, classifier head, pooling that converts well."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_PX = 2048
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How a public checkpoint of a network differs from the network as built here.
+    """Differences of a public checkpoint from the network as built here.
 
     ``stem`` and ``stem_norm`` name the first convolution and its batch norm; ``mean`` and
     ``std`` (RGB, of values in [0, 1]) are the normalisation it was trained with; keys that
@@ -32,7 +32,7 @@ class Checkpoint:
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times the width multiplier, to the nearest multiple of 8 (8 at least)."""
+    """Return channels times the width multiplier, to the nearest multiple of 8 (8 at least)."""
     return channels if width == 1.0 else max(8, round(channels * width / 8) * 8)
 
 
@@ -73,12 +73,12 @@ class Head(nn.Module):
             self.cam_conv = nn.Conv2d(features, wide, 3, padding=1, bias=False)
             self.cam_norm = nn.BatchNorm2d(wide)
             features = wide
-        # Whole channels are dropped: the same as dropping features after the mean.
+        # Whole channels are dropped, which equals dropping features after the mean.
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(features, classes, 1)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """(N, F, h, w) to ``logits`` (N, K) and ``cam`` (N, h, w, K)."""
+        """Map (N, F, h, w) to ``logits`` (N, K) and ``cam`` (N, h, w, K)."""
         if self.cam_conv is not None:
             features = F.relu(self.cam_norm(self.cam_conv(features)))
         maps = self.classifier(self.dropout(features))
@@ -95,24 +95,18 @@ class Network(nn.Module):
     checkpoint: Checkpoint
 
     def extract(self, x: Tensor) -> Tensor:
-        """The backbone: (N, C, H, W) to (N, F, h, w)."""
+        """Map (N, C, H, W) to (N, F, h, w): the backbone."""
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """``image`` (N, H, W, C) float32 in [0, 1] to ``logits`` (N, K), ``cam`` (N, h, w, K)."""
+        """Map (N, H, W, C) float32 in [0, 1] to ``logits`` (N, K) and ``cam`` (N, h, w, K)."""
         outputs: dict[str, Tensor] = self.head(self.extract(image.permute(0, 3, 1, 2)))
         return outputs
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's ``SAME`` padding before and after one axis."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0,
              ceil_mode: bool = False) -> Tensor:
-    """``F.max_pool2d`` of values that are never negative (after a ReLU).
+    """Return ``F.max_pool2d`` of values that are never negative (after a ReLU).
 
     Padding is a zero pad, which equals torch's −∞ there: −∞ becomes PADV2, which no CPU
     delegate takes. ``ceil_mode`` pads right and bottom, as far as a window reaches.
@@ -130,13 +124,13 @@ def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0,
 
 
 def initialise(module: nn.Module) -> None:
-    """Kaiming (He et al. 2015) for convolutions, 1 and 0 for batch norm, a small classifier."""
+    """Initialise: Kaiming (He et al. 2015) convolutions, batch norm 1 and 0, small classifier."""
     for name, part in module.named_modules():
         if isinstance(part, nn.Conv2d):
             if name == "head.classifier":
                 nn.init.normal_(part.weight, std=0.01)
             else:
-                # torch's own fan_out forgets the groups of a depthwise convolution.
+                # torch's own fan_out ignores the groups of a depthwise convolution.
                 fan_out = part.out_channels * part.kernel_size[0] * part.kernel_size[1]
                 nn.init.normal_(part.weight, std=math.sqrt(2.0 * part.groups / fan_out))
             if part.bias is not None:
@@ -147,11 +141,11 @@ def initialise(module: nn.Module) -> None:
 
 
 def folded_parameters(module: nn.Module) -> int:
-    """Parameters once batch norm is folded: every convolution's weights and one bias a filter."""
+    """Return the parameter count with batch norm folded: weights and one bias per filter."""
     return sum(int(m.weight.numel()) + m.out_channels
                for m in module.modules() if isinstance(m, nn.Conv2d))
 
 
 def grey_stem(weights: Tensor) -> Tensor:
-    """An RGB first convolution (F, 3, k, k) for grey input: (F, 1, k, k), summed over RGB."""
+    """Return an RGB first convolution (F, 3, k, k) summed for grey input, (F, 1, k, k)."""
     return torch.sum(weights, dim=1, keepdim=True)

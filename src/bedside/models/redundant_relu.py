@@ -1,8 +1,8 @@
-"""Take out ReLUs that change nothing.
+"""Removal of redundant ReLUs: those whose input is never negative.
 
 GoogLeNet's pool branches hold a ReLU of values that are never negative, for the converter's sake
-(:mod:`bedside.models.googlenet`). In float32 it costs nothing; in int8 it is an operation of its
-own that XNNPACK does not take, and the delegate falls into a piece a branch.
+(:mod:`bedside.models.googlenet`). In float32 it costs nothing; in int8 it is a separate
+operation that XNNPACK does not support, which splits the delegate at every branch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _KEEPS_SIGN = (_OPS.MAX_POOL_2D, _OPS.AVERAGE_POOL_2D, _OPS.PAD, _OPS.RESHAPE, _
 _IDENTIFIER = b"TFL3"
 
 
-def remove_idle_relus(model: bytes) -> bytes:
-    """The same ``.tflite`` without ReLUs whose input is never negative.
+def remove_redundant_relus(model: bytes) -> bytes:
+    """Return the same ``.tflite`` without ReLUs whose input is never negative.
 
     Args:
         model: a float ``.tflite`` with one subgraph, as litert-torch writes it.

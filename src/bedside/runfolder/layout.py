@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bedside.core import codec
 from bedside.core.build import Build, Measurement, ModelSpec, Variant
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
 from bedside.core.recommendation import Recommendations
@@ -39,6 +40,7 @@ BUILD = "build.json"
 MEASUREMENT = "measurement.json"
 PREDICTIONS = "predictions.npz"
 LATENCY = "latency.csv"
+CALIBRATION = "calibration.json"
 OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
@@ -77,6 +79,11 @@ def float_stage(run: Path, model: str) -> str:
         model_dir(run, model), "improve") else "convert"
 
 
+def variant_id(model: str, scheme_id: str) -> str:
+    """``<model>-<scheme>[+option…]``, of a scheme's canonical id (options sorted)."""
+    return f"{model}-{scheme_id}"
+
+
 def variant_dir(run: Path, variant: str) -> Path:
     """Return the folder of one quantized (or float) ``.tflite`` and its recipe."""
     return run / "variants" / variant
@@ -95,6 +102,11 @@ def build_dir(run: Path, variant: str, target: str) -> Path:
 def measurement_dir(run: Path, variant: str, target: str) -> Path:
     """Return the folder of measurement, predictions and raw latencies of one cell."""
     return run / "measurements" / cell_name(variant, target)
+
+
+def calibration_dir(run: Path, model: str) -> Path:
+    """Calibrations of one float model, a folder each, and what their choices and study need."""
+    return run / "calibration" / model
 
 
 def analysis_dir(run: Path, figure: str, model: str) -> Path:
@@ -144,6 +156,16 @@ def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
     """Return the images of a run, preprocessed (stage ``cache``)."""
     artefact.record(cache_dir(run, preprocess), "cache")
     return PixelStore(cache_dir(run, preprocess))
+
+
+def calibration(run: Path, variant: Variant) -> Calibration | None:
+    """The calibration that a variant names; None where it names none or it is not in the run."""
+    # Its folder is named after the float model it was made on, which may be a transformed one.
+    folders = ((run / "calibration").glob(f"*/{variant.calibration}") if variant.calibration
+               else iter(()))
+    folder = next((f for f in folders if artefact.finished(f, "calibrate")), None)
+    return None if folder is None else codec.read_json(
+        Calibration, artefact.checked(folder, "calibrate", CALIBRATION))
 
 
 # ------------------------------------------------------------------ models, variants, cells

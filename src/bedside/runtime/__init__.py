@@ -1,1 +1,1 @@
-"""What ships to a device: numpy, Pillow and LiteRT; no torch."""
+"""The part that ships to a device: numpy, Pillow and LiteRT, no torch."""

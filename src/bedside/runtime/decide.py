@@ -1,4 +1,4 @@
-"""From a build's raw outputs to an answer: probability, decision, warnings. Plain Python.
+"""Decision on one image from a build's raw outputs: probability, class, warnings.
 
 No numpy here: the process that checks and prints must not pay for what another one computes.
 """
@@ -28,7 +28,7 @@ class Answer:
 
     ``probabilities`` are softmax(logits / temperature), by class; ``probability`` is that of
     ``predicted``. ``threshold`` is that of the positive class. ``familiar`` and ``distance``:
-    like the training data (null where that was not judged). ``warnings`` are sentences.
+    like the training data (null where that was not assessed). ``warnings`` are sentences.
     """
 
     image: str
@@ -46,7 +46,7 @@ class Answer:
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """softmax(logits / temperature), in double precision."""
+    """Return softmax(logits / temperature), in double precision."""
     scaled = [v / temperature for v in logits]
     top = max(scaled)
     powers = [math.exp(v - top) for v in scaled]
@@ -54,37 +54,37 @@ def softmax(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
     return [p / whole for p in powers]
 
 
-def decide(shares: Sequence[float], task: Task, threshold: float | None) -> int:
-    """The answered class: the positive one from its threshold on, else the likeliest."""
+def predicted_class(probabilities: Sequence[float], task: Task, threshold: float | None) -> int:
+    """Return the positive class from its threshold on, else the most probable one."""
     if task.positive is not None and threshold is not None:
-        last = task.classes.index(task.positive)
-        return last if shares[last] >= threshold else 1 - last
-    return max(range(len(shares)), key=lambda k: shares[k])
+        positive = task.classes.index(task.positive)
+        return positive if probabilities[positive] >= threshold else 1 - positive
+    return max(range(len(probabilities)), key=lambda k: probabilities[k])
 
 
 def distance(features: Mapping[str, float], known: Familiarity) -> float:
-    """The squared Mahalanobis distance from the training images.
+    """Return the squared Mahalanobis distance from the training images.
 
     Raises:
-        GateFailed: the bundle judges by a feature that is not known here.
+        GateFailed: the bundle names a feature that is not known here.
     """
     absent = next((n for n in known.names if n not in features), None)
     if absent is not None:
-        raise GateFailed(f"the bundle judges images by {absent!r}, which is not known here",
+        raise GateFailed(f"the bundle uses the feature {absent!r}, which is not known here",
                          remedy="Update bedside.")
     offset = [features[n] - m for n, m in zip(known.names, known.mean, strict=True)]
     return sum(a * sum(p * b for p, b in zip(row, offset, strict=True))
                for a, row in zip(offset, known.precision, strict=True))
 
 
-def warnings(found: float | None, quality: Mapping[str, float], known: Familiarity | None
+def warnings(apart: float | None, quality: Mapping[str, float], known: Familiarity | None
              ) -> tuple[str, ...]:
-    """Why a person should not rely on this answer."""
+    """Return the reasons why a person should not rely on this answer, ``apart`` its distance."""
     if known is None:
         return ()
     said = []
-    if found is not None and found > known.limit:
-        said.append(f"unlike the training data (distance {found:.1f}, limit {known.limit:.1f})")
+    if apart is not None and apart > known.limit:
+        said.append(f"unlike the training data (distance {apart:.1f}, limit {known.limit:.1f})")
     for name, span in known.quality.items():
         value = quality.get(name)
         if value is None or span.low <= value <= span.high:
@@ -94,16 +94,16 @@ def warnings(found: float | None, quality: Mapping[str, float], known: Familiari
     return tuple(said)
 
 
-def judge(image: str, logits: Sequence[float], features: Mapping[str, float],
-          quality: Mapping[str, float], task: Task, point: OperatingPoint,
-          known: Familiarity | None) -> Answer:
-    """Put an answer together from what the engine found."""
-    shares = softmax(logits, point.temperature)
-    best = decide(shares, task, point.threshold)
-    found = distance(features, known) if known is not None else None
+def decide(image: str, logits: Sequence[float], features: Mapping[str, float],
+           quality: Mapping[str, float], task: Task, point: OperatingPoint,
+           known: Familiarity | None) -> Answer:
+    """Return the answer for an image from the engine's outputs."""
+    probabilities = softmax(logits, point.temperature)
+    predicted = predicted_class(probabilities, task, point.threshold)
+    apart = distance(features, known) if known is not None else None
     return Answer(
-        image, task.classes[best], shares[best],
-        dict(zip(task.classes, shares, strict=True)), tuple(logits), point.threshold,
+        image, task.classes[predicted], probabilities[predicted],
+        dict(zip(task.classes, probabilities, strict=True)), tuple(logits), point.threshold,
         point.locked and point.temperature != 1.0,
-        None if known is None or found is None else found <= known.limit, found, dict(quality),
-        warnings(found, quality, known))
+        None if known is None or apart is None else apart <= known.limit, apart, dict(quality),
+        warnings(apart, quality, known))

@@ -1,4 +1,4 @@
-"""Answer with a bundle on this device: load, self-test, then, and only then, answer."""
+"""A bundle running on this device: it answers only after its self-test passed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Self
 from bedside.core.errors import GateFailed
 from bedside.runtime.bundle.manifest import Reference
 from bedside.runtime.bundle.reader import Bundle
-from bedside.runtime.decide import Answer, judge
+from bedside.runtime.decide import Answer, decide
 from bedside.runtime.engine import TIMEOUT_S, Engine, Load, Raw
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What the reference vectors gave on this device: the installation qualification."""
+    """Result of the reference vectors on this device: the installation qualification."""
 
     vectors: int
     largest_difference: float
@@ -29,7 +29,7 @@ class SelfTest:
 
 
 def load_of(bundle: Bundle, threads: int | None = None) -> Load:
-    """What of a bundle the engine needs."""
+    """Return the part of a bundle that the engine needs."""
     model = bundle.manifest.model
     names = [model.file, *(n for n in bundle.named("model") if n != model.file)]
     return Load(tuple((n, bundle.files[n]) for n in names), bundle.manifest.preprocess,
@@ -66,7 +66,7 @@ def self_test(engine: Engine, bundle: Bundle) -> SelfTest:
 
 
 def _differs(bundle: Bundle, what: str) -> GateFailed:
-    return GateFailed(f"the self-test failed: {what}; this device must not answer with it",
+    return GateFailed(f"the self-test failed: {what}; this device must not use it",
                       where=bundle.where,
                       remedy="Use a bundle that was built for this device's target.")
 
@@ -100,7 +100,7 @@ class Device:
             raise
 
     def restart(self) -> None:
-        """A fresh process with the same bundle, self-tested again."""
+        """Start a fresh process with the same bundle and repeat the self-test."""
         self._engine.close()
         self._engine = Engine()
         self.test = self._start()
@@ -144,5 +144,5 @@ class Device:
 
     def _judged(self, raw: Raw, name: str) -> tuple[Answer, Raw]:
         manifest = self.bundle.manifest
-        return judge(name, raw.logits, raw.features, raw.quality, manifest.task,
+        return decide(name, raw.logits, raw.features, raw.quality, manifest.task,
                      manifest.operating_point, self.familiarity), raw

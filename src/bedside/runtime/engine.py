@@ -1,4 +1,4 @@
-"""A build in a process of its own, seen from the process that asks it.
+"""A build in a process of its own: the parent's side of the connection.
 
 Only verified bytes are handed over, in memory: what was checked is what runs.
 """
@@ -33,15 +33,15 @@ from bedside.core.types import Preprocess
 
 _HEAD = struct.Struct("<II")
 TIMEOUT_S = 120.0
-# Images handed over before the answer to the oldest is read. The engine takes up as many (one it
-# runs, one ready, one being decoded), so neither side can wait for the other for ever.
+# Images handed over before the answer to the oldest is read. The engine takes as many (one
+# running, one ready, one being decoded), so neither side can wait for the other for ever.
 AHEAD = 2
 _KINDS: dict[int, type[BedsideError]] = {EXIT_BAD_INPUT: BadInput, EXIT_MISSING: MissingComponent}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the engine is to run: files in order (the one to open first) and how."""
+    """The build an engine runs: its files (the one to open first), and how."""
 
     files: tuple[tuple[str, bytes | memoryview], ...]
     preprocess: Preprocess
@@ -68,7 +68,7 @@ class Raw:
 
 
 class Engine:
-    """One child process with one build. Not for several threads at once.
+    """A child process that runs one build. Not thread-safe.
 
     The process starts at once, so that it can import while the caller verifies; :meth:`open`
     hands over the model.
@@ -76,7 +76,7 @@ class Engine:
 
     def __init__(self) -> None:
         quiet = None if os.environ.get("BEDSIDE_DEBUG") else subprocess.DEVNULL
-        # -P: a folder that happens to hold a module's name must not shadow it.
+        # -P: a folder that happens to have a module's name must not shadow it.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bedside.runtime.engine_worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet)
@@ -136,7 +136,7 @@ class Engine:
         return _raw(*self._ask({"op": "resized", "name": name, "dtype": dtype}, [data]))
 
     def resize(self, data: bytes | memoryview, name: str) -> bytes:
-        """The resized pixels of an image's bytes, uint8."""
+        """Return the resized pixels of an image's bytes, uint8."""
         return self._ask({"op": "image", "name": name, "resize": True}, [data])[1]
 
     def images(self, images: Iterable[tuple[str, bytes]], timeout_s: float = TIMEOUT_S
@@ -192,7 +192,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _guarded(self, name: str | None, timeout_s: float) -> Iterator[None]:
-        """A child that dies or takes too long is one GateFailed."""
+        """Raise GateFailed where the child ends or takes too long."""
         try:
             with self._clock.limit(timeout_s):
                 yield
@@ -206,7 +206,7 @@ class Engine:
 
 
 class _Clock:
-    """Calls ``end`` once a limit has passed. One sleeping thread, not one for each request."""
+    """Watchdog that calls ``end`` after a limit: one sleeping thread for all requests."""
 
     def __init__(self, end: Callable[[], None]) -> None:
         self.late = False
@@ -218,7 +218,7 @@ class _Clock:
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
-        """What runs inside has so long."""
+        """Limit the block inside to ``seconds``."""
         self._set(time.monotonic() + seconds)
         try:
             yield
@@ -230,7 +230,7 @@ class _Clock:
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
-        # The thread wakes for an earlier moment by itself and looks again.
+        # The thread wakes by itself for an earlier deadline and checks again.
         if due < self._wakes:
             with self._changed:
                 self._changed.notify()

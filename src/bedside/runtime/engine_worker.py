@@ -1,4 +1,4 @@
-"""The process that decodes images and runs a build: ``python -m bedside.runtime.engine_worker``.
+"""Worker that decodes images and runs a build: ``python -m bedside.runtime.engine_worker``.
 
 What comes from outside (an image, a model) is parsed here and nowhere else, so a crash or a
 takeover ends here. Frames on standard input and output: two little-endian u32 (bytes of JSON,
@@ -32,7 +32,7 @@ from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 HEAD = struct.Struct("<II")
 Pixels = preprocess.Pixels
 Reply = tuple[dict[str, Any], bytes]
-# The second half of a request: what needs the model.
+# The second half of a request: the part that needs the model.
 Rest = Callable[[], Reply]
 
 
@@ -108,7 +108,7 @@ class Session:
         outputs = self._runner.run(tensor)
         logits = outputs[LOGITS][0]
         if not np.isfinite(logits).all():
-            raise BedsideError("the model's answer is not a finite number", where=name)
+            raise BedsideError("the model's logits are not finite", where=name)
         cam: npt.NDArray[np.float32] | None = outputs.get(CAM)
         names = features.names(logits.size, cam is not None)
         values = (*features.of_outputs(outputs), *of_image)
@@ -179,7 +179,7 @@ def _answer(rest: Rest) -> Reply:
 
 
 def main() -> None:
-    """Serve on the standard streams, within the memory that a child may take; what native code
+    """Serve on the standard streams within the memory limit; what native code
     prints goes nowhere.
     """
     limit_memory()

@@ -1,4 +1,4 @@
-"""What an answer is judged by besides its logits; ``docs/bundle.md`` states every formula."""
+"""Features and quality measures of an image and its outputs (formulas: ``docs/bundle.md``)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bedside.runtime.litert import CAM, LOGITS
 
 Real = npt.NDArray[np.float64]
 _TINY = 1e-6
-# What keeps a logarithm of a measure of pixels from running away: a quarter of a grey level.
+# Added before a logarithm of a pixel measure, to bound it: a quarter of a grey level.
 _SMALL = 1e-3
-# How far apart the pixels of ``coarseness`` stand.
+# Distance between the pixels compared by ``coarseness``.
 _FAR_PX = 4
 IMAGE = ("brightness", "contrast", "sharpness", "skewness", "direction", "coarseness")
 
 
 def names(classes: int, cam: bool) -> tuple[str, ...]:
-    """The names of :func:`of_outputs` and :func:`of_image`, in their order."""
+    """Return the names of :func:`of_outputs` and :func:`of_image`, in their order."""
     found = [f"logit:{k}" for k in range(classes)]
     if cam:
         found += [f"spread:{j}:{k}" for k in range(classes) for j in range(k + 1)]
@@ -31,7 +31,7 @@ def names(classes: int, cam: bool) -> tuple[str, ...]:
 
 
 def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
-    """Features of one image's outputs: ``logits`` (1, K) and, if there, ``cam`` (1, h, w, K)."""
+    """Return features of an image's ``logits`` (1, K) and, if there, ``cam`` (1, h, w, K)."""
     logits = outputs[LOGITS][0].astype(np.float64)
     found: list[float] = logits.tolist()
     if CAM not in outputs:
@@ -53,9 +53,9 @@ def of_outputs(outputs: Mapping[str, npt.NDArray[np.float32]]) -> list[float]:
 
 def of_image(resized: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
              ) -> tuple[dict[str, float], list[float]]:
-    """Quality measures, and features, of resized pixels (H, W, C), before the division."""
-    # A histogram and differences of whole numbers: a sixth of the time that floats of every
-    # pixel take.
+    """Return quality measures, and features, of resized pixels (H, W, C), before the division."""
+    # A histogram and differences of integers: a sixth of the time of floating point on every
+    # pixel.
     grey = resized[..., 0] if resized.shape[2] == 1 else resized.sum(axis=2, dtype=np.uint32)
     top = int(np.iinfo(resized.dtype).max) * resized.shape[2]
     counts = _counts(grey, top)
@@ -85,23 +85,23 @@ def _mean(total: int, count: int, top: int) -> float:
 
 
 def _counts(grey: npt.NDArray[Any], top: int) -> npt.NDArray[Any]:
-    """How many pixels have each level, (top + 1)."""
+    """Return the number of pixels of each level, (top + 1)."""
     if grey.dtype == np.uint8:  # a third of the time
         return np.asarray(Image.fromarray(np.ascontiguousarray(grey)).histogram())
     return np.bincount(grey.ravel(), minlength=top + 1)
 
 
 def _steps(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int:
-    """Sum of absolute differences of unsigned whole numbers."""
+    """Return the sum of absolute differences of unsigned integers."""
     larger = np.maximum(one, other)
     larger -= np.minimum(one, other)
-    # Half the time in 32 bits, where the sum cannot leave them.
+    # Half the time in 32 bits, where the sum cannot overflow.
     small = larger.size * int(np.iinfo(larger.dtype).max) < 2**32
     return int(np.add.reduce(larger, axis=None, dtype=np.uint32 if small else np.uint64))
 
 
 def fit(features: Real) -> tuple[Real, Real]:
-    """Mean (d) and precision (d, d) of features (n, d).
+    """Return mean (d) and precision (d, d) of features (n, d).
 
     The correlation matrix is shrunk a tenth towards the identity, so that few images or
     features that depend on one another still give a finite distance.
@@ -116,7 +116,7 @@ def fit(features: Real) -> tuple[Real, Real]:
 
 
 def distances(features: Real, mean: Real, precision: Real) -> Real:
-    """Squared Mahalanobis distances of features (n, d)."""
+    """Return squared Mahalanobis distances of features (n, d)."""
     offset = features - mean
     found: Real = np.einsum("ni,ij,nj->n", offset, precision, offset)
     return found

@@ -1,4 +1,4 @@
-"""Small files and hashes: atomic writing, and one clear message for a full or closed disk."""
+"""Atomic writing of small files, hashes, and clear messages for disk faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bedside.core.errors import BadInput, BedsideError
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in chunks."""
+    """Return the hex SHA-256 of a file, read in chunks."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -24,12 +24,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """As :func:`write_text`; ``mode`` is the new file's, before the umask."""
+    """Write bytes as :func:`write_text` writes; ``mode`` is the new file's, before the umask."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            scratch.unlink(missing_ok=True)  # left by a process of the same number that was killed
+            scratch.unlink(missing_ok=True)  # left by a killed process of the same number
             handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
@@ -58,7 +58,7 @@ _DISK_FAULTS = {
 
 
 def disk_fault(error: OSError, path: Path | str) -> BedsideError | None:
-    """The message for an OSError of the output disk, or None where it is something else."""
+    """Return the message for an OSError of the output disk; None for any other."""
     if error.errno not in _DISK_FAULTS:
         return None
     fault, remedy = _DISK_FAULTS[error.errno]

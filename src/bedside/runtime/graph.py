@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bedside.core.errors import BadInput
 
-_REMEDY = "Give a LiteRT (.tflite) file that is whole."
+_REMEDY = "Give a complete LiteRT (.tflite) file."
 
 _DTYPES = {getattr(schema.TensorType, n): n.lower() for n in vars(schema.TensorType)
            if n.isupper()}
@@ -26,10 +26,11 @@ _NUMPY = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "int16"
 _OPS = {getattr(schema.BuiltinOperator, n): n for n in vars(schema.BuiltinOperator)
         if n.isupper()}
 
-_FUSED = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
-          "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,
-          "MAX_POOL_2D": schema.Pool2DOptions, "AVERAGE_POOL_2D": schema.Pool2DOptions,
-          "CONCATENATION": schema.ConcatenationOptions}
+_OPTIONS = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+            "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,
+            "SUB": schema.SubOptions, "MUL": schema.MulOptions, "MEAN": schema.ReducerOptions,
+            "MAX_POOL_2D": schema.Pool2DOptions, "AVERAGE_POOL_2D": schema.Pool2DOptions,
+            "CONCATENATION": schema.ConcatenationOptions}
 _ACTIVATIONS: dict[int, str] = {
     getattr(schema.ActivationFunctionType, n): n
                 for n in vars(schema.ActivationFunctionType) if n.isupper()}
@@ -97,44 +98,42 @@ class Graph:
     _data: bytes | bytearray
 
     def constant(self, tensor: Tensor | int) -> npt.NDArray[Any] | None:
-        """The stored values of a constant tensor in its own dtype and shape, else None."""
+        """Return the stored values of a constant tensor in its own dtype and shape, else None."""
         item = self.tensors[tensor] if isinstance(tensor, int) else tensor
         if item.buffer == 0 or item.dtype not in _NUMPY:
             return None
         raw = self._model.Buffers(item.buffer)
         dtype = np.dtype(_NUMPY[item.dtype])
-        # Writers may put a buffer's bytes behind the flatbuffer, at an offset in the file.
+        # Writers may put a buffer's bytes after the flatbuffer, at an offset in the file.
         data = (np.frombuffer(self._data, np.uint8, int(raw.Size()), int(raw.Offset()))
                 if raw.Offset() > 1 else raw.DataAsNumpy())
         values: npt.NDArray[Any] = data.view(dtype)
         return values.reshape(item.shape)
 
     def real_constant(self, tensor: Tensor | int) -> npt.NDArray[np.float32] | None:
-        """Constant values as real numbers: dequantized where the tensor is quantized."""
+        """Return constant values as real numbers: dequantized where the tensor is quantized."""
         item = self.tensors[tensor] if isinstance(tensor, int) else tensor
         values = self.constant(item)
         return None if values is None else dequantize(values, item.quantization)
 
     def producer(self, tensor: int) -> Operation | None:
-        """The operation that writes a tensor, None for inputs and constants."""
+        """Return the operation that writes a tensor, None for inputs and constants."""
         return next((o for o in self.operations if tensor in o.outputs), None)
 
     def layer(self, operation: Operation) -> str:
-        """The layer an operation belongs to: its weights' name where it has weights."""
+        """Return the layer of an operation: its weights' name where it has weights."""
         named = operation.inputs[1] if operation.op in CONVOLUTIONS else operation.outputs[0]
         return self.tensors[named].layer
 
     def activation(self, operation: Operation) -> str:
-        """The activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
-        options = self.options(operation)
-        if options is None:
-            return "NONE"
-        return _ACTIVATIONS.get(int(options.FusedActivationFunction()), "NONE")
+        """Return the activation fused into an operation: ``NONE``, ``RELU``, ``RELU6``, …"""
+        stored = getattr(self.options(operation), "FusedActivationFunction", None)
+        return "NONE" if stored is None else _ACTIVATIONS.get(int(stored()), "NONE")
 
     def options(self, operation: Operation) -> Any:
-        """The stored options of a layer, pooling, sum or concatenation (strides …), else None."""
+        """Return an operation's stored options (strides …); None without any, or of other kinds."""
         table = self._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
-        kind = _FUSED.get(operation.op)
+        kind = _OPTIONS.get(operation.op)
         if table is None or kind is None:
             return None
         options = kind()
@@ -142,17 +141,23 @@ class Graph:
         return options
 
     def consumers(self, tensor: int) -> tuple[Operation, ...]:
-        """The operations that read a tensor."""
+        """Return the operations that read a tensor."""
         return tuple(o for o in self.operations if tensor in o.inputs)
 
     def convolutions(self) -> tuple[Operation, ...]:
-        """Convolution-like operations in execution order."""
+        """Return convolution-like operations in execution order."""
         return tuple(o for o in self.operations if o.op in CONVOLUTIONS)
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return TFLite's SAME padding before and after one dimension; the odd pixel comes after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def dequantize(values: npt.NDArray[Any], quantization: Quantization | None
                ) -> npt.NDArray[np.float32]:
-    """``scale · (q − zero_point)`` along the quantized axis; plain cast where unquantized."""
+    """Return ``scale · (q − zero_point)`` along the quantized axis; a cast where unquantized."""
     if quantization is None or not np.issubdtype(values.dtype, np.integer):
         return values.astype(np.float32)
     shape = [1] * values.ndim
@@ -167,7 +172,7 @@ _COMPONENT = re.compile(r"^[A-Za-z0-9]+?_(.+)$")
 
 
 def layer_name(tensor_name: str) -> str:
-    """``…Sequential_layer1/BasicBlock_0/…Conv2d_conv1;1`` becomes ``layer1.0.conv1``.
+    """Return ``layer1.0.conv1`` of ``…Sequential_layer1/BasicBlock_0/…Conv2d_conv1;1``.
 
     Names that are not in the converter's form are returned as they are.
     """
@@ -195,7 +200,7 @@ def _tensor(index: int, raw: Any, model: Any) -> Tensor:
     buffer = int(raw.Buffer())
     stored = model.Buffers(buffer)
     holds = buffer != 0 and (stored.DataLength() > 0 or stored.Offset() > 1)
-    # A name that is no UTF-8 is damage: runtimes raise where they show it.
+    # A name that is not UTF-8 is damage: runtimes raise where they print it.
     return Tensor(index, (raw.Name() or b"").decode(), shape,
                   _DTYPES.get(raw.Type(), str(raw.Type())), buffer if holds else 0,
                   _quantization(raw.Quantization()),
@@ -232,9 +237,9 @@ def read_graph(path: Path) -> Graph:
 
 
 def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
-    """As :func:`read_graph`, from bytes."""
+    """Read a graph as :func:`read_graph` does, from bytes."""
     if len(data) < 16 or data[4:8] != b"TFL3":
-        raise BadInput("not a LiteRT model (no TFL3 mark)", where=where, remedy=_REMEDY)
+        raise BadInput("not a LiteRT model (no TFL3 identifier)", where=where, remedy=_REMEDY)
     try:
         model = schema.Model.GetRootAs(data)
         main = model.Subgraphs(0)
@@ -253,23 +258,23 @@ def parse_graph(data: bytes | bytearray, where: str = "model") -> Graph:
     except (struct.error, IndexError, TypeError, AttributeError, ValueError, UnicodeDecodeError,
             MemoryError, OverflowError) as error:
         kind = "a table outside it" if isinstance(error, struct.error) else type(error).__name__
-        raise BadInput(f"damaged or cut short LiteRT model ({kind})", where=where,
+        raise BadInput(f"damaged or truncated LiteRT model ({kind})", where=where,
                        remedy=_REMEDY) from None
     return Graph(tensors, operations, inputs, outputs, input_names, output_names, count,
                  model.SubgraphsLength(), model, data)
 
 
 def _check_buffers(model: Any, size: int, where: str) -> None:
-    """Weights may stand behind the flatbuffer, where a file that was cut short lacks them."""
+    """Refuse a file cut short before the weights that lie behind its flatbuffer."""
     for i in range(model.BuffersLength()):
         raw = model.Buffers(i)
         if raw.Offset() > 1 and raw.Offset() + raw.Size() > size:
-            raise BadInput("cut short: the model's weights lie past the end of the file",
+            raise BadInput("truncated: the model's weights lie past the end of the file",
                            where=where, remedy=_REMEDY)
 
 
 def custom_options(graph: Graph, operation: Operation) -> bytes:
-    """The stored options of a custom operation, empty where it has none."""
+    """Return the stored options of a custom operation, empty where it has none."""
     raw = graph._model.Subgraphs(0).Operators(operation.index)
     if raw.CustomOptionsLength():
         return bytes(raw.CustomOptionsAsNumpy())
@@ -278,7 +283,7 @@ def custom_options(graph: Graph, operation: Operation) -> bytes:
 
 
 def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:
-    """How many operations of each kind compute in which formats.
+    """Return the number of operations by number format and kind.
 
     The format of an operation is ``activation`` or, where it has weights of another format,
     ``activation×weights`` (``float32×int8`` is dynamic range).
@@ -291,7 +296,7 @@ def ops_by_dtype(graph: Graph) -> dict[str, dict[str, int]]:
 
 
 def operation_format(graph: Graph, operation: Operation) -> str:
-    """The number formats of one operation, see :func:`ops_by_dtype`."""
+    """Return the number formats of one operation, see :func:`ops_by_dtype`."""
     if operation.op in ("QUANTIZE", "DEQUANTIZE"):
         source, target = operation.inputs[0], operation.outputs[0]
         return f"{graph.tensors[source].dtype}→{graph.tensors[target].dtype}"
@@ -304,7 +309,7 @@ def operation_format(graph: Graph, operation: Operation) -> str:
 
 
 def macs(graph: Graph, operation: Operation) -> int:
-    """Multiply-accumulates of one convolution-like operation at batch 1, else 0."""
+    """Return multiply-accumulates of one convolution-like operation at batch 1, else 0."""
     if operation.op not in CONVOLUTIONS:
         return 0
     weights = graph.tensors[operation.inputs[1]].shape

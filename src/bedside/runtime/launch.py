@@ -1,4 +1,4 @@
-"""Start a child process, follow it, and bring back its end as a fault instead of an exception.
+"""Running child processes; a crash or timeout is returned as a fault, not raised.
 
 Native code that crashes, hangs or takes all memory ends its own process; the parent reads why.
 """
@@ -52,7 +52,7 @@ def run(command: Sequence[str], work: Path, timeout_s: float,
                 numbers = line.split()
                 if on_progress and len(numbers) == 2 and all(n.isdigit() for n in numbers):
                     on_progress(int(numbers[0]), int(numbers[1]))
-            # Not reaped yet, so that the group's number cannot belong to anybody else.
+            # Not reaped yet, so that the group's number cannot belong to another process.
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
             clock.cancel()
@@ -71,7 +71,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-# What allocators and Python say when they are refused memory.
+# Messages of allocators and Python when memory is refused.
 _NO_MEMORY = ("std::bad_alloc", "MemoryError", "Cannot allocate memory", "Unable to allocate")
 
 

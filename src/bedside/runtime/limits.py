@@ -1,4 +1,4 @@
-"""How much memory a child process may take: a hostile or broken model ends its own process.
+"""Memory limit of child processes: a hostile or broken model ends only its own process.
 
 The limit is on private writable memory (``RLIMIT_DATA``), which is what a model's tensors are
 allocated from. Not on the address space (``RLIMIT_AS``): runtimes map weights and reserve
@@ -20,7 +20,7 @@ SHARE = 0.75
 
 
 def limit_bytes() -> int | None:
-    """``BEDSIDE_MEMORY_MB``, else three quarters of this machine's memory; None where unknown."""
+    """Return ``BEDSIDE_MEMORY_MB``, else 3/4 of this machine's memory; None where unknown."""
     given = os.environ.get(VARIABLE, "")
     if given.isdecimal() and int(given) > 0:
         return int(given) * 1_000_000
@@ -31,7 +31,7 @@ def limit_bytes() -> int | None:
 
 
 def limit_memory() -> None:
-    """Hold this process, and what it starts, to the limit. Only Linux counts so."""
+    """Apply the limit to this process and what it starts (Linux only)."""
     limit = limit_bytes()
     if sys.platform != "linux" or limit is None:
         return
@@ -47,7 +47,7 @@ def limit_memory() -> None:
 
 
 def out_of_memory() -> str:
-    """The reason of a row whose process asked for more."""
+    """Return the reason for a row whose process exceeded the limit."""
     limit = limit_bytes()
     size = f" of {limit / 1e9:.1f} GB" if limit else ""
     return (f"it asked for more memory than the limit{size}; {VARIABLE} in the environment "

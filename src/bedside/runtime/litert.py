@@ -1,10 +1,11 @@
-"""LiteRT on this machine's CPU: the only place that runs a ``.tflite``."""
+"""LiteRT on this machine's CPU: the only module that runs a ``.tflite``."""
 
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,11 +91,11 @@ class LiteRTModel:
                 self._fix_batch()
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            # LiteRT says nothing where it was refused memory for the tensors.
+            # LiteRT's message is empty where memory for the tensors was refused.
             first = (str(error).strip() or "it gave no reason; often there is too little memory"
                      ).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
-                           remedy="Give a whole .tflite file of operations LiteRT has.") from None
+                           remedy="Give a complete .tflite of LiteRT operations.") from None
         self.input = self._check_input()
         self.outputs = self._check_outputs()
 
@@ -132,8 +133,8 @@ class LiteRTModel:
             names = {LOGITS: next(iter(names.values()))}
         shape = names[LOGITS].shape
         if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
-            raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K from 2 on is "
-                           "needed", where=self.path, remedy="Export it with one row of logits.")
+            raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K of 2 or more "
+                           "is needed", where=self.path, remedy="Export it with one row of logits.")
         return names
 
     @property
@@ -153,16 +154,28 @@ class LiteRTModel:
         self._interpreter.invoke()
 
     def tensor(self, index: int) -> Array:
-        """An intermediate tensor in its own dtype (needs ``preserve_all``)."""
+        """Return an intermediate tensor in its own dtype (needs ``preserve_all``)."""
         return np.asarray(self._interpreter.get_tensor(index))
 
     def executed(self) -> list[dict[str, Any]]:
-        """Operations in LiteRT's own order, delegate partitions as ``DELEGATE`` at the end."""
+        """Return operations in LiteRT's order, delegate partitions last, as ``DELEGATE``."""
         return list(self._interpreter._get_ops_details())
 
 
+def predict(model: bytes, images: Iterable[npt.NDArray[np.float32]]
+            ) -> tuple[npt.NDArray[np.float32], list[float]]:
+    """Return the logits (n, K) of images (1, H, W, C) by a ``.tflite``, and each one's ms."""
+    loaded = LiteRTModel(Path("model.tflite"), content=model)
+    rows, times = [], []
+    for image in images:
+        start = time.perf_counter()
+        rows.append(loaded.run(image)[LOGITS][0].copy())
+        times.append(1e3 * (time.perf_counter() - start))
+    return np.asarray(rows, np.float32), times
+
+
 def reference_model(path: Path, threads: int = 1) -> LiteRTModel:
-    """A model on LiteRT's reference kernels."""
+    """Return a model on LiteRT's reference kernels."""
     return LiteRTModel(path, threads, reference=True)
 
 

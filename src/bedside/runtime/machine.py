@@ -1,4 +1,4 @@
-"""What this machine is, for the record of a measurement."""
+"""Description of this machine, for the record of a measurement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str]:
-    """What this machine is, without its name."""
+    """Return the description of this machine, without its name."""
     from importlib.metadata import version
 
     facts = {"system": platform.system(), "architecture": platform.machine(),
@@ -24,7 +24,7 @@ def machine() -> dict[str, str]:
 
 
 def cpu_flags() -> frozenset[str]:
-    """Instruction sets of the processor as Linux lists them; empty elsewhere."""
+    """Return the processor's instruction sets as Linux lists them; empty elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file():
         return frozenset()

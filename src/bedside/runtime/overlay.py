@@ -1,4 +1,4 @@
-"""The class activation map over the image it belongs to, as a PNG."""
+"""Class activation map drawn over its image, as a PNG."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SIDE = 512
 
 
 def draw(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], raw: Raw, index: int) -> bytes:
-    """A PNG of the image (grey, 512 px at most) with the map of class ``index`` in red.
+    """Return a PNG of the image (grey, 512 px at most) with the map of class ``index`` in red.
 
     Args:
         pixels: decoded, (H, W) or (H, W, 3).

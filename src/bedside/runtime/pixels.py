@@ -1,4 +1,4 @@
-"""The pixel store: every image decoded and resized once, read back one at a time.
+"""Pixel store: every image decoded and resized once, read back one at a time.
 
 A store is a folder with ``pixels.bin`` (integers, image after image, before the division by
 the maximum) and ``index.json``. Reading goes through one buffer, so memory does not grow with
@@ -27,7 +27,7 @@ INDEX = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class PixelIndex:
-    """Which images a store holds, in order, and how each was preprocessed."""
+    """Index of a store: its images in order, and their preprocessing."""
 
     preprocess: Preprocess
     dtype: Literal["uint8", "uint16"]
@@ -51,8 +51,8 @@ class PixelStore:
         self._position = {case_id: i for i, case_id in enumerate(self.index.ids)}
         path = folder / PIXELS
         if not path.is_file() or path.stat().st_size != self._item_bytes * len(self.index.ids):
-            raise BadInput("the pixel store does not fit its index", where=path,
-                           remedy="Delete the folder; the next run makes it again.")
+            raise BadInput("the pixel store does not match its index", where=path,
+                           remedy="Delete the folder; the next run writes it again.")
         self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> Self:
@@ -68,7 +68,7 @@ class PixelStore:
         return self.index.ids
 
     def pixels(self, case_id: str) -> Pixels:
-        """One resized image, (H, W, C), uint8 or uint16, before the division."""
+        """Return one resized image, (H, W, C), uint8 or uint16, before the division."""
         if case_id not in self._position:
             raise BadInput("not in the pixel store", where=case_id,
                            remedy="Delete the study's cache folder and run again.")
@@ -79,16 +79,16 @@ class PixelStore:
         while done < self._item_bytes:
             count = self._file.readinto(view[done:])
             if not count:
-                raise BadInput("the pixel store ends early", where=self._file.name,
-                               remedy="Delete the folder; the next run makes it again.")
+                raise BadInput("the pixel store is truncated", where=self._file.name,
+                               remedy="Delete the folder; the next run writes it again.")
             done += count
         return buffer
 
     def tensor(self, case_id: str) -> npt.NDArray[np.float32]:
-        """One image as the network sees it, (1, H, W, C) float32."""
+        """Return one image as the network sees it, (1, H, W, C) float32."""
         return normalise(self.pixels(case_id), self.preprocess, case_id)[None]
 
     def tensors(self, case_ids: Sequence[str]) -> Iterator[npt.NDArray[np.float32]]:
-        """Tensors of ``case_ids`` in that order, one at a time."""
+        """Yield the tensors of ``case_ids`` in that order, one at a time."""
         for case_id in case_ids:
             yield self.tensor(case_id)

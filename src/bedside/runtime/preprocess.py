@@ -32,7 +32,7 @@ _TURNS = {
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }
-# Without a flag: devices show it too, and not every command can set a file aside.
+# Without naming a flag: devices show it too, and not every command can exclude a file.
 REMEDY = "Repair or remove the file."
 
 
@@ -86,17 +86,17 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(where)
     if _several(image):
-        raise BadInput("an image of several frames", where=where,
-                       remedy="Save one frame as a picture of its own.")
+        raise BadInput("the image has several frames", where=where,
+                       remedy="Save one frame as a separate image.")
     if image.format == "TIFF":
-        # Pillow turns a TIFF while it loads it, by XMP too where the tag of its own is missing.
+        # Pillow turns a TIFF while loading it, also by XMP where its own tag is missing.
         image.info.pop("xmp", None)
     image.load()
     turned = _upright(image)
     if turned.mode in _GREY_16 or turned.mode == "I":
         return _grey_16(turned, channels, where)
     if turned.mode == "F":
-        raise BadInput("32-bit floating-point pixels", where=where,
+        raise BadInput("pixels are 32-bit floating point", where=where,
                        remedy="Save the image as 8- or 16-bit.")
     if turned.mode != "L":
         turned = turned.convert("RGB")
@@ -106,7 +106,7 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as EXIF says, and as nothing else does.
+    """Return the image turned as its EXIF orientation says; nothing else turns it.
 
     Not by Pillow's ``exif_transpose``: that obeys XMP and ImageMagick's text chunks too, which
     browsers and the web app do not, and the same file would then be two images.
@@ -116,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation (1 to 8) of a block of EXIF; 1 where it says none or is damaged.
+    """Return the orientation (1 to 8) in a block of EXIF; 1 where it has none or is damaged.
 
     Twin of ``exifOrientation`` in ``web/src/image/decode.ts``.
     """
@@ -140,7 +140,7 @@ def exif_orientation(exif: bytes) -> int:
 def _several(image: Image.Image) -> bool:
     if image.format != "TIFF":
         return bool(getattr(image, "n_frames", 1) > 1)
-    # Not by their number: that walks a chain of which 2 MB can hold 20,000 links, 9 s long.
+    # Not by number: that walks a chain that can hold 20,000 links in 2 MB and take 9 s.
     try:
         image.seek(1)
     except EOFError:
@@ -151,7 +151,7 @@ def _several(image: Image.Image) -> bool:
 def _grey_16(image: Image.Image, channels: int, where: str) -> Pixels:
     wide = np.asarray(image).astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
-        raise BadInput("pixels outside the 16-bit range", where=where,
+        raise BadInput("pixel values exceed 16 bits", where=where,
                        remedy="Save the image as 8- or 16-bit.")
     grey = wide.astype(np.uint16)
     return grey if channels == 1 else np.repeat(grey[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Where a device keeps its bundles: side by side, one of them active, and the keys it trusts.
+"""Store of a device: its installed bundles, the active one, and the keys it trusts.
 
     STORE/bundles/<id>.zip    as they came; verified again each time one is opened
     STORE/active.json         the id of the active one; replaced in one step
@@ -30,7 +30,7 @@ class Active:
 
 
 def default_store() -> Path:
-    """``BEDSIDE_STORE``, else where this system keeps a user's data."""
+    """Return ``BEDSIDE_STORE``, else this system's folder for user data."""
     if os.environ.get("BEDSIDE_STORE"):
         return Path(os.environ["BEDSIDE_STORE"])
     home = Path.home()
@@ -42,26 +42,26 @@ def default_store() -> Path:
 
 
 def trusted(store: Path, extra: tuple[Path, ...] = ()) -> frozenset[bytes]:
-    """The public keys of the store and of ``--trust``. Raises BadInput where one is no key."""
+    """Return the public keys of the store and of ``--trust``. Raises BadInput for a non-key."""
     kept = sorted((store / "trust").glob("*.pub")) if (store / "trust").is_dir() else []
     return frozenset(signing.read_public(p) for p in (*kept, *extra))
 
 
 def open_trusted(source: Path | bytes, store: Path, extra: tuple[Path, ...] = (),
                  where: str | None = None) -> Bundle:
-    """Verify a bundle by this device's trust: where any key is trusted, unsigned is refused."""
+    """Verify a bundle by this device's trust; with any trusted key, unsigned is refused."""
     keys = trusted(store, extra)
     return open_bundle(source, keys, allow_unsigned=not keys, where=where)
 
 
 def installed(store: Path) -> tuple[list[str], str | None]:
-    """The ids of the installed bundles, and the active one; none where nothing is installed.
+    """Return the ids of the installed bundles, and the active one.
 
     Raises:
         BadInput: the store is a file, or its record of the active bundle does not read.
     """
     if store.is_file():
-        raise BadInput("a file, and a store of bundles is a folder", where=store,
+        raise BadInput("is a file; a bundle store is a folder", where=store,
                        remedy="Give the folder that bundles were installed in.")
     folder = store / "bundles"
     ids = sorted(p.stem for p in folder.glob("*.zip")) if folder.is_dir() else []
@@ -71,7 +71,7 @@ def installed(store: Path) -> tuple[list[str], str | None]:
 
 
 def find(store: Path, name: str) -> Path:
-    """The file of an installed bundle by ``active``, its id or the beginning of its id.
+    """Return the file of an installed bundle by ``active``, its id or its id's beginning.
 
     Raises:
         BadInput: none, or several, are called so.
@@ -105,6 +105,6 @@ def activate(store: Path, bundle_id: str) -> None:
 
 
 def read_source(source: Path, store: Path) -> tuple[bytes, str]:
-    """The bytes of a bundle's file or of an installed one, and what to call it."""
+    """Return the bytes of a bundle's file or of an installed one, and its name for messages."""
     path = source if source.exists() else find(store, str(source))
     return read_bytes(path), str(source)

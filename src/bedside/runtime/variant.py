@@ -1,4 +1,4 @@
-"""A variant's folder as a device reads it: ``variant.json`` and the ``.tflite`` beside it."""
+"""Reading a variant's folder on a device: ``variant.json`` and its ``.tflite``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIANT = "variant.json"
 
 
 def read_variant(folder: Path) -> tuple[Variant, bytes]:
-    """A variant and its model's bytes, compared with the recorded SHA-256.
+    """Return a variant and its model's bytes, compared with the recorded SHA-256.
 
     Raises:
         BadInput: not a variant's folder, or the model file was changed.
@@ -25,10 +25,10 @@ def read_variant(folder: Path) -> tuple[Variant, bytes]:
     variant = codec.read_json(Variant, path)
     if Path(variant.file).name != variant.file:
         raise BadInput("the model file lies outside the folder", where=path,
-                       remedy="Take the folder anew from its source.")
+                       remedy="Get the folder from its source again.")
     model_file = folder / variant.file
     data = model_file.read_bytes() if model_file.is_file() else b""
     if hashlib.sha256(data).hexdigest() != variant.sha256:
         raise BadInput("the model file is missing or differs from its SHA-256", where=model_file,
-                       remedy="Take the folder anew from its source.")
+                       remedy="Get the folder from its source again.")
     return variant, data

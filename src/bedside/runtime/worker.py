@@ -1,4 +1,4 @@
-"""One cell of the matrix in one fresh process: ``python -m bedside.runtime.worker JOB.json``.
+"""Worker for one cell in a fresh process: ``python -m bedside.runtime.worker JOB.json``.
 
 A crash of native code ends this process only; the parent turns it into a row with a reason.
 Progress goes to standard output as ``done total`` lines, the result to the job's file.
@@ -37,7 +37,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one worker does. ``runner`` is a lazy name from the table of targets.
+    """Task of one worker. ``runner`` is a lazy name from the table of targets.
 
     ``beside``: files that ``file`` needs, by path, with their SHA-256. ``budget_s``: predict
     no further image once so many seconds have gone.
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a worker found; ``fault`` is set where it could not run.
+    """Result of a worker; ``fault`` is set where it could not run.
 
     ``unsupported``: the target cannot run this build, rather than failing at it. ``machine``
     is what it ran on.
@@ -72,7 +72,7 @@ class JobResult:
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident size of this process.
+    """Return the largest resident size of this process.
 
     Linux's VmHWM starts anew at exec; ``ru_maxrss`` there carries the parent's over.
     """

@@ -3,11 +3,12 @@
 A scheme module offers ``SCHEME`` (what it is) and
 ``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
 empty list leaves the model in floating point). A scheme that treats layers differently also
-offers ``layer_rules(graph, options, kept) -> list[dict]``, rules that follow the recipe's.
+offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import ModuleType
 
 from bedside.core import registry
@@ -27,40 +28,42 @@ SCHEMES: dict[str, str] = {
 }
 
 
-def split_id(scheme_id: str) -> tuple[str, tuple[str, ...]]:
-    """``int8+io8`` becomes ``("int8", ("io8",))``; options are sorted."""
-    name, *options = scheme_id.split("+")
-    return name, tuple(sorted(set(options)))
+@dataclass(frozen=True, slots=True)
+class SchemeChoice:
+    """A scheme with the options chosen for it; ``str()`` gives its id, such as ``int8+io8``.
+
+    ``options`` are sorted. ``module`` is the scheme's own, with ``recipe`` and ``layer_rules``.
+    """
+
+    scheme: Scheme
+    options: tuple[str, ...]
+    module: ModuleType
+
+    def __str__(self) -> str:
+        return "+".join([self.scheme.name, *self.options])
+
+    @property
+    def steps(self) -> int:
+        """Decisions beyond a plain conversion: the scheme's own, and one for each option."""
+        return self.scheme.steps + len(self.options)
 
 
-def load(scheme_id: str) -> tuple[ModuleType, Scheme, tuple[str, ...]]:
-    """The module, the scheme and the options behind an id such as ``int8+io8``.
+def parse(text: str) -> SchemeChoice:
+    """Return the scheme and options that a configuration or a flag names, as ``int8+io8``.
 
     Raises:
-        BadInput: unknown scheme or option, or two that exclude each other.
+        BadInput: unknown scheme or option, or two options that exclude each other.
     """
-    name, options = split_id(scheme_id)
+    name, *given = text.split("+")
     module: ModuleType = registry.lookup(SCHEMES, name, "scheme")
-    scheme: Scheme = module.SCHEME
-    for option in options:
-        if option not in scheme.options:
+    choice = SchemeChoice(module.SCHEME, tuple(sorted(set(given))), module)
+    for option in choice.options:
+        if option not in choice.scheme.options:
             raise BadInput(f"scheme {name!r} has no option {option!r}",
-                           remedy=did_you_mean(option, scheme.options))
+                           remedy=did_you_mean(option, choice.scheme.options))
     for group in EXCLUSIVE:
-        both = [o for o in options if o in group]
+        both = [o for o in choice.options if o in group]
         if len(both) > 1:
             raise BadInput(f"options {both[0]!r} and {both[1]!r} exclude each other",
-                           where=scheme_id, remedy="Give one of them.")
-    return module, scheme, options
-
-
-def steps(scheme_id: str) -> int:
-    """Decisions beyond a plain conversion: the scheme's own, and one for each option."""
-    _, scheme, options = load(scheme_id)
-    return scheme.steps + len(options)
-
-
-def variant_id(model: str, scheme_id: str) -> str:
-    """``<model>-<scheme>[+option…]``."""
-    name, options = split_id(scheme_id)
-    return "+".join([f"{model}-{name}", *options])
+                           where=str(choice), remedy="Give one of them.")
+    return choice

@@ -1,4 +1,4 @@
-"""Bias correction: what rounding the weights adds to a channel's mean is taken off its bias.
+"""Bias correction: subtract from each bias what weight rounding adds to its channel's mean.
 
 Rounding changes weights by small amounts that do not average out over a channel: its output
 moves by Σ (W_q − W)·E[x] (Nagel et al. 2019, *Data-free quantization*, eq. 17). E[x] is measured
@@ -15,19 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import BadInput
-from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation, parse_graph
+from bedside.runtime.graph import Graph, Operation, parse_graph
 
 Means = Sequence[npt.NDArray[np.float64]]
 
 
-def layers(graph: Graph) -> tuple[Operation, ...]:
-    """Convolutions and fully connected layers, in execution order."""
-    return tuple(o for o in graph.operations if o.op in CONVOLUTIONS)
-
-
 def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
              ) -> npt.NDArray[np.float64]:
-    """The mean of a layer's output without bias and activation, (out,), from its input's mean.
+    """Return the mean output of a layer before bias and activation, (out,).
 
     Borders are treated as the rest of the map.
 
@@ -50,7 +45,7 @@ def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
 
 
 def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
-    """Every bias corrected for the rounding of its own layer's weights.
+    """Correct every bias for the rounding of its own layer's weights.
 
     Args:
         model: the float model.
@@ -59,22 +54,22 @@ def correct_weights(model: bytes, quantized: bytes, means: Means) -> bytes:
     """
     data = bytearray(model)
     graph, other = parse_graph(data), parse_graph(quantized)
-    for operation, twin, mean in zip(layers(graph), _same(graph, other), means, strict=True):
+    for operation, twin, mean in zip(graph.convolutions(), _same(graph, other), means, strict=True):
         shift = response(graph, operation, mean) - response(other, twin, mean)
         _add(graph, operation, shift)
     return bytes(data)
 
 
 def correct_classifier(model: bytes, shift: npt.NDArray[np.float64]) -> bytes:
-    """``shift`` (K,) added to the bias of the last layer."""
+    """Add ``shift`` (K,) to the bias of the last layer."""
     data = bytearray(model)
     graph = parse_graph(data)
-    _add(graph, layers(graph)[-1], shift)
+    _add(graph, graph.convolutions()[-1], shift)
     return bytes(data)
 
 
 def _same(graph: Graph, other: Graph) -> tuple[Operation, ...]:
-    mine, theirs = layers(graph), layers(other)
+    mine, theirs = graph.convolutions(), other.convolutions()
     shapes = [[g.tensors[o.inputs[1]].shape for o in found]
               for g, found in ((graph, mine), (other, theirs))]
     if shapes[0] != shapes[1]:

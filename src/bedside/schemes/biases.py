@@ -1,4 +1,4 @@
-"""Biases that int32 would cut, and the change to the float model that keeps them whole.
+"""Prevention of int32 bias overflow, by raising a weight of filters that died out.
 
 An integer convolution stores its bias as ``round(bias / (S_in · S_w))`` in int32. A filter whose
 weights have died out in training (all nearly 0, as weight decay leaves them) gets so small an

@@ -1,4 +1,4 @@
-"""Dynamic range (paper, Section 3.2.4): int8 weights; activations quantized on the fly."""
+"""Dynamic range (paper, Section 3.2.4): int8 weights, activations quantized at run time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Symmetric per-channel int8 weights, integer computation, float activations between."""
+    """Return a recipe: symmetric per-channel int8 weights, integer arithmetic, float between."""
     del options
     return [{
         "regex": ".*", "operation": "*", "algorithm_key": "min_max_uniform_quantize",

@@ -1,4 +1,4 @@
-"""Cross-layer equalization: the same function, with channels of one size.
+"""Cross-layer equalization: equal channel ranges without changing the function.
 
 int8 gives a whole activation tensor one scale, so a channel a hundred times larger than the
 others leaves them a few steps each. Where a convolution A feeds a convolution B and nothing
@@ -45,7 +45,7 @@ class Pair:
 
 
 def pairs(graph: Graph) -> tuple[Pair, ...]:
-    """Neighbours that can be equalized, in execution order."""
+    """Return the neighbouring layers that can be equalized, in execution order."""
     found = []
     for operation in graph.operations:
         if operation.op not in _LAYERS or graph.activation(operation) not in (

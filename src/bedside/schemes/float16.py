@@ -17,7 +17,7 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Cast every weight to float16, with an explicit DEQUANTIZE in front of its user."""
+    """Return a recipe: float16 weights, each with an explicit DEQUANTIZE before its user."""
     del options
     return [{
         "regex": ".*", "operation": "*", "algorithm_key": "float_casting",

@@ -1,4 +1,4 @@
-"""The original: 32-bit floating point, untouched."""
+"""The unquantized model: 32-bit floating point."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Nothing to quantize."""
+    """Return no rules: nothing is quantized."""
     del options
     return []

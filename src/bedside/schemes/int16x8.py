@@ -26,6 +26,6 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Symmetric weights and activations; float32 in and out by default."""
+    """Return a recipe: symmetric weights and activations; float32 in and out by default."""
     rules = static_rules(options, INT16_ACTIVATIONS, INT8_WEIGHTS)
     return rules if "io16" in options else rules + KEEP_FLOAT_IO

@@ -22,6 +22,6 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Symmetric per-channel weights, asymmetric activations; float32 in and out by default."""
+    """Return the rules: weights symmetric per channel, activations asymmetric."""
     rules = static_rules(options, INT8_ACTIVATIONS, INT8_WEIGHTS)
     return rules if "io8" in options else rules + KEEP_FLOAT_IO

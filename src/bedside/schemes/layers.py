@@ -1,4 +1,4 @@
-"""Layers of a float model as a mixture sees them, and rules that keep some out of int8.
+"""Layers of a float model, and quantizer rules that keep some of them out of int8.
 
 A layer is a convolution (or fully connected layer) with the operations that follow it up to the
 next one; what comes before the first belongs to the first. So the layers hold every operation
@@ -31,21 +31,21 @@ class Layer:
 
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
-    """The layers of a float model in execution order, each with a name of its own."""
+    """Return the layers of a float model in execution order, each with a unique name."""
     starts = [o.index for o in graph.operations if o.op in CONVOLUTIONS]
     names = _names(graph, [graph.operations[i] for i in starts])
-    found = []
-    for place, (start, name) in enumerate(zip(starts, names, strict=True)):
-        first = 0 if place == 0 else start
-        stop = starts[place + 1] if place + 1 < len(starts) else len(graph.operations)
+    result = []
+    for number, (start, name) in enumerate(zip(starts, names, strict=True)):
+        first = 0 if number == 0 else start
+        stop = starts[number + 1] if number + 1 < len(starts) else len(graph.operations)
         members = graph.operations[first:stop]
         operation = graph.operations[start]
-        found.append(Layer(
+        result.append(Layer(
             name, operation.op, start,
             tuple(graph.tensors[o.outputs[0]].name for o in members),
             graph.tensors[operation.outputs[0]].name,
             int(np.prod(graph.tensors[operation.inputs[1]].shape)), macs(graph, operation)))
-    return tuple(found)
+    return tuple(result)
 
 
 def _names(graph: Graph, operations: Sequence[Operation]) -> list[str]:
@@ -59,7 +59,7 @@ def _names(graph: Graph, operations: Sequence[Operation]) -> list[str]:
 
 
 def _deepest(tensor_name: str) -> str:
-    """The layer's name from the most specific of the names that a tensor carries.
+    """Return the layer's name from the most specific of the names that a tensor carries.
 
     A block's own name may contain "conv" too (MBConv); its convolution's lies deeper.
     """
@@ -67,15 +67,15 @@ def _deepest(tensor_name: str) -> str:
     return layer_name(max(parts, key=lambda p: p.count("/"))) if parts else layer_name(tensor_name)
 
 
-def keep_rules(kept: Iterable[Layer], config: dict[str, Any] | None = None
+def float_rules(float_layers: Iterable[Layer], config: dict[str, Any] | None = None
                ) -> list[dict[str, Any]]:
-    """Rules, to follow those of int8, that leave layers in float32 or in another format.
+    """Return rules, to follow those of int8, that leave layers in float32 or another format.
 
     Args:
-        kept: the layers.
+        float_layers: the layers.
         config: the quantizer's ``op_config`` for them; None for float32.
     """
     return [{"regex": f"^{re.escape(scope)};?$", "operation": "*",
              "algorithm_key": "no_quantize" if config is None else "min_max_uniform_quantize",
              "op_config": config or {}}
-            for layer in kept for scope in layer.scopes]
+            for layer in float_layers for scope in layer.scopes]

@@ -1,7 +1,7 @@
 """INT8 with some layers left in higher precision.
 
 ``mixed`` leaves the first and the last layer in float32, a common rule of thumb.
-``mixed+searched`` leaves those that ``bedside search`` found to be needed for the study's budget.
+``mixed+searched`` leaves those that ``bedside search`` found necessary for the study's budget.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bedside.core.build import Scheme
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
 from bedside.runtime.graph import Graph
-from bedside.schemes.layers import Layer, keep_rules, layers
+from bedside.schemes.layers import Layer, float_rules, layers
 from bedside.schemes.options import (
     ESTIMATOR_OPTIONS,
     MODEL_OPTIONS,
@@ -45,33 +45,33 @@ _WIDE_CONFIG: dict[str, Any] = {
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """The rules of int8; :func:`layer_rules` follow them."""
+    """Return the rules of int8; those of :func:`layer_rules` follow them."""
     return static_rules(options, INT8_ACTIVATIONS, INT8_WEIGHTS) + KEEP_FLOAT_IO
 
 
-def layer_rules(graph: Graph, options: frozenset[str], kept: Sequence[str] | None
+def layer_rules(graph: Graph, options: frozenset[str], float_layers: Sequence[str] | None
                 ) -> list[dict[str, Any]]:
-    """Rules for the layers that stay out of int8.
+    """Return the rules for the layers that stay out of int8.
 
     Args:
         graph: the float model.
         options: of the scheme.
-        kept: names of the layers to keep; None for the first and the last.
+        float_layers: names of the layers to leave in float; None for the first and the last.
 
     Raises:
         BadInput: a name that no layer has.
     """
     every = layers(graph)
     config = _WIDE_CONFIG if WIDE in options else None
-    return keep_rules(_chosen(every, kept), config)
+    return float_rules(_chosen(every, float_layers), config)
 
 
-def _chosen(every: tuple[Layer, ...], kept: Sequence[str] | None) -> list[Layer]:
-    if kept is None:
+def _chosen(every: tuple[Layer, ...], names: Sequence[str] | None) -> list[Layer]:
+    if names is None:
         return list(dict.fromkeys([*every[:1], *every[-1:]]))
     by_name = {layer.name: layer for layer in every}
-    for name in kept:
+    for name in names:
         if name not in by_name:
             raise BadInput(f"the model has no layer {name!r}", where="mixture",
                            remedy=did_you_mean(name, by_name))
-    return [by_name[n] for n in kept]
+    return [by_name[n] for n in names]

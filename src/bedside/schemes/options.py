@@ -6,17 +6,17 @@ from typing import Any
 
 from bedside.estimators import SUMMARIES
 
-# Which estimator sets the ranges; without one the study's own does.
+# The estimator that sets the ranges; without one, the study's own.
 ESTIMATOR_OPTIONS: dict[str, str] = dict(SUMMARIES)
 
-# How the weights' scales are found: name to (the quantizer's algorithm, summary).
+# Algorithm for the weights' scales: name to (the quantizer's name for it, summary).
 _WEIGHT_ALGORITHMS: dict[str, tuple[str, str]] = {
     "weights_mse": ("MSE", "weight scales with the smallest mean squared error"),
     "weights_octav": ("OCTAV", "weight scales by OCTAV (optimal clipping, Sakr et al. 2022)"),
 }
 WEIGHT_OPTIONS: dict[str, str] = {k: v for k, (_, v) in _WEIGHT_ALGORITHMS.items()}
 
-# What is done to the float model first; each makes a child model (bedside.improve).
+# Changes to the float model before quantization; each makes a derived model (stages/transform).
 MODEL_OPTIONS: dict[str, str] = {
     "equalized": "weights of neighbouring layers are equalized first (Nagel et al. 2019)",
     "biascorrected": "biases make up for the mean error of each channel (Nagel et al. 2019)",
@@ -32,19 +32,19 @@ EXCLUSIVE: tuple[tuple[str, ...], ...] = (tuple(ESTIMATOR_OPTIONS), tuple(WEIGHT
 
 
 def algorithm(options: frozenset[str]) -> str:
-    """The quantizer's algorithm for the weights."""
+    """Return the quantizer's algorithm for the weights."""
     return next((_WEIGHT_ALGORITHMS[o][0] for o in sorted(options)
                  if o in _WEIGHT_ALGORITHMS), MIN_MAX)
 
 
 def estimator(options: tuple[str, ...] | frozenset[str]) -> str | None:
-    """The estimator that the options ask for."""
+    """Return the estimator that the options ask for."""
     return next((o for o in options if o in ESTIMATOR_OPTIONS), None)
 
 
 def static_rules(options: frozenset[str], activations: dict[str, Any], weights: dict[str, Any]
                  ) -> list[dict[str, Any]]:
-    """Every operation in integers, with activations in calibrated ranges.
+    """Return rules for integer arithmetic throughout, activations in calibrated ranges.
 
     The weight algorithms of the quantizer know operations with weights only; all others keep
     the plain one.

@@ -1,4 +1,4 @@
-"""The LiteRT quantizer: recipes as data in, a ``.tflite`` out. Nothing else imports it."""
+"""The LiteRT quantizer: a recipe as plain data in, a ``.tflite`` out (its only import)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from bedside.core.errors import BadInput
+from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import quiet_stderr
+from bedside.schemes.biases import hold_biases
 
 INT8_WEIGHTS: dict[str, Any] = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE",
                                 "dtype": "INT"}
@@ -30,7 +32,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | None,
-          ranks: Mapping[str, int] | None = None, where: str | Path = "model") -> bytes:
+          where: str | Path = "model") -> bytes:
     """Quantize a float ``.tflite``.
 
     Args:
@@ -38,7 +40,6 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
         recipe: the quantizer's recipe.
         ranges: real (minimum, maximum) of every activation tensor by name, for recipes that
             quantize activations; None otherwise.
-        ranks: number of dimensions of those tensors (the quantizer broadcasts against them).
         where: what to call the model in a message.
 
     Returns:
@@ -49,10 +50,11 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
     """
     statistics = None
     if ranges is not None:
-        sizes = ranks or {}
+        # The quantizer broadcasts ranges against the tensors.
+        ones = {t.name: (1,) * max(1, len(t.shape)) for t in parse_graph(float_model).tensors}
         statistics = {
-            name: {"min": np.full((1,) * sizes.get(name, 1), low, np.float32),
-                   "max": np.full((1,) * sizes.get(name, 1), high, np.float32)}
+            name: {"min": np.full(ones.get(name, (1,)), low, np.float32),
+                   "max": np.full(ones.get(name, (1,)), high, np.float32)}
             for name, (low, high) in ranges.items()
         }
     with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
@@ -72,3 +74,9 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
         raise BadInput("the quantizer returned no model", where=where,
                        remedy="Leave this scheme out.")
     return bytes(model)
+
+
+def apply_int8(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges) -> bytes:
+    """Quantize as :func:`apply`, after biases that int32 would cut were held."""
+    held, _ = hold_biases(float_model, ranges)
+    return apply(held, recipe, ranges)

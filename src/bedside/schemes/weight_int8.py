@@ -1,4 +1,4 @@
-"""Weights stored as int8 per channel, expanded before use: float arithmetic, a quarter the size."""
+"""Weights stored as int8 and expanded before use: float arithmetic at a quarter of the size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEME = Scheme(
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
-    """Symmetric per-channel int8 weights with an explicit DEQUANTIZE in front of their user."""
+    """Return a recipe: symmetric per-channel int8 weights, a DEQUANTIZE before each user."""
     return [{
         "regex": ".*", "operation": "*", "algorithm_key": algorithm(options),
         "op_config": {"weight_tensor_config": INT8_WEIGHTS, "compute_precision": "FLOAT",

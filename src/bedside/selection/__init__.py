@@ -1,4 +1,4 @@
-"""Ways to choose calibration images: one file each, listed here by lazy name.
+"""Selections of calibration images: one file each, listed here by lazy name.
 
 A module offers ``choose(pool, count, seed) -> tuple[str, ...]``: ids in drawn order, all of
 them training images, the same for the same seed.
@@ -18,13 +18,13 @@ CHOICES: dict[str, str] = {
     "coverage": "bedside.selection.coverage:choose",
 }
 
-# Choices that look at the model's own features.
+# Choices that need the model's own features.
 NEEDS_FEATURES: frozenset[str] = frozenset({"coverage"})
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What may be chosen from: ids (sorted) of training images and their labels.
+    """The training images to choose from: ids (sorted) and labels.
 
     ``features`` gives one row an image, (n, F) float32, and may take long.
     """
@@ -35,5 +35,5 @@ class Pool:
 
 
 def order(seed: int, count: int) -> npt.NDArray[np.int64]:
-    """A seeded permutation of ``count`` places."""
+    """Return a seeded permutation of ``count`` positions."""
     return np.random.default_rng([seed, 0xCA1]).permutation(count)

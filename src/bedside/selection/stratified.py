@@ -1,4 +1,4 @@
-"""A seeded random draw that holds every class in its share of the training images."""
+"""Selection by a seeded draw that keeps every class's share of the training images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bedside.selection import Pool, order
 
 
 def choose(pool: Pool, count: int, seed: int) -> tuple[str, ...]:
-    """``count`` ids; at every length n of the draw a class k has round(n · share of k) of them.
+    """Return ``count`` ids; the first n hold round(n · share of k) of each class k.
 
     The next image is always of the class that lags furthest behind its share, so a smaller
     draw is the beginning of a larger one, and a class with a share of 1/n is there from n on.

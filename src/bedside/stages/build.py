@@ -1,4 +1,4 @@
-"""Stage ``build``: what each target really runs for a variant."""
+"""Stage ``build``: the files a target really runs for a variant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bedside.core import codec
 from bedside.core.build import Build, Target, Variant
 from bedside.runfolder import artefact, layout
 from bedside.targets import subprocess_build
-from bedside.targets.base import Availability, Order
+from bedside.targets.base import Availability, BuildRequest
 
 
 def build(run: Path, variant_id: str, target_id: str) -> bool:
@@ -34,7 +34,7 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
     if artefact.finished(folder, "build", key) and not _again(target, folder):
         return False
     with artefact.writing(folder, "build", key) as scratch:
-        made = (_make(Order(variant, target, variant_dir, run, scratch)) if state.works else
+        made = (_make(BuildRequest(variant, target, variant_dir, run, scratch)) if state.works else
                 _nothing(variant, target, "unsupported", " ".join(
                     t for t in (f"not available on this machine: {state.detail}.",
                                 state.remedy) if t)))
@@ -43,27 +43,27 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
 
 
 def _more(target: Target, run: Path) -> list[object]:
-    """What else the backend's builds depend on; nothing for most, whose keys stay as they are."""
+    """Return what else the backend's builds depend on; nothing for most backends."""
     depends = getattr(targets.backend(target), "depends", None)
     return [] if depends is None else [depends(target, run)]
 
 
 def _again(target: Target, folder: Path) -> bool:
-    """Whether a build that failed may go well another time (its board was off)."""
+    """Return whether a failed build may succeed another time (its board was off)."""
     return (getattr(targets.backend(target), "TRIES_AGAIN", False)
             and codec.read_json(Build, folder / layout.BUILD).status == "failed")
 
 
-def _make(order: Order) -> Build:
-    outcome = subprocess_build.build(order)
+def _make(request: BuildRequest) -> Build:
+    outcome = subprocess_build.build(request)
     if outcome.build is not None:
         return outcome.build
-    for left in order.scratch.iterdir():  # half a build is none
+    for left in request.scratch.iterdir():  # half a build is no build
         if left.is_dir():
             shutil.rmtree(left)
         elif not left.name.startswith("."):
             left.unlink()
-    return _nothing(order.variant, order.target, outcome.status, outcome.reason)
+    return _nothing(request.variant, request.target, outcome.status, outcome.reason)
 
 
 def _nothing(variant: Variant, target: Target, status: str, reason: str | None) -> Build:

@@ -8,7 +8,6 @@ for the choice ``coverage`` ``RUN/calibration/<model>/features/`` once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from bedside import estimators
 from bedside.core import codec, registry
+from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
@@ -27,19 +27,9 @@ from bedside.runtime.litert import LiteRTModel
 from bedside.selection import CHOICES, NEEDS_FEATURES, Pool
 
 RANGES = "ranges.json"
-FACTS = "calibration.json"
 FEATURES = "features.npz"
 
 Ranges = dict[str, tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How the ranges were found; ``ids`` are all from the training split."""
-
-    model: str
-    config: CalibrationConfig
-    ids: tuple[str, ...]
 
 
 def check(config: CalibrationConfig) -> None:
@@ -56,7 +46,7 @@ def check(config: CalibrationConfig) -> None:
         raise BadInput("at least one image is needed", where="calibration.images",
                        remedy="Give 1 or more.")
     if config.seed < 0:
-        raise BadInput(f"a seed of {config.seed}", where="calibration.seed",
+        raise BadInput(f"must be 0 or more; got {config.seed}", where="calibration.seed",
                        remedy="Give 0 or more.")
 
 
@@ -78,11 +68,11 @@ def calibrate(run: Path, model: str, config: CalibrationConfig,
     ids = choose(run, model, config, progress)
     artefact.check(layout.model_dir(run, model), layout.float_stage(run, model))
     key = _key(run, model, config, ids)
-    folder = run / "calibration" / model / key
+    folder = layout.calibration_dir(run, model) / key
     if artefact.finished(folder, "calibrate", key):
         return folder
-    found = observe(run, model, ids, [config.estimator], progress)[config.estimator]
-    publish(run, model, config, ids, found)
+    ranges = observe(run, model, ids, [config.estimator], progress)[config.estimator]
+    publish(run, model, config, ids, ranges)
     return folder
 
 
@@ -90,10 +80,10 @@ def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]
             ranges: Ranges) -> Path:
     """Publish ranges under the key that :func:`calibrate` would find them by."""
     key = _key(run, model, config, ids)
-    folder = run / "calibration" / model / key
+    folder = layout.calibration_dir(run, model) / key
     with artefact.writing(folder, "calibrate", key) as scratch:
         artefact.write_text(scratch / RANGES, codec.to_json(ranges))
-        artefact.write_text(scratch / FACTS, codec.to_json(
+        artefact.write_text(scratch / layout.CALIBRATION, codec.to_json(
             Calibration(model, config, tuple(ids))))
     return folder
 
@@ -110,7 +100,7 @@ def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -
 
 def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress | None = None
            ) -> tuple[str, ...]:
-    """Ids of the calibration images, in drawn order; all of them are training images."""
+    """Return the ids of the calibration images, in drawn order; all are training images."""
     train = sorted((c for c in layout.cases(run) if c.split == "train"), key=lambda c: c.id)
     if not train:
         raise BadInput("no training images to calibrate on", where="data/cases.csv",
@@ -125,7 +115,7 @@ def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress 
 
 def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None
                    ) -> npt.NDArray[np.float32]:
-    """Mean over positions of what enters the classifier, (n, F): the model's own view.
+    """Return the mean over positions of the classifier's input, (n, F).
 
     Kept in ``RUN/calibration/<model>/features``.
     """
@@ -133,7 +123,7 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
     files = artefact.record(path.parent, layout.float_stage(run, model)).files
     key = artefact.stage_key("features 2", files[layout.FLOAT_MODEL].sha256, list(ids),
                              layout.model_spec(run, model).preprocess)
-    folder = run / "calibration" / model / "features"
+    folder = layout.calibration_dir(run, model) / "features"
     if not artefact.finished(folder, "features", key):
         graph = read_graph(path)
         index = feature_tensor(graph)
@@ -155,7 +145,7 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
 
 
 def feature_tensor(graph: Graph) -> int:
-    """The tensor that enters the last convolution or fully connected layer: the classifier.
+    """Return the tensor that enters the classifier (the last convolution or dense layer).
 
     Raises:
         BadInput: the network has neither.
@@ -171,40 +161,51 @@ def feature_tensor(graph: Graph) -> int:
 
 
 def activation_tensors(graph: Graph) -> list[int]:
-    """Indices of the float tensors that are computed: inputs and every operation's outputs."""
+    """Return the indices of computed float tensors: inputs and every operation's outputs."""
     computed = [*graph.inputs, *(t for o in graph.operations for t in o.outputs)]
     return [i for i in dict.fromkeys(computed) if graph.tensors[i].dtype == "float32"]
 
 
 def observe(run: Path, model: str, ids: Sequence[str], names: Sequence[str],
             progress: Progress | None = None) -> dict[str, Ranges]:
-    """Ranges by estimator and tensor name: one pass over the images for all estimators.
+    """Return ranges by estimator and tensor name, from one pass over the images.
 
     Raises:
         BadInput: an activation is not finite.
     """
+    return observe_sets(run, model, ids, [len(ids)], names, progress)[len(ids)]
+
+
+def observe_sets(run: Path, model: str, ids: Sequence[str], sizes: Sequence[int],
+                 names: Sequence[str], progress: Progress | None = None
+                 ) -> dict[int, dict[str, Ranges]]:
+    """Return the ranges of :func:`observe` by size, of the first ``sizes`` images each."""
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     graph = read_graph(path)
     watched = activation_tensors(graph)
     seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched]
                                        for n in names}
     loaded = LiteRTModel(path, preserve_all=True)
+    by_size = {}
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         for done, image in enumerate(store.tensors(ids), 1):
             loaded.run(image)
             for k, index in enumerate(watched):
                 values = loaded.tensor(index)
                 for name in names:
-                    update(seen[name][k], values, graph, index, path)
+                    _update(seen[name][k], values, graph, index, path)
+            if done in sizes:
+                by_size[done] = {n: {graph.tensors[i].name: o.limits()
+                                     for i, o in zip(watched, seen[n], strict=True)}
+                                 for n in names}
             if progress:
                 progress(f"calibrate {model}", done, len(ids))
-    return {n: {graph.tensors[i].name: o.limits() for i, o in zip(watched, seen[n], strict=True)}
-            for n in names}
+    return by_size
 
 
-def update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
+def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, index: int,
            path: Path) -> None:
-    """Show an observer one image's values of a tensor of the network at ``path``.
+    """Update an observer with one image's values of a tensor of the network at ``path``.
 
     Raises:
         BadInput: a value is not finite.
@@ -217,7 +218,7 @@ def update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, ind
 
 
 def read_ranges(folder: Path) -> Ranges:
-    """The ranges that a calibration published."""
+    """Return the ranges that a calibration published."""
     artefact.check(folder, "calibrate")
     return codec.read_json(Ranges, folder / RANGES)
 

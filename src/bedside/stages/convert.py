@@ -1,4 +1,4 @@
-"""Stage ``convert``: a trained network, or a model trained elsewhere, to ``float.tflite``."""
+"""Stage ``convert``: ``float.tflite`` from a trained network or a model trained elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
 from bedside.models import MODELS
-from bedside.models.redundant_relu import remove_idle_relus
+from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 
-# Raised when the same weights give another file: 2 takes idle ReLUs out.
+# Raised when the same weights give another file: 2 removes redundant ReLUs.
 _VERSION = 2
 PARITY_TOLERANCE = 1e-4
 PARITY_IMAGES = 16
@@ -65,12 +65,12 @@ def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
 
 
 def load_module(spec: ModelSpec, weights: Path) -> Any:
-    """The trained torch module of a spec, in evaluation mode."""
+    """Return the trained torch module of a spec, in evaluation mode."""
     from safetensors.torch import load_file
 
     if spec.config is None:
         raise BadInput("a model trained elsewhere has no network source", where=spec.id,
-                       remedy="It enters as float.tflite.")
+                       remedy="It is imported as float.tflite.")
     module = registry.lookup(MODELS, spec.name, "model")(spec.config, len(spec.task.classes))
     module.load_state_dict(load_file(weights))
     return module.eval()
@@ -80,7 +80,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
     import torch
 
     shape = (1, preprocess.height_px, preprocess.width_px, preprocess.channels)
-    # The converter prints stages, warnings and absl notices that say nothing to a user.
+    # The converter prints stages, warnings and absl notices that mean nothing to a user.
     with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
           contextlib.redirect_stderr(io.StringIO()), quiet_stderr()):
         warnings.simplefilter("ignore")
@@ -91,15 +91,15 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 
             sample = {"image": torch.zeros(shape)}
             program = litert_torch.signature(SIGNATURE, module, sample_kwargs=sample).convert()
-            # Its own writer ends this process without a word where the disk is full.
+            # Its own writer ends this process silently where the disk is full.
             content = program.model_content()
         finally:
             logging.disable(level)
-    path.write_bytes(remove_idle_relus(content))
+    path.write_bytes(remove_redundant_relus(content))
 
 
 def parity_ids(run: Path) -> list[str]:
-    """Images for parity checks: the first of validation, else of training, by id."""
+    """Return images for parity checks: the first of validation, else of training, by id."""
     cases = sorted(layout.cases(run), key=lambda c: c.id)
     chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
                                                           if c.split == "train"]
@@ -114,7 +114,7 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
     with layout.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(parity_ids(run)):
             expected = module(torch.from_numpy(image))[LOGITS].numpy()
-            # numpy's maximum keeps a NaN, which Python's max drops: it must fail the gate.
+            # numpy's maximum keeps a NaN, which Python's max drops: a NaN must fail the gate.
             worst = float(np.maximum(worst, np.abs(model.run(image)[LOGITS] - expected).max()))
     if not worst <= PARITY_TOLERANCE:
         raise GateFailed(f"the converted model's logits differ from torch's by {worst:.2e}, more "
@@ -124,7 +124,7 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
 
 
 def last_convolution(graph: Graph) -> str | None:
-    """The layer name of the last convolution before the classifier.
+    """Return the layer name of the last convolution before the classifier.
 
     The classifier is the convolution (or fully connected layer) that makes the CAM or the
     logits; the one before it is what Figures 7 and 8 of the paper show.
@@ -149,7 +149,7 @@ def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
 
 @dataclass(frozen=True, slots=True)
 class _External:
-    """A float ``.tflite`` that was found fit to enter, before the task is known."""
+    """A float ``.tflite`` accepted for import, before the task is known."""
 
     id: str
     source: Path
@@ -172,17 +172,17 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
     source = Path(config.file)
     model_id = _model_id(source.stem)
     if model_id.lower() in {layout.ALL_MODELS, *(t.lower() for t in taken)}:
-        raise BadInput(f"the name {model_id!r} is taken in this study",
+        raise BadInput(f"the name {model_id!r} is already used in this study",
                        where=source, remedy="Rename the file.")
     loaded = LiteRTModel(source)
     graph = read_graph(source)
     if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
                                               for t in graph.tensors):
         raise BadInput("not a floating-point model", where=source,
-                       remedy="Give the model as it was before quantization.")
+                       remedy="Give the model from before quantization.")
     last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
     if last is not None and last.op in ("SOFTMAX", "LOGISTIC"):
-        raise BadInput(f"the model ends in {last.op}: it gives probabilities, and logits are "
+        raise BadInput(f"the model ends in {last.op}: it outputs probabilities; logits are "
                        "needed", where=source, remedy="Export it without its last activation.")
     names = [graph.layer(o) for o in graph.convolutions()]
     if config.last_conv and config.last_conv not in names:
@@ -192,7 +192,7 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
 
 
 def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
-    """Enter a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
+    """Import a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
 
     Any single image input and any single logits output will do; where there is no ``cam``
     output the figures that need one say so.

@@ -1,4 +1,4 @@
-"""Stage ``evidence``: operating points, probabilities, subgroups, and every paired answer.
+"""Stage ``evidence``: operating points, calibration, subgroups and every paired test.
 
 Reads the predictions of every cell; ``RUN/evidence/<model>/`` holds each model's numbers and
 ``RUN/evidence/all/`` the answers after Holm's adjustment over the whole study.
@@ -116,7 +116,7 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
 
 def model_key(run: Path, model: str, measured: Sequence[Measurement],
               cases: Mapping[str, Case], task: Task, config: EvidenceConfig) -> str:
-    """The key of a model's evidence: another one where a cell was measured since."""
+    """Return the key of a model's evidence, which changes where a cell was measured since."""
     about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
     return artefact.stage_key(STAGE, VERSION, model, _hashes(run, measured), about, task, config)
 
@@ -127,7 +127,7 @@ def _hashes(run: Path, measured: Sequence[Measurement]) -> dict[str, str]:
 
 
 def positive_index(task: Task) -> int | None:
-    """Index of the positive class of a task of two, else None."""
+    """Return the index of the positive class of a two-class task, else None."""
     if task.positive is None or len(task.classes) != 2:
         return None
     return task.classes.index(task.positive)
@@ -135,7 +135,7 @@ def positive_index(task: Task) -> int | None:
 
 def operating_points(model: str, cells: Sequence[Cell], task: Task, config: EvidenceConfig
                      ) -> OperatingPoints:
-    """Threshold and temperature of every cell, chosen on validation; the reference's is locked."""
+    """Choose threshold and temperature of every cell on validation; lock the reference's."""
     positive = positive_index(task)
     points = {}
     for cell in cells:
@@ -151,12 +151,12 @@ def operating_points(model: str, cells: Sequence[Cell], task: Task, config: Evid
 
 
 def reference(measured: Sequence[Measurement], target: str = "cpu") -> Measurement | None:
-    """The float32 cell that a model's variants on ``target`` are compared with."""
+    """Return the float32 cell that a model's variants on ``target`` are compared with."""
     return layout.baseline(measured, target)
 
 
 def side(cell: Cell, split: str, point: OperatingPoint) -> Side:
-    """One split of a cell, deciding at a point."""
+    """Return one split of a cell, deciding at an operating point."""
     part = cell.predictions.of(split)
     return Side(part.ids, part.labels, part.logits.astype(np.float64), point)
 
@@ -164,10 +164,10 @@ def side(cell: Cell, split: str, point: OperatingPoint) -> Side:
 def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
                 cases: Mapping[str, Case], positive: int | None, config: EvidenceConfig
                 ) -> list[Comparison]:
-    """Every variant of a model against its float32 model, both at the locked threshold."""
+    """Compare every variant of a model with its float32 model at the locked threshold."""
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
-    # Without a locked point every baseline decides at its own, so a draw is for one of them.
+    # Without a locked point every baseline decides at its own, so a draw serves only one of them.
     drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
                 tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
@@ -208,7 +208,7 @@ def _group(cases: Mapping[str, Case], case_id: str) -> str:
 def _draw(cells: Sequence[Cell], ids: tuple[str, ...], split: str, point: OperatingPoint,
           groups: Sequence[str], positive: int, config: EvidenceConfig
           ) -> tuple[bootstrap.Resampled, list[str]]:
-    """One bootstrap for every cell that has these images."""
+    """Return the bootstrap shared by every cell that has these images."""
     names, scores, right = [], [], []
     labels = None
     for cell in cells:
@@ -229,7 +229,7 @@ def _draw(cells: Sequence[Cell], ids: tuple[str, ...], split: str, point: Operat
 
 
 def matched(old: Side, new: Side) -> tuple[Side, Side, tuple[int, int]]:
-    """Both sides on the images they share, in the old one's order; counts of the rest."""
+    """Return both sides on the images they share, in the old one's order, and the rest's counts."""
     place = {str(v): i for i, v in enumerate(new.ids)}
     rows = [(i, place[str(v)]) for i, v in enumerate(old.ids) if str(v) in place
             and new.labels[place[str(v)]] == old.labels[i]]
@@ -246,7 +246,7 @@ def matched(old: Side, new: Side) -> tuple[Side, Side, tuple[int, int]]:
 
 def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[str, Case],
                positive: int | None, config: EvidenceConfig) -> Statistics:
-    """Metrics at both thresholds, calibration and subgroups of every cell, test images."""
+    """Return metrics at both thresholds, calibration and subgroups of every cell on test images."""
     quality, groups, worst = [], [], []
     missing: dict[str, str] = {}
     for cell in cells:

@@ -1,49 +1,43 @@
-"""Stage ``quantize``: a float model and a scheme to a variant."""
+"""Stage ``quantize``: one variant from a float model and a scheme."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import Graph, ops_by_dtype, parse_graph, read_graph
-from bedside.schemes import quantizer
+from bedside.runtime.graph import ops_by_dtype, parse_graph, read_graph
+from bedside.schemes import SchemeChoice, quantizer
 from bedside.schemes.biases import hold_biases
 
 
-def needs_calibration(scheme_id: str) -> bool:
-    """Whether a scheme quantizes activations in calibrated ranges."""
-    return schemes.load(scheme_id)[1].needs_calibration
-
-
-def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
+def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | None,
              ranges: quantizer.Ranges | None, source_model: str | None = None) -> bool:
     """Write one variant; False where it was finished already.
 
     Args:
         run: the run folder.
         model: a converted model of it.
-        scheme_id: a scheme with its options, ``int8+io8``.
+        choice: a scheme with its options.
         calibration: the calibration folder the ranges come from, to be recorded.
         ranges: real (minimum, maximum) by tensor name, for schemes that need them.
         source_model: the float model to start from, where it is a child of ``model``
             (``resnet34+equalized``); it is recorded as the variant's parent.
 
     Raises:
-        BadInput: unknown scheme or option, or the quantizer refuses the model.
+        BadInput: the quantizer refuses the model.
     """
-    _, scheme, options = schemes.load(scheme_id)
-    variant, origin = schemes.variant_id(model, scheme_id), source_model or model
+    scheme, options = choice.scheme, choice.options
+    variant, origin = layout.variant_id(model, str(choice)), source_model or model
     folder = layout.variant_dir(run, variant)
     source = artefact.check(layout.model_dir(run, origin),
                             layout.float_stage(run, origin)).files[layout.FLOAT_MODEL]
     calibration_hash = calibration.name if calibration is not None else None
     float_model = layout.model_dir(run, origin) / layout.FLOAT_MODEL
-    rules = recipe(run, model, scheme_id, float_model)
+    rules = recipe(run, model, choice, float_model)
     spec = layout.model_spec(run, model)
     key = artefact.stage_key("quantize 3", source.sha256, rules, calibration_hash,
                              quantizer_version(), spec.task, spec.preprocess, spec.last_conv)
@@ -53,7 +47,7 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
     if ranges is not None and scheme.activations == "int8":
         data, raised = hold_biases(data, ranges)
     if rules:
-        data = quantizer.apply(data, rules, ranges, _ranks(parse_graph(data)), float_model)
+        data = quantizer.apply(data, rules, ranges, float_model)
     with artefact.writing(folder, "quantize", key) as scratch:
         path = scratch / layout.VARIANT_MODEL
         path.write_bytes(data)
@@ -75,37 +69,33 @@ def quantize(run: Path, model: str, scheme_id: str, calibration: Path | None,
     return True
 
 
-def recipe(run: Path, model: str, scheme_id: str, float_model: Path) -> list[dict[str, Any]]:
-    """The quantizer's recipe of a scheme for one model, layer by layer where it differs.
+def recipe(run: Path, model: str, choice: SchemeChoice, float_model: Path
+           ) -> list[dict[str, Any]]:
+    """Return the quantizer's recipe of a scheme for one model, layer by layer where it differs.
 
     Raises:
         BadInput: the scheme needs a search that has not been made, or one of another model.
     """
-    module, _, options = schemes.load(scheme_id)
-    chosen = frozenset(options)
-    rules: list[dict[str, Any]] = module.recipe(chosen)
+    module, options = choice.module, frozenset(choice.options)
+    rules: list[dict[str, Any]] = module.recipe(options)
     if hasattr(module, "layer_rules"):
-        kept = _searched(run, model) if "searched" in chosen else None
-        rules = rules + module.layer_rules(read_graph(float_model), chosen, kept)
+        float_layers = _searched(run, model) if "searched" in options else None
+        rules = rules + module.layer_rules(read_graph(float_model), options, float_layers)
     return rules
 
 
 def _searched(run: Path, model: str) -> tuple[str, ...]:
-    found = layout.mixture(run, model)
-    file = layout.model_dir(run, found.model) / layout.FLOAT_MODEL
-    if not file.is_file() or artefact.sha256_file(file) != found.float_sha256:
-        raise BadInput("the mixture of layers was searched for with other weights",
+    mixture = layout.mixture(run, model)
+    file = layout.model_dir(run, mixture.model) / layout.FLOAT_MODEL
+    if not file.is_file() or artefact.sha256_file(file) != mixture.float_sha256:
+        raise BadInput("the mixture of layers was searched with other weights",
                        where=f"{model}-mixed+searched",
                        remedy=f"Run it again: bedside search RUN --model {model}.")
-    return found.kept
+    return mixture.kept
 
 
 def quantizer_version() -> str:
-    """Name and version of the quantizer."""
+    """Return name and version of the quantizer."""
     from importlib.metadata import version
 
     return f"litert-quantizer {version('litert-quantizer')}"
-
-
-def _ranks(graph: Graph) -> dict[str, int]:
-    return {t.name: max(1, len(t.shape)) for t in graph.tensors}

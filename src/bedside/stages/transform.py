@@ -1,4 +1,4 @@
-"""Stage ``improve``: a child float model that quantizes better than its parent.
+"""Stage ``transform``: float models derived to quantize better (equalized, biases corrected).
 
 Publishes ``RUN/models/<model>+…/`` with ``float.tflite``, ``model.json`` (its ``parent`` named)
 and ``improve.json`` (what was changed, and on which images it was measured).
@@ -7,7 +7,6 @@ and ``improve.json`` (what was changed, and on which images it was measured).
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,19 @@ import numpy.typing as npt
 from bedside.core import codec
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import Graph, dequantize, parse_graph, read_graph
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.graph import Graph, dequantize, read_graph
+from bedside.runtime.litert import LiteRTModel, predict
 from bedside.schemes import biascorrect, quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.schemes.equalize import equalize as equalize_pairs
 from bedside.schemes.equalize import pairs
 
+# The stage's name in manifests, and its file, as earlier versions wrote them.
+STAGE = "improve"
 IMPROVE = "improve.json"
 
 
 def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | None = None) -> str:
-    """The child ``<model>+equalized``; returns its id.
+    """Publish the derived model ``<model>+equalized``; return its id.
 
     Args:
         run: the run folder.
@@ -45,7 +45,7 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
     key = artefact.stage_key("equalize 2", artefact.sha256_file(source), list(ids),
                              layout.model_spec(run, model))
     folder = layout.model_dir(run, child)
-    if artefact.finished(folder, "improve", key):
+    if artefact.finished(folder, STAGE, key):
         return child
     graph = read_graph(source)
     wanted = [p.tensor for p in pairs(graph)]
@@ -63,7 +63,7 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
 def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any]],
                    ranges: quantizer.Ranges, ids: Sequence[str],
                    progress: Progress | None = None) -> str:
-    """The child whose biases make up for what quantizing with ``recipe`` does to the means.
+    """Publish a derived model whose biases offset what quantizing does to the means.
 
     Args:
         run: the run folder.
@@ -79,28 +79,22 @@ def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any
                              [list(i) for i in sorted(ranges.items())], list(ids),
                              layout.model_spec(run, model))
     folder = layout.model_dir(run, child)
-    if artefact.finished(folder, "improve", key):
+    if artefact.finished(folder, STAGE, key):
         return child
     graph, label = read_graph(source), f"correct {model}"
     data = source.read_bytes()
-    found = biascorrect.layers(graph)
-    means = _means(run, model, source, graph, [o.inputs[0] for o in found], ids, progress, label)
-    data = biascorrect.correct_weights(data, _quantized(data, recipe, ranges), means)
+    layers = graph.convolutions()
+    means = _means(run, model, source, graph, [o.inputs[0] for o in layers], ids, progress, label)
+    data = biascorrect.correct_weights(data, quantizer.apply_int8(data, recipe, ranges), means)
     shift = (_mean_logits(run, model, source.read_bytes(), ids)
-             - _mean_logits(run, model, _quantized(data, recipe, ranges), ids))
-    last = graph.tensors[found[-1].outputs[0]]
+             - _mean_logits(run, model, quantizer.apply_int8(data, recipe, ranges), ids))
+    last = graph.tensors[layers[-1].outputs[0]]
     if last.shape[-1] == shift.size:  # the classifier itself, as in all of our networks
         data = biascorrect.correct_classifier(data, shift)
     _publish(run, model, child, key, data, {
-        "method": "bias correction", "layers": len(found), "images": list(ids),
+        "method": "bias correction", "layers": len(layers), "images": list(ids),
         "mean_logit_shift": [float(v) for v in shift]})
     return child
-
-
-def _quantized(data: bytes, recipe: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, recipe, ranges, ranks)
 
 
 def _source(run: Path, model: str) -> Path:
@@ -133,19 +127,15 @@ def _means(run: Path, model: str, path: Path, graph: Graph, wanted: Sequence[int
 
 def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
                  ) -> npt.NDArray[np.float64]:
-    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-        path = Path(name) / "model.tflite"
-        path.write_bytes(data)
-        loaded = LiteRTModel(path)
-        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-            rows = [loaded.run(image)[LOGITS][0] for image in store.tensors(ids)]
-    return np.asarray(np.mean(rows, axis=0, dtype=np.float64))
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        logits, _ = predict(data, store.tensors(ids))
+    return np.asarray(np.mean(logits, axis=0, dtype=np.float64))
 
 
 def _publish(run: Path, parent: str, child: str, key: str, data: bytes, facts: dict[str, Any]
              ) -> None:
     spec = dataclasses.replace(layout.model_spec(run, parent), id=child, parent=parent)
-    with artefact.writing(layout.model_dir(run, child), "improve", key) as scratch:
+    with artefact.writing(layout.model_dir(run, child), STAGE, key) as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(data)
         artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
         artefact.write_text(scratch / IMPROVE, codec.to_json({"parent": parent, **facts}))

@@ -1,18 +1,18 @@
-"""Targets: one file a backend, one TOML profile a device.
+"""Targets: one file per backend, one TOML profile per device.
 
 A backend module offers
 
 - ``available() -> Availability``: whether it works on this machine (quick; loads no engine);
-- ``build(order: Order) -> Build``: writes what the target runs into ``order.scratch``; raises
-  ``Unsupported`` where the target cannot run the variant, ``BadInput`` where the build fails;
+- ``build(request: BuildRequest) -> Build``: writes what the target runs into
+  ``request.scratch``; raises ``Unsupported`` where the target cannot run the variant,
+  ``BadInput`` where the build fails;
 - ``place(file, target, scratch) -> Placed``: where the operations of a ``.tflite`` would run,
   and why not on the accelerator, before anything is run (``bedside lint``);
 - ``RUNNER``: the lazy name of ``open(file, threads)`` that a worker process calls, and whose
   ``run(image)`` gives outputs by name;
-- ``EVIDENCE``: how each quantity that it gives comes about (a build may say otherwise).
+- ``EVIDENCE``: the evidence of each quantity that it gives (a build may override it).
 
-``build`` and ``place`` are called in a child process (``subprocess_build``). It may
-offer more:
+``build`` and ``place`` are called in a child process (``subprocess_build``). Optional are:
 
 - ``IMAGES`` and ``BUDGET_S``: how many images a cell takes, and seconds, where it is slow;
 - ``BUILD_TIMEOUT_S``;
@@ -22,8 +22,8 @@ offer more:
   and ``accept(agreement) -> str | None``: the reason why such an agreement is not enough;
 - ``check(target) -> Availability``: asks a device that is elsewhere (``bedside doctor``);
 - ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
-  somewhere else than in a process on this machine;
-- ``TRIES_AGAIN``: a failed build or cell is made anew at the next run (a board was off).
+  elsewhere than in a process on this machine;
+- ``TRIES_AGAIN``: a failed build or cell is tried again at the next run (a board was off).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from types import ModuleType
 from bedside.core import codec, registry
 from bedside.core.build import Target
 from bedside.core.errors import BadInput
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 
-__all__ = ["BACKENDS", "Availability", "Order", "Placed", "backend", "load", "profiles"]
+__all__ = ["BACKENDS", "Availability", "BuildRequest", "Placed", "backend", "load", "profiles"]
 
 BACKENDS: dict[str, str] = {
     "cpu": "bedside.targets.cpu",
@@ -52,7 +52,7 @@ BACKENDS: dict[str, str] = {
 
 
 def backend(target: Target) -> ModuleType:
-    """The module behind a target."""
+    """Return the module behind a target."""
     module: ModuleType = registry.lookup(BACKENDS, target.backend, "backend")
     return module
 
@@ -62,13 +62,13 @@ def _read(path: Path) -> Target:
     if target.threads < 1:
         raise BadInput("threads must be 1 or more", where=path, remedy="Correct the profile.")
     if not registry.is_plain_name(target.id):
-        raise BadInput(f"a target cannot be named {target.id!r}", where=path,
-                       remedy=f"Its id names folders: {registry.PLAIN_NAME}.")
+        raise BadInput(f"{target.id!r} is not a valid target id", where=path,
+                       remedy=f"It names folders: {registry.PLAIN_NAME}.")
     return target
 
 
 def profiles(run: Path | None = None) -> dict[str, Target]:
-    """Every known target by id: the shipped profiles and those in ``RUN/targets``."""
+    """Return every known target by id: the shipped profiles and those in ``RUN/targets``."""
     folder = Path(str(resources.files("bedside.targets") / "profiles"))
     files = sorted(folder.glob("*.toml"))
     if run is not None and (run / "targets").is_dir():
@@ -77,7 +77,7 @@ def profiles(run: Path | None = None) -> dict[str, Target]:
 
 
 def load(target_id: str, run: Path | None = None) -> Target:
-    """One target by id.
+    """Return a target by id.
 
     Raises:
         BadInput: no profile has this id.

@@ -1,4 +1,4 @@
-"""What a backend is given and what it answers: plain dataclasses shared by all of them."""
+"""Types that every backend takes and returns."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A build to be made: the variant in ``variant_dir`` of ``run``, files into ``scratch``."""
+class BuildRequest:
+    """A build to make: the variant in ``variant_dir`` of ``run``, its files into ``scratch``."""
 
     variant: Variant
     target: Target
@@ -39,7 +39,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a target runs the operations of a file, found out without running it.
+    """Placement of a file's operations on a target, determined without running it.
 
     ``accepted`` is False where the target would not run it at all, with ``reason``.
     ``delegated_fraction``: of the operations that do work, how many run on the accelerator.
@@ -56,7 +56,7 @@ class Placed:
 
 def fraction(placement: tuple[Placement, ...], accelerator: str,
              no_work: frozenset[str] = frozenset({"RESHAPE"})) -> float | None:
-    """Share of the working operations on the accelerator, None where there is none."""
+    """Return the share of working operations on the accelerator; None without any."""
     working = [p for p in placement if p.op not in no_work]
     if not working:
         return None

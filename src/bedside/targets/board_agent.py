@@ -1,9 +1,9 @@
-"""What runs on a board while ``bedside`` measures there: the standard library alone.
+"""Agent on a board while ``bedside`` measures there (standard library only).
 
 Its text is sent through ``ssh`` and run by the board's Python, so nothing has to be installed
 for it. Frames on standard input and output: bytes of JSON (u32) and of data (u64), little
-endian, the JSON, the data. A job works in a folder of its own that goes with it, and ends when
-the connection does. Objects (models, the runtime, wheels) are kept by their SHA-256.
+endian, the JSON, the data. A job works in its own folder, deleted with it, and ends when the
+connection does. Objects (models, the runtime, wheels) are kept by their SHA-256.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 HEAD = struct.Struct("<IQ")
-# Objects that nothing has used for so long are deleted: a board's card is small.
+# Objects unused for this long are deleted: a board's card is small.
 KEPT_S = 14 * 86400.0
 LOCK_WAIT_S = 20.0
 
 
 def read_exactly(count: int) -> bytes:
-    """Bytes from the connection; ends this process where it is closed."""
+    """Read bytes from the connection; end this process where it is closed."""
     parts: list[bytes] = []
     while count:
         part = os.read(0, min(count, 1 << 20))
@@ -62,7 +62,7 @@ class Board:
         self._lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def lock(self) -> bool:
-        """Whether nobody else measures here; two at once would spoil each other's times."""
+        """Return whether no other measurement runs here: two would spoil each other's times."""
         end = time.monotonic() + LOCK_WAIT_S
         while True:
             with contextlib.suppress(OSError):
@@ -73,7 +73,7 @@ class Board:
             time.sleep(0.2)
 
     def tidy(self) -> None:
-        """Remove what jobs left that a power cut ended, and objects long unused."""
+        """Remove leftovers of jobs that a power cut ended, and objects long unused."""
         for job in (self.root / "jobs").iterdir():
             shutil.rmtree(job, ignore_errors=True)
         for kind in ("objects", "unpacked"):
@@ -82,17 +82,17 @@ class Board:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def object(self, sha256: str) -> Path:
-        """Where an object lies (whether it is there or not)."""
+        """Return the path of an object (whether it exists or not)."""
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise ValueError("not a SHA-256")
         return self.root / "objects" / sha256
 
     def missing(self, names: list[str]) -> list[str]:
-        """Which objects are not here."""
+        """Return the objects that are missing here."""
         return [n for n in names if not self.object(n).is_file()]
 
     def put(self, sha256: str, data: bytes) -> None:
-        """Keep an object: whole or not at all."""
+        """Store an object, whole or not at all."""
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ValueError("an object arrived damaged")
         part = self.root / "objects" / f".{sha256}"
@@ -103,7 +103,7 @@ class Board:
         part.rename(self.object(sha256))
 
     def unpacked(self, sha256: str) -> str:
-        """The folder of an unpacked zip (a wheel is one), unpacked once."""
+        """Return the folder of an unpacked zip (a wheel is one), unpacked once."""
         folder = self.root / "unpacked" / sha256
         if not folder.is_dir():
             scratch = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
@@ -141,7 +141,7 @@ class Board:
 
 
 def inside(job: Path, name: str) -> Path:
-    """A path in the job's folder, whose folders exist."""
+    """Return a path in the job's folder, whose folders exist."""
     path = (job / name).resolve()
     if not path.is_relative_to(job):
         raise ValueError("a name leads out of the job")
@@ -171,7 +171,7 @@ def follow(request: dict[str, Any], job: Path, paths: list[str]) -> dict[str, An
 
 
 def wait(child: subprocess.Popen[bytes], end: float) -> bool:
-    """Follow a child until it closes its output; whether it was too late."""
+    """Follow a child until it closes its output; return whether it timed out."""
     assert child.stdout is not None
     output = child.stdout.fileno()
     line = b""

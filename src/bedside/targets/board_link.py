@@ -1,4 +1,4 @@
-"""One connection to a board: the system's ``ssh`` with strict options, and frames through it.
+"""Connection to a board: the system's ``ssh`` with strict options, carrying frames.
 
 Why the system's ``ssh`` and not a library: it is what administrators harden, patch and audit,
 it knows their keys, agents, hardware tokens and known hosts, and nothing is added to the
@@ -30,7 +30,7 @@ from bedside.runtime.launch import OnProgress
 from bedside.targets.board_agent import HEAD
 
 CONNECT_S = 15.0
-# Silence of so many seconds, and as often, ends a connection.
+# Silence of so many seconds, so many times, ends a connection.
 ALIVE_S, ALIVE_TIMES = 5, 6
 OLDEST_PYTHON = (3, 11)
 _GREETING = "bedside-board "
@@ -41,7 +41,7 @@ _OPTIONS = ("host", "user", "port", "key", "known_hosts", "python", "folder", "w
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a board is reached. ``key`` None: what the user's agent and ``~/.ssh`` offer."""
+    """Settings of a connection. ``key`` None: what the user's agent and ``~/.ssh`` offer."""
 
     host: str
     user: str
@@ -55,7 +55,7 @@ class Settings:
 
 
 def settings(target: Target) -> Settings:
-    """The settings in a target's ``[options]``.
+    """Return the settings in a target's ``[options]``.
 
     Raises:
         BadInput: an unknown or missing option, or a value that cannot be.
@@ -71,13 +71,13 @@ def settings(target: Target) -> Settings:
     for name, pattern in (("host", r"[A-Za-z0-9_.:\[\]-]+"), ("user", r"[A-Za-z0-9_.@-]+")):
         value = options.get(name, "")
         if not re.fullmatch(pattern, value) or value.startswith("-"):
-            raise refuse(f"the option {name!r} is missing or no {name}",
+            raise refuse(f"the option {name!r} is missing or is not a valid {name}",
                          f"Give {name} = \"…\" in the target's [options].")
     port = options.get("port", "22")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise refuse(f"the port {port!r} is no number from 1 to 65535", "Correct it.")
+        raise refuse(f"the port must be in 1 to 65535; got {port!r}", "Correct it.")
     if options.get("emulated", "no") not in ("yes", "no"):
-        raise refuse("the option 'emulated' is yes or no", "Correct it.")
+        raise refuse("the option 'emulated' must be yes or no", "Correct it.")
     return Settings(
         options["host"], options["user"], int(port), _path(options, "key", where),
         _path(options, "known_hosts", where), options.get("python", "python3"),
@@ -90,16 +90,16 @@ def _path(options: dict[str, str], name: str, where: str) -> Path | None:
         return None
     path = Path(options[name]).expanduser()
     if not path.is_absolute():
-        raise BadInput(f"the option {name!r} is not a whole path", where=where,
-                       remedy="Begin it with / or ~.")
+        raise BadInput(f"the option {name!r} must be an absolute path", where=where,
+                       remedy="Start it with / or ~.")
     if not path.exists():
-        raise BadInput(f"what the option {name!r} names does not exist", where=where,
+        raise BadInput(f"the path in option {name!r} does not exist", where=where,
                        remedy="Correct it in the target's [options].")
     return path
 
 
 def command(board: Settings, agent: str) -> list[str]:
-    """The ``ssh`` command: one known host key, one way in, nothing forwarded, no questions."""
+    """Return the ``ssh`` command: known host key, one login method, no forwarding or prompts."""
     options = {
         "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no",
         "PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no",
@@ -111,7 +111,7 @@ def command(board: Settings, agent: str) -> list[str]:
     if board.known_hosts is not None:
         options |= {"UserKnownHostsFile": _quoted(board.known_hosts),
                     "GlobalKnownHostsFile": os.devnull}
-    # Code of a known length is read from the channel; what follows it are frames.
+    # Code of a known length is read from the channel; frames follow it.
     size = len(agent.encode())
     start = (f"import os\ns=b''\nwhile len(s)<{size}:\n p=os.read(0,{size}-len(s))\n"
              " if not p: raise SystemExit(1)\n s+=p\n"
@@ -128,11 +128,11 @@ def _quoted(path: Path) -> str:
 
 
 class Lost(Exception):
-    """The board could not be reached or went away; the text is a clause for a row."""
+    """The connection to the board was refused or lost; the text is a clause for a row."""
 
 
 class Connection:
-    """An open connection. Every fault is a :class:`Lost` with the reason; nothing is half done.
+    """An open connection. Every fault is a :class:`Lost` with the reason.
 
     Args:
         board: where.
@@ -210,7 +210,7 @@ class Connection:
         try:
             stdin.write(agent.encode())
             stdin.flush()
-            for _ in range(1000):  # a board's login may have something to say first
+            for _ in range(1000):  # a board may print a banner at login first
                 line = stdout.readline(4096).decode(errors="replace")
                 if line.startswith(_GREETING):
                     return line.removeprefix(_GREETING).strip()
@@ -222,7 +222,7 @@ class Connection:
 
     def ask(self, request: dict[str, Any], data: Iterable[bytes] = (), size: int = 0,
             on_progress: OnProgress | None = None) -> tuple[dict[str, Any], bytes]:
-        """Send a request with ``size`` bytes of data; the board's answer.
+        """Send a request with ``size`` bytes of data and return the board's answer.
 
         Raises:
             Lost: the connection ended, or the board refused.
@@ -266,7 +266,7 @@ class Connection:
         return found
 
     def _why(self) -> str:
-        """What ended the connection, without the name of a machine or a path."""
+        """Return what ended the connection, without the name of a machine or a path."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         self._errors.seek(0)
@@ -291,7 +291,7 @@ class Connection:
         head, _ = self.ask({"op": "missing", "objects": list(wanted)})
         missing = head.get("missing")
         if not isinstance(missing, list) or not set(map(str, missing)) <= set(wanted):
-            raise Lost("the board's answer does not read")
+            raise Lost("the board's answer is unreadable")
         for sha256 in missing:
             content = wanted[sha256]
             data = content if isinstance(content, bytes) else content.read_bytes()

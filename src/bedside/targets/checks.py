@@ -1,4 +1,4 @@
-"""What every compiler for a device needs of a file, said plainly before it is given the file."""
+"""Preconditions that every device compiler sets on a file, checked with plain messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bedside.runtime.graph import Graph, read_graph
 
 
 def several(graph: Graph) -> str:
-    """What there is too much of: signatures, or subgraphs (loops and branches)."""
+    """Return what the file has too many of: signatures, or subgraphs (loops and branches)."""
     if graph.signatures > 1:
         return f"{graph.signatures} signatures"
     return f"{graph.subgraphs} subgraphs (loops, branches)"

@@ -1,8 +1,8 @@
-"""Compiled artefacts kept by content: the same file, compiler and settings compile once.
+"""Cache of compiled artefacts by content: equal file, compiler and settings compile once.
 
 They lie in the user's cache folder (``BEDSIDE_CACHE``, else ``XDG_CACHE_HOME/bedside``, else
-``~/.cache/bedside``). Every file is compared with its recorded SHA-256 before it is used; one
-that was changed is made anew.
+``~/.cache/bedside``). Every file is compared with its recorded SHA-256 before it is used; a
+changed one is compiled again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HASHES = ".sha256.json"
 
 
 def cache_root() -> Path:
-    """The user's cache folder for bedside."""
+    """Return the user's cache folder for bedside."""
     named = os.environ.get("BEDSIDE_CACHE")
     if named:
         return Path(named)
@@ -30,8 +30,8 @@ def cache_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "bedside"
 
 
-def kept(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
-    """The folder that ``make`` fills for these ``parts``, made once.
+def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+    """Return the folder that ``make`` fills for these ``parts``, filled once.
 
     Args:
         kind: what it is, a folder name.

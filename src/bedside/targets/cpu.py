@@ -1,4 +1,4 @@
-"""This machine's CPU: the ``.tflite`` itself through LiteRT, with XNNPACK where it can."""
+"""Target: this machine's CPU, running the ``.tflite`` through LiteRT and XNNPACK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bedside.core.build import Build, Placement, Target
 from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
 from bedside.runtime.litert import LiteRTModel
-from bedside.targets.base import Availability, Order, Placed, fraction
+from bedside.targets.base import Availability, BuildRequest, Placed, fraction
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
@@ -23,7 +23,7 @@ ACCELERATOR = "xnnpack"
 
 
 def available() -> Availability:
-    """Always, with the runtime that is a dependency of the package."""
+    """Return that it works: the runtime is a dependency of the package."""
     from importlib.metadata import version
 
     litert = version("ai-edge-litert")
@@ -31,19 +31,19 @@ def available() -> Availability:
                         version=f"litert {litert}")
 
 
-def build(order: Order) -> Build:
-    """The build is the variant's own file; what is found out is where its operations run."""
+def build(request: BuildRequest) -> Build:
+    """Take the variant's own file as the build, and find where its operations run."""
     try:
-        os.link(order.file, order.scratch / MODEL)
+        os.link(request.file, request.scratch / MODEL)
     except OSError:
-        shutil.copyfile(order.file, order.scratch / MODEL)
-    placed = place(order.file, order.target, order.scratch)
+        shutil.copyfile(request.file, request.scratch / MODEL)
+    placed = place(request.file, request.target, request.scratch)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
-        placement=placed.placement, compute_dtype=compute_dtype(read_graph(order.file)))
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)))
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
@@ -57,7 +57,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 def placements(graph: Graph, executed: list[dict[str, Any]]
                ) -> tuple[tuple[Placement, ...], int]:
-    """Where LiteRT runs each operation, and in how many XNNPACK partitions.
+    """Find where LiteRT runs each operation, and in how many XNNPACK partitions.
 
     A delegate node shows only its inputs and outputs, so its operations are found by walking
     the graph back from its outputs to its inputs.
@@ -100,7 +100,7 @@ def _remedy(op: str) -> str:
 
 
 def compute_dtype(graph: Graph) -> str:
-    """The number format most multiplications run in on a CPU.
+    """Return the number format that most multiplications run in on a CPU.
 
     Weights stored as float16 reach the convolutions through a DEQUANTIZE to float32, so such a
     file computes in float32 here (the paper found the same, Section 8.3).

@@ -1,4 +1,4 @@
-"""A device that is not in the room: latency and energy from its roofline, nothing is run.
+"""Target: an absent device, with latency and energy estimated from its roofline.
 
 The build is one file, ``estimate.json``: what every operation costs and why.
 """
@@ -15,9 +15,9 @@ from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import read_graph
 from bedside.targets import roofline as model
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 
-# Never called: an estimate measures nothing. A user who has the device runs the file there.
+# Never called: an estimate measures nothing; with the device at hand, run the file there.
 RUNNER = "bedside.runtime.litert:LiteRTModel"
 EVIDENCE: dict[str, Evidence] = {"latency": "estimated"}
 VERSION = "roofline 1"
@@ -26,7 +26,7 @@ ESTIMATE = "estimate.json"
 
 @dataclass(frozen=True, slots=True)
 class EstimateFile:
-    """What the build holds."""
+    """Contents of the build's file."""
 
     target: str
     variant: str
@@ -34,12 +34,12 @@ class EstimateFile:
 
 
 def available() -> Availability:
-    """Always: it is arithmetic."""
+    """Return that it works: it is arithmetic."""
     return Availability(True, "arithmetic over the graph, no device needed", version=VERSION)
 
 
 def profile(target: Target) -> Roofline:
-    """The target's roofline.
+    """Return the target's roofline.
 
     Raises:
         BadInput: it has none, or a figure that cannot be.
@@ -56,7 +56,7 @@ def profile(target: Target) -> Roofline:
 
 
 def note(prediction: model.Prediction, roofline: Roofline) -> str:
-    """What qualifies the latency, for a reader."""
+    """Return the note that qualifies the latency, for a reader."""
     if not prediction.fitted:
         return (f"unfitted: no published latency of this {roofline.unit.upper()} in "
                 f"{prediction.format}, {prediction.efficiency:.0%} of its peak assumed")
@@ -65,22 +65,22 @@ def note(prediction: model.Prediction, roofline: Roofline) -> str:
             f"{prediction.efficiency:.1%} of the peak")
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Estimate one variant.
 
     Raises:
         Unsupported: a format that the processor has no arithmetic for.
     """
-    roofline = profile(order.target)
-    found = model.predict(model.works(read_graph(order.file)), roofline)
-    path = order.scratch / ESTIMATE
-    write_text(path, codec.to_json(EstimateFile(order.target.id, order.variant.id, found)))
+    roofline = profile(request.target)
+    found = model.predict(model.works(read_graph(request.file)), roofline)
+    path = request.scratch / ESTIMATE
+    write_text(path, codec.to_json(EstimateFile(request.target.id, request.variant.id, found)))
     return Build(
-        variant=order.variant.id, target=order.target.id, format="estimate",
+        variant=request.variant.id, target=request.target.id, format="estimate",
         files={ESTIMATE: sha256_file(path)},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         placement=_placement(found.operations, roofline.unit), compute_dtype=found.format,
-        measures=(), latency_ms=Latency(found.ms, None, 0, order.target.threads),
+        measures=(), latency_ms=Latency(found.ms, None, 0, request.target.threads),
         latency_note=note(found, roofline),
         facts={"energy_mj_45nm": found.energy_mj, "gmac": found.macs / 1e9,
                "off_chip_mb": found.off_chip_bytes / 1e6, "launch_ms": found.launch_ms,
@@ -92,7 +92,7 @@ def _placement(costs: tuple[model.Cost, ...], unit: str) -> tuple[Placement, ...
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
-    """Whether the processor has arithmetic for every operation."""
+    """Find whether the processor has arithmetic for every operation."""
     del scratch
     roofline = profile(target)
     works = model.works(read_graph(file))

@@ -1,4 +1,4 @@
-"""Arm's Ethos-U NPUs: compiled with Vela, which also counts cycles, memory and what is left over.
+"""Target: Arm's Ethos-U NPUs, compiled with Vela, which estimates cycles and memory.
 
 Latency is Vela's own cycle estimate. Accuracy is emulated: LiteRT's reference integer kernels,
 whose arithmetic the NPU follows, run the variant's own file (decision 0007).
@@ -25,9 +25,9 @@ from bedside.core.registry import did_you_mean
 from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import Graph, operation_format, read_graph
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.checks import check_file
-from bedside.targets.compiled import kept, take
+from bedside.targets.compiled import cached, take
 from bedside.targets.cpu import compute_dtype
 
 RUNNER = "bedside.runtime.litert:reference_model"
@@ -48,7 +48,7 @@ NOTE = "cycles as Vela estimates them, at the clock of the system configuration;
 
 
 def available() -> Availability:
-    """Whether Vela is installed."""
+    """Return whether Vela is installed."""
     from importlib.metadata import version
 
     if find_spec("ethosu") is None:
@@ -68,7 +68,7 @@ def _ini() -> Path:
 
 
 def settings(target: Target) -> tuple[str, str, str]:
-    """Accelerator, system configuration and memory mode of a profile.
+    """Return accelerator, system configuration and memory mode of a profile.
 
     Raises:
         BadInput: one is missing, or Vela does not know it.
@@ -85,7 +85,7 @@ def settings(target: Target) -> tuple[str, str, str]:
         if given is None:
             raise BadInput("missing", where=where, remedy=f"Add one, as {names[0]}.")
         if given not in names:
-            raise BadInput(f"Vela does not know {given!r}", where=where,
+            raise BadInput(f"unknown to Vela: {given!r}", where=where,
                            remedy=did_you_mean(given, names))
     return target.options["accelerator"], target.options["system"], target.options["memory"]
 
@@ -109,14 +109,14 @@ def _compiled(file: Path, target: Target) -> Path:
         made = work / f"{source.stem}_vela.tflite"
         if done.returncode != 0 or not summaries or not made.is_file():
             raise BadInput(f"Vela refuses the model ({_fault(log, done.returncode)})", where=file,
-                           remedy="Give a whole .tflite with fixed shapes and one signature.")
+                           remedy="Give a complete .tflite with fixed shapes and one signature.")
         shutil.copyfile(made, folder / COMPILED)
         shutil.copyfile(summaries[0], folder / SUMMARY)
         (folder / REFUSALS).write_text(codec.to_json(refusals(log)))
         source.unlink()
         shutil.rmtree(work)
 
-    return kept("ethos-u", (sha256_file(file), accelerator, system, memory,
+    return cached("ethos-u", (sha256_file(file), accelerator, system, memory,
                             available().version), make)
 
 
@@ -130,7 +130,7 @@ _WARNING = re.compile(r"^Warning \(supported operators\) operator: (\S+), ofm: '
 
 
 def refusals(log: str) -> dict[str, str]:
-    """Reasons of the operations that Vela leaves to the host, by the tensor they write."""
+    """Return why Vela leaves operations to the host, by the tensor that each writes."""
     found: dict[str, str] = {}
     current = None
     for line in log.splitlines():
@@ -145,7 +145,7 @@ def refusals(log: str) -> dict[str, str]:
 
 
 def _placement(graph: Graph, compiled: Graph, reasons: dict[str, str]) -> tuple[Placement, ...]:
-    """An operation is on the host where the compiled file still holds it under its own name."""
+    """Place an operation on the host where the compiled file still has it under its own name."""
     left = Counter((o.op, compiled.tensors[o.outputs[0]].name) for o in compiled.operations
                    if o.op != ACCELERATOR and o.outputs)
     rows = []
@@ -167,7 +167,7 @@ def _placement(graph: Graph, compiled: Graph, reasons: dict[str, str]) -> tuple[
 
 
 def _at_edge(graph: Graph, index: int) -> bool:
-    """Whether an operation only quantizes an input or dequantizes an output of the model."""
+    """Return whether an operation only quantizes an input or dequantizes an output of the model."""
     operation = graph.operations[index]
     if operation.op == "QUANTIZE":
         return operation.inputs[0] in graph.inputs
@@ -198,7 +198,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
 
 
 def summary(text: str) -> dict[str, float]:
-    """Cycles, milliseconds and bytes from Vela's summary (one row of CSV, memory in KiB).
+    """Return cycles, milliseconds and bytes from Vela's summary (one CSV row, memory in KiB).
 
     Fields that are not finite numbers are left out.
     """
@@ -219,28 +219,29 @@ def summary(text: str) -> dict[str, float]:
     return found
 
 
-def build(order: Order) -> Build:
-    """Compile for the configuration; a graph that is not taken whole is an unsupported build.
+def build(request: BuildRequest) -> Build:
+    """Compile for the configuration; a graph that is partly left to the host is unsupported.
 
     Raises:
         Unsupported: a file of a kind that no compiler takes.
         BadInput: Vela fails, or does not know the configuration.
     """
-    folder, placed = _placed(order.file, order.target)
+    folder, placed = _placed(request.file, request.target)
     facts: dict[str, float] = {}
     files: dict[str, str] = {}
     if placed.accepted:
         facts = summary((folder / SUMMARY).read_text())
-        files = take(folder, order.scratch, (COMPILED,))
-        shutil.copyfile(order.file, order.scratch / MODEL)
-        facts["compiled_bytes"] = float((order.scratch / COMPILED).stat().st_size)
-        files = {MODEL: order.variant.sha256, **files}
+        files = take(folder, request.scratch, (COMPILED,))
+        shutil.copyfile(request.file, request.scratch / MODEL)
+        facts["compiled_bytes"] = float((request.scratch / COMPILED).stat().st_size)
+        files = {MODEL: request.variant.sha256, **files}
     ms = facts.pop("latency_ms", None)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="vela", files=files, main=MODEL,
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="vela", files=files,
+        main=MODEL,
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
-        placement=placed.placement, compute_dtype=compute_dtype(read_graph(order.file)),
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)),
         status="ok" if placed.accepted else "unsupported", reason=placed.reason,
         measures=("accuracy",), facts=facts, latency_note=NOTE,
         latency_ms=Latency(ms, None, 0, 1) if placed.accepted and ms else None)

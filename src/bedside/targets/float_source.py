@@ -1,4 +1,4 @@
-"""What a runtime with a quantizer of its own starts from: the float model and its images."""
+"""Float model and images for runtimes that quantize by themselves."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core import codec
 from bedside.core.errors import BadInput, Unsupported
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.targets.base import Order
+from bedside.targets.base import BuildRequest
 
 Image = npt.NDArray[np.float32]
 SCHEMES = ("float32", "int8")
@@ -21,57 +20,54 @@ CHECKED = 8
 PARITY = 1e-3
 
 
-def float_model(order: Order, runtime: str) -> Path:
-    """The float ``.tflite`` that a build starts from.
+def float_model(request: BuildRequest, runtime: str) -> Path:
+    """Return the float ``.tflite`` that a build starts from.
 
     Raises:
         Unsupported: another scheme than float32 or plain int8, or a model that is not float.
     """
-    scheme = "+".join([order.variant.scheme, *order.variant.options])
+    scheme = request.variant.scheme_id
     if scheme not in SCHEMES:
         raise Unsupported(f"{runtime} quantizes by itself, in the schemes float32 and int8; "
                           f"{scheme} is LiteRT's own",
                           remedy="Compare float32 and int8 on this target.")
-    if order.variant.scheme == "float32":
-        file = order.file
+    if request.variant.scheme == "float32":
+        file = request.file
     else:
-        folder = layout.model_dir(order.run, order.variant.model)
+        folder = layout.model_dir(request.run, request.variant.model)
         artefact.check(folder, "convert")
         file = folder / layout.FLOAT_MODEL
     refuse_quantized(file, runtime)  # bedside bench may be given such a file alone
     return file
 
 
-def calibration_images(order: Order) -> list[Image]:
-    """The very training images that set the ranges of the LiteRT variant, (1, H, W, C) each.
+def calibration_images(request: BuildRequest) -> list[Image]:
+    """Return the training images that set the LiteRT variant's ranges, (1, H, W, C) each.
 
     Raises:
         BadInput: the calibration that the variant names is not in the run.
     """
-    if order.variant.calibration is None:
+    if request.variant.calibration is None:
         raise Unsupported("the variant names no calibration images",
                           remedy="Quantize it in a run.")
-    folder = order.run / "calibration" / order.variant.model / order.variant.calibration
-    artefact.check(folder, "calibrate")
-    file = folder / "calibration.json"
-    found = codec.parse_json(codec.read_text(file), str(file))
-    ids = found.get("ids") if isinstance(found, dict) else None
-    if not isinstance(ids, list) or not ids:
-        raise BadInput("names no images", where=file, remedy="Calibrate again.")
-    with layout.pixel_store(order.run, order.variant.preprocess) as store:
-        return list(store.tensors([str(i) for i in ids]))
+    calibration = layout.calibration(request.run, request.variant)
+    if calibration is None or not calibration.ids:
+        raise BadInput("its calibration is not in the run, or names no images",
+                       where=request.variant.id, remedy="Calibrate and quantize again.")
+    with layout.pixel_store(request.run, request.variant.preprocess) as store:
+        return list(store.tensors(calibration.ids))
 
 
-def check_images(order: Order) -> list[Image]:
-    """A few training images to compare a converted model on (any images where there are none)."""
-    known = [c.id for c in layout.cases(order.run) if c.split == "train"]
-    with layout.pixel_store(order.run, order.variant.preprocess) as store:
+def check_images(request: BuildRequest) -> list[Image]:
+    """Return a few training images to compare a converted model on (any, without training ones)."""
+    known = [c.id for c in layout.cases(request.run) if c.split == "train"]
+    with layout.pixel_store(request.run, request.variant.preprocess) as store:
         ids = [i for i in known if i in set(store.ids)] or list(store.ids)
         return list(store.tensors(ids[:CHECKED]))
 
 
 def check_parity(file: Path, images: list[Image], ours: list[Image]) -> float:
-    """Largest difference of float logits from LiteRT's, as a share of LiteRT's range.
+    """Return the largest difference of float logits from LiteRT's, as a share of LiteRT's range.
 
     Raises:
         BadInput: it is above :data:`PARITY`; the converted model is not the same network.
@@ -87,7 +83,7 @@ def check_parity(file: Path, images: list[Image], ours: list[Image]) -> float:
 
 
 def refuse_quantized(file: Path, runtime: str) -> None:
-    """Say at once that a file which is quantized already cannot be read.
+    """Refuse a file that is quantized already.
 
     Raises:
         Unsupported: the file holds integer tensors with scales.
@@ -95,4 +91,4 @@ def refuse_quantized(file: Path, runtime: str) -> None:
     graph = read_graph(file)
     if any(t.quantization is not None for t in graph.tensors):
         raise Unsupported(f"{runtime} does not read LiteRT's quantized files",
-                          remedy="Give the float model; in a run it is quantized anew from it.")
+                          remedy="Give the float model; a run quantizes from it.")

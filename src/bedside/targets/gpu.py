@@ -1,8 +1,8 @@
-"""This machine's GPU through LiteRT's compiled-model API (WebGPU on Vulkan).
+"""Target: this machine's GPU through LiteRT's compiled-model API (WebGPU on Vulkan).
 
 A GPU delegate can be silently wrong, so every cell is compared with the CPU on its own images.
-Where a CPU plays the GPU (SwiftShader, lavapipe) the logits are those of the GPU's shaders and
-the time says nothing: it is labelled emulated and never ranked.
+On a software adapter (SwiftShader, lavapipe) the logits are those of the GPU's shaders, but the
+time is meaningless: it is labelled emulated and never ranked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel, quiet_stderr
 from bedside.targets import vulkan
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.checks import check_file
 from bedside.targets.cpu import compute_dtype
 
@@ -38,7 +38,7 @@ _FLOAT = frozenset({"float32", "float16"})
 
 
 def available() -> Availability:
-    """Whether a Vulkan device is here, and whether it is a real one."""
+    """Return whether a Vulkan device is here, and whether it is a real one."""
     from importlib.metadata import version
 
     litert = f"LiteRT {version('ai-edge-litert')}"
@@ -56,7 +56,7 @@ def available() -> Availability:
 
 
 def accept(agreement: Agreement) -> str | None:
-    """The reason why logits are too far from the CPU's: over 1% of their range, or a class."""
+    """Return why logits are too far from the CPU's (over 1% of their range, or a class differs)."""
     if agreement.changed:
         return (f"the GPU gives another class than the CPU for {agreement.changed} of "
                 f"{agreement.n} images")
@@ -68,7 +68,7 @@ def accept(agreement: Agreement) -> str | None:
 
 
 def software() -> bool:
-    """Whether the adapter that would be used is a CPU in disguise."""
+    """Return whether the adapter that would be used is software on the CPU."""
     adapter, _ = vulkan.choose()
     return adapter is not None and adapter.software
 
@@ -130,7 +130,7 @@ class GpuModel:
         except (RuntimeError, ValueError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model for the GPU ({first})", where=path,
-                           remedy="Give a whole .tflite file, or another scheme.") from None
+                           remedy="Give a complete .tflite file, or another scheme.") from None
 
     @property
     def whole(self) -> bool:
@@ -162,18 +162,18 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
     return Placed(placement, ACCELERATOR, 1 if whole else None, 1.0 if whole else None)
 
 
-def build(order: Order) -> Build:
-    """The build is the variant's own file; what is found out is whether the GPU takes it all."""
-    LiteRTModel(order.file, order.target.threads)  # a file the CPU refuses says so plainly
-    placed = place(order.file, order.target, order.scratch)
-    shutil.copyfile(order.file, order.scratch / MODEL)
-    kind = compute_dtype(read_graph(order.file))
+def build(request: BuildRequest) -> Build:
+    """Take the variant's own file as the build, and find whether the GPU runs all of it."""
+    LiteRTModel(request.file, request.target.threads)  # its message is clearer
+    placed = place(request.file, request.target, request.scratch)
+    shutil.copyfile(request.file, request.scratch / MODEL)
+    kind = compute_dtype(read_graph(request.file))
     played = software()
     adapter = vulkan.choose()[0]
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
         placement=placed.placement, compute_dtype=kind if kind in _FLOAT else None,
         measures=("accuracy", "latency"), evidence={"latency": "emulated"} if played else {},

@@ -1,4 +1,4 @@
-"""Qualcomm's Hexagon NPU: compiled ahead of time for one chip, run on Qualcomm's simulator.
+"""Target: Qualcomm's Hexagon NPU, compiled ahead of time, run on Qualcomm's simulator.
 
 The build holds the compiled ``.tflite`` (what the phone loads), the same context wrapped for the
 simulator, and the variant's own file. Accuracy is simulated with the chip's own artefact. The
@@ -22,9 +22,9 @@ from bedside.core.types import Evidence
 from bedside.runtime.files import sha256_file, write_text
 from bedside.runtime.graph import Graph, operation_format
 from bedside.targets import estimate, ort, qnn_context, qualcomm, roofline
-from bedside.targets.base import Availability, Order, Placed, fraction
+from bedside.targets.base import Availability, BuildRequest, Placed, fraction
 from bedside.targets.checks import check_file
-from bedside.targets.compiled import kept, take
+from bedside.targets.compiled import cached, take
 
 RUNNER = "bedside.targets.qnn_context:Simulator"
 REFERENCE = "bedside.runtime.litert:LiteRTModel"
@@ -41,7 +41,7 @@ LATENCY_NOTE = ("Qualcomm's simulator keeps no time, and no published latency of
 
 
 def available() -> Availability:
-    """Whether compiler, plugin, patchelf and simulator are all here."""
+    """Return whether compiler, plugin, patchelf and simulator are all here."""
     try:
         if platform.system() != "Linux" or platform.machine() != "x86_64":
             raise MissingComponent("Qualcomm's compiler and simulator need x86-64 Linux",
@@ -61,7 +61,7 @@ def available() -> Availability:
 
 
 def chip(target: Target) -> str:
-    """The chip that a profile names.
+    """Return the chip that a profile names.
 
     Raises:
         BadInput: it names none, or one that the compiler does not know.
@@ -85,7 +85,7 @@ def _compiled(file: Path, target: Target) -> tuple[Path, qualcomm.Compilation]:
         if _whole(found):
             qnn_context.wrap(qnn_context.extract(folder / COMPILED), found.soc, folder / CONTEXT)
 
-    folder = kept("hexagon", (sha256_file(file), name, qualcomm.version(), "context 1"), make)
+    folder = cached("hexagon", (sha256_file(file), name, qualcomm.version(), "context 1"), make)
     facts = codec.parse_json(codec.read_text(folder / FACTS), FACTS)
     facts["refused"] = {int(k): v for k, v in facts["refused"].items()}
     return folder, qualcomm.Compilation(**facts)
@@ -96,7 +96,7 @@ def _whole(found: qualcomm.Compilation) -> bool:
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
-    """Compile the file (nothing is run) and read which operations went along."""
+    """Compile the file (nothing is run) and read which operations the NPU takes."""
     del scratch
     graph = check_file(file)
     _, found = _compiled(file, target)
@@ -133,7 +133,7 @@ def _partial(graph: Graph, found: qualcomm.Compilation) -> str:
             f"partitions{named}")
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Compile for the chip and wrap the context for the simulator.
 
     A graph of which part stays off the NPU is an unsupported build, with its placement.
@@ -142,33 +142,33 @@ def build(order: Order) -> Build:
         Unsupported: the NPU takes nothing, or the file is of a kind that it cannot take.
         BadInput: the compiler fails, or the chip is not known.
     """
-    graph = check_file(order.file)
-    folder, found = _compiled(order.file, order.target)
+    graph = check_file(request.file)
+    folder, found = _compiled(request.file, request.target)
     placement = _placement(graph, found)
     made = Build(
-        variant=order.variant.id, target=order.target.id, format="qnn-context", files={},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="qnn-context", files={},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=fraction(placement, ACCELERATOR, frozenset()),
         partitions=found.partitions, placement=placement, compute_dtype=_dtype(graph),
         measures=("accuracy",), latency_note=LATENCY_NOTE,
         facts={"npu_architecture": float(found.arch)})
     if not _whole(found):
         return replace(made, status="unsupported", reason=_partial(graph, found))
-    files = take(folder, order.scratch, (CONTEXT, COMPILED))
-    shutil.copyfile(order.file, order.scratch / qnn_context.MODEL)
-    size = float((order.scratch / COMPILED).stat().st_size)
-    return _estimated(order.target, order.run, graph, replace(
-        made, files={**files, qnn_context.MODEL: order.variant.sha256}, main=CONTEXT,
+    files = take(folder, request.scratch, (CONTEXT, COMPILED))
+    shutil.copyfile(request.file, request.scratch / qnn_context.MODEL)
+    size = float((request.scratch / COMPILED).stat().st_size)
+    return _estimated(request.target, request.run, graph, replace(
+        made, files={**files, qnn_context.MODEL: request.variant.sha256}, main=CONTEXT,
         facts={**made.facts, "compiled_bytes": size}))
 
 
 def depends(target: Target, run: Path) -> Target | None:
-    """The profile that the latency is estimated with; None where there is no such."""
+    """Return the profile that the latency is estimated with; None without one."""
     return targets.profiles(run).get(target.options.get("latency", ""))
 
 
 def _estimated(target: Target, run: Path, graph: Graph, made: Build) -> Build:
-    """Latency by the cost model that the profile names; every operation is on the NPU here."""
+    """Estimate the latency by the profile's cost model, with every operation on the NPU."""
     name = target.options.get("latency")
     if name is None:
         return made
@@ -186,7 +186,7 @@ def _estimated(target: Target, run: Path, graph: Graph, made: Build) -> Build:
 
 
 def _dtype(graph: Graph) -> str:
-    """The NPU computes float graphs in half precision, integer ones as they are."""
+    """Return the NPU's arithmetic: half precision for float graphs, integers as they are."""
     kinds = {operation_format(graph, o) for o in graph.convolutions()}
     if kinds <= {"float32", "float16", "float32×float16"}:
         return "float16"

@@ -1,6 +1,6 @@
-"""Operations of published ImageNet networks at 224 × 224 × 3, from their architecture alone.
+"""Operations of published ImageNet networks at 224 × 224 × 3, from their architectures.
 
-They are what published latencies speak of; nothing here is trained or run. Batch norm is folded,
+Published latencies refer to them; nothing here is trained or run. Batch norm is folded,
 ReLU is fused, concatenations and additions move data.
 Sources: He et al. 2016 (ResNet, Table 1); Szegedy et al. 2015 (GoogLeNet, Table 1), with 3×3 in
 place of 5×5 as in torchvision, whose weights Qualcomm's models carry.
@@ -16,7 +16,7 @@ CLASSES = 1000
 
 
 class _Builder:
-    """Adds operations one after another; ``px`` and ``channels`` are those of the last one."""
+    """Builder of a sequence of operations; ``px`` and ``channels`` are the last one's."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.rows = kind, list[Work]()
@@ -54,7 +54,7 @@ class _Builder:
         self._add("FULLY_CONNECTED", weights, weights + CLASSES, self.channels + CLASSES)
 
 
-# Blocks a stage, and whether a block is a bottleneck (He et al. 2016, Table 1).
+# Blocks per stage, and whether a block is a bottleneck (He et al. 2016, Table 1).
 RESNETS = {"resnet18": ((2, 2, 2, 2), False), "resnet34": ((3, 4, 6, 3), False),
            "resnet50": ((3, 4, 6, 3), True)}
 
@@ -113,7 +113,7 @@ def _googlenet(build: _Builder) -> None:
 
 
 def network_works(name: str, kind: str = "float32") -> tuple[Work, ...]:
-    """The operations of a published network, every number in the format ``kind``."""
+    """Return the operations of a published network, every number in the format ``kind``."""
     build = _Builder(kind)
     if name == "googlenet":
         _googlenet(build)

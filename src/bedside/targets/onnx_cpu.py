@@ -1,4 +1,4 @@
-"""ONNX Runtime on this machine's CPU: FP32, and INT8 by its own static quantizer.
+"""Target: ONNX Runtime on this machine's CPU, FP32 or INT8 by its static quantizer.
 
 Both start from the float ``.tflite``; INT8 uses the same calibration images as LiteRT's.
 """
@@ -18,7 +18,7 @@ from bedside.runtime.files import sha256_file
 from bedside.runtime.litert import LOGITS
 from bedside.runtime.machine import cpu_flags
 from bedside.targets import float_source, ort
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.float_source import Image
 from bedside.targets.tflite_onnx import write_onnx
 
@@ -31,7 +31,7 @@ _FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul"})
 
 
 def available() -> Availability:
-    """With the package ``onnxruntime``."""
+    """Return whether the package ``onnxruntime`` is installed."""
     try:
         found = version("onnxruntime")
     except PackageNotFoundError:
@@ -52,27 +52,27 @@ class OnnxModel:
         return ort.outputs(self._session, {self._input: image})
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Convert the float model, check it, and quantize it where the scheme says so."""
-    float_file = float_source.float_model(order, "ONNX Runtime")
-    path = order.scratch / MODEL
+    float_file = float_source.float_model(request, "ONNX Runtime")
+    path = request.scratch / MODEL
     write_onnx(float_file, path)
-    images = float_source.check_images(order)
-    model = OnnxModel(path, order.target.threads)
+    images = float_source.check_images(request)
+    model = OnnxModel(path, request.target.threads)
     error = float_source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
     quantizer = "none"
-    if order.variant.scheme == "int8":
-        quantizer = _quantize(path, float_source.calibration_images(order))
-    placement, kind = _placement(path, order.target.threads)
+    if request.variant.scheme == "int8":
+        quantizer = _quantize(path, float_source.calibration_images(request))
+    placement, kind = _placement(path, request.target.threads)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="onnx",
+        variant=request.variant.id, target=request.target.id, format="onnx",
         files={MODEL: sha256_file(path)}, quantizer=quantizer, placement=placement,
         compute_dtype=kind, facts={"build_mb": path.stat().st_size / 1e6,
                                    "float_parity": error})
 
 
 def _quantize(path: Path, images: list[Image]) -> str:
-    """Static quantization in place; the name of what was done.
+    """Quantize the file in place and return the quantizer's name.
 
     Activations are unsigned and weights signed, which x86 multiplies fastest. Without VNNI (or
     on other processors than x86 with it) sums of two products may saturate 16 bits there, so
@@ -104,7 +104,7 @@ def _quantize(path: Path, images: list[Image]) -> str:
 
 
 def _placement(path: Path, threads: int) -> tuple[tuple[Placement, ...], str]:
-    """The nodes of the rewritten graph, and the format most of them multiply in."""
+    """Return the nodes of the rewritten graph, and the format most of them multiply in."""
     nodes = ort.optimized_nodes(path, threads)
     integer = sum(op in _INTEGER for op, _ in nodes)
     floating = sum(op in _FLOAT for op, _ in nodes)

@@ -1,4 +1,4 @@
-"""OpenVINO on this machine's CPU: FP32, and INT8 by NNCF. The only file that imports either.
+"""Target: OpenVINO on this machine's CPU, FP32 or INT8 by NNCF (only import of either).
 
 Both start from the float ``.tflite`` (OpenVINO does not read LiteRT's quantized files); INT8
 uses the same calibration images as LiteRT's.
@@ -26,7 +26,7 @@ from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LOGITS, quiet_stderr
 from bedside.targets import float_source
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.float_source import Image
 
 RUNNER = "bedside.targets.openvino_cpu:OpenVinoModel"
@@ -38,7 +38,7 @@ _FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8"
 
 
 def available() -> Availability:
-    """With the packages ``openvino`` and ``nncf``."""
+    """Return whether the packages ``openvino`` and ``nncf`` are installed."""
     try:
         found = f"openvino {version('openvino')}, nncf {version('nncf')}"
     except PackageNotFoundError as error:
@@ -62,12 +62,12 @@ def _read(path: Path) -> Any:
     except RuntimeError as error:
         lines = [x for x in str(error).strip().splitlines() if x.strip()]
         raise BadInput(f"OpenVINO cannot read the model ({lines[-1][:160] if lines else ''})",
-                       where=path, remedy="Give a whole float .tflite.") from None
+                       where=path, remedy="Give a complete float .tflite.") from None
 
 
 def _compile(model: Any, threads: int) -> Any:
     # The hint keeps float models in float32: on processors with bfloat16 units OpenVINO would
-    # else change the arithmetic without a word.
+    # otherwise change the arithmetic silently.
     with quiet_stderr():
         return _core().compile_model(model, "CPU", {
             "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
@@ -102,33 +102,33 @@ def _name(port: Any, count: int) -> str:
 def _named(model: Any, float_file: Path) -> Any:
     """Give inputs and outputs the names of the ``.tflite``'s signature."""
     graph = read_graph(float_file)
-    for ports, names, order in ((model.inputs, graph.input_names, graph.inputs),
+    for ports, names, indices in ((model.inputs, graph.input_names, graph.inputs),
                                 (model.outputs, graph.output_names, graph.outputs)):
         by_index = {index: name for name, index in names.items()}
-        for port, index in zip(ports, order, strict=True):
+        for port, index in zip(ports, indices, strict=True):
             port.get_tensor().set_names({by_index.get(index, graph.tensors[index].name)})
     return model
 
 
-def build(order: Order) -> Build:
+def build(request: BuildRequest) -> Build:
     """Read the float model, check it, quantize it where the scheme says so, and save it."""
-    float_file = float_source.float_model(order, "OpenVINO")
+    float_file = float_source.float_model(request, "OpenVINO")
     model = _named(_read(float_file), float_file)
-    path, quantizer = order.scratch / MODEL, "none"
+    path, quantizer = request.scratch / MODEL, "none"
     _save(model, path)
-    images = float_source.check_images(order)
-    loaded = OpenVinoModel(path, order.target.threads)
+    images = float_source.check_images(request)
+    loaded = OpenVinoModel(path, request.target.threads)
     error = float_source.check_parity(float_file, images, [loaded.run(i)[LOGITS] for i in images])
-    if order.variant.scheme == "int8":
-        model = _quantize(model, float_source.calibration_images(order))
+    if request.variant.scheme == "int8":
+        model = _quantize(model, float_source.calibration_images(request))
         quantizer = (f"nncf {version('nncf')} (post-training, min-max, per channel, biases as "
                      "they are)")
         _save(model, path)
-    placement, kind = _placement(_compile(_read(path), order.target.threads))
-    files = {name: sha256_file(order.scratch / name) for name in (MODEL, WEIGHTS)}
-    size = sum((order.scratch / name).stat().st_size for name in files)
+    placement, kind = _placement(_compile(_read(path), request.target.threads))
+    files = {name: sha256_file(request.scratch / name) for name in (MODEL, WEIGHTS)}
+    size = sum((request.scratch / name).stat().st_size for name in files)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="openvino", files=files,
+        variant=request.variant.id, target=request.target.id, format="openvino", files=files,
         main=MODEL, quantizer=quantizer, placement=placement, compute_dtype=kind,
         facts={"build_mb": size / 1e6, "float_parity": error})
 
@@ -147,10 +147,10 @@ def _quantize(model: Any, images: list[Image]) -> Any:
         from nncf.quantization import advanced_parameters, range_estimator
 
         logging.getLogger("nncf").setLevel(logging.ERROR)
-        # The smallest and largest value over all images, as LiteRT's ranges. NNCF's default is
-        # the mean of each image's largest, which cuts off half the images: the error of a small
-        # trained network's logits was four times as large. Its correction of biases turned answers
-        # round (0.47 of the logits' range off, 0.02 without). Figures: docs/targets.md.
+        # Smallest and largest value over all images, as LiteRT's ranges. NNCF's default is
+        # the mean of each image's largest, which clips half the images: the error of a small
+        # trained network's logits was four times as large. Its bias correction flipped classes
+        # (error 0.47 of the logits' range, 0.02 without). Figures: docs/targets.md.
         advanced = advanced_parameters.AdvancedQuantizationParameters(
             activations_range_estimator_params=range_estimator.RangeEstimatorParametersSet.MINMAX,
             disable_bias_correction=True)
@@ -159,7 +159,7 @@ def _quantize(model: Any, images: list[Image]) -> Any:
 
 
 def _placement(compiled: Any) -> tuple[tuple[Placement, ...], str]:
-    """The nodes that OpenVINO runs, and the format most convolutions run in."""
+    """Return the nodes that OpenVINO runs, and the format most convolutions run in."""
     rows, formats = [], Counter[str]()
     for number, node in enumerate(compiled.get_runtime_model().get_ops()):
         facts = node.get_rt_info()

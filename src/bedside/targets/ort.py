@@ -1,4 +1,4 @@
-"""ONNX Runtime: the only file that imports it, and Qualcomm's provider for it."""
+"""ONNX Runtime and Qualcomm's provider for it: the only module that imports them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FATAL_ONLY = 4
 
 
 def engine() -> ModuleType:
-    """The package ``onnxruntime``, silent.
+    """Return the package ``onnxruntime``, silenced.
 
     Raises:
         MissingComponent: it is not installed.
@@ -37,7 +37,7 @@ def engine() -> ModuleType:
 
 
 def qnn_folder() -> Path:
-    """The folder with Qualcomm's libraries, found without loading any.
+    """Return the folder of Qualcomm's libraries, without loading any.
 
     Raises:
         MissingComponent: they are not installed.
@@ -59,11 +59,11 @@ def _open(path: Path, options: Any, **arguments: Any) -> Any:
         # The engine's exceptions share no base class of their own.
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise BadInput(f"ONNX Runtime cannot load the model ({first})", where=path,
-                       remedy="Build it anew.") from None
+                       remedy="Build it again.") from None
 
 
 def simulator_session(path: Path, soc: str) -> Any:
-    """A session that runs a QNN context on Qualcomm's x86 simulator of the Hexagon NPU.
+    """Return a session that runs a QNN context on Qualcomm's x86 simulator of the Hexagon NPU.
 
     Args:
         path: an ONNX file that holds one ``EPContext`` node.
@@ -103,7 +103,7 @@ def _cpu_options(threads: int) -> Any:
 
 
 def cpu_session(path: Path, threads: int) -> Any:
-    """A session on this machine's CPU.
+    """Return a session on this machine's CPU.
 
     Raises:
         MissingComponent: ONNX Runtime is not installed.
@@ -113,7 +113,7 @@ def cpu_session(path: Path, threads: int) -> Any:
 
 
 def optimized_nodes(path: Path, threads: int) -> list[tuple[str, str]]:
-    """Kind and name of every node that the CPU session runs, after its graph optimization."""
+    """Return kind and name of every node that the CPU session runs after optimization."""
     import onnx
 
     with tempfile.TemporaryDirectory(prefix="bedside-") as name:

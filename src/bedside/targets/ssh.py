@@ -1,6 +1,6 @@
-"""A Linux board that ``ssh`` reaches: the same worker as target ``cpu``, run there.
+"""Target: a Linux board over ``ssh``, running the same worker as target ``cpu``.
 
-The runtime's own modules are copied (the house's import rule makes them a closed set). What
+The runtime's own modules are copied (the import rule makes them a closed set). What
 they need (LiteRT, numpy, Pillow, tomli-w) is on the board already, installed there by pip, or
 comes from a folder of wheels here (``wheels``) and is unpacked in the board's folder. Images go
 as resized pixels under numbers, and only for as long as a job runs.
@@ -30,7 +30,7 @@ from bedside.runtime.launch import OnProgress
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex, PixelStore
 from bedside.runtime.worker import Job, JobResult
 from bedside.targets import cpu
-from bedside.targets.base import Availability, Order, Placed
+from bedside.targets.base import Availability, BuildRequest, Placed
 from bedside.targets.board_link import Connection, Lost, Settings, settings
 from bedside.targets.subprocess_build import Outcome, Task
 
@@ -42,14 +42,14 @@ TRIES_AGAIN = True
 BUILD_TIMEOUT_S = 900.0
 CHECK_TIMEOUT_S = 300.0
 # Root mean square difference of a board's logits from this machine's, as a share of their range,
-# from which on the board does not compute the file. Sound processors round differently, by a
+# above which the board does not compute the file. Sound processors round differently by a
 # step or two of an integer file's logits; an emulator whose vector unit was wrong was 108% off.
 TOLERANCE = 0.25
 MODEL = cpu.MODEL
 # (rounds, warm-up, samples) of a latency that only shows that the build runs.
 EMULATED_SAMPLING = (1, 0, 1)
 NEEDED = ("ai-edge-litert", "numpy", "Pillow", "tomli-w")
-# What a board must be able to import, and the version that it tells.
+# Modules a board must be able to import, and the version that it reports.
 _FOUND = ("import ai_edge_litert.interpreter, numpy, PIL, tomli_w\n"
           "from importlib.metadata import version\n"
           "open('found.txt', 'w').write(version('ai-edge-litert'))")
@@ -58,7 +58,7 @@ _MODULES = ("__init__", "targets/__init__", "targets/base", "targets/subprocess_
 
 
 def available() -> Availability:
-    """With the system's ``ssh``; whether a board answers is found out when it is asked."""
+    """Return whether ``ssh`` is installed; a board is asked only when it is used."""
     if shutil.which("ssh") is None:
         return Availability(False, "the program ssh is not installed",
                             "Install it: apt-get install openssh-client.")
@@ -68,7 +68,7 @@ def available() -> Availability:
 
 
 def accept(agreement: Agreement) -> str | None:
-    """The reason why a board's logits cannot be the file's."""
+    """Return why a board's logits cannot be the file's."""
     if agreement.rmse <= TOLERANCE * agreement.logit_range:
         return None
     share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
@@ -110,7 +110,7 @@ def check(target: Target) -> Availability:
 
 
 def runtime_archive() -> bytes:
-    """The runtime's modules as a zip, the same bytes for the same modules."""
+    """Return the runtime's modules as a zip, the same bytes for the same modules."""
     root = Path(str(resources.files("bedside")))
     files = {f"bedside/{m}.py": root / f"{m}.py" for m in _MODULES}
     files |= {f"bedside/{p.relative_to(root).as_posix()}": p
@@ -123,13 +123,13 @@ def runtime_archive() -> bytes:
 
 
 def _packages(board: Settings) -> list[tuple[str, Path | bytes]]:
-    """(SHA-256, content) of the zips that go onto the board's module path."""
+    """Return (SHA-256, content) of the zips for the board's module path."""
     runtime = runtime_archive()
     found: list[tuple[str, Path | bytes]] = [(hashlib.sha256(runtime).hexdigest(), runtime)]
     if board.wheels is not None:
         wheels = sorted(board.wheels.glob("*.whl"))
         if not wheels:
-            raise BadInput("the folder of wheels holds none",
+            raise BadInput("the folder of wheels is empty",
                            remedy="Fill it: pip download --only-binary=:all: --platform "
                                   f"manylinux_2_28_aarch64 -d FOLDER {_requirements()}.")
         found += [(sha256_file(w), w) for w in wheels]
@@ -168,12 +168,12 @@ def _run(link: Connection, module: str, document: str, objects: dict[str, Path],
                 found[name] = blob[at:at + int(head["results"][name])]
                 at += int(head["results"][name])
     except (KeyError, TypeError, ValueError):
-        raise Lost("the board's answer does not read") from None
+        raise Lost("the board's answer is unreadable") from None
     return head, found
 
 
 def _end(head: dict[str, Any], timeout_s: float) -> str:
-    """Why a process on the board gave no result."""
+    """Return why a process on the board gave no result."""
     if head.get("late"):
         return f"it was stopped on the board after {timeout_s:g} s without an end"
     said = str(head.get("stderr", "")).strip()
@@ -189,7 +189,7 @@ def _end(head: dict[str, Any], timeout_s: float) -> str:
 
 
 def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
-    """Where the board's LiteRT puts the operations, and whether the board is emulated.
+    """Find where the board's LiteRT runs the operations, and whether the board is emulated.
 
     Raises:
         BadInput: the board does not answer, or cannot load the file.
@@ -209,25 +209,25 @@ def _place(board: Settings, file: Path, threads: int) -> tuple[Outcome, bool]:
         outcome = codec.decode(Outcome, codec.parse_json(
             found["outcome.json"].decode("utf-8", "replace"), "the board's answer"))
     except BadInput:
-        raise BadInput("the board's answer does not read") from None
+        raise BadInput("the board's answer is unreadable") from None
     if outcome.placed is None:
         raise BadInput(outcome.reason or "the board cannot load the file")
     return outcome, emulated
 
 
-def build(order: Order) -> Build:
-    """The build is the variant's own file; the board says where its operations run."""
-    board = settings(order.target)
-    outcome, emulated = _place(board, order.file, order.target.threads)
+def build(request: BuildRequest) -> Build:
+    """Take the variant's own file as the build, and ask the board where its operations run."""
+    board = settings(request.target)
+    outcome, emulated = _place(board, request.file, request.target.threads)
     assert outcome.placed is not None
-    shutil.copyfile(order.file, order.scratch / MODEL)
+    shutil.copyfile(request.file, request.scratch / MODEL)
     return Build(
-        variant=order.variant.id, target=order.target.id, format="tflite",
-        files={MODEL: order.variant.sha256},
-        quantizer="litert-quantizer" if order.variant.scheme != "float32" else "none",
+        variant=request.variant.id, target=request.target.id, format="tflite",
+        files={MODEL: request.variant.sha256},
+        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
         delegated_fraction=outcome.placed.delegated_fraction,
         partitions=outcome.placed.partitions, placement=outcome.placed.placement,
-        compute_dtype=cpu.compute_dtype(read_graph(order.file)),
+        compute_dtype=cpu.compute_dtype(read_graph(request.file)),
         evidence={"accuracy": "emulated", "latency": "emulated"} if emulated else {},
         sampling=EMULATED_SAMPLING if emulated else None,
         latency_note="the board's processor is emulated: this time says nothing about a board"
@@ -264,7 +264,7 @@ def _job(board: Settings, job: Job, on_progress: OnProgress | None, timeout_s: f
                        remedy="Delete the build's folder and run again.")
     numbers = tuple(str(i) for i in range(len(job.ids)))
     there = replace(job, file=MODEL, store="store", ids=numbers, result="result.json", beside={})
-    # An image that is shown several times is sent as often: they are few then.
+    # An image used several times is sent as often: there are few images then.
     with PixelStore(Path(job.store)) as store, Connection(board, timeout_s + 300) as link:
         index = codec.to_json(PixelIndex(store.preprocess, store.index.dtype, numbers)).encode()
         size = sum(store.pixels(i).nbytes for i in job.ids[:1]) * len(job.ids)
@@ -292,7 +292,7 @@ def _keep(data: bytes, count: int, path: Path) -> None:
     try:
         logits = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise Lost(f"the board's logits do not read ({type(error).__name__})") from None
+        raise Lost(f"the board's logits are unreadable ({type(error).__name__})") from None
     if logits.ndim != 2 or len(logits) != count or logits.dtype != np.float32:
         raise Lost(f"the board's logits have the shape {list(logits.shape)} of {logits.dtype}; "
                    f"{count} rows of float32 are needed")

@@ -1,4 +1,4 @@
-"""Build or place one file in a fresh process: ``python -m bedside.targets.child TASK.json``.
+"""Build or placement of one file in a fresh process (this module is its ``__main__``).
 
 Compilers and runtimes are native code that may crash, hang or print; what they do to this
 process reaches the caller as a reason.
@@ -20,14 +20,14 @@ from bedside.core.types import Status
 from bedside.runtime import launch
 from bedside.runtime.files import write_text
 from bedside.runtime.limits import limit_memory, out_of_memory
-from bedside.targets.base import Order, Placed
+from bedside.targets.base import BuildRequest, Placed
 
 BUILD_TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one child does; paths as text."""
+    """Task of one child process; paths as text."""
 
     mode: Literal["build", "place"]
     target: Target
@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a child found: a build or a placement, or the status and reason of a row."""
+    """Result of a child process: a build or a placement, or a row's status and reason."""
 
     status: Status = "ok"
     reason: str | None = None
@@ -50,14 +50,14 @@ class Outcome:
     placed: Placed | None = None
 
 
-def build(order: Order, timeout_s: float | None = None) -> Outcome:
+def build(request: BuildRequest, timeout_s: float | None = None) -> Outcome:
     """Make a build in a child process; whatever goes wrong becomes the outcome's reason."""
-    return _call(Task("build", order.target, str(order.scratch), "", str(order.file),
-                      str(order.run), str(order.variant_dir), order.variant), timeout_s)
+    return _call(Task("build", request.target, str(request.scratch), "", str(request.file),
+                      str(request.run), str(request.variant_dir), request.variant), timeout_s)
 
 
 def place(file: Path, target: Target, timeout_s: float | None = None) -> Outcome:
-    """Find out in a child process where a target runs the operations of a file."""
+    """Find in a child process where a target runs the operations of a file."""
     with tempfile.TemporaryDirectory(prefix="bedside-") as scratch:
         return _call(Task("place", target, scratch, "", str(file)), timeout_s)
 
@@ -87,7 +87,7 @@ def perform(task: Task) -> Outcome:
         if task.mode == "place":
             return Outcome(placed=module.place(Path(task.file), task.target, Path(task.scratch)))
         assert task.variant is not None
-        made = module.build(Order(task.variant, task.target, Path(task.variant_dir),
+        made = module.build(BuildRequest(task.variant, task.target, Path(task.variant_dir),
                                   Path(task.run), Path(task.scratch)))
         return Outcome(made.status, made.reason, build=made)
     except Unsupported as error:
@@ -101,7 +101,7 @@ def perform(task: Task) -> Outcome:
 
 
 def _reason(error: BedsideError) -> str:
-    # Without the place: a row names its cell, and no path of this machine goes into a report.
+    # Without the file: a row names its cell, and no path of this machine goes into a report.
     fault = error.fault.rstrip(".")
     return " ".join(f"{fault}. {error.remedy or ''}".split()) if error.remedy else fault
 

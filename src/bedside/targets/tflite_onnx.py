@@ -1,4 +1,4 @@
-"""A float ``.tflite`` as an ONNX model, for runtimes that read ONNX alone.
+"""Conversion of a float ``.tflite`` to ONNX, for runtimes that read only ONNX.
 
 Everything is channels first inside (N, C, H, W), as ONNX convolutions are; the image comes in
 and the class activation map goes out channels last, as in the source. Operations outside
@@ -16,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import Unsupported
-from bedside.runtime.graph import Graph, Operation, read_graph
+from bedside.runtime.graph import Graph, Operation, read_graph, same_padding
 
 OPSET = 17
 IR_VERSION = 10
 
 _FIRST = (0, 3, 1, 2)
 _LAST = (0, 2, 3, 1)
-_ACTIVATIONS = {0: None, 1: "Relu", 3: "Relu6", 4: "Tanh"}
+_ACTIVATIONS = {"NONE": None, "RELU": "Relu", "RELU6": "Relu6", "TANH": "Tanh"}
 
 
 class _Writer:
-    """Collects nodes and constants; tensors are named by their index in the source."""
+    """Collector of nodes and constants; tensors are named by their index in the source."""
 
     def __init__(self, graph: Graph) -> None:
         from onnx import helper, numpy_helper
@@ -46,7 +46,7 @@ class _Writer:
         return output
 
     def value(self, tensor: int) -> str:
-        """The name under which a tensor is read; constants are stored on the way."""
+        """Return the name under which a tensor is read, storing it where it is constant."""
         values = self.graph.real_constant(tensor)
         if values is None or f"t{tensor}" in self.constants:
             return f"t{tensor}"
@@ -54,33 +54,33 @@ class _Writer:
                              values.transpose(_FIRST) if values.ndim == 4 else values)
 
     def whole(self, tensor: int) -> npt.NDArray[Any]:
-        """A constant that shapes an operation (paddings, axes, a shape)."""
-        found = self.graph.constant(tensor)
-        if found is None:
+        """Return a constant that shapes an operation (paddings, axes, a shape)."""
+        values = self.graph.constant(tensor)
+        if values is None:
             raise Unsupported("an operation's shape is computed at run time",
                               remedy="Export the model with fixed shapes.")
-        return found
+        return values
 
-    def options(self, operation: Operation, cls: Any) -> Any:
-        table = self.graph._model.Subgraphs(0).Operators(operation.index).BuiltinOptions()
-        found = cls()
-        if table is not None:
-            found.Init(table.Bytes, table.Pos)
-        return found
+    def options(self, operation: Operation) -> Any:
+        options = self.graph.options(operation)
+        if options is None:
+            raise Unsupported(f"{operation.op} without its options",
+                              remedy="Export the model again.")
+        return options
 
-    def activated(self, operation: Operation, activation: int, out: str) -> str:
-        """Where an operation writes so that a fused activation can follow."""
-        if activation not in _ACTIVATIONS:
-            raise Unsupported(f"{operation.op} with the fused activation {activation}",
-                              remedy="Export the activation as an operation of its own.")
-        return out if _ACTIVATIONS[activation] is None else f"{out}_raw"
-
-    def activate(self, activation: int, out: str) -> None:
-        kind = _ACTIVATIONS[activation]
-        if kind == "Relu6":
-            self.relu6(f"{out}_raw", out)
-        elif kind is not None:
-            self.node(kind, [f"{out}_raw"], out)
+    def activated(self, kind: str, inputs: list[str], operation: Operation, **attributes: Any
+                  ) -> None:
+        """Write an operation's node, followed by the activation fused into it."""
+        name, out = self.graph.activation(operation), f"t{operation.outputs[0]}"
+        if name not in _ACTIVATIONS:
+            raise Unsupported(f"{operation.op} with the fused activation {name}",
+                              remedy="Export the activation as a separate operation.")
+        after = _ACTIVATIONS[name]
+        raw = self.node(kind, inputs, out if after is None else f"{out}_raw", **attributes)
+        if after == "Relu6":
+            self.relu6(raw, out)
+        elif after is not None:
+            self.node(after, [raw], out)
 
     def relu6(self, source: str, out: str) -> None:
         low = self.constant("zero", np.array(0, np.float32))
@@ -93,23 +93,23 @@ class _Writer:
 
 def _pads(padding: int, size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
           dilation: tuple[int, int] = (1, 1)) -> list[int]:
-    """TFLite's SAME (the odd pixel after) or VALID as ONNX pads: tops and lefts, then ends."""
+    """Return TFLite's SAME or VALID padding as ONNX pads: tops and lefts, then ends."""
     if padding == schema.Padding.VALID:
         return [0, 0, 0, 0]
     begin, end = [], []
     for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-        need = max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
-        begin.append(need // 2)
-        end.append(need - need // 2)
+        before, after = same_padding(n, (k - 1) * d + 1, s)
+        begin.append(before)
+        end.append(after)
     return begin + end
 
 
 def _conv(w: _Writer, o: Operation) -> None:
     depthwise = o.op == "DEPTHWISE_CONV_2D"
-    options = w.options(o, schema.DepthwiseConv2DOptions if depthwise else schema.Conv2DOptions)
+    options = w.options(o)
     kernel = w.graph.real_constant(o.inputs[1])
     if kernel is None:
-        raise Unsupported(f"{o.op} with weights that are computed at run time",
+        raise Unsupported(f"{o.op} has weights computed at run time",
                           remedy="Export the model with constant weights.")
     channels = w.shape(o.inputs[0])[3]
     # TFLite: (O, H, W, I), depthwise (1, H, W, O); ONNX: (O, I ÷ groups, H, W).
@@ -121,54 +121,39 @@ def _conv(w: _Writer, o: Operation) -> None:
     inputs = [w.value(o.inputs[0]), w.constant(f"w{o.index}", weights)]
     if len(o.inputs) > 2 and o.inputs[2] >= 0:
         inputs.append(w.value(o.inputs[2]))
-    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
     height, width = weights.shape[2:]
-    w.node("Conv", inputs, w.activated(o, activation, out), strides=list(stride),
-           dilations=list(dilation), group=groups, kernel_shape=[height, width],
-           pads=_pads(options.Padding(), size, (height, width), stride, dilation))
-    w.activate(activation, out)
+    w.activated("Conv", inputs, o, strides=list(stride), dilations=list(dilation), group=groups,
+                kernel_shape=[height, width],
+                pads=_pads(options.Padding(), size, (height, width), stride, dilation))
 
 
 def _pool(w: _Writer, o: Operation) -> None:
-    options = w.options(o, schema.Pool2DOptions)
+    options = w.options(o)
     kernel = (options.FilterHeight(), options.FilterWidth())
     stride = (options.StrideH(), options.StrideW())
     size = (w.shape(o.inputs[0])[1], w.shape(o.inputs[0])[2])
     pads = _pads(options.Padding(), size, kernel, stride)
-    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
-    source, target = [w.value(o.inputs[0])], w.activated(o, activation, out)
-    if o.op == "MAX_POOL_2D":
-        w.node("MaxPool", source, target, kernel_shape=list(kernel), strides=list(stride),
-               pads=pads)
-    elif kernel == size and not any(pads):
-        w.node("GlobalAveragePool", source, target)
+    source = [w.value(o.inputs[0])]
+    if o.op == "AVERAGE_POOL_2D" and kernel == size and not any(pads):
+        w.activated("GlobalAveragePool", source, o)
     else:  # TFLite's average leaves the padding out, as ONNX's does by default.
-        w.node("AveragePool", source, target, kernel_shape=list(kernel), strides=list(stride),
-               pads=pads)
-    w.activate(activation, out)
-
-
-_BINARY = {"ADD": ("Add", schema.AddOptions), "SUB": ("Sub", schema.SubOptions),
-           "MUL": ("Mul", schema.MulOptions)}
+        w.activated("MaxPool" if o.op == "MAX_POOL_2D" else "AveragePool", source, o,
+                    kernel_shape=list(kernel), strides=list(stride), pads=pads)
 
 
 def _binary(w: _Writer, o: Operation) -> None:
-    kind, cls = _BINARY[o.op]
     if len({len(w.shape(i)) for i in o.inputs if w.shape(i)}) > 1:
         raise Unsupported(f"{o.op} of tensors with different numbers of dimensions",
                           remedy="Export it with equal ones.")
-    activation, out = w.options(o, cls).FusedActivationFunction(), f"t{o.outputs[0]}"
-    w.node(kind, [w.value(i) for i in o.inputs], w.activated(o, activation, out))
-    w.activate(activation, out)
+    kind = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul"}[o.op]
+    w.activated(kind, [w.value(i) for i in o.inputs], o)
 
 
 def _concat(w: _Writer, o: Operation) -> None:
-    options, rank = w.options(o, schema.ConcatenationOptions), len(w.shape(o.outputs[0]))
-    axis = options.Axis() % rank
-    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
-    w.node("Concat", [w.value(i) for i in o.inputs], w.activated(o, activation, out),
-           axis=_FIRST.index(axis) if rank == 4 else axis)
-    w.activate(activation, out)
+    rank = len(w.shape(o.outputs[0]))
+    axis = w.options(o).Axis() % rank
+    w.activated("Concat", [w.value(i) for i in o.inputs], o,
+                axis=_FIRST.index(axis) if rank == 4 else axis)
 
 
 def _pad(w: _Writer, o: Operation) -> None:
@@ -199,13 +184,13 @@ def _softmax(w: _Writer, o: Operation) -> None:
 def _mean(w: _Writer, o: Operation) -> None:
     rank = len(w.shape(o.inputs[0]))
     axes = [int(a) % rank for a in w.whole(o.inputs[1]).reshape(-1)]
-    kept = bool(w.options(o, schema.ReducerOptions).KeepDims())
-    if rank == 4 and not kept and sorted(axes) != [1, 2]:
-        raise Unsupported("MEAN over other axes than height and width",
+    keep_dims = bool(w.options(o).KeepDims())
+    if rank == 4 and not keep_dims and sorted(axes) != [1, 2]:
+        raise Unsupported("MEAN over axes other than height and width",
                           remedy="Export a global average pooling.")
     axes = [_FIRST.index(a) for a in axes] if rank == 4 else axes
     w.node("ReduceMean", [w.value(o.inputs[0])], f"t{o.outputs[0]}", axes=sorted(axes),
-           keepdims=int(kept))
+           keepdims=int(keep_dims))
 
 
 def _reshape(w: _Writer, o: Operation) -> None:
@@ -222,17 +207,14 @@ def _reshape(w: _Writer, o: Operation) -> None:
 
 
 def _dense(w: _Writer, o: Operation) -> None:
-    options = w.options(o, schema.FullyConnectedOptions)
     weights = w.graph.real_constant(o.inputs[1])
     if weights is None or len(w.shape(o.inputs[0])) != 2:
-        raise Unsupported("FULLY_CONNECTED of another form than a matrix of weights on rows",
+        raise Unsupported("FULLY_CONNECTED is only supported as a weight matrix on rows",
                           remedy="Flatten before it, with constant weights.")
     inputs = [w.value(o.inputs[0]), w.constant(f"w{o.index}", weights)]
     if len(o.inputs) > 2 and o.inputs[2] >= 0:
         inputs.append(w.value(o.inputs[2]))
-    activation, out = options.FusedActivationFunction(), f"t{o.outputs[0]}"
-    w.node("Gemm", inputs, w.activated(o, activation, out), transB=1)
-    w.activate(activation, out)
+    w.activated("Gemm", inputs, o, transB=1)
 
 
 _WRITERS: dict[str, Callable[[_Writer, Operation], None]] = {
@@ -260,7 +242,7 @@ def write_onnx(source: Path, target: Path) -> None:
     for name, index in graph.input_names.items():
         shape = graph.tensors[index].shape
         if graph.tensors[index].dtype != "float32" or len(shape) != 4:
-            raise Unsupported("only a model with one float32 image becomes ONNX",
+            raise Unsupported("only a model with one float32 image input converts to ONNX",
                               remedy="Give the float model.")
         inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
         writer.node("Transpose", [name], f"t{index}", perm=list(_FIRST))
@@ -269,7 +251,7 @@ def write_onnx(source: Path, target: Path) -> None:
         kinds = {graph.tensors[i].dtype for i in (*operation.inputs[:1], *operation.outputs)}
         if write is None or kinds != {"float32"}:
             raise Unsupported(f"{operation.op} {graph.layer(operation)} ({', '.join(sorted(kinds))}"
-                              ") has no ONNX form here",
+                              ") has no ONNX equivalent here",
                               remedy="Give a float model of plain convolutions, pools, sums "
                                      "and concatenations.")
         write(writer, operation)

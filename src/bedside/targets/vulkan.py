@@ -1,4 +1,4 @@
-"""Which Vulkan devices this machine has: ``python -m bedside.targets.vulkan`` prints them.
+"""Vulkan devices of this machine (``python -m bedside.targets.vulkan`` prints them).
 
 Asked in a child process, since listing devices loads every installed driver. Only the four
 calls of the Vulkan 1.0 C interface that a listing needs are used.
@@ -80,7 +80,7 @@ def _ask(environment: Mapping[str, str]) -> tuple[Adapter, ...]:
 
 @functools.cache
 def choose() -> tuple[Adapter | None, dict[str, str]]:
-    """The adapter to use and the environment that selects it.
+    """Return the adapter to use and the environment that selects it.
 
     A real GPU first; then Chromium's SwiftShader, which is newer than the Mesa of most systems;
     then whatever else there is.

@@ -18,6 +18,7 @@ import pytest
 from app_fixture import serving
 from fastapi.testclient import TestClient
 
+from bedside import schemes
 from bedside.cli import serve
 from bedside.core import codec
 from bedside.core.errors import BadInput
@@ -40,7 +41,7 @@ PHONE = Device("Pixel 8", "Chrome 156", "Android 14", True, 8, ("wasm", "webgpu"
 @pytest.fixture
 def run(tiny_run, tmp_path):
     """The tiny run with one variant and a short latency rule."""
-    quantize.quantize(tiny_run, "resnet34", "float32", None, None)
+    quantize.quantize(tiny_run, "resnet34", schemes.parse("float32"), None, None)
     copy = tmp_path / "run"
     shutil.copytree(tiny_run, copy)
     # Other tests may have left variants and measurements in the shared run.

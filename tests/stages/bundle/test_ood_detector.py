@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tiny import write_tiny_data, write_trained
 
+from bedside import schemes
 from bedside.core.study import ModelConfig
 from bedside.runfolder import layout
 from bedside.runtime.bundle.manifest import OperatingPoint
-from bedside.runtime.decide import judge
+from bedside.runtime.decide import decide
 from bedside.runtime.engine import Engine, Load
 from bedside.runtime.variant import read_variant
 from bedside.stages import quantize
@@ -30,7 +31,7 @@ def answers(tmp_path_factory):
     model, accuracy = write_trained(run, ModelConfig("resnet34", image_px=PX, width=0.125), 4)
     assert accuracy >= 0.95, "the network has learned its task"
     assert convert(run, model)
-    quantize.quantize(run, model, "float32", None, None)
+    quantize.quantize(run, model, schemes.parse("float32"), None, None)
     variant, data = read_variant(layout.variant_dir(run, f"{model}-float32"))
     classes = len(variant.task.classes)
     with Engine() as engine:
@@ -42,7 +43,7 @@ def answers(tmp_path_factory):
 
         def answer(pixels):
             raw = engine.resized(np.ascontiguousarray(pixels).tobytes(), "x")
-            return judge("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
+            return decide("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
 
         with layout.pixel_store(run, variant.preprocess) as store:
             like = [store.pixels(c.id) for c in layout.cases(run) if c.split == "test"]

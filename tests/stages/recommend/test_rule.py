@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,7 @@ from bedside.core.study import BudgetConfig, EvidenceConfig, Limits, ModelConfig
 from bedside.core.types import Estimate
 from bedside.flows.check import check as check_study
 from bedside.stages.recommend.rule import broken_limits, check_budget, choose, limits_of, rank
-from bedside.stages.recommend.wording import measured, same_speed
+from bedside.stages.recommend.wording import measured
 
 EVIDENCE = EvidenceConfig()
 FREE = BudgetConfig()
@@ -28,7 +27,7 @@ def one(scheme="int8", auc=0.95, ms=10.0, size=1_000_000, *, how="measured", spr
         answer=None, status="ok", model="net", memory=None, around=0.03):
     """A candidate; ``how`` is how its latency came about, None for no latency."""
     return Candidate(
-        f"{model}-{scheme}", model, scheme, status, size, schemes.steps(scheme), "auroc",
+        f"{model}-{scheme}", model, scheme, status, size, schemes.parse(scheme).steps, "auroc",
         Estimate(None, n=0, reason="one class only") if auc is None else
         Estimate(auc, max(0.0, auc - around), min(1.0, auc + around), 200),
         latency_ms=None if how is None else Speed(ms, ms * (1 - spread), ms * (1 + spread), 5),
@@ -52,7 +51,7 @@ FLOAT = one("float32", ms=12, size=4_000_000)
 
 @pytest.mark.parametrize(("candidates", "want", "why"), [
     # The faster one of those as good.
-    ([FLOAT, one(ms=4)], "net-int8", "slower at an AUC that is as good: 12.0 ms against 4.00 ms"),
+    ([FLOAT, one(ms=4)], "net-int8", "slower at a comparable AUC: 12.0 ms against 4.00 ms"),
     # As fast: the smaller file.
     ([FLOAT, one("float16", ms=12.1, size=2_000_000)], "net-float16", "which is smaller"),
     # As fast: fewer decisions win, though the other file is smaller.
@@ -65,7 +64,7 @@ FLOAT = one("float32", ms=12, size=4_000_000)
     ([FLOAT, one(ms=1, auc=0.92)], "net-float32", "more than 0.02 below the best"),
     # Within the margin, but the interval lies below that of what is as fast.
     ([one("float16", auc=0.95, ms=4, around=0.001), one(auc=0.945, ms=4, around=0.001)],
-     "net-float16", "lower beyond its interval"),
+     "net-float16", "lies below that of the best"),
     # Two networks: the better one, though slower.
     ([one(model="big", ms=30), one(model="small", ms=3, auc=0.9)], "big-int8", "below the best"),
     # Equal in everything.
@@ -85,7 +84,7 @@ def test_the_rule(candidates, want, why):
     (one(ms=1, status="unsupported"), "not run", "unsupported: no kernel"),
     (one(ms=1, status="failed"), "not run", "failed: no kernel"),
     (one(ms=1, auc=None), "not predicted", "one class only"),
-    (one(ms=1, answer="worse"), "worse", "validation images prove it worse"),
+    (one(ms=1, answer="worse"), "worse", "inferior to its float32 model on validation images"),
     (one(ms=1, how="estimated"), "unmeasured", "is estimated; only measured latencies are ranked"),
     (one(ms=1, how="simulated"), "unmeasured", "is simulated"),
     (one(ms=1, how="emulated"), "unmeasured", "is emulated"),
@@ -112,17 +111,17 @@ def test_estimates_are_told_apart_and_the_first_to_measure_is_named():
 
 
 @pytest.mark.parametrize(("budget", "fault"), [
-    (BudgetConfig(latency_ms=3), "its latency of 10.0 ms is more than the 3.00 ms of the budget"),
-    (BudgetConfig(size_bytes=999), "is larger than the 0.00 MB of the budget"),
-    (BudgetConfig(peak_memory_bytes=10), "its peak memory is not known"),
-    (BudgetConfig(targets={"cpu": Limits(latency_ms=3)}), "of the budget"),
-    (BudgetConfig(latency_ms=50, targets={"cpu": Limits(latency_ms=3)}), "of the budget"),
+    (BudgetConfig(latency_ms=3), "its latency of 10.0 ms exceeds the budget of 3.00 ms"),
+    (BudgetConfig(size_bytes=999), "exceeds the budget of 0.00 MB"),
+    (BudgetConfig(peak_memory_bytes=10), "its peak memory is unknown"),
+    (BudgetConfig(targets={"cpu": Limits(latency_ms=3)}), "exceeds the budget"),
+    (BudgetConfig(latency_ms=50, targets={"cpu": Limits(latency_ms=3)}), "exceeds the budget"),
 ])
 def test_a_budget_that_nothing_keeps_gives_none(budget, fault):
     found = chosen([one()], budget)
     assert (found.chosen, found.cause) == (None, "budget")
     assert fault in found.rejected["net-int8"]
-    assert "keep the budget" in found.rule
+    assert "meet the budget" in found.rule
 
 
 def test_a_targets_own_limit_wins_and_others_stay():
@@ -147,7 +146,7 @@ def test_the_test_images_veto_and_nothing_takes_its_place():
     assert (found.chosen, found.vetoed, found.cause) == (None, "net-int8", "vetoed")
     assert found.ranked == ("net-int8", "net-float32")
     assert "veto" in found.rejected["net-int8"]
-    assert "choosing on test images" in found.why[1]
+    assert "selecting on test images" in found.why[1]
 
 
 def test_too_few_test_images_say_how_many_would_do():
@@ -155,7 +154,8 @@ def test_too_few_test_images_say_how_many_would_do():
     tests = paired(answer="not shown", needed=needed)
     found = chosen([FLOAT, one(ms=4)], tests=tests)
     assert (found.chosen, found.test.verdict) == ("net-int8", "not shown")
-    assert "sensitivity would take about 400 positive images (900 test images" in found.test.text
+    assert ("showing non-inferior sensitivity needs about 400 positive images (900 test images"
+            in found.test.text)
     strict = chosen([FLOAT, one(ms=4)], BudgetConfig(require="shown"), tests)
     assert (strict.chosen, strict.vetoed, strict.cause) == (None, "net-int8", "not shown")
 
@@ -264,19 +264,12 @@ def test_ranking_is_a_permutation_and_the_best_of_the_rest_comes_next(cells):
         assert rank(order[i:], 0.02)[0] == order[i]
 
 
-def test_same_speed_is_by_range_or_within_a_few_percent():
-    assert same_speed(Speed(10, 9, 12), Speed(13, 11, 14))
-    assert same_speed(Speed(10, 10, 10), Speed(10.4, 10.4, 10.4))
-    assert not same_speed(Speed(10, 10, 10), Speed(10.6, 10.6, 10.6))
-    assert not same_speed(Speed(13, 12.5, 14), Speed(10, 9, 12))
-
-
 # ------------------------------------------------------------------ configuration
 
 
 @pytest.mark.parametrize(("budget", "fault"), [
-    (BudgetConfig(latency_ms=0), "budget.latency_ms: a limit of 0"),
-    (BudgetConfig(size_bytes=-4), "budget.size_bytes: a limit of -4"),
+    (BudgetConfig(latency_ms=0), "budget.latency_ms: must be above 0; got 0"),
+    (BudgetConfig(size_bytes=-4), "budget.size_bytes: must be above 0; got -4"),
     (BudgetConfig(peak_memory_bytes=0), "budget.peak_memory_bytes"),
     (BudgetConfig(slower=10), "10% is 0.1"),
     (BudgetConfig(larger=-0.1), "budget.larger"),
@@ -308,10 +301,3 @@ def test_a_budget_survives_the_study_file(tmp_path):
     config = Study(budget=BudgetConfig(5.0, 10, None, "shown", targets={"cpu": Limits(2.0)}))
     (tmp_path / "s.toml").write_text(codec.to_toml(config))
     assert codec.read_toml(Study, tmp_path / "s.toml") == config
-
-
-def test_simplicity_is_known_of_every_scheme():
-    steps = {s: schemes.steps(s) for s in schemes.SCHEMES}
-    assert steps["float16"] == steps["int8"] == steps["float32"] == 0
-    assert steps["int8"] < steps["mixed"] < schemes.steps("mixed+searched")
-    assert all(isinstance(v, int) and not math.isnan(v) for v in steps.values())

@@ -4,7 +4,7 @@ import type { Bundle } from "../bundle/bundle";
 import { fill, strings } from "../strings";
 import { h, percent } from "./dom";
 
-/** Below and above the training images; twin of `QUALITY_WORDS` in bedside.runtime.judge. */
+/** Below and above the training images; twin of `QUALITY_WORDS` in bedside.runtime.decide. */
 const QUALITY = new Map<string, readonly [low: string, high: string]>([
   ["brightness", [strings.qualityDarker, strings.qualityBrighter]],
   ["contrast", [strings.qualityFlat, strings.qualityHard]],

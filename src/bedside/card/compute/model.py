@@ -107,7 +107,7 @@ def software(facts: Facts) -> Any:
 
 def schemes(facts: Facts) -> Any:
     """Return scheme, options, size and parent of every variant."""
-    return {v.id: {"scheme": "+".join([v.scheme, *v.options]), "size_bytes": v.size_bytes,
+    return {v.id: {"scheme": v.scheme_id, "size_bytes": v.size_bytes,
                    "parent": v.parent or v.model} for v in facts.variants}
 
 

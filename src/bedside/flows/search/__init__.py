@@ -1,1 +1,1 @@
-"""Orchestrators that run stages many times: the calibration study and the accuracy budget."""
+"""Searches that run stages many times: the accuracy budget and the calibration study."""

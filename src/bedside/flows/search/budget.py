@@ -1,36 +1,33 @@
-"""``bedside search``: which layers must stay out of INT8 for a budget of accuracy to hold.
+"""Search (``bedside search``) for the layers that must stay out of INT8 to meet a budget.
 
 First the sensitivity of every layer on validation images: that layer alone in int8, and all
-but that layer in int8. Then, in order of damage, a bisection over how many of the most
-sensitive layers have to stay; then each kept layer is tried without, the cheapest gain last.
-Every evaluation is of a ``.tflite`` that was really written and run, and every one is logged.
-With the goal ``fastest`` the most promising of all that keep the budget are then timed on this
-machine's CPU, and the fastest of them is taken.
+but that layer in int8. Then a bisection over how many of the most sensitive layers stay in
+float; then each of those is tried in int8, the cheapest gain last. Every evaluation is of a
+``.tflite`` that was really written and run, and every one is logged. With the goal ``fastest``
+the most promising mixtures within the budget are timed on this machine's CPU, and the fastest
+of them is taken.
 
-Publishes ``RUN/search/<model>/``: ``mixture.json`` (the layers kept, as data), ``layers.csv``
+Publishes ``RUN/search/<model>/``: ``mixture.json`` (the float layers, as data), ``layers.csv``
 (sensitivity by layer), ``evaluations.csv`` (every candidate) and ``budget.json``.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from bedside import schemes
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import timing
-from bedside.flows.search.scorer import Judge, Score
+from bedside.flows.search.scorer import CandidateScorer, Score
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import parse_graph
-from bedside.schemes import mixed, quantizer
+from bedside.schemes import SchemeChoice, mixed, quantizer
 from bedside.schemes.biases import hold_biases
 from bedside.schemes.layers import Layer, layers
 from bedside.stages.quantize import quantizer_version
@@ -46,7 +43,7 @@ _CACHE = ".evaluations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a mixture may lose against the float model on the validation images."""
+    """Losses allowed to a mixture against the float model on validation images."""
 
     auroc_loss: float = 0.005
     sensitivity_loss: float = 0.0
@@ -56,15 +53,15 @@ class Budget:
     evaluations: int = 40
 
     def holds(self, score: Score, reference: Score) -> bool:
-        """Whether a candidate stays inside."""
+        """Return whether a candidate stays within the budget."""
         return (score.auroc >= reference.auroc - self.auroc_loss - 1e-12
                 and score.sensitivity >= reference.sensitivity - self.sensitivity_loss - 1e-12
                 and score.flips <= self.flips * score.images + 1e-12)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The outcome: layers kept out of int8, of how many, and the scores.
+class SearchResult:
+    """``budget.json``: the layers kept out of int8, of how many, and the scores.
 
     ``timed``: with the goal ``fastest``, the candidates measured on this CPU.
     """
@@ -82,7 +79,7 @@ class Found:
 
 
 def check(budget: Budget) -> None:
-    """Refuse margins that make no sense.
+    """Refuse a budget that cannot be searched for.
 
     Raises:
         BadInput: a loss or share outside [0, 1), an unknown goal, or too few evaluations.
@@ -90,111 +87,113 @@ def check(budget: Budget) -> None:
     for name in ("auroc_loss", "sensitivity_loss", "flips"):
         value = getattr(budget, name)
         if not 0.0 <= value < 1.0:
-            raise BadInput(f"{value} makes no sense", where=f"--max-{name.replace('_', '-')}",
-                           remedy="Give a share from 0 to below 1, as 0.005 for half a point.")
+            raise BadInput(f"must be in [0, 1); got {value}",
+                           where=f"--max-{name.replace('_', '-')}",
+                           remedy="Give a fraction, such as 0.005 for half a point.")
     if budget.goal not in GOALS:
         raise BadInput(f"unknown goal {budget.goal!r}", where="--goal",
                        remedy=f"Give {' or '.join(GOALS)}.")
     if budget.evaluations < 1:
-        raise BadInput("at least one evaluation is needed", where="--evaluations",
-                       remedy="Give 1 or more.")
+        raise BadInput(f"must be 1 or more; got {budget.evaluations}", where="--evaluations",
+                       remedy="Correct it.")
 
 
-def search(run: Path, model: str, scheme_id: str, config: CalibrationConfig, budget: Budget,
-           progress: Progress | None = None) -> Found:
+def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig, budget: Budget,
+           progress: Progress | None = None) -> SearchResult:
     """Find a mixture of int8 and float layers inside a budget; resumes where it stopped.
 
     Args:
         run: the run folder.
         model: a converted model of it.
-        scheme_id: the mixture to be made, ``mixed+searched`` with options.
+        choice: the mixture to be made, ``mixed+searched`` with options.
         config: the study's calibration.
-        budget: judged on validation images only.
+        budget: evaluated on validation images only.
         progress: called with (stage, done, total).
 
     Raises:
-        BadInput: a budget that makes no sense, a scheme that is no searched mixture, or
+        BadInput: an invalid budget, a scheme that is no searched mixture, or
             validation images that lack a class.
     """
     check(budget)
-    _, scheme, options = schemes.load(scheme_id)
-    if scheme.name != "mixed" or mixed.SEARCHED not in options or "biascorrected" in options:
-        raise BadInput("not a mixture that can be searched", where=scheme_id,
+    options = frozenset(choice.options)
+    if (choice.scheme.name != "mixed" or mixed.SEARCHED not in options
+            or "biascorrected" in options):
+        raise BadInput("not a mixture that can be searched", where=str(choice),
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
-    source, folder, ranges = variants.prepared(run, model, scheme_id, config, progress)
-    judge = Judge(run, source, budget.images)
+    source, calibration, ranges = variants.prepared(run, model, choice, config, progress)
+    scorer = CandidateScorer(run, source, budget.images)
     version = "search 1" if budget.goal == "smallest" else "search 2"
-    key = artefact.stage_key(version, scheme_id, folder.name, budget, judge.ids,
+    key = artefact.stage_key(version, str(choice), calibration.name, budget, scorer.ids,
                              quantizer_version())
-    place = layout.search_dir(run, model)
-    if artefact.finished(place, "search", key):
-        return codec.read_json(Found, place / BUDGET)
-    with artefact.writing(place, "search", key, resume=True) as scratch:
-        bench = Bench(judge, ranges, frozenset(options), scratch / _CACHE, progress)
+    folder = layout.search_dir(run, model)
+    if artefact.finished(folder, "search", key):
+        return codec.read_json(SearchResult, folder / BUDGET)
+    with artefact.writing(folder, "search", key, resume=True) as scratch:
+        bench = Bench(scorer, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
-        artefact.write_text(scratch / LAYERS, _layers_csv(table))
-        kept = _choose(bench, [row.layer for row in _by_damage(table)], budget)
+        _write_layers(scratch / LAYERS, table)
+        mixture = _choose(bench, [row.layer for row in _by_damage(table)], budget)
         timed: tuple[timing.Timed, ...] = ()
         if budget.goal == "fastest":
-            timed = timing.measure(run, judge.spec.preprocess, judge.ids, [
-                (k, bench.mixture(k)) for k in _promising(bench, kept, budget)], progress)
-            # What misses the budget was timed only to be compared with.
-            holding = [t for t in timed if budget.holds(bench.score(t.kept), judge.reference)]
-            kept = timing.fastest(holding or timed[:1], SAME_SPEED).kept
-        found = Found(model, tuple(x.name for x in bench.layers if x.name in kept),
-                      len(bench.layers), bench.evaluations,
-                      budget.holds(bench.score(kept), judge.reference), bench.score(kept),
-                      bench.score(()), judge.reference, budget, timed)
-        artefact.write_text(scratch / EVALUATIONS, bench.log())
-        artefact.write_text(scratch / BUDGET, codec.to_json(found))
+            timed = timing.measure(run, scorer.spec.preprocess, scorer.ids, [
+                (k, bench.mixture(k)) for k in _promising(bench, mixture, budget)], progress)
+            # Candidates over budget were timed only for comparison.
+            holding = [t for t in timed if budget.holds(bench.score(t.kept), scorer.reference)]
+            mixture = timing.fastest(holding or timed[:1], SAME_SPEED).kept
+        score = bench.score(mixture)
+        result = SearchResult(model, tuple(x.name for x in bench.layers if x.name in mixture),
+                              len(bench.layers), bench.evaluations,
+                              budget.holds(score, scorer.reference), score, bench.score(()),
+                              scorer.reference, budget, timed)
+        bench.write_log(scratch / EVALUATIONS)
+        artefact.write_text(scratch / BUDGET, codec.to_json(result))
         artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
             source, artefact.sha256_file(layout.model_dir(run, source) / layout.FLOAT_MODEL),
-            found.kept)))
-    return found
+            result.kept)))
+    return result
 
 
 # ------------------------------------------------------------------ evaluations
 
 
 class Bench:
-    """Writes and judges mixtures; each set of kept layers once, also over interruptions."""
+    """The mixtures of one model, each written and scored once, also over interruptions."""
 
-    def __init__(self, judge: Judge, ranges: quantizer.Ranges, options: frozenset[str],
+    def __init__(self, scorer: CandidateScorer, ranges: quantizer.Ranges, options: frozenset[str],
                  cache: Path, progress: Progress | None) -> None:
-        self.judge, self._ranges, self._options = judge, ranges, options
-        self._data, _ = hold_biases(judge.float_bytes, ranges)
+        self.scorer, self._ranges, self._options = scorer, ranges, options
+        self._data, _ = hold_biases(scorer.float_bytes, ranges)
         self._graph = parse_graph(self._data)
-        self._ranks = {t.name: max(1, len(t.shape)) for t in self._graph.tensors}
         self.layers: tuple[Layer, ...] = layers(self._graph)
         self._cache, self._progress = cache, progress
         self._done: dict[tuple[str, ...], Score] = {}
         text = cache.read_text(errors="replace") if cache.is_file() else ""
-        # What a kill cut short is made again, and the next record gets a line of its own.
-        self._done.update(found for found in map(_record, text.splitlines()) if found)
+        # A record cut short by a kill is made again; the next one starts on a new line.
+        self._done.update(filter(None, map(_record, text.splitlines())))
         if text and not text.endswith("\n"):
             with cache.open("a") as handle:
                 handle.write("\n")
 
-    def judged(self) -> list[tuple[tuple[str, ...], Score]]:
-        """Every mixture so far with its score."""
+    def scored(self) -> list[tuple[tuple[str, ...], Score]]:
+        """Return every mixture so far with its score."""
         return list(self._done.items())
 
     @property
     def evaluations(self) -> int:
-        """How many mixtures were judged."""
+        """Number of mixtures evaluated."""
         return len(self._done)
 
-    def mixture(self, kept: Sequence[str] | set[str]) -> bytes:
-        """The ``.tflite`` with these layers kept out of int8."""
-        names = [x.name for x in self.layers if x.name in set(kept)]
+    def mixture(self, float_layers: Sequence[str] | set[str]) -> bytes:
+        """Return the ``.tflite`` with these layers kept out of int8."""
+        names = [x.name for x in self.layers if x.name in set(float_layers)]
         rules = mixed.recipe(self._options) + mixed.layer_rules(self._graph, self._options, names)
-        return quantizer.apply(self._data, rules, self._ranges, self._ranks)
+        return quantizer.apply(self._data, rules, self._ranges)
 
-    def score(self, kept: Sequence[str] | set[str]) -> Score:
-        """Judge a mixture."""
-        names = tuple(x.name for x in self.layers if x.name in set(kept))
+    def score(self, float_layers: Sequence[str] | set[str]) -> Score:
+        """Return the score of a mixture."""
+        names = tuple(x.name for x in self.layers if x.name in set(float_layers))
         if names not in self._done:
-            self._done[names] = self.judge.score(self.mixture(names))
+            self._done[names] = self.scorer.score(self.mixture(names))
             with self._cache.open("a") as handle:
                 handle.write(json.dumps({"kept": names, "score": asdict(self._done[names])})
                              + "\n")
@@ -202,11 +201,12 @@ class Bench:
                 self._progress("search", self.evaluations, 2 * len(self.layers) + 20)
         return self._done[names]
 
-    def log(self) -> str:
-        """Every evaluation as CSV."""
-        rows = [[number, len(kept), *asdict(score).values(), " ".join(kept)]
-                for number, (kept, score) in enumerate(self._done.items(), 1)]
-        return _csv(["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"], rows)
+    def write_log(self, path: Path) -> None:
+        """Write every evaluation as CSV."""
+        artefact.write_csv(
+            path, ["evaluation", "layers_kept", *(f.name for f in fields(Score)), "kept"],
+            ([number, len(names), *asdict(score).values(), " ".join(names)]
+             for number, (names, score) in enumerate(self._done.items(), 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer: alone in int8, and left out of an otherwise whole int8 model."""
+    """Sensitivity of one layer: alone in int8, and all but it in int8."""
 
     layer: Layer
     alone: Score
@@ -225,7 +225,7 @@ class Row:
 
 
 def sensitivity(bench: Bench) -> list[Row]:
-    """The damage of every layer, one at a time and all but one."""
+    """Return the damage of every layer, one at a time and all but one."""
     names = [x.name for x in bench.layers]
     bench.score(())
     return [Row(x, bench.score([n for n in names if n != x.name]), bench.score([x.name]))
@@ -237,12 +237,12 @@ def _by_damage(table: Sequence[Row]) -> list[Row]:
 
 
 def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]:
-    """Bisection over how many of the most sensitive layers stay, then one at a time out."""
+    """Bisect the number of most sensitive layers to keep, then try each kept layer without."""
     names = [x.name for x in order]
     before = bench.evaluations
 
-    def fits(kept: Sequence[str]) -> bool:
-        return budget.holds(bench.score(kept), bench.judge.reference)
+    def fits(float_layers: Sequence[str]) -> bool:
+        return budget.holds(bench.score(float_layers), bench.scorer.reference)
 
     low, high = 0, len(names)
     while low < high:
@@ -251,24 +251,24 @@ def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]
             high = middle
         else:
             low = middle + 1
-    kept = list(names[:high])
+    float_layers = list(names[:high])
     gain = {x.name: x.weights if budget.goal == "smallest" else x.macs for x in order}
-    for name in sorted(kept, key=lambda n: -gain[n]):
+    for name in sorted(float_layers, key=lambda n: -gain[n]):
         if bench.evaluations - before >= budget.evaluations:
             break
-        without = [n for n in kept if n != name]
+        without = [n for n in float_layers if n != name]
         if fits(without):
-            kept = without
-    return tuple(kept)
+            float_layers = without
+    return tuple(float_layers)
 
 
-def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
-    """The choice so far, the quickest others that keep the budget, all in int8, none in int8."""
+def _promising(bench: Bench, float_layers: Sequence[str], budget: Budget) -> list[tuple[str, ...]]:
+    """Return the choice so far, the fastest others within budget, all in int8, none in int8."""
     every = tuple(x.name for x in bench.layers)
     bench.score(every)
-    holding = sorted((score.ms, names) for names, score in bench.judged()
-                     if budget.holds(score, bench.judge.reference))
-    chosen = tuple(n for n in every if n in set(kept))
+    holding = sorted((score.ms, names) for names, score in bench.scored()
+                     if budget.holds(score, bench.scorer.reference))
+    chosen = tuple(n for n in every if n in set(float_layers))
     return list(dict.fromkeys([chosen, *(names for _, names in holding[:SHORTLIST]), (), every]))
 
 
@@ -276,7 +276,7 @@ def _promising(bench: Bench, kept: Sequence[str], budget: Budget) -> list[tuple[
 
 
 def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
-    """One line of the cache; None where it is not whole."""
+    """Return one record of the cache; None where the line is cut short."""
     try:
         row = codec.decode(_Record, codec.parse_json(line, _CACHE), _CACHE)
     except BadInput:
@@ -284,27 +284,19 @@ def _record(line: str) -> tuple[tuple[str, ...], Score] | None:
     return row.kept, row.score
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _layers_csv(table: Sequence[Row]) -> str:
+def _write_layers(path: Path, table: Sequence[Row]) -> None:
     rows = [[r.layer.name, r.layer.op, r.layer.output, r.layer.weights, r.layer.macs,
              r.alone.logit_damage, r.alone.logit_shift, r.alone.flips, r.alone.auroc,
              r.all_but.logit_damage, r.all_but.flips, r.all_but.auroc, r.alone.images]
             for r in table]
-    return _csv(["layer", "op", "tensor", "weights", "macs", "alone_damage", "alone_shift",
-                 "alone_flips", "alone_auroc", "all_but_damage", "all_but_flips",
-                 "all_but_auroc", "images"], rows)
+    artefact.write_csv(path, [
+        "layer", "op", "tensor", "weights", "macs", "alone_damage", "alone_shift", "alone_flips",
+        "alone_auroc", "all_but_damage", "all_but_flips", "all_but_auroc", "images"], rows)
 
 
-def with_scheme(run: Path, scheme_id: str) -> None:
+def with_scheme(run: Path, choice: SchemeChoice) -> None:
     """Add a scheme to the run's configuration, so that it is evaluated like any other."""
     config = layout.study(run)
-    if scheme_id not in config.schemes:
+    if str(choice) not in config.schemes:
         artefact.write_text(layout.study_file(run), codec.to_toml(
-            replace(config, schemes=(*config.schemes, scheme_id))))
+            replace(config, schemes=(*config.schemes, str(choice)))))

@@ -1,36 +1,31 @@
-"""``bedside calibrate --study``: how estimator, number and choice of images matter.
+"""Study (``bedside calibrate --study``) of estimator, number and choice of images.
 
 For every choice of images and seed, one pass over the largest set gives the ranges of every
 estimator at every size, since a smaller set is the beginning of a larger one. Each set of ranges
 becomes an INT8 model that answers the validation images.
 
-Publishes ``RUN/calibration/<model>/study/``: ``cells.csv`` (one row a cell) and ``study.json``
+Publishes ``RUN/calibration/<model>/study/``: ``cells.csv`` (one row per cell) and ``study.json``
 (the smallest sets that are as good as the largest).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from bedside import estimators
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
-from bedside.flows.search.scorer import Judge, Logits
+from bedside.flows.search.scorer import CandidateScorer, Logits
 from bedside.runfolder import artefact, layout
-from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.selection import CHOICES
 from bedside.stages import calibrate
 from bedside.stages.quantize import quantizer_version
@@ -45,7 +40,7 @@ FLIPS_MARGIN = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is varied. ``images``: at most so many validation images."""
+    """The factors of a study. ``images``: at most so many validation images."""
 
     estimators: tuple[str, ...] = tuple(ESTIMATORS)
     choices: tuple[str, ...] = tuple(CHOICES)
@@ -56,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One INT8 model on validation.
+    """One INT8 model scored on validation.
 
     ``range_change``: median over tensors of |width / width at the largest set − 1|.
     ``flips``: against float32; ``flips_to_largest`` and ``auroc_to_largest``: against the
@@ -116,34 +111,35 @@ def check(plan: Plan) -> None:
 
 
 def sizes(run: Path, plan: Plan) -> tuple[int, ...]:
-    """The plan's sizes; those beyond the training images become all of them."""
+    """Return the plan's sizes; those beyond the training images become all of them."""
     count = sum(c.split == "train" for c in layout.cases(run))
     return tuple(sorted({min(s, count) for s in plan.sizes}))
 
 
 def seconds(run: Path, model: str, plan: Plan) -> float:
-    """An estimate of the time, from a few images and one quantization on this machine."""
+    """Estimate the time from a few images and one quantization on this machine."""
     import time
 
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     ids = calibrate.choose(run, model, CalibrationConfig(images=6))
     def took(work: Callable[[], object]) -> float:
-        # The first time loads libraries, which the study does once.
+        # The first call loads libraries, which the study does once.
         work()
         start = time.monotonic()
         work()
         return time.monotonic() - start
 
-    names = list(plan.estimators)
+    names, recipe = list(plan.estimators), int8.recipe(frozenset())
     ranges = calibrate.observe(run, model, ids[:1], names)
     loaded = LiteRTModel(path)
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         image = store.tensor(ids[0])
-    # Loading the model counts with neither image: it is in both passes.
+    # Loading the model cancels: it is in both passes.
     first = took(lambda: calibrate.observe(run, model, ids[:1], names))
     one_image = max(took(lambda: calibrate.observe(run, model, ids, names)) - first, 0.0) / max(
         len(ids) - 1, 1)
-    one_model = took(lambda: _quantized(path.read_bytes(), next(iter(ranges.values()))))
+    one_model = took(lambda: quantizer.apply_int8(
+        path.read_bytes(), recipe, next(iter(ranges.values()))))
     answer = took(lambda: loaded.run(image))
     counts = sizes(run, plan)
     validation = sum(c.split == "val" for c in layout.cases(run))
@@ -159,14 +155,14 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
         BadInput: a plan that cannot work, or validation images that lack a class.
     """
     check(plan)
-    folder = run / "calibration" / model / "study"
+    folder = layout.calibration_dir(run, model) / "study"
     files = artefact.check(layout.model_dir(run, model), layout.float_stage(run, model)).files
     key = artefact.stage_key(STAGE, files[layout.FLOAT_MODEL].sha256, plan, quantizer_version(),
                              artefact.record(layout.data_dir(run), "data").files[
                                  layout.CASES].sha256)
     if artefact.finished(folder, STAGE, key):
         return codec.read_json(Result, folder / STUDY)
-    judge = Judge(run, model, plan.images)
+    scorer = CandidateScorer(run, model, plan.images)
     cells: list[Cell] = []
     sets = [(c, s) for c in plan.choices for s in range(plan.seeds)]
     counts = sizes(run, plan)
@@ -177,31 +173,33 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
             if path.is_file():
                 cells += codec.read_json(tuple[Cell, ...], path)
             else:
-                found = _one_set(run, model, choice, seed, counts, plan, judge)
+                found = _one_set(run, model, choice, seed, counts, plan, scorer)
                 artefact.write_text(path, codec.to_json(found))
                 cells += found
             if progress:
                 progress(f"study {model}", len(cells), total)
-        result = Result(model, plan, len(judge.ids), judge.reference.auroc,
+        result = Result(model, plan, len(scorer.ids), scorer.reference.auroc,
                         tuple(_smallest(cells, e, c) for e in plan.estimators
                               for c in plan.choices))
-        artefact.write_text(scratch / CELLS, _csv(cells))
+        artefact.write_csv(scratch / CELLS, [f.name for f in fields(Cell)],
+                           (asdict(c).values() for c in cells))
         artefact.write_text(scratch / STUDY, codec.to_json(result))
     return result
 
 
 def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int], plan: Plan,
-             judge: Judge) -> list[Cell]:
+             scorer: CandidateScorer) -> list[Cell]:
     ids = calibrate.choose(run, model, CalibrationConfig(max(counts), "minmax", choice, seed))
-    by_size = _ranges(run, model, ids, counts, plan.estimators)
+    by_size = calibrate.observe_sets(run, model, ids, counts, plan.estimators)
+    recipe = int8.recipe(frozenset())
     cells: list[Cell] = []
     for estimator in plan.estimators:
         largest: tuple[float, Logits, calibrate.Ranges] | None = None
         for size in sorted(counts, reverse=True):
             ranges = by_size[size][estimator]
-            data = _quantized(judge.float_bytes, ranges)
-            logits, ms = judge.logits(data)
-            score = judge.score_logits(logits, len(data), ms)
+            data = quantizer.apply_int8(scorer.float_bytes, recipe, ranges)
+            logits, ms = scorer.logits(data)
+            score = scorer.score_logits(logits, len(data), ms)
             if largest is None:
                 largest = score.auroc, logits, ranges
             cells.append(Cell(
@@ -211,34 +209,6 @@ def _one_set(run: Path, model: str, choice: str, seed: int, counts: Sequence[int
     return cells
 
 
-def _ranges(run: Path, model: str, ids: Sequence[str], counts: Sequence[int],
-            names: Sequence[str]) -> dict[int, dict[str, calibrate.Ranges]]:
-    path = layout.model_dir(run, model) / layout.FLOAT_MODEL
-    graph = read_graph(path)
-    watched = calibrate.activation_tensors(graph)
-    seen = {n: [estimators.observer(n) for _ in watched] for n in names}
-    loaded = LiteRTModel(path, preserve_all=True)
-    found = {}
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-        for done, image in enumerate(store.tensors(ids), 1):
-            loaded.run(image)
-            for k, index in enumerate(watched):
-                values = loaded.tensor(index)
-                for name in names:
-                    calibrate.update(seen[name][k], values, graph, index, path)
-            if done in counts:
-                found[done] = {n: {graph.tensors[i].name: o.limits()
-                                   for i, o in zip(watched, seen[n], strict=True)}
-                               for n in names}
-    return found
-
-
-def _quantized(data: bytes, ranges: calibrate.Ranges) -> bytes:
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, int8.recipe(frozenset()), ranges, ranks)
-
-
 def _range_change(ranges: calibrate.Ranges, largest: calibrate.Ranges) -> float:
     changes = [abs((high - low) / (largest[n][1] - largest[n][0]) - 1.0)
                for n, (low, high) in ranges.items() if largest[n][1] > largest[n][0]]
@@ -246,7 +216,7 @@ def _range_change(ranges: calibrate.Ranges, largest: calibrate.Ranges) -> float:
 
 
 def _smallest(cells: Sequence[Cell], estimator: str, choice: str) -> Smallest:
-    """The smallest size from which on, for every seed, all larger sets too are as good."""
+    """Return the smallest size from which on, for every seed, all larger sets too are as good."""
     mine = [c for c in cells if c.estimator == estimator and c.choice == choice]
     counts = sorted({c.size for c in mine})
     good = {s: all(abs(c.auroc_to_largest) <= AUROC_MARGIN and c.flips_to_largest <= FLIPS_MARGIN
@@ -256,11 +226,3 @@ def _smallest(cells: Sequence[Cell], estimator: str, choice: str) -> Smallest:
     return Smallest(estimator, choice, enough[0] if enough and len(counts) > 1 else None,
                     counts[-1], float(np.ptp([c.auroc for c in mine])),
                     float(np.mean(at_largest)))
-
-
-def _csv(cells: Sequence[Cell]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Cell)])
-    writer.writerows(asdict(c).values() for c in cells)
-    return buffer.getvalue()

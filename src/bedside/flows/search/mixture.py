@@ -14,16 +14,16 @@ from bedside.flows.search import budget, tuned
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class MixtureSearch:
     """The mixtures, the fine-tuned INT8 variants, and the models whose plain INT8 misses."""
 
-    searches: tuple[budget.Found, ...]
+    searches: tuple[budget.SearchResult, ...]
     finetuned: tuple[tuned.Tuned, ...]
     missed: tuple[str, ...]
 
 
 def search(run: Path, config: Study, models: Sequence[str], scheme: str, wanted: budget.Budget,
-           qat: bool, progress: Progress | None = None) -> SearchResult:
+           qat: bool, progress: Progress | None = None) -> MixtureSearch:
     """Search the mixture ``scheme`` for ``models``, then evaluate it.
 
     Where every model of the study was searched, the mixture joins the study's schemes. With
@@ -32,22 +32,21 @@ def search(run: Path, config: Study, models: Sequence[str], scheme: str, wanted:
     Raises:
         BadInput: an unknown scheme, or validation images that lack a class.
     """
-    scheme = schemes.variant_id("", scheme)[1:]
-    searches = tuple(budget.search(run, name, scheme, config.calibration, wanted, progress)
+    mixture = schemes.parse(scheme)
+    searches = tuple(budget.search(run, name, mixture, config.calibration, wanted, progress)
                      for name in models)
     if len(searches) == len(study.model_ids(run, config)):
-        budget.with_scheme(run, scheme)
+        budget.with_scheme(run, mixture)
         config = study.load(run)
-        study.through(run, config, "evaluate", f"*-{scheme}", progress)
+        study.through(run, config, "evaluate", f"*-{mixture}", progress)
     missed = tuple(s.model for s in searches if not wanted.holds(s.int8, s.float32))
     finetuned: tuple[tuned.Tuned, ...] = ()
     if qat and missed:
-        better = tuned.scheme_of(scheme)
-        schemes.load(better)
+        better = tuned.scheme_of(mixture)
         finetuned = tuple(tuned.fine_tune(run, name, better, config.calibration, wanted, progress)
                           for name in missed)
         budget.with_scheme(run, better)
         config = study.load(run)
         for variant in finetuned:
             study.through(run, config, "evaluate", variant.variant, progress)
-    return SearchResult(searches, finetuned, missed)
+    return MixtureSearch(searches, finetuned, missed)

@@ -1,9 +1,7 @@
-"""A candidate model on the validation images: what both searches ask again and again."""
+"""Scoring of candidate models on validation images, shared by both searches."""
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +13,14 @@ from bedside import metrics
 from bedside.core.errors import BadInput
 from bedside.core.types import Case
 from bedside.runfolder import layout
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.litert import predict
 
 Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One candidate against the float model on the same validation images.
+    """Score of a candidate against the float model on the same validation images.
 
     ``flips``: images whose class differs. ``logit_shift``: mean change of the margin (positive
     logit minus the largest other). ``logit_damage``: root mean square change of the logits over
@@ -39,8 +37,8 @@ class Score:
     ms: float
 
 
-class Judge:
-    """The validation images of a run and the float model's answers to them.
+class CandidateScorer:
+    """Scores candidates on a run's validation images against the float model's logits.
 
     Args:
         run: the run folder.
@@ -48,7 +46,7 @@ class Judge:
         limit: at most so many images, drawn evenly over the sorted ids; None for all.
 
     Raises:
-        BadInput: validation lacks a class, so that nothing can be judged.
+        BadInput: validation lacks a class, so that nothing can be scored.
     """
 
     def __init__(self, run: Path, model: str, limit: int | None = None) -> None:
@@ -60,7 +58,7 @@ class Judge:
         missing = [k for k in self.task.classes if k not in {c.label for c in cases}]
         if missing:
             raise BadInput(f"no validation image of class {missing[0]!r}, so neither AUC nor "
-                           "sensitivity can be judged", where="data/cases.csv",
+                           "sensitivity can be computed", where="data/cases.csv",
                            remedy="Give the split a validation part with every class.")
         self.ids = [c.id for c in cases]
         self.labels = np.array([self.task.classes.index(c.label) for c in cases], np.int64)
@@ -72,26 +70,18 @@ class Judge:
         self.reference = self.score(self.float_bytes)
 
     def logits(self, data: bytes) -> tuple[Logits, float]:
-        """Logits (n, K) of the validation images, and median milliseconds an image."""
-        with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-            path = Path(name) / "model.tflite"
-            path.write_bytes(data)
-            loaded = LiteRTModel(path)
-            rows, times = [], []
-            with layout.pixel_store(self._run, self.spec.preprocess) as store:
-                for image in store.tensors(self.ids):
-                    start = time.perf_counter()
-                    rows.append(loaded.run(image)[LOGITS][0].copy())
-                    times.append(1e3 * (time.perf_counter() - start))
-        return np.asarray(rows, np.float32), float(np.median(times))
+        """Return the logits (n, K) of the validation images, and median ms per image."""
+        with layout.pixel_store(self._run, self.spec.preprocess) as store:
+            logits, times = predict(data, store.tensors(self.ids))
+        return logits, float(np.median(times))
 
     def score(self, data: bytes) -> Score:
-        """Judge a candidate."""
+        """Return the score of a candidate ``.tflite``."""
         logits, ms = self.logits(data)
         return self.score_logits(logits, len(data), ms)
 
     def score_logits(self, logits: Logits, size_bytes: int, ms: float) -> Score:
-        """As :meth:`score`, from logits."""
+        """Return the score as :meth:`score` does, from logits."""
         found = metrics.evaluate(self.labels, logits, self.positive)
         area = (found.get("auroc") or found["macro_auroc"]).value
         sensitivity = (found.get("sensitivity") or found["macro_sensitivity"]).value

@@ -1,7 +1,7 @@
-"""Candidates of a search timed on this machine's CPU, as ``evaluate`` times variants.
+"""Timing of search candidates on this machine's CPU, as ``evaluate`` times variants.
 
 Fresh processes, a fixed number of threads, warm-up, rounds in shuffled order: a measurement, where
-the milliseconds in ``evaluations.csv`` are a by-product of judging and only guide.
+the milliseconds in ``evaluations.csv`` are a by-product of scoring and only a guide.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import latency, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
 
@@ -28,7 +28,7 @@ ROUNDS, WARMUP, SAMPLES, THREADS = 5, 5, 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One candidate on this CPU: the median of its rounds' medians, and their range."""
+    """Latency of one candidate on this CPU: median of its rounds' medians, and their range."""
 
     kept: tuple[str, ...]
     size_bytes: int
@@ -53,7 +53,7 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
         BadInput: a candidate does not run.
     """
     order = np.random.default_rng(0)
-    medians: list[list[float]] = [[] for _ in candidates]
+    samples: list[list[latency.Sample]] = [[] for _ in candidates]
     with tempfile.TemporaryDirectory(prefix="bedside-") as name:
         work = Path(name)
         for number, (_, data) in enumerate(candidates):
@@ -70,15 +70,16 @@ def measure(run: Path, preprocess: Preprocess, ids: Sequence[str],
                 if result.fault is not None:
                     raise BadInput(f"a mixture cannot be timed: {result.fault}", where=run,
                                    remedy="Search with --goal smallest.")
-                medians[int(k)].append(statistics.median(result.samples_ms))
+                samples[int(k)] += [(turn, i, ms) for i, ms in enumerate(result.samples_ms)]
             if progress:
                 progress("time mixtures", turn + 1, ROUNDS)
-    return tuple(Timed(kept, len(data), statistics.median(m), min(m), max(m))
-                 for (kept, data), m in zip(candidates, medians, strict=True))
+    medians = [latency.round_medians(s) for s in samples]
+    return tuple(Timed(float_layers, len(data), statistics.median(m), min(m), max(m))
+                 for (float_layers, data), m in zip(candidates, medians, strict=True))
 
 
 def fastest(timed: Sequence[Timed], same: float) -> Timed:
-    """The fastest; of those that cannot be told apart from it the smallest file.
+    """Return the fastest; of those indistinguishable from it, the smallest file.
 
     Args:
         timed: at least one.

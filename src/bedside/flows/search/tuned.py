@@ -1,4 +1,4 @@
-"""What ``bedside search --qat`` adds: INT8 fine-tuned where rounding alone misses the budget."""
+"""Fine-tuned INT8 (``bedside search --qat``) for models whose rounded INT8 misses the budget."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search.budget import Budget
-from bedside.flows.search.scorer import Judge, Score
+from bedside.flows.search.scorer import CandidateScorer, Score
 from bedside.runfolder import layout
-from bedside.schemes import mixed
+from bedside.schemes import SchemeChoice, mixed
 
 QAT = "qat"
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A fine-tuned INT8 variant on validation, and whether it meets the budget."""
+    """A fine-tuned INT8 variant: its validation score, and whether it meets the budget."""
 
     model: str
     variant: str
@@ -30,25 +30,28 @@ class Tuned:
     score: Score
 
 
-def scheme_of(mixture: str) -> str:
-    """The INT8 scheme to fine-tune for a mixture: its options, without those of mixing."""
-    _, options = schemes.split_id(mixture)
-    kept = [o for o in options if o not in (mixed.SEARCHED, mixed.WIDE)]
-    return schemes.variant_id("", "+".join(["int8", QAT, *kept]))[1:]
+def scheme_of(mixture: SchemeChoice) -> SchemeChoice:
+    """Return the INT8 scheme to fine-tune for a mixture: its options, without those of mixing.
+
+    Raises:
+        BadInput: an option that excludes fine-tuning.
+    """
+    options = [o for o in mixture.options if o not in (mixed.SEARCHED, mixed.WIDE)]
+    return schemes.parse("+".join(["int8", QAT, *options]))
 
 
-def fine_tune(run: Path, model: str, scheme_id: str, config: CalibrationConfig, budget: Budget,
-              progress: Progress | None = None) -> Tuned:
+def fine_tune(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig,
+              budget: Budget, progress: Progress | None = None) -> Tuned:
     """Make the fine-tuned variant and judge it as the search judges mixtures.
 
     Raises:
         BadInput: the network has an operation that cannot be fine-tuned, or validation lacks
             a class.
     """
-    variants.make(run, model, scheme_id, config, progress)
-    judge = Judge(run, model, budget.images)
-    folder = layout.variant_dir(run, schemes.variant_id(model, scheme_id))
+    variants.make(run, model, choice, config, progress)
+    scorer = CandidateScorer(run, model, budget.images)
+    folder = layout.variant_dir(run, layout.variant_id(model, str(choice)))
     variant = codec.read_json(Variant, folder / layout.VARIANT)
-    score = judge.score((folder / variant.file).read_bytes())
-    return Tuned(model, variant.id, variant.parent or model, budget.holds(score, judge.reference),
+    score = scorer.score((folder / variant.file).read_bytes())
+    return Tuned(model, variant.id, variant.parent or model, budget.holds(score, scorer.reference),
                  score)

@@ -1,4 +1,4 @@
-"""A zip that its names and contents determine to the last bit: stored, undated, unadorned.
+"""Canonical zip: names and contents determine every byte (stored, no dates, no extra fields).
 
 Reading parses only what a rebuild needs, rebuilds, and compares byte for byte, so nothing that
 zip allows besides (compression, links, comments, gaps, a second directory) can hide anything.
@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 30
 MAX_ENTRIES = 512
 MAX_NAME = 120
 
-# One spelling a name: lower case, no empty part, no part that begins with a dot.
+# One spelling per name: lower case, no empty part, no part that starts with a dot.
 NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*(?:/[a-z0-9_][a-z0-9_.-]*)*\Z")
 
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -25,16 +25,16 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _VERSION = 10
 _DATE = 0x21  # 1 January 1980, the zero of zip's calendar
-_REMEDY = "Take the bundle anew from its source."
+_REMEDY = "Get the bundle from its source again."
 
 
 def fits(name: str) -> bool:
-    """Whether a name may stand in a bundle: lower-case ASCII, relative, no part like ``..``."""
+    """Return whether a bundle may hold a name: lower-case ASCII, relative, no part like ``..``."""
     return len(name) <= MAX_NAME and NAME.match(name) is not None
 
 
 def build(entries: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
-    """The one zip of these entries, in this order.
+    """Return the canonical zip of these entries, in this order.
 
     Raises:
         ValueError: a name that may not stand in a bundle.
@@ -42,7 +42,7 @@ def build(entries: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
     body, directory, count = bytearray(), bytearray(), 0
     for name, data in entries:
         if not fits(name):
-            raise ValueError(f"{name!r} cannot stand in a bundle")
+            raise ValueError(f"{name!r} are not allowed in a bundle")
         raw = name.encode("ascii")
         common = (_VERSION, 0, 0, 0, _DATE, zlib.crc32(data), len(data), len(data), len(raw), 0)
         directory += _CENTRAL.pack(b"PK\x01\x02", _VERSION, *common, 0, 0, 0, 0, len(body)) + raw
@@ -58,7 +58,7 @@ def _refuse(fault: str, where: str) -> GateFailed:
 
 
 def read(data: bytes, where: str) -> dict[str, memoryview]:
-    """The entries of a canonical zip, in its order.
+    """Return the entries of a canonical zip, in its order.
 
     Args:
         data: the whole file.
@@ -94,12 +94,12 @@ def _entries(data: bytes, where: str) -> Iterable[tuple[str, memoryview]]:
         position += _CENTRAL.size + length
         name = raw.decode("ascii", errors="replace")
         if not fits(name):
-            raise _refuse(f"a file name that no bundle may hold ({name[:60]!a})", where)
+            raise _refuse(f"invalid file name for a bundle ({name[:60]!a})", where)
         if name in seen:
-            raise _refuse(f"{name} is there twice", where)
+            raise _refuse(f"{name}is listed twice", where)
         seen.add(name)
         first = offset + _LOCAL.size + length
-        total += plain  # entries that overlap would let a small file be rebuilt into a huge one
+        total += plain  # overlapping entries would let a small file be rebuilt into a huge one
         if fields[4] != 0 or packed != plain or first + plain > start or total > start:
             raise _refuse(f"{name} is compressed or lies outside the zip", where)
         yield name, view[first:first + plain]

@@ -1,4 +1,4 @@
-"""``manifest.json`` of a bundle, and what the reference and familiarity files hold.
+"""Types of a bundle's ``manifest.json``, reference file and familiarity file.
 
 Fields may be added; a reader refuses what it does not know, so a new field raises ``schema``.
 """
@@ -52,7 +52,7 @@ class BundleModel:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """How logits become a decision.
+    """The operating point: how logits become a decision.
 
     Probabilities are softmax(logits / ``temperature``). In a task with a positive class it is
     answered where its probability is at least ``threshold``, else the likeliest other class; in
@@ -68,7 +68,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle holds and how to use it."""
+    """``manifest.json``: the contents of a bundle and how to use them."""
 
     schema: int
     kind: str
@@ -87,7 +87,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceVector:
-    """One synthetic image and what the build answered where the bundle was made.
+    """One synthetic image and the build's logits where the bundle was made.
 
     ``image``: a PNG of any size. ``pixels``: it resized, before the division, height × width ×
     channels uint8, row by row. ``logits``: of those pixels, normalised.
@@ -100,7 +100,7 @@ class ReferenceVector:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """``reference.json``: the vectors, and how far a device may be off.
+    """``reference.json``: the vectors and the tolerances of the self-test.
 
     ``pixel_tolerance``: grey levels between ``pixels`` and the device's own resizing.
     ``logit_tolerance``: largest absolute difference of a logit. ``basis`` says what it rests on.
@@ -125,7 +125,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """``familiarity.json``: what the training images look like to this build.
+    """``familiarity.json``: the out-of-distribution detector of this build.
 
     ``names``, ``mean`` (d) and ``precision`` (d × d) describe features of the outputs
     (``docs/bundle.md`` defines them); an image whose squared Mahalanobis distance exceeds
@@ -150,7 +150,7 @@ class Familiarity:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``change.json``: what is new against the previous bundle.
+    """``change.json``: the differences from the previous bundle.
 
     ``previous`` is its id, or null for a first bundle. ``changed`` names manifest fields that
     differ. ``comparison`` holds the paired test on the test images that both have, or null with

@@ -1,4 +1,4 @@
-"""Open a bundle: every check, in order, before anything in it is used."""
+"""Opening and verifying a bundle: every check passes before any part of it is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bedside.runtime.bundle.manifest import (
 
 MANIFEST, DIGEST, SEAL = "manifest.json", "manifest.sha256", "manifest.sig"
 MAX_MANIFEST = 1 << 20
-REMEDY = "Take the bundle anew from its source."
+REMEDY = "Get the bundle from its source again."
 T = TypeVar("T")
 
 
@@ -46,26 +46,26 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """What the store, the server and the app call it."""
+        """The name in the store, the server and the app."""
         return self.digest[:16]
 
     @property
     def signed(self) -> str:
-        """One phrase for people."""
+        """The signature in one phrase, for people."""
         return f"signed by {self.signer}" if self.signer else "UNSIGNED: anyone may have made it"
 
     def named(self, role: str) -> list[str]:
-        """The files of a role, sorted."""
+        """Return the files of a role, sorted."""
         return [n for n, f in self.manifest.files.items() if f.role == role]
 
     def read(self, cls: type[T], role: str) -> T | None:
-        """The JSON file of a role that occurs once, or None where it is not there."""
+        """Return the JSON file of a role that occurs at most once; None without it."""
         names = self.named(role)
         return _json(cls, self.files[names[0]], f"{self.where}: {names[0]}") if names else None
 
     @property
     def reference(self) -> Reference:
-        """What the self-test compares with."""
+        """The reference vectors of the self-test."""
         found = self.read(Reference, "reference")
         assert found is not None  # open_bundle refuses a bundle without it
         return found
@@ -77,12 +77,12 @@ class Bundle:
 
 
 def refuse(fault: str, where: str) -> GateFailed:
-    """A bundle that must not be used: exit code 1."""
+    """Return the error of a bundle that must not be used (exit code 1)."""
     return GateFailed(fault, where=where, remedy=REMEDY)
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file, read once, so that what is checked is what is used.
+    """Read the whole file once, so that what is verified is what is used.
 
     Raises:
         BadInput: no such file, or not readable.
@@ -117,7 +117,7 @@ def open_bundle(source: Path | bytes, trusted: Collection[bytes], *, allow_unsig
     names = list(entries)
     head = [n for n in (MANIFEST, DIGEST, SEAL) if n in entries]
     if head[:2] != [MANIFEST, DIGEST] or names != [*head, *sorted(names[len(head):])]:
-        raise refuse("manifest.json or manifest.sha256 is missing, or files stand out of order",
+        raise refuse("manifest.json or manifest.sha256 is missing, or files are out of order",
                      place)
     if len(entries[MANIFEST]) > MAX_MANIFEST:
         raise refuse("manifest.json is too large", place)
@@ -139,7 +139,7 @@ def _signer(seal: memoryview | None, message: bytes, trusted: Collection[bytes],
             allow_unsigned: bool, place: str) -> str | None:
     if seal is None:
         if not allow_unsigned:
-            raise GateFailed("unsigned, and signed bundles are asked for", where=place,
+            raise GateFailed("unsigned, and a signature is required", where=place,
                              remedy="Sign it: bedside bundle … --key bedside.key.")
         return None
     public = signing.verified(bytes(seal), message)
@@ -178,7 +178,7 @@ def _check_files(manifest: Manifest, files: dict[str, memoryview], place: str) -
 
 def _check_meaning(manifest: Manifest, place: str) -> None:
     if manifest.schema != SCHEMA or manifest.kind != KIND:
-        raise GateFailed(f"a bundle of schema {manifest.schema}; this bedside reads {SCHEMA}",
+        raise GateFailed(f"bundle schema {manifest.schema}; this bedside reads {SCHEMA}",
                          where=place, remedy="Update bedside.")
     task, point, spec = manifest.task, manifest.operating_point, manifest.preprocess
     model = manifest.model
@@ -193,7 +193,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
         ("the model's file is not listed as a model", chosen is not None
          and chosen.role == "model"),
         (f"each of {', '.join(ONCE)} is needed once", all(roles.count(r) == 1 for r in ONCE)),
-        ("familiarity is there twice", roles.count("familiarity") <= 1),
+        ("familiarityis listed twice", roles.count("familiarity") <= 1),
         ("fewer than two classes, or one twice", 2 <= len(task.classes) == len(set(task.classes))),
         ("the positive class is not the last of two", task.positive is None
          or (len(task.classes) == 2 and task.classes[-1] == task.positive)),
@@ -214,7 +214,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
 
 
 def _known(backend: str) -> bool:
-    # The table is read where it is needed only: a device that runs LiteRT imports no targets.
+    # Read only where needed: a device that runs LiteRT imports no targets.
     return backend == "cpu" or backend in registry.resolve("bedside.targets:BACKENDS")
 
 
@@ -223,7 +223,7 @@ def _fits(values: tuple[float, ...], channels: int) -> bool:
 
 
 def _check_parts(bundle: Bundle) -> None:
-    """The reference and familiarity files fit the manifest."""
+    """Refuse a bundle whose reference or familiarity file does not fit its manifest."""
     manifest, spec = bundle.manifest, bundle.manifest.preprocess
     reference, known = bundle.reference, bundle.familiarity
     bundle.read(Change, "change")
@@ -238,9 +238,9 @@ def _check_parts(bundle: Bundle) -> None:
         size = len(known.names)
         if (len(known.mean) != size or len(known.precision) != size
                 or any(len(row) != size for row in known.precision)):
-            raise refuse("the familiarity statistics do not fit one another", bundle.where)
+            raise refuse("the familiarity statistics have inconsistent sizes", bundle.where)
 
 
 def keys(paths: Iterable[Path]) -> frozenset[bytes]:
-    """The public keys of ``--trust``."""
+    """Return the public keys of ``--trust``."""
     return frozenset(signing.read_public(p) for p in paths)

@@ -1,4 +1,4 @@
-"""Ed25519 keys and signatures: the only place that does cryptography besides hashing."""
+"""Ed25519 keys and signatures: the only cryptography besides hashing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PUBLIC_NAME = "bedside.pub"
 
 
 def fingerprint(public: bytes) -> str:
-    """How a person names a key: the first 16 hexadecimal digits of its SHA-256."""
+    """Return a key's fingerprint: the first 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(public).hexdigest()[:16]
 
 
@@ -36,8 +36,8 @@ def keygen(folder: Path) -> tuple[Path, Path, str]:
     private_file, public_file = folder / PRIVATE_NAME, folder / PUBLIC_NAME
     for path in (private_file, public_file):
         if path.exists():
-            raise BadInput("a key is here already", where=path,
-                           remedy="Choose another --out; a lost key cannot be made again.")
+            raise BadInput("a key already exists here", where=path,
+                           remedy="Choose another --out; a lost key cannot be recovered.")
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                serialization.NoEncryption())
@@ -78,7 +78,7 @@ def _private(path: Path) -> Any:
 
 
 def sign(private_file: Path, message: bytes) -> bytes:
-    """``manifest.sig`` of a message: 32 bytes of public key, 64 of Ed25519 signature (RFC 8032).
+    """Return a message's seal: public key (32 bytes), Ed25519 signature (64, RFC 8032).
 
     Raises:
         BadInput: not an unencrypted Ed25519 private key.
@@ -89,13 +89,13 @@ def sign(private_file: Path, message: bytes) -> bytes:
 
 
 def public_of(private_file: Path) -> bytes:
-    """The public key (32 bytes) of a private key's file. Raises BadInput."""
+    """Return the public key (32 bytes) of a private key's file. Raises BadInput."""
     raw: bytes = _private(private_file).public_key().public_bytes_raw()
     return raw
 
 
 def verified(seal: bytes, message: bytes) -> bytes | None:
-    """The public key that signed ``message``, or None where the seal does not hold."""
+    """Return the public key that signed ``message``; None for an invalid seal."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -110,7 +110,7 @@ def verified(seal: bytes, message: bytes) -> bytes | None:
 
 
 def read_public(path: Path) -> bytes:
-    """The 32 bytes of a public key file (PEM).
+    """Return the 32 bytes of a public key file (PEM).
 
     Raises:
         BadInput: not an Ed25519 public key.

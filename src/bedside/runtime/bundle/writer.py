@@ -1,4 +1,4 @@
-"""Write a bundle: hashes, manifest, seals, one canonical zip."""
+"""Packing a bundle: hashes, manifest, signature, canonical zip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bedside.runtime.bundle.reader import DIGEST, MANIFEST, SEAL
 
 def pack(manifest: Manifest, files: Mapping[str, tuple[Role, bytes]],
          key: Path | None = None) -> bytes:
-    """The bytes of a bundle. The same arguments give the same bytes on every machine.
+    """Return a bundle's bytes. Equal arguments give equal bytes on every machine.
 
     Args:
         manifest: everything but ``files``, which is filled in here.

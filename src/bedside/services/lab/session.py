@@ -6,10 +6,8 @@ send anything again after a lost connection, and the workbench may be started ag
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
-import io
 import math
 import re
 import secrets
@@ -24,11 +22,11 @@ import numpy as np
 
 from bedside import metrics
 from bedside.core import codec
-from bedside.core.build import Latency, Measurement
+from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
 from bedside.core.types import Estimate, Evidence
 from bedside.metrics.design import clusters_of
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, latency, layout
 from bedside.services.lab.plan import ACCELERATORS, Plan
 
 SESSIONS = "lab"
@@ -235,19 +233,16 @@ class Lab:
         fine = cell["status"] == "ok"
         samples = [(r, i, float(ms)) for r in range(config.rounds) if fine for i, ms in enumerate(
             self._chunk(session, f"time-{index}-{accelerator}-{r}")["ms"])]
-        times = np.array([ms for _, _, ms in samples])
         logits = self._logits(session, index, accelerator) if fine and session.images else None
         evidence: dict[str, Evidence] = {"latency": "measured"} if fine else {}
         if logits is not None:
             evidence["accuracy"] = "measured"
         measurement = Measurement(
             variant=variant.id, model=variant.model,
-            scheme="+".join([variant.scheme, *variant.options]), target=target,
+            scheme=variant.scheme_id, target=target,
             status=cell["status"], reason=cell["reason"], evidence=evidence,
             size_bytes=variant.size_bytes,
-            latency_ms=Latency(float(np.median(times)), float(np.percentile(times, 95)),
-                               len(times), device.threads if accelerator == "wasm" else 1)
-            if times.size else None,
+            latency_ms=latency.summary(samples, device.threads if accelerator == "wasm" else 1),
             delegated_fraction=1.0 if fine and accelerator != "wasm" else None,
             variant_sha256=variant.sha256,
             predictions=layout.PREDICTIONS if logits is not None else None,
@@ -261,7 +256,7 @@ class Lab:
         key = artefact.stage_key("lab", session.id, variant.sha256, accelerator)
         with artefact.writing(folder, "evaluate", key) as scratch:
             artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(measurement))
-            artefact.write_text(scratch / layout.LATENCY, _latency_csv(samples))
+            latency.write(scratch / layout.LATENCY, samples)
             if logits is not None:
                 np.savez(scratch / layout.PREDICTIONS,
                          ids=np.array([c.id for c in self.plan.cases]),
@@ -305,13 +300,3 @@ def _machine(session: Session, accelerator: str) -> dict[str, str]:
     if accelerator == "webgpu" and device.gpu:
         facts["gpu"] = device.gpu
     return facts
-
-
-def _latency_csv(samples: list[tuple[int, int, float]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "sample", "ms"])
-    writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
-    return buffer.getvalue()
-
-

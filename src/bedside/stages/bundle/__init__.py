@@ -1,1 +1,1 @@
-"""Stage ``bundle``: what a device needs of a build, sealed in one file."""
+"""Stage ``bundle``: everything a device needs of a build, signed in one file."""

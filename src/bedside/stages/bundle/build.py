@@ -1,4 +1,4 @@
-"""Make a bundle: one build of a run with all it takes to answer on a device."""
+"""Assembly of a bundle: one build of a run with everything needed to run it on a device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bedside.runtime.engine import Engine, Load
 from bedside.stages.bundle import change_record, ood_detector, reference
 
 Files = dict[str, tuple[manifest.Role, bytes]]
-# Backends whose builds no device opens as a bundle, why, and what serves instead.
+# Backends whose builds no device opens as a bundle: why, and what to use instead.
 NO_BUNDLE = {
     "estimate": ("its figures are estimates of a device that is not here",
                  "Bundle for a target that was measured: bedside list targets."),
@@ -53,7 +53,7 @@ class Cell:
 
 
 def recommended(run: Path, target: str) -> str:
-    """The variant that ``recommendation.json`` chose for a target.
+    """Return the variant that ``recommendation.json`` chose for a target.
 
     Raises:
         BadInput: there is no recommendation, or none for this target, or none was chosen.
@@ -105,7 +105,7 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
                        remedy="Choose another variant or target.")
     if (found.variant_sha256 not in (None, variant.sha256)
             or found.build_key not in (None, artefact.record(place, "build").key)):
-        raise BadInput(f"{variant_id} was made anew since it was measured", where=run,
+        raise BadInput(f"{variant_id} was made again since it was measured", where=run,
                        remedy="Run bedside evaluate first.")
     first = made.main or next(iter(made.files))
     names = [first, *(n for n in made.files if n != first)]
@@ -116,7 +116,7 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
 
 
 def operating_point(cell: Cell) -> manifest.OperatingPoint:
-    """The point that the stage ``evidence`` locked on validation, or the default.
+    """Return the operating point that the stage ``evidence`` locked, or the default.
 
     Raises:
         BadInput: the point was found on predictions that have changed since, or its file differs
@@ -147,7 +147,7 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
 
 
 def _current(run: Path, chosen_on: Any) -> bool:
-    """Whether every file of predictions that a threshold came from is still what it was."""
+    """Return whether every prediction file behind a threshold is unchanged."""
     now = {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
            for m in layout.measurements(run) if layout.usable(m)}
     return (isinstance(chosen_on, dict) and bool(chosen_on)
@@ -225,10 +225,10 @@ def _need(chosen: Cell, target: str) -> None:
 
 
 def _file_names(names: list[str]) -> list[str]:
-    """``model/<name>`` in a bundle's spelling. Raises BadInput where that cannot be."""
+    """Return ``model/<name>`` in a bundle's spelling. Raises BadInput where that cannot be."""
     found = [f"model/{Path(n).name.lower()}" for n in names]
     if not all(map(canonical_zip.fits, found)) or len(set(found)) < len(found):
-        raise BadInput("the build's file names cannot stand in a bundle", where=names[0],
+        raise BadInput("the build's file names are not allowed in a bundle", where=names[0],
                        remedy="Please report it.")
     return found
 
@@ -236,17 +236,17 @@ def _file_names(names: list[str]) -> list[str]:
 def _model(chosen: Cell, target: str, file: str, cam: bool) -> manifest.BundleModel:
     variant = chosen.variant
     return manifest.BundleModel(
-        variant.id, variant.model, "+".join([variant.scheme, *variant.options]), target,
+        variant.id, variant.model, variant.scheme_id, target,
         chosen.backend, chosen.build.format, file, chosen.threads, cam,
         chosen.build.compute_dtype, dict(chosen.measurement.evidence))
 
 
 def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
-    """What was measured of this build, the run's statistics where it has them, and the card.
+    """Return this build's measurement, the run's statistics if any, and the card.
 
     The card's XML lies here too: the format has one file for a model card.
     """
-    # Of the machine the card tells the processor; file names of the run stay on the workbench.
+    # Of the machine, the card names the processor; file names of the run stay on the workbench.
     measured = replace(chosen.measurement, machine={}, predictions=None)
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
     folder = chosen.run / "evidence" / chosen.variant.model
@@ -266,7 +266,7 @@ def _licence(path: Path | None) -> bytes:
 
 def _card(chosen: Cell, known: manifest.Familiarity | None, changed: manifest.Change,
           key: Path | None) -> Card:
-    """The run's card for this build alone, with what is known now that it is a bundle."""
+    """Return the run's card restricted to this build, with the facts of the bundle."""
     extra: dict[str, Any] = {
         "bundle/change.json": codec.encode(changed),
         "bundle/signature.json": {"signer": "none: anyone may have made this bundle"

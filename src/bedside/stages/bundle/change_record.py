@@ -1,4 +1,4 @@
-"""The change record: what differs from the bundle before, with a paired test on the same images."""
+"""Change record: differences from the previous bundle, with a paired test on shared images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Comparison = dict[str, float | int | str | None]
 
 
 def point(shipped: OperatingPoint) -> Point:
-    """A bundle's operating point as the log-odds at which the device decides."""
+    """Return a bundle's operating point as the log-odds at which the device decides."""
     t = shipped.threshold
     if t is None or not 0 < t < 1:
         return Point(shipped.rule, 0, None if t is None else math.copysign(math.inf, t - 0.5))
@@ -88,7 +88,7 @@ def _margins(run: Path) -> EvidenceConfig:
 
 
 def _flat(one: Paired, before: int, after: int) -> Comparison:
-    """The paired answer as the flat table of ``change.json``; what does not exist is null."""
+    """Return the paired answer as the flat table of ``change.json``; missing values are null."""
     flips, right = one.flips, one.tests["accuracy"]
     facts: Comparison = {
         "test": "paired, as in the evidence of the run: McNemar (exact) and DeLong",

@@ -1,4 +1,4 @@
-"""What the training images look like to a build, so that a device can tell when one is unlike."""
+"""Fitting of a build's out-of-distribution detector."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _matrix(found: Sequence[Raw], names: Sequence[str]) -> features.Real:
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
-    """At most ``count`` of the ids, evenly over their order."""
+    """Return at most ``count`` of the ids, evenly over their order."""
     if len(ids) <= count:
         return list(ids)
     return [ids[i * len(ids) // count] for i in range(count)]

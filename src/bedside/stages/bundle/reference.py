@@ -1,4 +1,4 @@
-"""Reference vectors: synthetic images (never a patient's), and how far a device may be off."""
+"""Reference vectors of the self-test: synthetic images (never a patient's) and tolerances."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COUNT = 4
 _SIZES = ((1.3, 1.7), (1.0, 1.0), (2.1, 1.2), (0.7, 0.9))
 
 
-def pictures(spec: Preprocess) -> list[bytes]:
-    """PNGs of speckle around ellipses: larger, smaller and as large as the network's input."""
+def synthetic_images(spec: Preprocess) -> list[bytes]:
+    """Return PNGs of speckle around ellipses: larger, smaller and of the network's input size."""
     found = []
     for number in range(COUNT):
         rng = np.random.Generator(np.random.PCG64(number))
@@ -59,7 +59,7 @@ def make(engine: Engine, spec: Preprocess, file: Path | None
         The reference, the images by name, the resized pixels by name.
     """
     images, pixels, vectors, arrays = {}, {}, [], []
-    for number, png in enumerate(pictures(spec), 1):
+    for number, png in enumerate(synthetic_images(spec), 1):
         image, raw = f"reference/{number}.png", f"reference/{number}.bin"
         resized = preprocess.resize(preprocess.decode(png, spec.channels, image), spec)
         images[image], pixels[raw] = png, resized.tobytes()
@@ -71,7 +71,7 @@ def make(engine: Engine, spec: Preprocess, file: Path | None
 
 def _tolerance(vectors: list[ReferenceVector], arrays: list[preprocess.Pixels],
                spec: Preprocess, file: Path | None) -> tuple[float, str]:
-    """Three times what two sets of kernels differ here, and never less than the arithmetic's
+    """Return three times the difference of two sets of kernels here, at least the arithmetic's
     own grain: two steps of an integer model's logits, a thousandth of a float model's."""
     largest = max(abs(v) for vector in vectors for v in vector.logits)
     floor, grain = 1e-3 * (1 + largest), "a thousandth of the largest logit and of one"
@@ -90,7 +90,7 @@ def _tolerance(vectors: list[ReferenceVector], arrays: list[preprocess.Pixels],
 
 
 def _step(file: Path, model: LiteRTModel) -> float:
-    """One step of integer logits, also where they are dequantized inside the file; else 0."""
+    """Return one step of integer logits, also where dequantized inside the file; else 0."""
     if model.outputs[LOGITS].scale:
         return model.outputs[LOGITS].scale
     graph = parse_graph(file.read_bytes(), str(file))

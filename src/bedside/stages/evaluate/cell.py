@@ -1,18 +1,13 @@
-"""A cell of the matrix: what is measured, what was found, and its row.
+"""A cell of the matrix: the build to measure, its outcome, and the row it publishes.
 
 Used by the stage ``evaluate`` alone, which runs the workers between the two.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-
-import numpy as np
 
 from bedside import metrics, targets
 from bedside.core import codec
@@ -20,7 +15,7 @@ from bedside.core.build import Agreement, Build, Latency, Measurement, Target, V
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case, Estimate, Evidence, Status
 from bedside.metrics.design import clusters_of
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, latency, layout
 from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.machine import machine
 
@@ -51,13 +46,13 @@ class Cell:
         return targets.backend(self.target)
 
     def sampling(self, config: EvaluateConfig) -> tuple[int, int, int]:
-        """Rounds, warm-up and samples of its latency."""
+        """Return rounds, warm-up and samples of its latency."""
         return self.build.sampling or (config.rounds, config.warmup, config.samples)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What became of a cell so far; published as ``predict.json`` once it has predictions."""
+class Outcome:
+    """Outcome of a cell so far; published as ``predict.json`` once it has predictions."""
 
     status: Status = "ok"
     reason: str | None = None
@@ -65,30 +60,26 @@ class Found:
     images: int = 0
     agreement: Agreement | None = None
     agreement_float32: Agreement | None = None
-    samples: tuple[tuple[int, int, float], ...] = field(default=())
+    samples: tuple[latency.Sample, ...] = ()
     machine: dict[str, str] = field(default_factory=dict)
 
 
-def _latency(cell: Cell, found: Found) -> Latency | None:
-    if found.status != "ok":
+def _latency(cell: Cell, outcome: Outcome) -> Latency | None:
+    if outcome.status != "ok":
         return None
-    times = np.array([ms for _, _, ms in found.samples])
-    if not times.size:
-        return cell.build.latency_ms
-    return Latency(float(np.median(times)), float(np.percentile(times, 95)), len(times),
-                   cell.target.threads)
+    return latency.summary(outcome.samples, cell.target.threads) or cell.build.latency_ms
 
 
-def _evidence(cell: Cell, latency: Latency | None, predicted: bool) -> dict[str, Evidence]:
-    """How each quantity that is there came about; what is not there has no evidence."""
+def _evidence(cell: Cell, time: Latency | None, predicted: bool) -> dict[str, Evidence]:
+    """Return the evidence of each quantity that exists; others have none."""
     told: dict[str, Evidence] = {**cell.module.EVIDENCE, **cell.build.evidence}
-    there = {"accuracy": predicted, "latency": latency is not None}
+    there = {"accuracy": predicted, "latency": time is not None}
     return {k: v for k, v in told.items() if there.get(k, True)}
 
 
-def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> None:
+def publish(cell: Cell, config: EvaluateConfig, outcome: Outcome, total: int) -> None:
     """Write the cell's measurement and raw latencies; ``total`` images could be predicted."""
-    ok, made = found.status == "ok", cell.build
+    ok, made = outcome.status == "ok", cell.build
     positive = cell.variant.task.positive
     index = cell.variant.task.classes.index(positive) if positive is not None else None
     predicted = ok and "accuracy" in made.measures
@@ -100,42 +91,29 @@ def publish(cell: Cell, config: EvaluateConfig, found: Found, total: int) -> Non
             part = predictions.of(split)
             scores[split] = metrics.evaluate(part.labels, part.logits, index,
                                              clusters_of([groups[str(i)] for i in part.ids]))
-    latency = _latency(cell, found)
+    time = _latency(cell, outcome)
     measurement = Measurement(
-        variant=cell.variant.id, model=cell.variant.model, scheme=scheme_id(cell.variant),
-        target=cell.target.id, status=found.status, reason=found.reason,
-        evidence=_evidence(cell, latency, predicted), compute_dtype=made.compute_dtype,
-        size_bytes=cell.variant.size_bytes, latency_ms=latency,
-        peak_memory_bytes=(found.peak_memory_bytes or None
+        variant=cell.variant.id, model=cell.variant.model, scheme=cell.variant.scheme_id,
+        target=cell.target.id, status=outcome.status, reason=outcome.reason,
+        evidence=_evidence(cell, time, predicted), compute_dtype=made.compute_dtype,
+        size_bytes=cell.variant.size_bytes, latency_ms=time,
+        peak_memory_bytes=(outcome.peak_memory_bytes or None
                            if ok and "memory" in made.measures else None),
         delegated_fraction=made.delegated_fraction,
         build=layout.cell_name(made.variant, made.target),
         variant_sha256=cell.variant.sha256,
         build_key=artefact.record(cell.build_dir, "build").key,
-        timeout_s=config.timeout_s if found.status == "failed" else None,
+        timeout_s=config.timeout_s if outcome.status == "failed" else None,
         predictions=layout.PREDICTIONS if predicted else None, metrics=scores,
-        machine=found.machine or machine(), latency_note=made.latency_note,
-        partitions=made.partitions, quantizer=made.quantizer, images=found.images,
+        machine=outcome.machine or machine(), latency_note=made.latency_note,
+        partitions=made.partitions, quantizer=made.quantizer, images=outcome.images,
         images_total=total,
-        agreement=found.agreement, agreement_float32=found.agreement_float32,
+        agreement=outcome.agreement, agreement_float32=outcome.agreement_float32,
         facts=dict(made.facts))
     if (artefact.finished(cell.folder, "evaluate")
             and not artefact.finished(cell.folder, "predict", cell.key)):
-        # What has no predictions now (a build that fails) does not erase what had some.
+        # A cell without predictions now (its build fails) does not erase earlier ones.
         artefact.keep_history(cell.folder)
     with artefact.writing(cell.folder, "evaluate", cell.key) as scratch:
         artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(measurement))
-        artefact.write_text(scratch / layout.LATENCY, _latency_csv(found.samples))
-
-
-def scheme_id(variant: Variant) -> str:
-    """``int8+io8``: the scheme with its options."""
-    return "+".join([variant.scheme, *variant.options])
-
-
-def _latency_csv(samples: Sequence[tuple[int, int, float]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "sample", "ms"])
-    writer.writerows((r, s, f"{ms:.6f}") for r, s, ms in samples)
-    return buffer.getvalue()
+        latency.write(scratch / layout.LATENCY, outcome.samples)

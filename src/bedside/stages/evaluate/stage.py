@@ -1,7 +1,7 @@
 """Stage ``evaluate``: logits of every image and the latency of every build.
 
 Predictions and latencies come from worker processes (:mod:`bedside.runtime.worker`): one
-process a cell, so native memory and crashes of one build touch no other.
+process per cell, so native memory and crashes of one build touch no other.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from bedside.metrics.agreement import agree
 from bedside.runfolder import artefact, layout
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
-from bedside.stages.evaluate.cell import Cell, Found, publish
+from bedside.stages.evaluate.cell import Cell, Outcome, publish
 from bedside.targets.sample import stratified
 
-# A target's float32 model may differ from the CPU's by this share of the logits' range: more than
-# half precision does, less than what computes something else.
+# A target's float32 logits may differ from the CPU's by this share of their range: more than
+# half precision does, less than a wrong computation does.
 _UNLIKE = 0.1
 
 
@@ -50,27 +50,27 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
     waiting = [c for c in (_cell(run, v, t, config, cases) for v, t in pairs)
                if not artefact.intact(c.folder, "evaluate", c.key) or _damaged(c)
                or _again(c, config)]
-    found = {c.name: _predict(run, c, config, progress, i, len(waiting))
+    outcomes = {c.name: _predict(run, c, config, progress, i, len(waiting))
              for i, c in enumerate(waiting)}
     timed = [c for c in waiting
-             if found[c.name].status == "ok" and "latency" in c.build.measures]
-    _latencies(run, timed, config, cases, found, progress)
+             if outcomes[c.name].status == "ok" and "latency" in c.build.measures]
+    _latencies(run, timed, config, cases, outcomes, progress)
     for cell in waiting:
-        publish(cell, config, found[cell.name], len(cases))
+        publish(cell, config, outcomes[cell.name], len(cases))
     return [c.name for c in waiting]
 
 
 def _damaged(cell: Cell) -> bool:
-    """Whether what a cell predicted is no longer what was published."""
+    """Return whether a cell's predictions differ from what was published."""
     return (artefact.recorded(cell.folder, "predict")
             and not artefact.intact(cell.folder, "predict"))
 
 
 def _again(cell: Cell, config: EvaluateConfig) -> bool:
-    """Whether a cell that failed may do better now: a board is back, or there is more time."""
-    found = codec.read_json(Measurement, cell.folder / layout.MEASUREMENT)
-    more = found.timeout_s is not None and config.timeout_s > found.timeout_s
-    return found.status == "failed" and (more or getattr(cell.module, "TRIES_AGAIN", False))
+    """Return whether a failed cell may succeed now: a board is back, or there is more time."""
+    last = codec.read_json(Measurement, cell.folder / layout.MEASUREMENT)
+    more = last.timeout_s is not None and config.timeout_s > last.timeout_s
+    return last.status == "failed" and (more or getattr(cell.module, "TRIES_AGAIN", False))
 
 
 def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
@@ -89,8 +89,8 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
                              config.warmup, config.samples, ids, variant.preprocess,
                              variant.task)
     made = codec.read_json(Build, folder / layout.BUILD)
-    place = layout.measurement_dir(run, variant_id, target_id)
-    return Cell(variant, target, made, folder, place, key, chosen)
+    results = layout.measurement_dir(run, variant_id, target_id)
+    return Cell(variant, target, made, folder, results, key, chosen)
 
 
 # ------------------------------------------------------------------ workers
@@ -116,19 +116,19 @@ def _launch(cell: Cell, job: Job, work: Path, timeout_s: float,
     return run_worker(job, work, on_progress, timeout_s)
 
 
-def _fault(result: JobResult) -> Found:
-    return Found("unsupported" if result.unsupported else "failed", result.fault)
+def _fault(result: JobResult) -> Outcome:
+    return Outcome("unsupported" if result.unsupported else "failed", result.fault)
 
 
 def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress | None,
-             number: int, total: int) -> Found:
+             number: int, total: int) -> Outcome:
     """Publish ``predictions.npz`` of one cell, unless it is there for the same key."""
     if cell.build.status != "ok":
-        return Found(cell.build.status, cell.build.reason)
+        return Outcome(cell.build.status, cell.build.reason)
     if "accuracy" not in cell.build.measures:
-        return Found()
+        return Outcome()
     if artefact.intact(cell.folder, "predict", cell.key):
-        return codec.read_json(Found, cell.folder / "predict.json")
+        return codec.read_json(Outcome, cell.folder / "predict.json")
     if artefact.finished(cell.folder, "evaluate"):
         artefact.keep_history(cell.folder)
     label = f"predict {cell.name} ({number + 1}/{total})"
@@ -142,57 +142,57 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
             return _fault(result)
         logits = np.load(work / "result.json.npy", allow_pickle=False)
         if not np.isfinite(logits).all():
-            return Found("failed", "the logits are not finite numbers")
+            return Outcome("failed", "the logits are not finite numbers")
         done = cell.cases[:len(logits)]
-        found = _against_cpu(run, cell, job, logits, work, config.timeout_s)
-    found = replace(found, images=len(done), peak_memory_bytes=result.peak_memory_bytes,
+        outcome = _against_cpu(run, cell, job, logits, work, config.timeout_s)
+    outcome = replace(outcome, images=len(done), peak_memory_bytes=result.peak_memory_bytes,
                     machine=result.machine)
-    if found.status != "ok":
-        return found
+    if outcome.status != "ok":
+        return outcome
     classes = {c: i for i, c in enumerate(cell.variant.task.classes)}
     with artefact.writing(cell.folder, "predict", cell.key) as scratch:
         np.savez(scratch / layout.PREDICTIONS, ids=np.array([c.id for c in done]),
                  split=np.array([c.split for c in done]),
                  labels=np.array([classes[c.label] for c in done], np.int64), logits=logits)
-        artefact.write_text(scratch / "predict.json", codec.to_json(found))
+        artefact.write_text(scratch / "predict.json", codec.to_json(outcome))
     if progress:
         progress(label, len(ids), len(ids))
-    return found
+    return outcome
 
 
 def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32], work: Path,
-                 timeout_s: float) -> Found:
+                 timeout_s: float) -> Outcome:
     """Compare with the variant's own file and with the float32 model on this machine's CPU.
 
     The same images in the same order, for backends that ask for it (``REFERENCE``).
     """
     runner = getattr(cell.module, "REFERENCE", None)
     if runner is None:
-        return Found()
+        return Outcome()
     model = layout.model_dir(run, cell.variant.model)
-    exact = artefact.record(model, "convert").files[layout.FLOAT_MODEL].sha256
-    found: dict[str, Agreement] = {}
+    float_sha256 = artefact.record(model, "convert").files[layout.FLOAT_MODEL].sha256
+    agreements: dict[str, Agreement] = {}
     for file, sha256 in ((layout.variant_dir(run, cell.variant.id) / cell.variant.file,
-                          cell.variant.sha256), (model / layout.FLOAT_MODEL, exact)):
-        if sha256 in found:
+                          cell.variant.sha256), (model / layout.FLOAT_MODEL, float_sha256)):
+        if sha256 in agreements:
             continue
         result = run_worker(replace(
             job, runner=runner, file=str(file), sha256=sha256, beside={}, budget_s=None,
             ids=job.ids[:len(logits)], result=str(work / "cpu.json")), work, None, timeout_s)
         if result.fault is not None:
-            return Found("failed", f"the CPU's logits to compare with are missing "
+            return Outcome("failed", f"the CPU's logits to compare with are missing "
                                    f"({result.fault})")
-        found[sha256] = agree(logits, np.load(work / "cpu.json.npy", allow_pickle=False))
-    own = found[cell.variant.sha256]
+        agreements[sha256] = agree(logits, np.load(work / "cpu.json.npy", allow_pickle=False))
+    own = agreements[cell.variant.sha256]
     accept = getattr(cell.module, "accept", None)
     refused = accept(own) if accept is not None else (
         _no_original(own) if cell.variant.scheme == layout.BASELINE else None)
-    return Found("ok" if refused is None else "failed", refused, agreement=own,
-                 agreement_float32=found[exact])
+    return Outcome("ok" if refused is None else "failed", refused, agreement=own,
+                 agreement_float32=agreements[float_sha256])
 
 
 def _no_original(agreement: Agreement) -> str | None:
-    """Why logits of the float32 model on a target cannot be what others are compared with there."""
+    """Return why a target's float32 logits cannot serve as its reference."""
     if agreement.rmse <= _UNLIKE * agreement.logit_range:
         return None
     share = agreement.rmse / agreement.logit_range if agreement.logit_range else float("inf")
@@ -201,8 +201,8 @@ def _no_original(agreement: Agreement) -> str | None:
 
 
 def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: Sequence[Case],
-               found: dict[str, Found], progress: Progress | None) -> None:
-    """Raw samples (round, sample, ms) by cell: rounds over all cells in shuffled order."""
+               outcomes: dict[str, Outcome], progress: Progress | None) -> None:
+    """Time the cells: rounds over all of them in shuffled order, samples added to ``outcomes``."""
     order = np.random.default_rng(0)
     first = [c.id for c in sorted(cases, key=lambda c: c.id)]
     rounds = {c.name: c.sampling(config)[0] for c in cells}
@@ -218,11 +218,11 @@ def _latencies(run: Path, cells: Sequence[Cell], config: EvaluateConfig, cases: 
                 work = Path(name)
                 job = _job(run, cell, "latency", ids, work / "result.json", warmup)
                 result = _launch(cell, job, work, config.timeout_s)
-            before = found[cell.name]
+            before = outcomes[cell.name]
             if result.fault is not None and before.status == "ok":
                 before = replace(before, status=_fault(result).status, reason=result.fault)
             new = tuple((number, i, ms) for i, ms in enumerate(result.samples_ms))
-            found[cell.name] = replace(before, samples=before.samples + new,
+            outcomes[cell.name] = replace(before, samples=before.samples + new,
                                        machine=before.machine or result.machine)
             done += 1
             if progress:

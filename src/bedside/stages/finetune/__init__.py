@@ -1,4 +1,4 @@
-"""Stage ``finetune``: weights trained a little further with INT8's rounding in the loop.
+"""Stage ``finetune``: quantization-aware fine-tuning of a float model.
 
 ``replay`` runs a float ``.tflite`` in torch as its INT8 file will compute; ``stage`` trains it.
 """

@@ -1,4 +1,4 @@
-"""A float ``.tflite`` in torch, every tensor rounded as its INT8 file will round it.
+"""Fake-quantized replay of a float ``.tflite`` in torch, rounding as its INT8 file does.
 
 The graph itself is replayed, so batch norm is folded already, models trained elsewhere can be
 fine-tuned too, and trained weights go back into the file they came from. Scales and zero points
@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from bedside.core.errors import BadInput
-from bedside.runtime.graph import Graph, Operation
+from bedside.runtime.graph import Graph, Operation, same_padding
 
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _SAME = 0
@@ -28,20 +28,20 @@ _STEPS = 127
 
 @dataclass(frozen=True)
 class Grid:
-    """The real values that an int8 tensor can hold: ``step`` apart, from ``low`` to ``high``."""
+    """Quantization grid of an int8 tensor: values ``step`` apart, from ``low`` to ``high``."""
 
     step: float
     low: float
     high: float
 
     def round(self, x: Tensor) -> Tensor:
-        """The nearest value of the grid, with a straight-through gradient."""
+        """Return the nearest value of the grid, with a straight-through gradient."""
         inside = x.clamp(self.low, self.high)
         return inside + (torch.round(inside / self.step) * self.step - inside).detach()
 
 
 def grids(quantized: Graph) -> dict[str, Grid]:
-    """The grid of every int8 activation of an INT8 model, by tensor name."""
+    """Return the grid of every int8 activation of an INT8 model, by tensor name."""
     found = {}
     for tensor in quantized.tensors:
         q = tensor.quantization
@@ -53,18 +53,18 @@ def grids(quantized: Graph) -> dict[str, Grid]:
 
 
 def rounded_weights(quantized: Graph) -> frozenset[str]:
-    """Names of the weights that are int8 in an INT8 model."""
+    """Return names of the weights that are int8 in an INT8 model."""
     return frozenset(quantized.tensors[o.inputs[1]].name for o in quantized.operations
                      if o.op in LAYERS and quantized.tensors[o.inputs[1]].dtype == "int8")
 
 
 def filter_axis(operation: Operation) -> int:
-    """The dimension of a layer's weights that counts its filters."""
+    """Return the dimension of a layer's weights that counts its filters."""
     return 3 if operation.op == "DEPTHWISE_CONV_2D" else 0
 
 
 def round_filters(weights: Tensor, axis: int) -> Tensor:
-    """Weights as symmetric int8 with a scale for each filter."""
+    """Return weights rounded to symmetric int8 with a scale for each filter."""
     others = [d for d in range(weights.ndim) if d != axis]
     scale = weights.detach().abs().amax(others, keepdim=True).clamp_min(1e-30) / _STEPS
     return weights + (torch.round(weights / scale) * scale - weights).detach()
@@ -81,7 +81,7 @@ def check(graph: Graph, where: str) -> None:
 
 def run(graph: Graph, parameters: Mapping[int, Tensor], images: Tensor,
         activations: Mapping[str, Grid], weights: frozenset[str]) -> dict[int, Tensor]:
-    """Every tensor of a graph for a batch.
+    """Return every tensor of a graph for a batch.
 
     Args:
         graph: the float model.
@@ -123,16 +123,12 @@ def _activated(graph: Graph, operation: Operation, x: Tensor) -> Tensor:
     return x if name == "NONE" else F.relu(x) if name == "RELU" else F.relu6(x)
 
 
-def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
 def _padded(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], same: bool,
             value: float = 0.0) -> Tensor:
     if not same:
         return x
-    (top, bottom), (left, right) = (_same(x.shape[2 + i], kernel[i], stride[i]) for i in (0, 1))
+    (top, bottom), (left, right) = (
+        same_padding(x.shape[2 + i], kernel[i], stride[i]) for i in (0, 1))
     return F.pad(x, (left, right, top, bottom), value=value) if top + bottom + left + right else x
 
 
@@ -169,7 +165,7 @@ def _pool(graph: Graph, operation: Operation, values: _Values, own: _Values) -> 
     if operation.op == "MAX_POOL_2D":
         y = F.max_pool2d(_padded(x, kernel, stride, same, -np.inf), kernel, stride)
     else:
-        # The mean of a window at a border is over the pixels that are there.
+        # The mean of a window at a border is over the pixels inside the map.
         ones = _padded(torch.ones_like(x[:1, :1]), kernel, stride, same)
         y = F.avg_pool2d(_padded(x, kernel, stride, same), kernel, stride) / F.avg_pool2d(
             ones, kernel, stride)
@@ -196,7 +192,7 @@ def _pad(graph: Graph, operation: Operation, values: _Values, own: _Values) -> T
 def _concat(graph: Graph, operation: Operation, values: _Values, own: _Values) -> Tensor:
     del own
     parts = [values[i] for i in operation.inputs]
-    # Parts and whole share one grid in an INT8 file, that of the whole.
+    # In an INT8 file the parts share the grid of the whole.
     return _activated(graph, operation, torch.cat(parts, 1))
 
 

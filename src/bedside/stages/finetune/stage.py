@@ -1,10 +1,10 @@
-"""Quantization-aware fine-tuning: a child float model whose INT8 file answers as its parent.
+"""Quantization-aware fine-tuning of a float model by distillation from its parent.
 
-Trained on training images to give the *parent's* logits, not the labels: what is asked of a
-quantized model is that it says what the float model says, and a few hundred images would only be
-learned by heart. After every epoch the real INT8 file answers the validation images; kept is the
-epoch with the least AUC lost and labels changed together, then the smallest difference to its
-logits. Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on validation.
+Training targets are the *parent's* logits on training images, not the labels: a quantized model
+should reproduce the float model, and a few hundred labels would only be memorised. After every
+epoch the real INT8 file is run on validation images. The epoch with the least sum of AUC lost and
+share of labels changed wins, then the one nearest to the parent's logits. Epoch 0 is the parent,
+so that fine-tuning never ends below plain INT8 on validation.
 
 Publishes ``RUN/models/<model>+int8+qat/`` with ``float.tflite``, ``model.json`` (its
 ``parent`` named) and ``improve.json`` (every epoch). The ranges stay those of the parent.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +28,14 @@ from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
+from bedside.models.deterministic import deterministic
 from bedside.runfolder import artefact, layout
 from bedside.runtime.graph import Graph, parse_graph
-from bedside.runtime.litert import LOGITS, LiteRTModel
+from bedside.runtime.litert import LOGITS, predict
 from bedside.schemes import quantizer
-from bedside.schemes.biases import hold_biases
 from bedside.stages.finetune import replay
 
+# The stage's name in manifests, as earlier versions wrote it (see stages/transform).
 STAGE = "improve"
 FACTS = "improve.json"
 _VERSION = 2
@@ -45,7 +45,7 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How it is trained. ``rate``: Adam's step as a share of a filter's mean weight.
+    """Training settings. ``rate``: Adam's step as a share of a filter's mean weight.
 
     ``epochs``, or as many more as ``steps`` take where training images are few.
     """
@@ -58,7 +58,7 @@ class Recipe:
     threads: int = 2
 
     def passes(self, images: int) -> int:
-        """Epochs over so many images."""
+        """Return epochs over so many images."""
         return max(self.epochs, -(-self.steps // -(-images // self.batch)))
 
 
@@ -78,8 +78,11 @@ class Epoch:
     images: int
 
     def rank(self, parent: float | None) -> tuple[float, float, int]:
-        """Smaller is better: the AUC short of the parent's own, beyond which it is luck, and the
-        share of labels that differ from its, then damage."""
+        """Return a sort key, smaller is better.
+
+        First the AUC lost against the parent (a gain is luck) plus the share of labels that
+        differ from the parent's, then damage.
+        """
         short = (parent - self.auroc if parent is not None and self.auroc is not None else 0.0)
         return max(short, 0.0) + self.flips / max(1, self.images), self.damage, self.epoch
 
@@ -108,7 +111,7 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     ids = {s: sorted(c.id for c in layout.cases(run) if c.split == s) for s in ("train", "val")}
     for split, found in ids.items():
         if not found:
-            raise BadInput(f"no image of the part {split!r}", where="data/cases.csv",
+            raise BadInput(f"no image in the split {split!r}", where="data/cases.csv",
                            remedy="Fine-tuning needs training and validation images.")
     key = artefact.stage_key("qat", _VERSION, files[layout.FLOAT_MODEL].sha256, rules,
                              [list(i) for i in sorted(ranges.items())], recipe, ids,
@@ -117,7 +120,7 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     if artefact.finished(folder, STAGE, key):
         return child
     data = (source / layout.FLOAT_MODEL).read_bytes()
-    with _exact(recipe.threads):
+    with deterministic(recipe.threads):
         best, chosen, history = _train(run, model, data, rules, ranges, ids, recipe, progress)
     spec = dataclasses.replace(layout.model_spec(run, model), id=child, parent=model)
     with artefact.writing(folder, STAGE, key, facts={"torch": torch.__version__}) as scratch:
@@ -130,38 +133,10 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     return child
 
 
-class _exact:  # noqa: N801
-    """A fixed thread count and deterministic kernels, put back afterwards."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        torch.set_num_threads(self._threads)
-        torch.use_deterministic_algorithms(True)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self._before[0])
-        torch.use_deterministic_algorithms(self._before[1])
-
-
-def int8_file(data: bytes, rules: list[dict[str, Any]], ranges: quantizer.Ranges) -> bytes:
-    """What the stage ``quantize`` will make of a float model."""
-    held, _ = hold_biases(data, ranges)
-    ranks = {t.name: max(1, len(t.shape)) for t in parse_graph(held).tensors}
-    return quantizer.apply(held, rules, ranges, ranks)
-
-
 def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
-    """Logits (n, K) of images by a ``.tflite``."""
-    with tempfile.TemporaryDirectory(prefix="bedside-") as name:
-        path = Path(name) / "model.tflite"
-        path.write_bytes(data)
-        loaded = LiteRTModel(path)
-        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
-            return np.asarray([loaded.run(image)[LOGITS][0] for image in store.tensors(ids)],
-                              np.float32)
+    """Return the logits (n, K) of images by a ``.tflite``."""
+    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        return predict(data, store.tensors(ids))[0]
 
 
 # ------------------------------------------------------------------ training
@@ -169,18 +144,18 @@ def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
 
 @dataclass(frozen=True)
 class Weights:
-    """Trained parameters in units of their filter's size, so that one step suits all."""
+    """Trainable parameters in units of their filter's size, so that one step size suits all."""
 
     units: dict[int, Tensor]
     steps: dict[int, Tensor]
 
     def values(self) -> dict[int, Tensor]:
-        """Weights and biases by tensor index."""
+        """Return weights and biases by tensor index."""
         return {i: unit * self.steps[i] for i, unit in self.units.items()}
 
 
 def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
-    """The constants of every layer as trainable parameters."""
+    """Return the constants of every layer as trainable parameters."""
     units, steps = {}, {}
     for operation in graph.operations:
         if operation.op not in replay.LAYERS:
@@ -207,7 +182,7 @@ def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
 
 
 def written(data: bytes, values: dict[int, Tensor]) -> bytes:
-    """A float model with other weights and biases."""
+    """Return a float model with other weights and biases."""
     changed = bytearray(data)
     graph = parse_graph(changed)
     for index, value in values.items():
@@ -222,19 +197,19 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
            progress: Progress | None) -> tuple[bytes, Epoch, list[Epoch]]:
     graph = parse_graph(data)
     replay.check(graph, model)
-    first = int8_file(data, rules, ranges)
+    first = quantizer.apply_int8(data, rules, ranges)
     quantized = parse_graph(first)
     activations, rounded = replay.grids(quantized), replay.rounded_weights(quantized)
     constants = constants_of(graph)
     weights = parameters(graph, activations)
-    jury = Jury(run, model, ids["val"], answers(run, model, data, ids["val"]))
+    selector = EpochSelector(run, model, ids["val"], answers(run, model, data, ids["val"]))
     teacher = answers(run, model, data, ids["train"])
     spread = max(float(teacher.std()), 1e-6)
     optimizer = torch.optim.Adam(list(weights.units.values()), lr=recipe.rate)
     epochs = recipe.passes(len(teacher))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, epochs * -(-len(teacher) // recipe.batch))
-    best, chosen = data, jury.judge(first, 0, None)
+    best, chosen = data, selector.score(first, 0, None)
     history = [chosen]
     with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
         for epoch in range(1, epochs + 1):
@@ -257,12 +232,13 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                 total += float(loss.detach()) * len(rows)
             child = written(data, weights.values())
             try:
-                found = jury.judge(int8_file(child, rules, ranges), epoch, total / len(order))
+                found = selector.score(quantizer.apply_int8(child, rules, ranges), epoch,
+                                   total / len(order))
             except BadInput:
                 raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
                                where=model, remedy="Leave the option +qat out.") from None
             history.append(found)
-            if found.rank(jury.parent) < chosen.rank(jury.parent):
+            if found.rank(selector.parent) < chosen.rank(selector.parent):
                 best, chosen = child, found
             if progress:
                 progress(f"fine-tune {model}", epoch, epochs)
@@ -270,18 +246,18 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
 
 
 def constants_of(graph: Graph) -> dict[int, Tensor]:
-    """Every float constant that an operation reads, by tensor index."""
+    """Return every float constant that an operation reads, by tensor index."""
     return {i: torch.from_numpy(v.copy()) for o in graph.operations for i in o.inputs
             if i >= 0 and (v := graph.constant(i)) is not None and v.dtype == np.float32}
 
 
 def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
-    """The logits among a graph's tensors."""
+    """Return the logits among a graph's tensors."""
     return values[graph.output_names.get(LOGITS, graph.outputs[0])]
 
 
-class Jury:
-    """The validation images and the parent's answers to them."""
+class EpochSelector:
+    """Scores epochs on validation images against the parent's logits."""
 
     def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
         self._run, self._model, self._ids, self._truth = run, model, ids, truth
@@ -295,8 +271,8 @@ class Jury:
         found = metrics.evaluate(self._labels, logits, self._positive)
         return (found.get("auroc") or found["macro_auroc"]).value
 
-    def judge(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
-        """An INT8 file on validation."""
+    def score(self, data: bytes, epoch: int, loss: float | None) -> Epoch:
+        """Score an INT8 file on the validation images."""
         found = answers(self._run, self._model, data, self._ids)
         apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
         return Epoch(epoch, loss, self._auroc(found),

@@ -1,1 +1,1 @@
-"""Stage ``recommend``: one variant for each target, or none, and why."""
+"""Stage ``recommend``: one variant or none for each target, with the reasons."""

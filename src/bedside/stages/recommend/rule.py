@@ -1,4 +1,4 @@
-"""Which variant for which device: measurements and a budget to one choice a target, or none.
+"""Decision rule: from measurements and a budget to one variant, or none, per target.
 
 :func:`choose` is pure. Validation images and measured latency rank; the test images confirm or
 veto the one choice and select nothing. Why so: ``docs/decisions/0013-recommendation.md``.
@@ -40,19 +40,19 @@ FAILING: tuple[Cause, ...] = ("budget", "worse", "vetoed", "not shown")
 
 def check_budget(budget: BudgetConfig, targets: Sequence[str]) -> None:
     """Refuse a budget that makes no sense, before any work is done. Raises BadInput."""
-    for place, limits in (("budget", budget), *((f"budget.targets.{t}", v)
+    for where, limits in (("budget", budget), *((f"budget.targets.{t}", v)
                                                 for t, v in budget.targets.items())):
         for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):
             value = getattr(limits, name)
             if value is not None and value <= 0:
-                raise BadInput(f"a limit of {value:g}", where=f"{place}.{name}",
-                               remedy="Give a number above 0, or leave it out for no limit.")
+                raise BadInput(f"must be above 0; got {value:g}", where=f"{where}.{name}",
+                               remedy="Correct it, or leave it out for no limit.")
     for name in ("slower", "larger"):
         value = getattr(budget, name)
         if not 0 <= value < 1:
             hint = f" {value:g}% is {value / 100:g}." if 1 <= value < 100 else ""
-            raise BadInput(f"a fraction of {value:g}", where=f"budget.{name}",
-                           remedy=f"Give 0 or more and below 1, as 0.1 for a tenth.{hint}")
+            raise BadInput(f"must be in [0, 1); got {value:g}", where=f"budget.{name}",
+                           remedy=f"Give a fraction, such as 0.1 for a tenth.{hint}")
     for name in budget.targets:
         if name not in targets:
             raise BadInput(f"unknown target {name!r}", where="budget.targets",
@@ -60,31 +60,31 @@ def check_budget(budget: BudgetConfig, targets: Sequence[str]) -> None:
 
 
 def limits_of(budget: BudgetConfig, target: str) -> Limits:
-    """The limits that hold on a target: its own, else the study's."""
+    """Return the limits that hold on a target: its own, else the study's."""
     own = budget.targets.get(target, Limits())
     return Limits(*(getattr(budget, n) if getattr(own, n) is None else getattr(own, n)
                     for n in ("latency_ms", "size_bytes", "peak_memory_bytes")))
 
 
 def broken_limits(candidate: Candidate, limits: Limits) -> list[str]:
-    """Every limit that a variant breaks or cannot show to keep, in words; latency if measured."""
-    found = []
+    """Return every limit that a variant exceeds or cannot show to meet, in words."""
+    broken = []
     if limits.size_bytes is not None and candidate.size_bytes > limits.size_bytes:
-        found.append(f"its file of {mb(candidate.size_bytes)} is larger than the "
-                     f"{mb(limits.size_bytes)} of the budget")
+        broken.append(f"its file of {mb(candidate.size_bytes)} exceeds the budget of "
+                      f"{mb(limits.size_bytes)}")
     memory = candidate.peak_memory_bytes
     if limits.peak_memory_bytes is not None and memory is None:
-        found.append("its peak memory is not known, and the budget limits it")
+        broken.append("its peak memory is unknown, and the budget limits it")
     elif limits.peak_memory_bytes is not None and memory is not None and (
             memory > limits.peak_memory_bytes):
-        found.append(f"its peak memory of {mb(memory)} is more than the "
-                     f"{mb(limits.peak_memory_bytes)} of the budget")
+        broken.append(f"its peak memory of {mb(memory)} exceeds the budget of "
+                      f"{mb(limits.peak_memory_bytes)}")
     speed = candidate.latency_ms
     if (limits.latency_ms is not None and speed is not None and measured(candidate)
             and speed.median > limits.latency_ms):
-        found.append(f"its latency of {ms(speed.median)} is more than the "
-                     f"{ms(limits.latency_ms)} of the budget")
-    return found
+        broken.append(f"its latency of {ms(speed.median)} exceeds the budget of "
+                      f"{ms(limits.latency_ms)}")
+    return broken
 
 
 # ------------------------------------------------------------------ the choice
@@ -120,17 +120,17 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
             out[c.variant] = ("unmeasured", _unmeasured(c))
     order = rank(timed, margin)
     first = order[0] if order else None
-    found = Recommendation(
+    result = Recommendation(
         target, None if first is None else first.variant, tuple(c.variant for c in order),
         rule=rule(margin, budget, limits), candidates=tuple(candidates),
         warnings=warnings(first, candidates))
     losers = {c.variant: _lost(c, first, timed, margin) for c in order[1:] if first is not None}
-    found = replace(found, rejected=losers | {v: text for v, (_, text) in out.items()},
+    result = replace(result, rejected=losers | {v: text for v, (_, text) in out.items()},
                     causes={v: cause for v, (cause, _) in out.items()})
     if first is None:
         waiting = rank([c for c in able if not measured(c)], margin, timed=False)
-        return _none(found, waiting[0].variant if waiting else None)
-    return _tested(found, first, (tests or {}).get(first.variant), budget, order, margin)
+        return _none(result, waiting[0].variant if waiting else None)
+    return _tested(result, first, (tests or {}).get(first.variant), budget, order, margin)
 
 
 def _fault(c: Candidate, limits: Limits) -> tuple[Cause, str] | None:
@@ -138,12 +138,12 @@ def _fault(c: Candidate, limits: Limits) -> tuple[Cause, str] | None:
         return "not run", f"{c.status}: {c.reason or 'no reason was recorded'}"
     if c.auc.value is None:
         why = c.auc.reason or "no reason was recorded"
-        return "not predicted", f"validation images cannot rank it: {why}"
+        return "not predicted", f"it has no validation AUC: {why}"
     broken = broken_limits(c, limits)
     if broken:
         return "budget", "; ".join(broken)
     if c.answer == "worse":
-        return "worse", ("validation images prove it worse than its float32 model"
+        return "worse", ("inferior to its float32 model on validation images"
                          + (f" ({c.note})" if c.note else ""))
     return None
 
@@ -157,7 +157,7 @@ def _unmeasured(c: Candidate) -> str:
 
 
 def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> list[Candidate]:
-    """All of them, best first: the rule picks one, then one of the rest, and so on.
+    """Rank all candidates: the rule picks the best, then the best of the rest, and so on.
 
     Args:
         candidates: with a validation AUC, and where ``timed`` a measured latency.
@@ -174,7 +174,7 @@ def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> 
 
 def _pick(rest: Sequence[Candidate], margin: float, timed: bool
           ) -> tuple[list[Candidate], list[Candidate], list[Candidate], list[Candidate]]:
-    """What each step of the rule leaves: as good, as fast, AUC alike, and the one."""
+    """Return the candidates left after each step: AUC, latency, validation answer, the choice."""
     top = max(auc(c) for c in rest)
     good = [c for c in rest if auc(c) >= top - margin - 1e-12]
     near = good
@@ -183,36 +183,36 @@ def _pick(rest: Sequence[Candidate], margin: float, timed: bool
         near = [c for c in good if same_speed(speed(c), speed(fastest))]
     best = max(near, key=lambda c: (auc(c), c.variant))
     alike = [c for c in near if auc_high(c) >= auc_low(best)]
-    one = min(alike, key=lambda c: (c.steps, c.size_bytes, median(c) if timed else 0.0,
-                                    c.variant))
-    return good, near, alike, [one]
+    choice = min(alike, key=lambda c: (c.steps, c.size_bytes, median(c) if timed else 0.0,
+                                       c.variant))
+    return good, near, alike, [choice]
 
 
 def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: float) -> str:
-    """Why a ranked variant is not the choice."""
+    """Return why a ranked variant is not the choice."""
     good, near, alike, _ = _pick(timed, margin, True)
     if c not in good:
         top = max(good, key=lambda g: (auc(g), g.variant))
-        return (f"its validation AUC of {auc(c):.3f} is more than {margin:g} below the best, "
-                f"{auc(top):.3f} of {top.variant}")
+        return (f"its validation AUC of {auc(c):.3f} is more than {margin:g} below the best "
+                f"({auc(top):.3f}, {top.variant})")
     if c not in near:
-        return (f"slower at an AUC that is as good: {ms(median(c))} against "
-                f"{ms(median(first))}")
+        return f"slower at a comparable AUC: {ms(median(c))} against {ms(median(first))}"
     if c not in alike:
-        return f"as fast, but its validation AUC is lower beyond its interval ({auc(c):.3f})"
+        return (f"as fast, but the 95% interval of its validation AUC ({auc(c):.3f}) lies below "
+                "that of the best")
+    same = f"AUC and latency comparable to {first.variant}, which"
     if c.steps != first.steps:
-        return (f"as good and as fast as {first.variant}, which is simpler "
-                f"({first.steps} against {c.steps} decisions beyond a plain conversion)")
+        return (f"{same} is simpler ({first.steps} against {c.steps} decisions beyond a plain "
+                "conversion)")
     if c.size_bytes != first.size_bytes:
-        return (f"as good and as fast as {first.variant}, which is smaller "
-                f"({mb(first.size_bytes)} against {mb(c.size_bytes)})")
-    return f"as good, as fast and as small as {first.variant}, which comes first by name"
+        return f"{same} is smaller ({mb(first.size_bytes)} against {mb(c.size_bytes)})"
+    return f"{same} is as simple and as small and comes first by name"
 
 
 # ------------------------------------------------------------------ the test images
 
 
-def _tested(found: Recommendation, first: Candidate, test: Comparison | None,
+def _tested(result: Recommendation, first: Candidate, test: Comparison | None,
             budget: BudgetConfig, order: Sequence[Candidate], margin: float) -> Recommendation:
     said = confirm(first, test)
     cause: Cause | None = None
@@ -221,39 +221,36 @@ def _tested(found: Recommendation, first: Candidate, test: Comparison | None,
     elif budget.require == "shown" and said.verdict in ("not shown", "untested"):
         cause = "not shown"
     if cause is None:
-        return replace(found, test=said, why=why(first, order, margin))
+        return replace(result, test=said, why=why(first, order, margin))
     text = said.text if cause == "vetoed" else (
-        f"the study requires a proof that it is harmless (require = \"shown\"): {said.text}")
+        f"the study requires proof of non-inferiority (require = \"shown\"): {said.text}")
     return replace(
-        found, chosen=None, cause=cause, vetoed=first.variant, test=said,
-        rejected={first.variant: text, **found.rejected},
-        causes={first.variant: cause, **found.causes},
+        result, chosen=None, cause=cause, vetoed=first.variant, test=said,
+        rejected={first.variant: text, **result.rejected},
+        causes={first.variant: cause, **result.causes},
         why=(f"{first.variant} ranks first on validation images and latency. {capital(text)}.",
-             "The next one is not taken in its place: that would be choosing on test images."))
+             "The runner-up is not taken instead: that would be selecting on test images."))
 
 
 def confirm(first: Candidate, test: Comparison | None) -> Confirmation:
-    """What the test images say of the choice."""
+    """Return the result of the choice on test images."""
     if first.scheme == "float32" and test is None:
-        return Confirmation("reference", "it is the float32 model that the others are compared "
-                                         "with; there is nothing to lose")
+        return Confirmation("reference", "it is the float32 reference itself")
     if test is None or test.answer is None:
         why = test.reason if test is not None and test.reason else "no test image was predicted"
-        return Confirmation("untested", f"the test images say nothing: {why}",
+        return Confirmation("untested", f"not tested on test images: {why}",
                             test.against or None if test is not None else None,
                             test.n if test is not None else 0)
     on = f"on {count(test.n)} test images against {test.against}"
     if test.only_old or test.only_new:
-        on += f" ({count(test.only_old + test.only_new)} more were predicted by one of them only)"
+        on += f" ({count(test.only_old + test.only_new)} more were predicted by only one of them)"
     if test.answer == "shown":
-        return Confirmation("confirmed", f"the test images confirm it: a loss of the margin or "
-                            f"more is excluded for {_tested_for(test)}, {on}", test.against,
-                            test.n)
-    if test.answer == "worse":
-        return Confirmation("vetoed", f"the test images veto it: it is worse, {on}",
+        return Confirmation("confirmed", f"confirmed as non-inferior in {_tested_for(test)} {on}",
                             test.against, test.n)
-    return Confirmation("not shown", f"the test set is too small to tell, {on}"
-                        f"{needed_text(test.needed)}", test.against, test.n, test.needed)
+    if test.answer == "worse":
+        return Confirmation("vetoed", f"vetoed as inferior {on}", test.against, test.n)
+    return Confirmation("not shown", f"inconclusive {on}{needed_text(test.needed)}", test.against,
+                        test.n, test.needed)
 
 
 def _tested_for(test: Comparison) -> str:
@@ -261,19 +258,18 @@ def _tested_for(test: Comparison) -> str:
             else "sensitivity and AUC, means over the classes")
 
 
-def _none(found: Recommendation, waiting: str | None) -> Recommendation:
-    kinds = list(found.causes.values())
+def _none(result: Recommendation, waiting: str | None) -> Recommendation:
+    kinds = list(result.causes.values())
     ladder: tuple[Cause, ...] = ("unmeasured", "budget", "worse", "not predicted", "not run")
     cause: Cause = next((c for c in ladder if c in kinds), "not run")
     texts: dict[Cause, str] = {
-        "unmeasured": "no variant that could be chosen has a measured latency on this target, "
-                      "and other latencies are never ranked",
-        "budget": "no variant keeps the budget",
-        "worse": "every variant left is worse than its float32 model on validation images",
+        "unmeasured": "no eligible variant has a measured latency on this target, and other "
+                      "latencies are never ranked",
+        "budget": "no variant meets the budget",
+        "worse": "every variant left is inferior to its float32 model on validation images",
         "not predicted": "no variant that runs has a validation AUC on this target",
         "not run": "no variant runs on this target"}
     said = [capital(texts[cause]) + "."]
     if waiting is not None:
-        said.append(f"By validation AUC, simplicity and size alone, {waiting} is the one to "
-                   "measure first.")
-    return replace(found, cause=cause, measure_first=waiting, why=tuple(said))
+        said.append(f"By validation AUC, simplicity and size, measure {waiting} first.")
+    return replace(result, cause=cause, measure_first=waiting, why=tuple(said))

@@ -1,13 +1,11 @@
-"""Stage ``recommend``: what a run measured, as candidates of :func:`rule.choose`.
+"""Stage ``recommend``: turn a run's measurements into candidates and publish the choices.
 
-Writes ``RUN/recommendation.json``. Nothing is measured or tested anew here.
+Writes ``RUN/recommendation.json``. Nothing is measured or tested again here.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
 
 from bedside import schemes
 from bedside.core import codec
@@ -18,8 +16,7 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
-from bedside.figures.latency import read_latency
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, latency, layout
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
@@ -37,16 +34,16 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
     """
     key = stage_key(run, study)
     if not artefact.intact(run, STAGE, key):
-        found = recommendations(run, study)
+        chosen = recommendations(run, study)
         with artefact.writing(run, STAGE, key) as scratch:
-            artefact.write_text(scratch / layout.RECOMMENDATION, codec.to_json(found))
+            artefact.write_text(scratch / layout.RECOMMENDATION, codec.to_json(chosen))
     if progress is not None:
         progress(STAGE, 1, 1)
     return layout.recommendations(run).recommendations
 
 
 def stage_key(run: Path, study: Study) -> str:
-    """The key of what a recommendation is made from: measurements, answers, budget, margins."""
+    """Return the key of a recommendation's inputs: measurements, answers, budget, margins."""
     cells = {}
     for m in layout.measurements(run):
         folder = layout.measurement_dir(run, m.variant, m.target)
@@ -54,13 +51,14 @@ def stage_key(run: Path, study: Study) -> str:
         cells[folder.name] = {n: f.sha256 for n, f in entry.files.items()}
     answers = artefact.read_manifest(layout.evidence_dir(run, layout.ALL_MODELS)).stages.get(
         "evidence")
-    steps = {s: schemes.steps(s) for s in sorted({m.scheme for m in layout.measurements(run)})}
+    names = sorted({m.scheme for m in layout.measurements(run)})
+    steps = {n: schemes.parse(n).steps for n in names}
     return artefact.stage_key(STAGE, VERSION, cells, answers and answers.key, study.budget,
                               study.evidence, study.targets, steps)
 
 
 def recommendations(run: Path, study: Study) -> Recommendations:
-    """The choice for each target, the study's targets first."""
+    """Return the choice for each target, the study's targets first."""
     every = layout.measurements(run)
     if not every:
         raise BadInput("no variant has been measured", where=run,
@@ -81,14 +79,14 @@ def recommendations(run: Path, study: Study) -> Recommendations:
 
 
 def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
-    """One cell as a candidate: validation metrics, latency by rounds, its paired answer."""
-    found = m.metrics.get("val", {})
-    metric = "auroc" if "auroc" in found or "macro_auroc" not in found else "macro_auroc"
+    """Return one cell as a candidate: validation metrics, latency by rounds, its paired answer."""
+    scores = m.metrics.get("val", {})
+    metric = "auroc" if "auroc" in scores or "macro_auroc" not in scores else "macro_auroc"
     missing = Estimate(None, reason="no validation image was predicted")
     paired = answers.get((m.variant, m.target, "val"))
     return Candidate(
-        m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.steps(m.scheme), metric,
-        found.get(metric, missing), found.get("accuracy", missing), speed(run, m),
+        m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.parse(m.scheme).steps, metric,
+        scores.get(metric, missing), scores.get("accuracy", missing), speed(run, m),
         m.evidence.get("latency"), m.evidence.get("accuracy"), m.peak_memory_bytes,
         None if paired is None else paired.answer,
         m.reason or (m.latency_note if m.latency_ms is None else None),
@@ -96,19 +94,19 @@ def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
 
 
 def _lost(c: Comparison) -> str | None:
-    """The losses of a comparison, for a variant that is worse."""
+    """Return the losses of a comparison, for a variant that is worse."""
     parts = [f"{t.metric} {t.difference.value:+.3f}" for t in c.tests.values()
              if t.margin is not None and t.difference.value is not None]
     return f"{', '.join(parts)} on {c.n} images" if parts else None
 
 
 def speed(run: Path, m: Measurement) -> Speed | None:
-    """A cell's latency with the range of its rounds' medians; None without a latency."""
+    """Return a cell's latency with the range of its rounds' medians; None without a latency."""
     if m.latency_ms is None:
         return None
     median = m.latency_ms.median
-    rounds, ms = read_latency(layout.measurement_dir(run, m.variant, m.target) / layout.LATENCY)
-    medians = [float(np.median(ms[rounds == r])) for r in np.unique(rounds)]
+    medians = latency.round_medians(latency.read(
+        layout.measurement_dir(run, m.variant, m.target) / layout.LATENCY))
     if len(medians) < 2:
         return Speed(median, median, median, len(medians))
     return Speed(median, min(*medians, median), max(*medians, median), len(medians),

@@ -1,4 +1,4 @@
-"""The words of a recommendation, and the few numbers that both rule and words read."""
+"""Wording of recommendations, and the numbers that rule and wording share."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ SAME_SPEED = 0.05
 
 
 def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
-    """The rule in plain words, with the numbers of this study."""
-    kept = ", ".join(_limit_texts(limits))
-    last = ("proves harmless on the test images; if they are too few, nothing is recommended"
+    """Return the rule in plain words, with the numbers of this study."""
+    allowed = ", ".join(_limit_texts(limits))
+    last = ("is shown non-inferior on the test images; if they are too few, nothing is recommended"
             if budget.require == "shown" else
-            "does not prove worse on the test images; they confirm or veto it and select nothing")
+            "is not inferior on the test images, which confirm or veto it and select nothing")
     return (
-        f"Of the variants that run, {f'keep the budget ({kept}), ' if kept else ''}are not worse "
-        "than their float32 model on validation images and have a measured latency: keep those "
-        f"whose validation AUC is at most {margin:g} below the best, then those as fast as the "
-        f"fastest (ranges of medians overlap, or medians within {SAME_SPEED:.0%}), then those "
-        "whose 95% interval of AUC reaches that of the best left. Of these the simplest wins "
-        "(fewest decisions beyond a plain conversion), then the smallest file. The choice stands "
-        f"if it {last}. Estimated, simulated and emulated latencies are never ranked.")
+        f"Eligible are variants that run, {f'meet the budget ({allowed}), ' if allowed else ''}are "
+        "not inferior to their float32 model on validation images and have a measured latency. "
+        f"Of these, keep those whose validation AUC is at most {margin:g} below the best, then "
+        "those as fast as the fastest (ranges of medians overlap, or medians within "
+        f"{SAME_SPEED:.0%}), then those whose 95% interval of AUC reaches that of the best left. "
+        "Of the rest, the simplest wins (fewest decisions beyond a plain conversion), then the "
+        f"smallest file. The choice stands if it {last}. Estimated, simulated and emulated "
+        "latencies are never ranked.")
 
 
 def _limit_texts(limits: Limits) -> list[str]:
@@ -37,86 +38,86 @@ def _limit_texts(limits: Limits) -> list[str]:
 
 
 def needed_text(needed: Sequence[Needed]) -> str:
-    """How many cases would decide, in words that follow a sentence."""
+    """Return the number of cases that would settle it, as a clause after a sentence."""
     names = {"auroc": "AUC", "macro_auroc": "macro AUC", "macro_sensitivity": "macro sensitivity"}
-    parts = [f"{names.get(n.metric, n.metric)} would take about {count(n.cases)} {n.kind} "
+    parts = [f"non-inferior {names.get(n.metric, n.metric)} needs about {count(n.cases)} {n.kind} "
              f"({count(n.images)} test images like these)" for n in needed]
-    return "; " + "; ".join(parts) if parts else ""
+    return "; showing " + ", ".join(parts) if parts else ""
 
 
 def measured(candidate: Candidate) -> bool:
-    """Whether its latency was measured on the thing itself."""
+    """Return whether its latency was measured on the target itself."""
     return candidate.latency_ms is not None and candidate.latency_evidence == "measured"
 
 
 def same_speed(one: Speed, other: Speed) -> bool:
-    """Whether two latencies cannot be told apart: ranges overlap, or medians nearly equal."""
+    """Return whether two latencies are indistinguishable: ranges overlap or medians are close."""
     slow, fast = max(one.median, other.median), min(one.median, other.median)
     return (one.low <= other.high and other.low <= one.high) or slow <= fast * (1 + SAME_SPEED)
 
 
 def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[str, ...]:
-    """Why the choice: accuracy, speed, size, simplicity, each as found here."""
+    """Return the reasons for the choice: accuracy, latency, size, simplicity."""
     top = max(order, key=lambda c: (auc(c), c.variant))
     own = f"Validation AUC {auc(first):.3f}{_span(first)}, n = {count(first.auc.n)}"
-    said = [f"{own}: the best of this target." if auc(top) - auc(first) < 5e-4 else
-            f"{own}: {auc(top) - auc(first):.3f} below the best ({top.variant}), less than "
+    said = [f"{own}: the best on this target." if auc(top) - auc(first) < 5e-4 else
+            f"{own}: {auc(top) - auc(first):.3f} below the best ({top.variant}), within "
             f"the margin of {margin:g}."]
     others = [c for c in order[1:] if auc(c) >= auc(top) - margin]
     rival = min(others, key=lambda c: (median(c), c.variant), default=None)
     text = f"Measured latency {ms(median(first))}"
     if rival is None:
-        said.append(f"{text}; nothing else is as good.")
+        said.append(f"{text}; no other variant has a comparable AUC.")
     elif same_speed(speed(rival), speed(first)):
-        said.append(f"{text}, not to be told apart from {rival.variant} "
-                    f"({ms(median(rival))}); of those alike it is the simplest, then the smallest.")
+        said.append(f"{text}, indistinguishable from {rival.variant} ({ms(median(rival))}); "
+                    "among equals it is the simplest, then the smallest.")
     else:
-        said.append(f"{text}, the fastest of those as good; next is {rival.variant} with "
+        said.append(f"{text}, the fastest at a comparable AUC; next is {rival.variant} with "
                     f"{ms(median(rival))}.")
     said.append(f"File {mb(first.size_bytes)}.")
     return tuple(said)
 
 
 def warnings(first: Candidate | None, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """What qualifies a choice or a target."""
-    found = []
+    """Return the caveats of a choice or a target."""
+    caveats = []
     others = sorted({str(c.latency_evidence) for c in candidates if c.status == "ok"
                      and c.latency_ms is not None and not measured(c)})
     if others:
-        found.append(f"some latencies of this target are {' or '.join(others)}; they are not "
-                     "ranked against measured ones")
+        caveats.append(f"some latencies on this target are {' or '.join(others)} and are not "
+                       "ranked against measured ones")
     if first is not None and first.accuracy_evidence not in (None, "measured"):
-        found.append(f"its accuracy is {first.accuracy_evidence}, not measured on the device")
+        caveats.append(f"its accuracy is {first.accuracy_evidence}, not measured on the device")
     if first is not None and first.latency_ms is not None and first.latency_ms.rounds < 3:
-        found.append("its latency comes from fewer than three fresh processes, so its range "
-                     "says little")
-    return tuple(found)
+        caveats.append("its latency comes from fewer than three fresh processes, so its range is "
+                       "unreliable")
+    return tuple(caveats)
 
 
 def speed(c: Candidate) -> Speed:
-    """The latency of a candidate that has one."""
+    """Return the latency of a candidate that has one."""
     assert c.latency_ms is not None
     return c.latency_ms
 
 
 def median(c: Candidate) -> float:
-    """Its median, in milliseconds."""
+    """Return its median latency, in milliseconds."""
     return speed(c).median
 
 
 def auc(c: Candidate) -> float:
-    """The validation AUC of a candidate that has one."""
+    """Return the validation AUC of a candidate that has one."""
     assert c.auc.value is not None
     return c.auc.value
 
 
 def auc_low(c: Candidate) -> float:
-    """Lower end of its 95% interval."""
+    """Return the lower end of its 95% interval."""
     return auc(c) if c.auc.low is None else c.auc.low
 
 
 def auc_high(c: Candidate) -> float:
-    """Upper end of its 95% interval."""
+    """Return the upper end of its 95% interval."""
     return auc(c) if c.auc.high is None else c.auc.high
 
 
@@ -127,20 +128,20 @@ def _span(c: Candidate) -> str:
 
 
 def ms(value: float) -> str:
-    """Milliseconds, three significant figures."""
+    """Return milliseconds with three significant figures."""
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} ms"
 
 
 def mb(value: int) -> str:
-    """Decimal megabytes."""
+    """Return decimal megabytes."""
     return f"{value / 1e6:.1f} MB" if value >= 950_000 else f"{value / 1e6:.2f} MB"
 
 
 def count(n: int) -> str:
-    """A whole number with thousands separated."""
+    """Return an integer with thousands separated."""
     return f"{n:,}"
 
 
 def capital(text: str) -> str:
-    """A text with its first letter large."""
+    """Return a text with its first letter capitalised."""
     return text[:1].upper() + text[1:]

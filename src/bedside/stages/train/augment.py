@@ -1,8 +1,8 @@
-"""Training batches: images from the pixel store, varied as ultrasound varies.
+"""Training batches: images from the pixel store with augmentation for ultrasound.
 
 Probe position and patient give flips, small rotations, shifts and scale; the machine's settings
 give gain and contrast (dynamic range); coherent imaging gives speckle. The transforms are
-MONAI's. Every image draws from a generator of its own, seeded by (seed, epoch, place), so a
+MONAI's. Every image draws from a generator of its own, seeded by (seed, epoch, position), so a
 training that was interrupted sees the same images as one that was not.
 """
 
@@ -58,7 +58,7 @@ class RandSpeckle(RandomizableTransform):
         self.sd = sd
 
     def __call__(self, img: Tensor) -> Tensor:
-        """(C, H, W) float32 to the same."""
+        """Map (C, H, W) float32 to the same."""
         self.randomize(None)
         if not self._do_transform:
             return img
@@ -69,7 +69,7 @@ class RandSpeckle(RandomizableTransform):
 
 
 def ultrasound(strength: float, height_px: int, width_px: int) -> Augment | None:
-    """Augmentation of images (C, H, W) float32 in [0, 1], or None at strength 0.
+    """Return the augmentation of (C, H, W) float32 in [0, 1]; None at strength 0.
 
     Args:
         strength: multiplies every range; 1 is the default recipe.
@@ -97,7 +97,7 @@ def ultrasound(strength: float, height_px: int, width_px: int) -> Augment | None
         RandSpeckle(SPECKLE_SD * strength, prob=0.3),
     ])
 
-    # One generator for all, seeded anew for each image: making six costs as much as a transform.
+    # One generator for all, reseeded for each image: making six costs as much as a transform.
     shared = np.random.RandomState()
     for transform in chain.transforms:
         transform.set_random_state(state=shared)
@@ -120,19 +120,19 @@ class Batches:
     size: int
 
     def steps(self) -> int:
-        """Training steps an epoch: a last batch of one image (no batch statistics) is left."""
+        """Return the training steps per epoch, without a last batch of a single image."""
         full, rest = divmod(len(self.ids), self.size)
         return full + (rest > 1)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, unchanged: (n, H, W, C) float32 in [0, 1] and labels (n,)."""
+        """Yield every image once, unchanged: (n, H, W, C) float32 in [0, 1] and labels (n,)."""
         for start in range(0, len(self.ids), self.size):
             rows = range(start, min(start + self.size, len(self.ids)))
             yield self._batch(rows, None, 0, 0)
 
     def shuffled(self, augment: Augment | None, seed: int, epoch: int
                  ) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
-        """One epoch of training: images, labels, ids. The same for equal seed and epoch."""
+        """Yield one epoch of training: images, labels, ids; determined by seed and epoch."""
         order = np.random.default_rng([seed, epoch]).permutation(len(self.ids)).tolist()
         # Made in this thread: an image costs 2% of its training step (benchmarks/data_loading.py),
         # and a worker would only take the cores that the step is using.

@@ -1,4 +1,4 @@
-"""The state of a training, and its checkpoint: one safetensors file, written atomically.
+"""Training state and its checkpoint: one safetensors file, written atomically.
 
 No pickle: tensors are tensors, everything else is JSON in the file's metadata. Random numbers
 need no saving, as every epoch seeds its own.
@@ -29,7 +29,7 @@ _FACTS = "state"
 
 @dataclass
 class State:
-    """Everything that changes during a training.
+    """State that changes during a training.
 
     ``best`` is (validation AUC, negative validation loss) of epoch ``best_epoch``.
     """
@@ -46,12 +46,12 @@ class State:
     seconds: list[float] = field(default_factory=list)
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that are validated and published: the average where there is one."""
+        """Return the weights that are validated and published: the average where there is one."""
         return self.ema if self.ema is not None else self.module.state_dict()
 
 
 def begin(network: nn.Module, recipe: TrainConfig, steps: int) -> State:
-    """The state before the first of ``steps`` steps: optimizer, schedule, average."""
+    """Return the state before the first of ``steps`` steps: optimizer, schedule, average."""
     module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Weight decay acts on convolutions alone, not on batch norm and biases.
     groups: list[dict[str, Any]] = [
@@ -90,7 +90,7 @@ def average(state: State, decay: float) -> None:
 
 
 def predict(state: State, images: Iterable[Tensor]) -> npt.NDArray[np.float32]:
-    """Logits (n, K) of batches of images (·, H, W, C), with the average where one is kept."""
+    """Return logits (n, K) of batches of images (·, H, W, C), by the average where one is kept."""
     module, own = state.module, None
     module.eval()
     if state.ema is not None:
@@ -159,7 +159,7 @@ def load_checkpoint(path: Path, state: State) -> bool:
             state.ema[name].copy_(value)
     for index, parameter in enumerate(_parameters(state.optimizer)):
         own = part(f"optimizer.{index}.")
-        # Same strides as the parameter: another memory layout could round otherwise.
+        # Same strides as the parameter: another memory layout could round differently.
         state.optimizer.state[parameter] = {
             k: torch.empty_like(parameter).copy_(v) if v.shape == parameter.shape else v
             for k, v in own.items()}
@@ -174,12 +174,12 @@ def load_checkpoint(path: Path, state: State) -> bool:
 
 
 def best_file(epoch: int) -> str:
-    """The name of the best weights so far, of the epoch they are from."""
+    """Return the name of the best weights so far, of the epoch they are from."""
     return f".best-{epoch:05d}.safetensors"
 
 
 def keep(scratch: Path, state: State, improved: bool) -> None:
-    """The best weights first, then the checkpoint that speaks of them, then drop older ones."""
+    """Write the best weights, then the checkpoint that names them, then drop older ones."""
     if improved:
         write_atomic(scratch / best_file(state.epoch), weights_bytes(state.weights()))
     save_checkpoint(scratch / CHECKPOINT, state)

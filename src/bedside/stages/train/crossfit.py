@@ -1,4 +1,4 @@
-"""Every image predicted once by a network that did not see it: the trainings of a k-fold."""
+"""Cross-fitting: every image predicted once by a network trained without its fold."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case
 from bedside.models import MODELS, preprocess_of
+from bedside.models.deterministic import deterministic
 from bedside.models.weights import initial_weights
 from bedside.runfolder import layout
 from bedside.stages.train.augment import Batches
 from bedside.stages.train.checkpoint import best_file, predict
-from bedside.stages.train.stage import Job, exact, fit, recipe_of
+from bedside.stages.train.stage import Job, fit, recipe_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,7 +31,7 @@ Floats = npt.NDArray[np.float32]
 def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case, ...],
                 fold_of: Mapping[str, int], k: int, name: str, scratch: Path,
                 progress: Progress | None = None) -> Floats:
-    """Logits of every image by a network trained without its fold.
+    """Return the logits of every image by a network trained without its fold.
 
     Fold f is predicted, fold f + 1 chooses the epoch, the others are learnt from; all folds
     start from the same weights. What is finished in ``scratch`` is not made again.
@@ -65,7 +66,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
         initial_weights(module, config)
         return module
 
-    with layout.pixel_store(run, preprocess_of(config)) as store, exact(recipe.threads):
+    with layout.pixel_store(run, preprocess_of(config)) as store, deterministic(recipe.threads):
         def part(rows: npt.NDArray[np.intp]) -> Batches:
             return Batches(store, tuple(cases[i].id for i in rows), labels[rows],
                            recipe.batch_size)
@@ -75,7 +76,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
             chosen_on = np.flatnonzero(folds == (fold + 1) % k)
             learnt = np.flatnonzero((folds != fold) & (folds != (fold + 1) % k))
             if len(set(labels[learnt].tolist())) < len(index):
-                raise BadInput("a class has too few images for every fold", where=run,
+                raise BadInput("a class has too few images for this many folds", where=run,
                                remedy="Give fewer --folds, or exclude or merge the class.")
             job = Job(f"{name}, fold {fold + 1} of {k}", recipe, study.seed, len(index), positive,
                       start, part(learnt), part(chosen_on))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from bedside.core.study import ModelConfig, Study, TrainConfig
 from bedside.core.types import Task
 from bedside.metrics import binary, multiclass
 from bedside.models import MODELS, preprocess_of
+from bedside.models.deterministic import deterministic
 from bedside.models.head import folded_parameters
 from bedside.models.weights import initial_weights
 from bedside.runfolder import artefact, layout
@@ -50,7 +50,7 @@ _FORMAT = 1  # part of the key: raise it when the same recipe gives other weight
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: network, recipe and data. ``start`` makes the network with its first weights."""
+    """A training to run: network, recipe and data. ``start`` makes the initial network."""
 
     id: str
     recipe: TrainConfig
@@ -104,7 +104,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
         return module
 
     facts: dict[str, str] = {"torch": torch.__version__}
-    with layout.pixel_store(run, preprocess) as store, exact(recipe.threads):
+    with layout.pixel_store(run, preprocess) as store, deterministic(recipe.threads):
         job = _job(run, model_id, recipe, study.seed, task, store, start)
         start()  # refuses weights and sizes that do not fit before anything is written
         with artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch:
@@ -131,7 +131,7 @@ def check(study: Study, config: ModelConfig) -> None:
 
 
 def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
-    """The recipe of one network: the study's, with the model's own settings. Raises BadInput."""
+    """Return the study's recipe with the model's own settings. Raises BadInput."""
     own = {n: getattr(config, n) for n in ("epochs", "batch_size", "learning_rate")}
     recipe = replace(study.train, **{k: v for k, v in own.items() if v is not None})
     limits = {"epochs": recipe.epochs >= 1, "batch_size": recipe.batch_size >= 2,
@@ -143,23 +143,10 @@ def recipe_of(study: Study, config: ModelConfig) -> TrainConfig:
               "patience": recipe.patience >= 0, "tune": recipe.tune >= 0}
     for name, holds in limits.items():
         if not holds:
-            raise BadInput(f"{name} = {getattr(recipe, name)} cannot work",
+            raise BadInput(f"{name} = {getattr(recipe, name)} is out of range",
                            where=f"train, model {config.id or config.name}",
                            remedy="Correct it in study.toml or on the command line.")
     return recipe
-
-
-@contextmanager
-def exact(threads: int) -> Iterator[None]:
-    """A fixed thread count and deterministic kernels, put back afterwards."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
 
 
 def _job(run: Path, model_id: str, recipe: TrainConfig, seed: int, task: Task, store: PixelStore,
@@ -189,14 +176,14 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
     epochs = max(1, job.recipe.epochs // 3)
 
     def score(recipe: TrainConfig, number: int) -> float:
-        # A checkpoint of its own: a kill costs an epoch of the trial, not the trial.
+        # A separate checkpoint: a kill costs an epoch of the trial, not the trial.
         place = scratch / f".trial-{number}"
         place.mkdir(exist_ok=True)
         try:
             found = fit(replace(job, id=f"{job.id}, trial {number + 1} of {job.recipe.tune}",
                                 recipe=recipe), place, progress).best
         except NotFinite:
-            found = None  # a setting that diverges is the worst, not the end of the search
+            found = None  # a setting that diverges is the worst, not the end of the tuning
         shutil.rmtree(place)
         return found[0] if found else 0.0
     return replace(job, recipe=tune(job.recipe, epochs, job.seed, scratch, score))
@@ -206,7 +193,7 @@ def _tuned(job: Job, scratch: Path, progress: Progress | None) -> Job:
 
 
 class NotFinite(BadInput):
-    """The loss left the finite numbers."""
+    """The loss is no longer finite."""
 
 
 def _not_finite(job: Job, fault: str) -> NotFinite:
@@ -234,7 +221,7 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
     patience = recipe.patience or recipe.epochs
     while state.epoch < recipe.epochs and state.epoch - state.best_epoch < patience:
         began, total, seen = time.monotonic(), 0.0, 0
-        # Seeded by the epoch, dropout needs no state of its own in the checkpoint.
+        # Seeded by the epoch, dropout needs no state in the checkpoint.
         torch.manual_seed(job.seed * 1_000_003 + state.epoch + 1)
         state.module.train()
         for images, labels, ids in job.train.shuffled(augment, job.seed, state.epoch):
@@ -256,7 +243,7 @@ def fit(job: Job, scratch: Path | None, progress: Progress | None) -> State:
 
 
 def _class_weights(job: Job) -> Tensor | None:
-    """n / (K·n_k), so that every class weighs the same in the loss."""
+    """Return n / (K·n_k) by class, so that every class weighs the same in the loss."""
     if not job.recipe.class_weights:
         return None
     counts = np.bincount(job.train.labels, minlength=job.classes)
@@ -306,7 +293,7 @@ def _validate(job: Job, state: State, train_loss: float, rate: float, weights: T
 
 
 def _finish(scratch: Path, state: State, spec: ModelSpec) -> None:
-    """The files to publish, beside the checkpoint that made them."""
+    """Return the files to publish, beside the checkpoint that made them."""
     shutil.copyfile(scratch / best_file(state.best_epoch), scratch / layout.WEIGHTS)
     artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
     artefact.write_text(scratch / layout.HISTORY, "\n".join([_COLUMNS, *state.rows, ""]))

@@ -1,4 +1,4 @@
-"""Choosing learning rate, weight decay and augmentation on validation AUC (Optuna's TPE)."""
+"""Tuning of learning rate, weight decay and augmentation on validation AUC (Optuna's TPE)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _space(recipe: TrainConfig) -> dict[str, optuna.distributions.FloatDistribut
 
 def _suggest(recipe: TrainConfig, trials: tuple[Trial, ...], seed: int, number: int
              ) -> TrainConfig:
-    # A sampler of its own for every trial: what it suggests depends on the trials before, not
+    # A separate sampler for every trial: its suggestion depends on the trials before, not
     # on whether they were made by this process.
     sampler = optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=5)
     study = optuna.create_study(direction="maximize", sampler=sampler)

@@ -1,10 +1,9 @@
-"""``bedside lint`` and ``bedside doctor``: what stands where, and one clear message for faults."""
+"""``bedside lint`` and ``bedside doctor``: what runs where, and one clear message for faults."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -13,7 +12,6 @@ import pytest
 from bedside import targets
 from bedside.cli.app import guarded
 from bedside.runfolder import layout
-from bedside.targets import subprocess_build
 
 
 @pytest.fixture(scope="module")
@@ -115,76 +113,6 @@ def test_doctor_does_not_load_what_it_looks_for():
     assert done.returncode == 0, done.stderr[-300:]
 
 
-def mutants(data, count, seed=0):
-    """Damaged copies: bits flipped anywhere or in the head, cut short, bytes doubled or zeroed."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    for i in range(count):
-        copy = bytearray(data)
-        kind = i % 5
-        if kind == 0:
-            for at in rng.integers(0, len(copy), 20):
-                copy[at] ^= 1 << int(rng.integers(8))
-        elif kind == 1:  # the tables lie at the end of what the quantizer writes, and the head
-            for at in rng.integers(len(copy) * 9 // 10, len(copy), 8):
-                copy[at] = int(rng.integers(256))
-        elif kind == 2:
-            del copy[int(rng.integers(8, len(copy))):]
-        elif kind == 3:
-            at = int(rng.integers(8, len(copy) - 64))
-            copy[at:at + 64] = bytes(64)
-        else:
-            at = int(rng.integers(8, len(copy) - 8))
-            copy[at:at + 4] = b"\xff\xff\xff\x7f"
-        yield bytes(copy)
-
-
-def test_damaged_files_never_end_this_process(files, tmp_path):
-    """50 here, 2,000 in ``make prove`` (benchmarks/tflite_mutants.py)."""
-    data = files["int8"].read_bytes()
-    names = ("cpu", "sm8650-hexagon", "ethos-u55-128")
-    seen = set()
-    for i, mutant in enumerate(mutants(data, 50)):
-        file = tmp_path / "mutant.tflite"
-        file.write_bytes(mutant)
-        outcome = subprocess_build.place(file, targets.load(names[i % 3]), timeout_s=60)
-        assert outcome.status in ("ok", "unsupported", "failed")
-        assert outcome.placed is not None or outcome.reason
-        seen.add(outcome.status)
-    assert seen >= {"ok", "failed"}
-
-
-def test_several_signatures_and_open_shapes_are_said_plainly(files, tmp_path):
-    import ai_edge_litert.schema_py_generated as schema
-    import flatbuffers
-
-    def write(change):
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(
-            files["float32"].read_bytes()))
-        change(model)
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        path = tmp_path / "changed.tflite"
-        path.write_bytes(bytes(builder.Output()))
-        return path
-
-    def two(model):
-        model.signatureDefs = model.signatureDefs * 2
-
-    def open_shape(model):
-        tensor = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
-        tensor.shapeSignature = [-1, *tensor.shape[1:]]
-
-    for change, text in ((two, "2 signatures"), (open_shape, "is not fixed")):
-        file = write(change)
-        for name in ("sm8650-hexagon", "ethos-u55-128", "gpu"):
-            outcome = subprocess_build.place(file, targets.load(name))
-            assert outcome.status == "unsupported", (name, outcome)
-            assert text in outcome.reason
-    shutil.rmtree(tmp_path)
-
-
 def test_a_file_that_was_cut_in_its_weights_is_bad_input_for_every_target(files, tmp_path, capsys):
     """The tables are whole then: a target that reads no weights would take it."""
     bad = tmp_path / "half.tflite"
@@ -194,19 +122,8 @@ def test_a_file_that_was_cut_in_its_weights_is_bad_input_for_every_target(files,
         for target in ("sd865-npu", "cpu", "openvino"):
             assert guarded([*command, str(bad), "--target", target]) == 2
             said = capsys.readouterr().err
-            assert "cut short" in said
+            assert "truncated" in said
             assert "Give a" in said
-
-
-def test_a_name_that_is_no_text_is_damage_and_not_an_exception_of_the_child(files, tmp_path):
-    bad = tmp_path / "name.tflite"
-    whole = files["int8"].read_bytes()
-    at = whole.index(b"serving_default_image")
-    bad.write_bytes(whole[:at] + b"\xff" + whole[at + 1:])
-    for name in ("cpu", "ethos-u55-128", "sd865-npu"):
-        outcome = subprocess_build.place(bad, targets.load(name))
-        assert outcome.status == "failed"
-        assert outcome.reason.startswith("damaged"), outcome.reason
 
 
 def test_operations_that_share_a_reason_are_one_row_and_all_with_the_flag(files, capsys):
