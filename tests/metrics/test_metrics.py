@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -69,12 +67,6 @@ def test_for_task() -> None:
     for classes, positive in [(1, None), (2, 2), (2, -1)]:
         with pytest.raises(BadInput):
             for_task(classes, positive)
-
-
-def test_naming_the_metrics_loads_no_scipy() -> None:
-    code = ("import sys; from bedside.metrics import METRICS, for_task; for_task(2, 1); "
-            "sys.exit('scipy' in sys.modules)")
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_ten_thousand_images_and_twenty_variants_are_quick() -> None:
