@@ -101,12 +101,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def compared(run: Path) -> Path:
     """The same run, compared in three folds."""
-    assert app._guarded(["leakage", str(run), "--folds", "3"]) == 0
+    assert app.guarded(["leakage", str(run), "--folds", "3"]) == 0
     return run
 
 
 def test_both_splits_are_trained_and_shown(run: Path, capsys) -> None:
-    assert app._guarded(["leakage", str(run), "--folds", "3", "--json"]) == 0
+    assert app.guarded(["leakage", str(run), "--folds", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["images"], printed["related"], printed["folds"]) == (40, 20, 3)
     assert [a["split"] for a in printed["arms"]] == ["image", "group"]
@@ -125,7 +125,7 @@ def test_both_splits_are_trained_and_shown(run: Path, capsys) -> None:
     assert leakage_view.view(run)["difference"] in page
     assert not list((run / "leakage").glob(".*"))
     before = (run / "leakage" / "leakage.json").stat().st_mtime_ns
-    assert app._guarded(["leakage", str(run), "--folds", "3"]) == 0
+    assert app.guarded(["leakage", str(run), "--folds", "3"]) == 0
     assert "by image less by group" in capsys.readouterr().out
     assert before == (run / "leakage" / "leakage.json").stat().st_mtime_ns
 

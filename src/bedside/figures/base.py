@@ -13,6 +13,7 @@ import numpy.typing as npt
 from bedside.core import codec, registry
 from bedside.core.errors import BadInput
 from bedside.figures import FIGURES
+from bedside.runfolder import artefact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +88,7 @@ class FigureData:
         Raises:
             BadInput: missing or damaged.
         """
-        facts = codec.parse_json(codec.read_text(folder / FACTS), str(folder / FACTS))
+        facts = artefact.read_document(folder / FACTS)
         if not isinstance(facts, dict):
             raise BadInput("not a table of facts", where=folder / FACTS, remedy=_REMEDY)
         try:

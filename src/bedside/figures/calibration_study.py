@@ -13,7 +13,7 @@ from bedside.core import codec
 from bedside.core.text import plural
 from bedside.figures import style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import artefact
+from bedside.runfolder import artefact, layout
 
 TITLE = "Size of the calibration set"
 READS = Reads()
@@ -31,11 +31,11 @@ def compute(run: Path, model: str) -> FigureData:
 
     Arrays: the columns of ``cells.csv``. Facts: the contents of ``study.json``.
     """
-    folder = run / "calibration" / model / "study"
+    folder = layout.calibration_study_dir(run, model)
     if not artefact.finished(folder, "calibration study"):
         raise NotAvailable("no calibration study has been run (bedside calibrate RUN --study)")
     rows = list(csv.DictReader(io.StringIO(codec.read_text(folder / "cells.csv"))))
-    facts = codec.parse_json(codec.read_text(folder / "study.json"), str(folder / "study.json"))
+    facts = artefact.read_document(folder / "study.json")
     arrays = {c: np.array([float(r[c]) for r in rows]) for c in COLUMNS}
     for name in ("estimator", "choice"):
         arrays[name] = np.array([r[name] for r in rows])

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.types import Case, Preprocess
 from bedside.figures.base import NotAvailable
 from bedside.figures.inputs import Real
-from bedside.runfolder import layout
+from bedside.runfolder import artefact, layout
 from bedside.runtime.pixels import PixelStore
 from bedside.runtime.preprocess import decode, resize
 
@@ -57,7 +56,7 @@ def dataset_root(run: Path) -> Path | None:
     path = layout.data_dir(run) / SOURCE
     if not path.is_file():
         return None
-    data = codec.parse_json(codec.read_text(path), str(path))
+    data = artefact.read_document(path)
     root = data.get("root") if isinstance(data, dict) else None
     return run / root if isinstance(root, str) else None
 

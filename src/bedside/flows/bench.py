@@ -58,8 +58,8 @@ def bench(file: Path, names: Sequence[str], config: EvaluateConfig = ROUNDS,
     preprocess, classes = _shape(graph, file)
     with tempfile.TemporaryDirectory(prefix="bedside-bench-") as folder:
         run = Path(folder) / "run"
-        if profiles is not None and (profiles / "targets").is_dir():
-            shutil.copytree(profiles / "targets", run / "targets")
+        if profiles is not None and (profiles / layout.TARGETS).is_dir():
+            shutil.copytree(profiles / layout.TARGETS, run / layout.TARGETS)
         variant = _run_around(run, file, graph, preprocess, classes)
         for number, name in enumerate(chosen):
             build(run, variant, name)

@@ -77,10 +77,10 @@ def _check_models(models: Sequence[ModelConfig]) -> None:
 
 def _known_targets(study: Study, run: Path | None) -> tuple[str, ...]:
     """Return the targets a budget may name: the study's, every profile, phones of the lab."""
-    own = (run / "targets").glob("*.toml") if run is not None else ()
-    measured = (run / "measurements").glob("*@*") if run is not None else ()
-    return (*study.targets, *targets.profiles(), *(p.stem for p in own),
-            *(p.name.partition("@")[2] for p in measured))
+    if run is None:
+        return (*study.targets, *targets.profiles())
+    return (*study.targets, *targets.profiles(), *(p.stem for p in layout.target_profiles(run)),
+            *layout.measured_targets(run))
 
 
 def _check_evidence(study: Study) -> None:

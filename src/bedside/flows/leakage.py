@@ -30,7 +30,6 @@ from bedside.stages.data import split
 Floats = npt.NDArray[np.float32]
 
 STAGE = "leakage"
-RESULT = "leakage.json"
 PREDICTIONS = "predictions.csv"
 ARMS = {"image": "by image", "group": "by group"}
 _FORMAT = 2
@@ -68,7 +67,8 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     parts = {"image": split.folds([replace(c, group=c.id) for c in cases], folds, config.seed),
              "group": split.folds(cases, folds, config.seed)}
     build_cache(run, preprocess_of(model), progress=progress)
-    folder, sha256 = run / STAGE, artefact.sha256_file(layout.data_dir(run) / layout.CASES)
+    folder = layout.leakage_dir(run)
+    sha256 = artefact.sha256_file(layout.data_dir(run) / layout.CASES)
     weights = Path(model.weights)
     key = artefact.stage_key(STAGE, _FORMAT, model, config.train, config.seed, folds, sha256,
                              layout.task(run),
@@ -84,9 +84,9 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
             result = replace(result, model=model.name, image_px=model.image_px, folds=folds,
                              epochs=model.epochs or config.train.epochs,
                              cases_sha256=sha256)
-            artefact.write_text(scratch / RESULT, codec.to_json(result))
+            artefact.write_text(scratch / layout.LEAKAGE, codec.to_json(result))
             _write_predictions(scratch / PREDICTIONS, cases, parts, found)
-    return codec.read_json(Leakage, folder / RESULT)
+    return codec.read_json(Leakage, folder / layout.LEAKAGE)
 
 
 def compare(cases: Sequence[Case], classes: Sequence[str], positive: str | None,

@@ -176,6 +176,15 @@ def verified(path: Path) -> Path:
     return path
 
 
+def read_document(path: Path) -> Any:
+    """Return a JSON document as plain data, compared with its hash where a stage published it.
+
+    Raises:
+        BadInput: it does not read, or it is listed and different.
+    """
+    return codec.parse_json(codec.read_text(verified(path)), str(path))
+
+
 def intact(folder: Path, stage: str, key: str | None = None) -> bool:
     """Return :func:`finished` with every hash compared, for a stage that can remake its files."""
     if not finished(folder, stage, key):

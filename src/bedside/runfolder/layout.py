@@ -45,7 +45,9 @@ OPERATING_POINT = "operating_point.json"
 COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
 RECOMMENDATION = "recommendation.json"
+LEAKAGE = "leakage.json"
 BASELINE = "float32"
+TARGETS = "targets"
 # What runs a variant on a phone of the device lab, as its measurements say.
 LAB_RUNTIME = "LiteRT.js"
 
@@ -105,13 +107,44 @@ def measurement_dir(run: Path, variant: str, target: str) -> Path:
 
 
 def calibration_dir(run: Path, model: str) -> Path:
-    """Calibrations of one float model, a folder each, and what their choices and study need."""
+    """Return the folder of the calibrations of one float model, one folder each."""
     return run / "calibration" / model
+
+
+def calibration_study_dir(run: Path, model: str) -> Path:
+    """Return the folder of the calibration study of one float model."""
+    return calibration_dir(run, model) / "study"
+
+
+def image_features_dir(run: Path, model: str) -> Path:
+    """Return the folder of a network's features of each training image."""
+    return calibration_dir(run, model) / "features"
+
+
+def leakage_dir(run: Path) -> Path:
+    """Return the folder of the comparison of splits by image and by group."""
+    return run / "leakage"
+
+
+def target_profiles(run: Path) -> list[Path]:
+    """Return the device profiles of the user's own, sorted."""
+    return sorted((run / TARGETS).glob("*.toml"))
+
+
+def measured_targets(run: Path) -> set[str]:
+    """Return the ids of the targets that have a measurement, finished or not."""
+    return {p.name.partition("@")[2] for p in (run / "measurements").glob("*@*")}
 
 
 def analysis_dir(run: Path, figure: str, model: str) -> Path:
     """Return the folder of the numbers behind one figure of one model."""
     return run / "analysis" / figure / model
+
+
+def analysed(run: Path, figure: str) -> set[str]:
+    """Return the models (or ``all``) that have a folder for a figure."""
+    folders = (run / "analysis" / figure).glob("[!.]*")
+    return {p.name for p in folders if p.is_dir()}
 
 
 def search_dir(run: Path, model: str) -> Path:
@@ -159,7 +192,7 @@ def pixel_store(run: Path, preprocess: Preprocess) -> PixelStore:
 
 
 def calibration(run: Path, variant: Variant) -> Calibration | None:
-    """The calibration that a variant names; None where it names none or it is not in the run."""
+    """Return the calibration that a variant names, or None where it is not in the run."""
     # Its folder is named after the float model it was made on, which may be a transformed one.
     folders = ((run / "calibration").glob(f"*/{variant.calibration}") if variant.calibration
                else iter(()))
@@ -343,12 +376,16 @@ def operating_points(run: Path, model: str) -> OperatingPoints:
         evidence_dir(run, model), "evidence", OPERATING_POINT))
 
 
+def comparisons_of(run: Path, model: str) -> Comparisons:
+    """Return the paired answers of one model, or of ``all``, with their adjustment."""
+    found: Comparisons = codec.read_json(Comparisons, artefact.checked(
+        evidence_dir(run, model), "evidence", COMPARISONS))
+    return found
+
+
 def comparisons(run: Path) -> tuple[Comparison, ...]:
     """Return the paired answers of the whole study, after Holm's adjustment."""
-    folder = evidence_dir(run, ALL_MODELS)
-    found: Comparisons = codec.read_json(Comparisons, artefact.checked(
-        folder, "evidence", COMPARISONS))
-    return found.comparisons
+    return comparisons_of(run, ALL_MODELS).comparisons
 
 
 def statistics(run: Path, model: str) -> Statistics:

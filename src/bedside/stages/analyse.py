@@ -81,7 +81,7 @@ def _inputs(run: Path, model: str) -> dict[str, Any]:
             folder = layout.measurement_dir(run, m.variant, m.target)
             cells[folder.name] = _hashes(folder, "evaluate") | _hashes(folder, "predict")
     searched = {s.id: _hashes(layout.search_dir(run, s.id), "search")
-                | _hashes(run / "calibration" / s.id / "study", "calibration study")
+                | _hashes(layout.calibration_study_dir(run, s.id), "calibration study")
                 for s in layout.model_specs(run) if mine(s.id)}
     return {"data": _hashes(layout.data_dir(run), "data"), "trained": trained,
             "searched": searched,

@@ -123,7 +123,7 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
     files = artefact.record(path.parent, layout.float_stage(run, model)).files
     key = artefact.stage_key("features 2", files[layout.FLOAT_MODEL].sha256, list(ids),
                              layout.model_spec(run, model).preprocess)
-    folder = layout.calibration_dir(run, model) / "features"
+    folder = layout.image_features_dir(run, model)
     if not artefact.finished(folder, "features", key):
         graph = read_graph(path)
         index = feature_tensor(graph)

@@ -71,8 +71,11 @@ def profiles(run: Path | None = None) -> dict[str, Target]:
     """Return every known target by id: the shipped profiles and those in ``RUN/targets``."""
     folder = Path(str(resources.files("bedside.targets") / "profiles"))
     files = sorted(folder.glob("*.toml"))
-    if run is not None and (run / "targets").is_dir():
-        files += sorted((run / "targets").glob("*.toml"))
+    if run is not None:
+        # Late: on a board this module stands without the run folder's.
+        from bedside.runfolder import layout
+
+        files += layout.target_profiles(run)
     return {t.id: t for t in map(_read, files)}
 
 

@@ -115,14 +115,11 @@ def calibration(facts: Facts) -> Any:
     """Return the number of calibration images, the estimator and the selection."""
     found = {}
     for v in facts.variants:
-        path = next(iter((facts.run / "calibration").glob(
-            f"*/{v.calibration}/calibration.json")), None) if v.calibration else None
-        if path is not None:
-            data = codec.parse_json(codec.read_text(path), str(path))
-            c = data.get("config", {})
-            found[v.id] = {"images": len(data.get("ids", [])), "part": "train",
-                           "estimator": c.get("estimator"), "choice": c.get("choice"),
-                           "seed": c.get("seed")}
+        made = layout.calibration(facts.run, v)
+        if made is not None:
+            found[v.id] = {"images": len(made.ids), "part": "train",
+                           "estimator": made.config.estimator, "choice": made.config.choice,
+                           "seed": made.config.seed}
     return found
 
 

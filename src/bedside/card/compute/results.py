@@ -65,7 +65,7 @@ def robustness(facts: Facts) -> Any:
         layout.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
     if not path.is_file():
         return None
-    found = codec.parse_json(codec.read_text(path), str(path))
+    found = artefact.read_document(path)
     why = found.get(UNAVAILABLE)
     return {"value": None, "reason": why} if why else found
 

@@ -155,7 +155,7 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
         BadInput: a plan that cannot work, or validation images that lack a class.
     """
     check(plan)
-    folder = layout.calibration_dir(run, model) / "study"
+    folder = layout.calibration_study_dir(run, model)
     files = artefact.check(layout.model_dir(run, model), layout.float_stage(run, model)).files
     key = artefact.stage_key(STAGE, files[layout.FLOAT_MODEL].sha256, plan, quantizer_version(),
                              artefact.record(layout.data_dir(run), "data").files[

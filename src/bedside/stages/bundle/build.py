@@ -58,23 +58,20 @@ def recommended(run: Path, target: str) -> str:
     Raises:
         BadInput: there is no recommendation, or none for this target, or none was chosen.
     """
-    path = run / "recommendation.json"
+    path = run / layout.RECOMMENDATION
     if not path.is_file():
         raise BadInput("no recommendation yet", where=run,
                        remedy="Run bedside recommend, or name a variant with --variant.")
-    artefact.checked(run, "recommend", path.name)
-    found = codec.parse_json(codec.read_text(path), str(path))
-    rows = found.get("recommendations", []) if isinstance(found, dict) else []
-    row = next((r for r in rows if isinstance(r, dict) and r.get("target") == target), None)
-    if row is None or not isinstance(row.get("chosen"), str):
-        if row is None:
-            raise BadInput(f"no recommendation for target {target!r}", where=path,
-                           remedy="Name a variant with --variant.")
-        said = row.get("why")
-        why = f" ({str(said[0]).rstrip('.')})" if isinstance(said, list) and said else ""
+    choice = next((r for r in layout.recommendations(run).recommendations if r.target == target),
+                  None)
+    if choice is None:
+        raise BadInput(f"no recommendation for target {target!r}", where=path,
+                       remedy="Name a variant with --variant.")
+    if choice.chosen is None:
+        why = f" ({choice.why[0].rstrip('.')})" if choice.why else ""
         raise BadInput(f"no variant is recommended for target {target!r}{why}", where=path,
                        remedy="Name a variant with --variant.")
-    return str(row["chosen"])
+    return choice.chosen
 
 
 def cell(run: Path, variant_id: str, target_id: str) -> Cell:
@@ -123,35 +120,34 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
             from what was published: 0.5 must not silently stand in for it.
     """
     positive = cell.variant.task.positive
-    folder = cell.run / "evidence" / cell.variant.model
+    model = cell.variant.model
+    folder = layout.evidence_dir(cell.run, model)
     default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
     if not artefact.recorded(folder, "evidence"):
         return default
-    path = artefact.checked(folder, "evidence", "operating_point.json")
-    found: Any = codec.parse_json(codec.read_text(path), str(path))
-    if not _current(cell.run, found.get("predictions")):
-        raise BadInput("the threshold is older than the predictions", where=path,
+    points = layout.operating_points(cell.run, model)
+    if not _current(cell.run, points.predictions):
+        raise BadInput("the threshold is older than the predictions",
+                       where=folder / layout.OPERATING_POINT,
                        remedy="Run: bedside recommend RUN.")
-    name = layout.cell_name(cell.variant.id, cell.measurement.target)
-    point = found.get("locked") or found.get("cells", {}).get(name)
-    if not point:
+    point = points.locked or points.cells.get(
+        layout.cell_name(cell.variant.id, cell.measurement.target))
+    if point is None:
         return default
-    temperature = point.get("temperature")
-    threshold = point.get("threshold_calibrated") if temperature else point.get("threshold")
+    threshold = point.threshold_calibrated if point.temperature else point.threshold
     if positive is not None and threshold is None:
         return default
-    rule = (f"{point.get('rule')}, chosen on {point.get('n')} validation images"
-            + ("" if temperature else "; probabilities not calibrated"))
+    rule = (f"{point.rule}, chosen on {point.n} validation images"
+            + ("" if point.temperature else "; probabilities not calibrated"))
     return manifest.OperatingPoint(threshold if positive is not None else None,
-                                   temperature or 1.0, True, rule)
+                                   point.temperature or 1.0, True, rule)
 
 
-def _current(run: Path, chosen_on: Any) -> bool:
+def _current(run: Path, chosen_on: dict[str, str]) -> bool:
     """Return whether every prediction file behind a threshold is unchanged."""
     now = {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
            for m in layout.measurements(run) if layout.usable(m)}
-    return (isinstance(chosen_on, dict) and bool(chosen_on)
-            and all(now.get(name) == sha256 for name, sha256 in chosen_on.items()))
+    return bool(chosen_on) and all(now.get(n) == sha256 for n, sha256 in chosen_on.items())
 
 
 def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,
@@ -249,11 +245,11 @@ def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
     # Of the machine, the card names the processor; file names of the run stay on the workbench.
     measured = replace(chosen.measurement, machine={}, predictions=None)
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
-    folder = chosen.run / "evidence" / chosen.variant.model
+    folder = layout.evidence_dir(chosen.run, chosen.variant.model)
     for name in ("comparisons.json", "statistics.json"):
         if artefact.recorded(folder, "evidence"):
-            path = artefact.checked(folder, "evidence", name)
-            facts[name.removesuffix(".json")] = codec.parse_json(codec.read_text(path), str(path))
+            facts[name.removesuffix(".json")] = artefact.read_document(
+                artefact.checked(folder, "evidence", name))
     return codec.to_json({**facts, "card": card, "model_card_xml": chai.render(card)})
 
 

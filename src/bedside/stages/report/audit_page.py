@@ -44,7 +44,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
         artefact.sha256_file(data / n) for n in (layout.CASES, layout.TASK, layout.AUDIT)])
     if artefact.finished(folder, STAGE, key):
         return folder / INDEX
-    found = codec.parse_json(codec.read_text(data / layout.AUDIT), str(data / layout.AUDIT))
+    found = artefact.read_document(data / layout.AUDIT)
     task = codec.read_json(Task, data / layout.TASK)
     shows = context(found if isinstance(found, dict) else {}, read_cases(
         data / layout.CASES), task)

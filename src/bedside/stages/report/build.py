@@ -132,7 +132,7 @@ def ordered(measured: Sequence[Measurement], study: Study, specs: Sequence[Model
 def audit(run: Path) -> Mapping[str, Any]:
     """Read the audit, or return nothing where there is none."""
     path = layout.data_dir(run) / layout.AUDIT
-    found = codec.parse_json(codec.read_text(path), str(path)) if path.is_file() else {}
+    found = artefact.read_document(path) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
 
 

@@ -33,9 +33,7 @@ def jobs(run: Path, models: Sequence[str]) -> list[tuple[str, str]]:
     Figures come in the order of ``FIGURES``; an unknown one is left out.
     """
     found = []
-    folder = run / "analysis"
-    present = {p.name for f in FIGURES if (folder / f).is_dir() for p in (folder / f).iterdir()
-               if p.is_dir() and not p.name.startswith(".")}
+    present = {name for f in FIGURES for name in layout.analysed(run, f)}
     known = [ALL_MODELS, *models]
     for model in [*(m for m in known if m in present), *sorted(present - set(known))]:
         found += [(f, model) for f in FIGURES

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bedside.core import codec
 from bedside.core.text import plural
 from bedside.runfolder import artefact, layout
 
-FOLDER = "leakage"
-RESULT = "leakage.json"
+STAGE = "leakage"
 _NAMES = {"image": "by image", "group": "by group"}
 
 
@@ -21,10 +19,10 @@ def view(run: Path) -> dict[str, Any] | None:
     Args:
         run: a run folder whose data stage has finished.
     """
-    folder, cases = run / FOLDER, layout.data_dir(run) / layout.CASES
-    if not (artefact.finished(folder, FOLDER) and cases.is_file()):
+    folder, cases = layout.leakage_dir(run), layout.data_dir(run) / layout.CASES
+    if not (artefact.finished(folder, STAGE) and cases.is_file()):
         return None
-    found = codec.parse_json(codec.read_text(folder / RESULT), str(folder / RESULT))
+    found = artefact.read_document(folder / layout.LEAKAGE)
     if not isinstance(found, dict) or found.get("cases_sha256") != artefact.sha256_file(cases):
         return None
     return context(found)

@@ -137,22 +137,14 @@ def _outcome(rows: Sequence[Mapping[str, str]], planned: int) -> list[tuple[str,
     return [("Epochs", text)]
 
 
-def _calibration_images(run: Path, variant: Variant) -> int | None:
-    path = next(iter((run / "calibration").glob(f"*/{variant.calibration}/calibration.json")), None)
-    if path is None:
-        return None
-    found = codec.parse_json(codec.read_text(path), str(path))
-    ids = found.get("ids") if isinstance(found, dict) else None
-    return len(ids) if isinstance(ids, list) else None
-
-
 def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
     """Describe the calibration images and the variants that used them."""
     using = [v for v in variants if v.calibration]
     if not using:
         return (("Calibration", "not needed by any variant"),)
     c = study.calibration
-    counts = sorted({str(n) for v in using if (n := _calibration_images(run, v)) is not None})
+    counts = sorted({str(len(made.ids)) for v in using
+                     if (made := layout.calibration(run, v)) is not None})
     return (
         ("Images", f"{', '.join(counts) or f'up to {c.images}'} of the training split "
                    f"({c.choice}, seed {c.seed})"),
@@ -166,11 +158,8 @@ def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[
     """Group the variants' ids by the estimator of their calibration."""
     found: dict[str, list[str]] = {}
     for v in variants:
-        home = run / "calibration"
-        path = next(iter(home.glob(f"*/{v.calibration}/calibration.json")), None)
-        facts = codec.parse_json(codec.read_text(path), str(path)) if path else {}
-        config = facts.get("config") if isinstance(facts, dict) else None
-        name = str(config["estimator"]) if isinstance(config, dict) else study.calibration.estimator
+        made = layout.calibration(run, v)
+        name = (made.config if made else study.calibration).estimator
         found.setdefault(name, []).append(v.id)
     return found
 
