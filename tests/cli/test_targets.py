@@ -105,7 +105,7 @@ def test_the_targets_of_this_issue_work_on_a_machine_that_runs_the_tests():
 
 def test_doctor_does_not_load_what_it_looks_for():
     """A broken engine must not break the table that would tell."""
-    code = ("import sys; from bedside.cli import _guarded; _guarded(['doctor', '--json']);"
+    code = ("import sys; from bedside.cli.app import _guarded; _guarded(['doctor', '--json']);"
             "bad = {'torch', 'onnxruntime', 'ethosu.vela', 'openvino', 'nncf'} & set(sys.modules);"
             "print(bad, file=sys.stderr); sys.exit(bool(bad))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
