@@ -305,7 +305,7 @@ def test_a_target_whose_name_leads_out_of_the_run_is_refused(capsys, tmp_path):
     assert "mine.toml" in message
     assert "../../evil" in message
     profile.write_text('id = "mine"\nbackend = "cpu"\n')
-    app._guarded(["run", str(data), "--out", str(tmp_path / "run"), "--target", "mine",
+    app.guarded(["run", str(data), "--out", str(tmp_path / "run"), "--target", "mine",
                   "--dry-run"])
     assert "float32@mine" in capsys.readouterr().out
 

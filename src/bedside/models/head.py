@@ -37,7 +37,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def check_config(config: ModelConfig, classes: int, smallest_px: int) -> None:
-    """Refuse a configuration that cannot work.
+    """Refuse an invalid configuration.
 
     Raises:
         BadInput: image size, channels, width or number of classes out of range.

@@ -64,7 +64,7 @@ class LiteRTModel:
         content: the file's bytes, where they were checked already; ``path`` then only names them.
 
     Raises:
-        BadInput: the model does not load, or its inputs and outputs cannot work: one image
+        BadInput: the model does not load, or its inputs and outputs do not fit: one image
             input of four dimensions, and either an output ``logits`` or a single output.
     """
 

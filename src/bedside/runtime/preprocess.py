@@ -118,7 +118,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def exif_orientation(exif: bytes) -> int:
     """Return the orientation (1 to 8) in a block of EXIF; 1 where it has none or is damaged.
 
-    Twin of ``exifOrientation`` in ``web/src/image/decode.ts``.
+    The counterpart of ``exifOrientation`` in ``web/src/image/decode.ts``.
     """
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]

@@ -74,7 +74,7 @@ class JobResult:
 def peak_memory_bytes() -> int:
     """Return the largest resident size of this process.
 
-    Linux's VmHWM starts anew at exec; ``ru_maxrss`` there carries the parent's over.
+    Linux's VmHWM is reset at exec; ``ru_maxrss`` there carries the parent's over.
     """
     status = Path("/proc/self/status")
     if status.is_file():

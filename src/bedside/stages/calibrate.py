@@ -33,7 +33,7 @@ Ranges = dict[str, tuple[float, float]]
 
 
 def check(config: CalibrationConfig) -> None:
-    """Refuse a configuration that cannot work, before any work.
+    """Refuse an invalid configuration before any work.
 
     Raises:
         BadInput: an unknown estimator or choice, or no images.

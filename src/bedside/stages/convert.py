@@ -166,7 +166,7 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
         taken: ids of the study's own networks, which name folders too.
 
     Raises:
-        BadInput: not a float model, shapes or preprocessing that cannot work, probabilities in
+        BadInput: not a float model, unsupported shapes or preprocessing, probabilities in
             place of logits, no layer of the name ``last_conv``, or a name that another model has.
     """
     source = Path(config.file)

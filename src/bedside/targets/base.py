@@ -12,7 +12,7 @@ from bedside.core.build import Placement, Target, Variant
 class Availability:
     """Whether a backend works here, and what would make it work.
 
-    ``version``: of what makes or runs a build; another version makes it anew.
+    ``version``: of what makes or runs a build; builds of another version are made again.
     """
 
     works: bool
@@ -35,6 +35,11 @@ class BuildRequest:
     def file(self) -> Path:
         """The variant's own ``.tflite``."""
         return self.variant_dir / self.variant.file
+
+    @property
+    def quantizer(self) -> str:
+        """The quantizer of a build that runs the variant's own file."""
+        return "litert-quantizer" if self.variant.scheme != "float32" else "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def build(request: BuildRequest) -> Build:
     return Build(
         variant=request.variant.id, target=request.target.id, format="tflite",
         files={MODEL: request.variant.sha256},
-        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
+        quantizer=request.quantizer,
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
         placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)))
 

@@ -78,7 +78,7 @@ def build(request: BuildRequest) -> Build:
     return Build(
         variant=request.variant.id, target=request.target.id, format="estimate",
         files={ESTIMATE: sha256_file(path)},
-        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
+        quantizer=request.quantizer,
         placement=_placement(found.operations, roofline.unit), compute_dtype=found.format,
         measures=(), latency_ms=Latency(found.ms, None, 0, request.target.threads),
         latency_note=note(found, roofline),

@@ -239,7 +239,7 @@ def build(request: BuildRequest) -> Build:
     return Build(
         variant=request.variant.id, target=request.target.id, format="vela", files=files,
         main=MODEL,
-        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
+        quantizer=request.quantizer,
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
         placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)),
         status="ok" if placed.accepted else "unsupported", reason=placed.reason,

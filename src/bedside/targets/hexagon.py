@@ -147,7 +147,7 @@ def build(request: BuildRequest) -> Build:
     placement = _placement(graph, found)
     made = Build(
         variant=request.variant.id, target=request.target.id, format="qnn-context", files={},
-        quantizer="litert-quantizer" if request.variant.scheme != "float32" else "none",
+        quantizer=request.quantizer,
         delegated_fraction=fraction(placement, ACCELERATOR, frozenset()),
         partitions=found.partitions, placement=placement, compute_dtype=_dtype(graph),
         measures=("accuracy",), latency_note=LATENCY_NOTE,

@@ -94,7 +94,7 @@ class Result:
 
 
 def check(plan: Plan) -> None:
-    """Refuse a plan that cannot work.
+    """Refuse an invalid plan.
 
     Raises:
         BadInput: an unknown estimator or choice, or sizes or seeds below 1.
@@ -152,7 +152,7 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
     """Run the study of one model; resumes after the last finished set of images.
 
     Raises:
-        BadInput: a plan that cannot work, or validation images that lack a class.
+        BadInput: an invalid plan, or validation images that lack a class.
     """
     check(plan)
     folder = layout.calibration_study_dir(run, model)

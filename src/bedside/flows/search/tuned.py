@@ -42,7 +42,7 @@ def scheme_of(mixture: SchemeChoice) -> SchemeChoice:
 
 def fine_tune(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig,
               budget: Budget, progress: Progress | None = None) -> Tuned:
-    """Make the fine-tuned variant and judge it as the search judges mixtures.
+    """Make the fine-tuned variant and score it as the search scores mixtures.
 
     Raises:
         BadInput: the network has an operation that cannot be fine-tuned, or validation lacks

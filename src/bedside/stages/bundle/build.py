@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ def recommended(run: Path, target: str) -> str:
     if not path.is_file():
         raise BadInput("no recommendation yet", where=run,
                        remedy="Run bedside recommend, or name a variant with --variant.")
-    choice = next((r for r in layout.recommendations(run).recommendations if r.target == target),
-                  None)
+    choice = next((r for r in layout.recommendations(run).recommendations
+                   if r.target == target), None)
     if choice is None:
         raise BadInput(f"no recommendation for target {target!r}", where=path,
                        remedy="Name a variant with --variant.")
@@ -87,29 +88,29 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
         raise BadInput(f"no variant {variant_id!r} in this run", where=run,
                        remedy=f"There are: {made_ids}." if made_ids else
                        "It has none yet: run bedside quantize first.")
-    place = layout.build_dir(run, variant_id, target_id)
-    artefact.check(place, "build")
+    build_dir = layout.build_dir(run, variant_id, target_id)
+    artefact.check(build_dir, "build")
     measured = layout.measurement_dir(run, variant_id, target_id)
     artefact.check(measured, "evaluate")
     if artefact.recorded(measured, "predict"):
         artefact.check(measured, "predict")
-    made = codec.read_json(Build, place / layout.BUILD)
-    found = codec.read_json(Measurement, measured / layout.MEASUREMENT)
+    made = codec.read_json(Build, build_dir / layout.BUILD)
+    measurement = codec.read_json(Measurement, measured / layout.MEASUREMENT)
     variant = codec.read_json(Variant, artefact.checked(folder, "quantize", layout.VARIANT))
-    if found.status != "ok" or not made.files:
-        raise BadInput(f"{variant_id} on {target_id} is {found.status}: "
-                       f"{found.reason or made.reason}", where=run,
+    if measurement.status != "ok" or not made.files:
+        raise BadInput(f"{variant_id} on {target_id} is {measurement.status}: "
+                       f"{measurement.reason or made.reason}", where=run,
                        remedy="Choose another variant or target.")
-    if (found.variant_sha256 not in (None, variant.sha256)
-            or found.build_key not in (None, artefact.record(place, "build").key)):
+    if (measurement.variant_sha256 not in (None, variant.sha256)
+            or measurement.build_key not in (None, artefact.record(build_dir, "build").key)):
         raise BadInput(f"{variant_id} was made again since it was measured", where=run,
                        remedy="Run bedside evaluate first.")
     first = made.main or next(iter(made.files))
     names = [first, *(n for n in made.files if n != first)]
     # A board that was measured through ssh runs the very file, and opens the bundle as its own CPU.
     backend = "cpu" if target.backend == "ssh" else target.backend
-    return Cell(run, variant, made, found, backend, target.threads,
-                tuple((n, (place / n).read_bytes()) for n in names))
+    return Cell(run, variant, made, measurement, backend, target.threads,
+                tuple((n, (build_dir / n).read_bytes()) for n in names))
 
 
 def operating_point(cell: Cell) -> manifest.OperatingPoint:
@@ -120,12 +121,11 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
             from what was published: 0.5 must not silently stand in for it.
     """
     positive = cell.variant.task.positive
-    model = cell.variant.model
-    folder = layout.evidence_dir(cell.run, model)
+    folder = layout.evidence_dir(cell.run, cell.variant.model)
     default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
     if not artefact.recorded(folder, "evidence"):
         return default
-    points = layout.operating_points(cell.run, model)
+    points = layout.operating_points(cell.run, cell.variant.model)
     if not _current(cell.run, points.predictions):
         raise BadInput("the threshold is older than the predictions",
                        where=folder / layout.OPERATING_POINT,
@@ -134,16 +134,17 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
         layout.cell_name(cell.variant.id, cell.measurement.target))
     if point is None:
         return default
-    threshold = point.threshold_calibrated if point.temperature else point.threshold
+    temperature = point.temperature
+    threshold = point.threshold_calibrated if temperature else point.threshold
     if positive is not None and threshold is None:
         return default
     rule = (f"{point.rule}, chosen on {point.n} validation images"
-            + ("" if point.temperature else "; probabilities not calibrated"))
+            + ("" if temperature else "; probabilities not calibrated"))
     return manifest.OperatingPoint(threshold if positive is not None else None,
                                    point.temperature or 1.0, True, rule)
 
 
-def _current(run: Path, chosen_on: dict[str, str]) -> bool:
+def _current(run: Path, chosen_on: Mapping[str, str]) -> bool:
     """Return whether every prediction file behind a threshold is unchanged."""
     now = {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
            for m in layout.measurements(run) if layout.usable(m)}
@@ -180,9 +181,8 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
     with Engine() as engine:
         cam = engine.open(Load(tuple((n, d) for n, (_, d) in files.items()), spec,
                                len(task.classes), chosen.backend, chosen.threads))
-        place = layout.build_dir(run, chosen.variant.id, target) / chosen.files[0][0]
-        vectors, images, pixels = reference.make(engine, spec,
-                                                 place if chosen.is_tflite else None)
+        file = layout.build_dir(run, chosen.variant.id, target) / chosen.files[0][0]
+        vectors, images, pixels = reference.make(engine, spec, file if chosen.is_tflite else None)
         known = ood_detector.learn(run, engine, spec, len(task.classes), cam,
                                IMAGES if chosen.is_tflite else SLOW_IMAGES, progress)
     files["reference.json"] = ("reference", codec.to_json(vectors).encode())
@@ -246,7 +246,7 @@ def _evidence(chosen: Cell, point: manifest.OperatingPoint, card: Card) -> str:
     measured = replace(chosen.measurement, machine={}, predictions=None)
     facts: dict[str, Any] = {"schema": 1, "measurement": measured, "operating_point": point}
     folder = layout.evidence_dir(chosen.run, chosen.variant.model)
-    for name in ("comparisons.json", "statistics.json"):
+    for name in (layout.COMPARISONS, layout.STATISTICS):
         if artefact.recorded(folder, "evidence"):
             facts[name.removesuffix(".json")] = artefact.read_document(
                 artefact.checked(folder, "evidence", name))

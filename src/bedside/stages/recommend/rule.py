@@ -39,7 +39,7 @@ FAILING: tuple[Cause, ...] = ("budget", "worse", "vetoed", "not shown")
 
 
 def check_budget(budget: BudgetConfig, targets: Sequence[str]) -> None:
-    """Refuse a budget that makes no sense, before any work is done. Raises BadInput."""
+    """Refuse an invalid budget before any work is done. Raises BadInput."""
     for where, limits in (("budget", budget), *((f"budget.targets.{t}", v)
                                                 for t, v in budget.targets.items())):
         for name in ("latency_ms", "size_bytes", "peak_memory_bytes"):

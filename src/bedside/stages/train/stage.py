@@ -78,7 +78,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
         False where the stage was finished already.
 
     Raises:
-        BadInput: a setting that cannot work, a class without training images, no validation
+        BadInput: an invalid setting, a class without training images, no validation
             images, weights that do not fit, or a loss that is not finite (nothing is published;
             the last finite checkpoint stays).
     """
@@ -122,7 +122,7 @@ def check(study: Study, config: ModelConfig) -> None:
     """Refuse a network that cannot be trained as asked, before any image is read.
 
     Raises:
-        BadInput: a setting that cannot work, or weights that do not fit.
+        BadInput: an invalid setting, or weights that do not fit.
         MissingComponent: the network's own weights are not installed.
     """
     recipe_of(study, config)
