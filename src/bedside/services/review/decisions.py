@@ -28,7 +28,7 @@ from bedside.deid.ledger import Entry, Ledger
 from bedside.deid.pictures import png
 from bedside.deid.private_folder import FILE as PLACE
 from bedside.deid.private_folder import STAGES, Place
-from bedside.deid.text.inpaint import fill
+from bedside.deid.text.background import inpaint
 from bedside.runfolder import artefact
 from bedside.runtime.preprocess import decode
 
@@ -157,12 +157,12 @@ def picture(work: Review, entry: Entry, frame: int = 0) -> bytes:
         return (work.private / entry.file).read_bytes()
     from bedside.deid import dicom, payload
     from bedside.deid.free_text import Known
-    from bedside.deid.text import to_uint8
+    from bedside.deid.text.views import to_uint8
 
     dataset = dicom.read((work.private / entry.file).read_bytes())
     frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
     stored = payload.stored(dataset, frames, Known())
-    return png(to_uint8.shown(stored, min(max(frame, 0), len(frames) - 1)))
+    return png(to_uint8(stored, min(max(frame, 0), len(frames) - 1)))
 
 
 def _frames(work: Review, entry: Entry) -> npt.NDArray[Any]:
@@ -273,13 +273,13 @@ def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
         pixels = decode(data, 3, "picture")
         grey = Image.open(io.BytesIO(data)).mode not in ("RGB", "RGBA", "P")
         plane = pixels[..., 0] if grey else pixels
-        return png(fill(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
+        return png(inpaint(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
     from bedside.deid import dicom, payload, provenance_tags
 
     dataset = dicom.read(data)
     frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
     mask = mask_of(choice.boxes, frames.shape[1], frames.shape[2])
-    payload.put(dataset, np.stack([fill(f, mask) for f in frames]))
+    payload.put(dataset, np.stack([inpaint(f, mask) for f in frames]))
     provenance_tags.mark_reviewed(dataset)
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=True)

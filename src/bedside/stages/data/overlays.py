@@ -4,7 +4,7 @@ Rules on sharp ink, not a reader of text: they say that something is there, for 
 at and for the test whether it gives the label away (``shortcut``). Ink is brighter
 than what surrounds it by an amount that speckle seldom reaches; connected pieces of it are told
 apart by their shape. Dark and faint letters are known by their sharpness
-(``deid.text.edge_density``): milliseconds, where OCR takes seconds. Sizes are in pixels of
+(``deid.text.strokes``): milliseconds, where OCR takes seconds. Sizes are in pixels of
 the picture as stored.
 """
 
@@ -18,7 +18,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from bedside.deid.text import edge_density
+from bedside.deid.text.parameters import EDGES
+from bedside.deid.text.strokes import dense_edges
 
 Grey = npt.NDArray[np.uint8]
 
@@ -118,7 +119,7 @@ def look(grey: Grey, colour: npt.NDArray[np.uint8] | None = None) -> Look:
         panels=_panels(grey), mean=round(float(grey.mean()), 2),
         spread=round(float(grey.std()), 2), black=round(float((grey <= 2).mean()), 4),
         colour=0.0 if colour is None else round(coloured(colour), 4),
-        strokes=len(edge_density.sharp(grey, levels=(edge_density.TIMES,))))
+        strokes=len(dense_edges(grey, times=(EDGES.times,))))
 
 
 # ------------------------------------------------------------------ ink
