@@ -14,6 +14,7 @@ from dicom_fixture import as_bytes, dataset, folder, public, publish, write
 
 from bedside import readers
 from bedside.core import codec
+from bedside.core.audit import Audit
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
 from bedside.deid.key import Key
@@ -21,7 +22,6 @@ from bedside.readers import dicom, dicom_walk, manifest
 from bedside.readers.dicom_file import header, read_file
 from bedside.readers.load import pixels_of
 from bedside.runfolder import layout
-from bedside.stages.data.audit import Audit
 from bedside.stages.data.stage import prepare
 
 
@@ -151,7 +151,7 @@ def test_a_table_of_dicom_and_pictures(tmp_path):
         "z.png"]
     assert [c.patient for c in cases][2:] == ["p7"] * 3 + [None]
     assert cases[0].patient == cases[1].patient and cases[0].patient.startswith("P")
-    assert [c.split for c in cases] == ["train", "train", "test", "test", "test", None]
+    assert [c.split for c in cases] == ["train", "train", "test", "test", "test", "set_aside"]
     (root / "manifest.csv").write_text("file,label\nx.dcm/frame-0002,a\nx.dcm,b\n")
     refused(manifest.read, "listed twice", root, frames="all")
 

@@ -12,7 +12,7 @@ HERE = "sandboxed"
 CODE = '''
 import os, sys, time
 import numpy as np
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 def echo(blob, **words):
     print("noise")
     return [len(blob), words], [np.arange(6, dtype=">u2").reshape(2, 3)]

@@ -148,6 +148,6 @@ def _unpack(src: Path, listing: Listing, folder: Path, progress: Progress | None
             array, _, rest = case.file.partition("[")
             name = f"{array}-{int(rest.rstrip(']')):07d}.png"
             Image.fromarray(images.image(array, int(rest.rstrip("]")))).save(folder / name)
-            writer.writerow([name, case.label, case.split or ""])
+            writer.writerow([name, case.label, case.split])
             if progress and number % 1000 == 999:
                 progress("unpack", number + 1, len(listing.cases))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside, Split
+from bedside.core.types import Case, SetAside, Split
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -19,32 +19,18 @@ _INSIDE = "Write the path relative to the data set's folder, with / between fold
 
 
 @dataclass(frozen=True, slots=True)
-class RawCase:
-    """One image as its data set describes it.
-
-    ``file`` and ``masks`` are relative to the listing's root; an image of an ``.npz`` is named
-    ``train_images[12]``. ``label`` is the data set's own class, before exclusions and merges.
-    """
-
-    file: str
-    label: str
-    patient: str | None = None
-    split: Split | None = None
-    masks: tuple[str, ...] = ()
-    age: float | None = None
-    size_mm: float | None = None
-    device: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """A data set's images in order, and what in it is not used, with the reason.
 
-    ``root`` is the folder, or the ``.npz`` file itself. ``notes`` are sentences for the audit.
+    ``root`` is the folder, or the ``.npz`` file itself. ``cases`` have no id and no size yet:
+    ``file`` and ``masks`` are relative to the root (an image of an ``.npz`` is named
+    ``train_images[12]``), ``label`` is the data set's own class, before exclusions and merges,
+    and ``split`` the given part, ``set_aside`` where none is given. ``notes`` are sentences for
+    the audit.
     """
 
     root: Path
-    cases: tuple[RawCase, ...]
+    cases: tuple[Case, ...]
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside
+from bedside.core.types import Case, SetAside
 from bedside.readers import dicom_walk, sandbox
-from bedside.readers.base import Listing, RawCase, check_text, no_class_names
+from bedside.readers.base import Listing, check_text, no_class_names
 from bedside.readers.dicom_file import Frames, chosen_names, header, stored_file
 from bedside.readers.dicom_header import DicomFacts
 from bedside.readers.folder import NO_CLASS
@@ -142,7 +142,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
                                       "data.label_tag", text=label_tag).value)
     found = listing(source, key, tag, skip_bad, origin.fault)
     aside = [*found.aside, *found.faulty]
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     for file, facts in found.entries:
         label = facts.label if tag is not None else file.partition("/")[0] if "/" in file else None
         if label is None:
@@ -150,14 +150,14 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
             continue
         check_text(label, "the label", str(source / file))
         patient = patient_of(facts, key, file)
-        cases.extend(RawCase(n, label, patient, device=facts.device)
+        cases.extend(Case("", n, label, patient, device=facts.device)
                      for n in chosen_names(file, facts.frames, frames))
     if not cases:
         raise BadInput("no DICOM picture with a label", where=source, remedy=_PLACES)
     return Listing(found.root, tuple(cases), tuple(aside), _notes(found, cases))
 
 
-def _notes(found: DicomListing, cases: Sequence[RawCase]) -> tuple[str, ...]:
+def _notes(found: DicomListing, cases: Sequence[Case]) -> tuple[str, ...]:
     notes = []
     unknown = sum(facts.patient is None for _, facts in found.entries)
     if unknown:
@@ -170,8 +170,8 @@ def _notes(found: DicomListing, cases: Sequence[RawCase]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
-             frames: Frames = "middle") -> list[list[RawCase]]:
+def of_table(root: Path, source: Path, rows: Sequence[tuple[str, Case]],
+             frames: Frames = "middle") -> list[list[Case]]:
     """The cases of each of a table's rows that name DICOM files.
 
     A row may name a frame; else ``frames`` chooses. Rows without a patient or a device get
@@ -188,7 +188,7 @@ def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
     origin = require(root, source)
     key = case_key(origin)
 
-    def look(row: tuple[str, RawCase]) -> list[RawCase]:
+    def look(row: tuple[str, Case]) -> list[Case]:
         where, case = row
         stored, number = stored_file(root, case.file)
         reason = origin.fault((root / stored).resolve())

@@ -99,7 +99,7 @@ def read_file(source: Path | bytes, frames: Frames = "middle", channels: int | N
     return DicomImage(facts, tuple(numbers), tuple(found))
 
 
-def pixels(root: Path, file: str, channels: int = 1) -> Pixels:
+def pixels(root: Path, file: str, channels: int | None = 1) -> Pixels:
     """The pixels of a case; see :func:`read_file` and :func:`stored_file`."""
     stored, number = stored_file(root, file)
     reply = sandbox.pool().call(_FRAME, root / stored, path=str(root / stored), number=number,

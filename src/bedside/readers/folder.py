@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside
-from bedside.readers.base import Listing, RawCase, check_text, file_inside, no_class_names
+from bedside.core.types import Case, SetAside
+from bedside.readers.base import Listing, check_text, file_inside, no_class_names
 from bedside.runtime.preprocess import SUFFIXES
 
 HIDDEN = "a hidden file or folder"
@@ -34,7 +34,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
     no_class_names(class_names, source)
     root = source.resolve()
     aside: list[SetAside] = []
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     classes = []
     for name, entry in _entries(root, "", root):
         if not _real_folder(root, name, entry, aside):
@@ -96,8 +96,8 @@ def _real_folder(root: Path, name: str, entry: os.DirEntry[str], aside: list[Set
     return True
 
 
-def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[RawCase]:
-    cases: list[RawCase] = []
+def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[Case]:
+    cases: list[Case] = []
     pending = [label]
     while pending:
         prefix = pending.pop()
@@ -120,7 +120,7 @@ def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[RawCase
     return sorted(cases, key=lambda c: c.file)
 
 
-def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[RawCase]:
+def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[Case]:
     """Cases of one folder, each with the masks that are named after it."""
     masks: dict[str, list[str]] = {}
     images: list[str] = []
@@ -137,6 +137,6 @@ def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[Raw
         for mask in own:
             if "|" in mask:
                 raise BadInput(f"the name {mask!r} holds a |", where=mask, remedy="Rename it.")
-        cases.append(RawCase(name, label, masks=tuple(sorted(own, key=lambda m: (len(m), m)))))
+        cases.append(Case("", name, label, masks=tuple(sorted(own, key=lambda m: (len(m), m)))))
     aside.extend(SetAside(m, ORPHAN_MASK) for left in masks.values() for m in left)
     return cases

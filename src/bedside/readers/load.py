@@ -51,13 +51,13 @@ def _stored(root: Path, file: str) -> Pixels:
     return archive.image(found[1], int(found[2]))
 
 
-def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
+def pixels_of(root: Path, file: str, channels: int | None = 1) -> Pixels:
     """Decode one image of a data set.
 
     Args:
         root: the listing's root (a folder, or an ``.npz``).
         file: the case's file (``benign/1.png``, ``train_images[12]``, ``cine.dcm/frame-0012``).
-        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB.
+        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB, None what is stored.
 
     Returns:
         (H, W) for one channel, (H, W, 3) for three; uint8 or uint16.
@@ -72,9 +72,14 @@ def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
             return dicom_file.pixels(root, file, channels)
         return decode(root / file, channels)
     pixels = _stored(root, file)
+    if channels == 3 and pixels.ndim == 2:
+        return cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
+    return to_grey(pixels) if channels == 1 else pixels
+
+
+def to_grey(pixels: Pixels) -> Pixels:
+    """Return RGB pixels (H, W, 3) as grey by ITU-R 601 luma, grey ones (H, W) as they are."""
     if pixels.ndim == 2:
-        return pixels if channels == 1 else cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
-    if channels == 3:
         return pixels
     grey: npt.NDArray[np.uint8] = np.asarray(
         Image.fromarray(np.ascontiguousarray(pixels)).convert("L"), dtype=np.uint8)

@@ -13,12 +13,11 @@ from pathlib import Path
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
-from bedside.core.types import Split
+from bedside.core.types import Case, Split
 from bedside.readers import MANIFEST_CSV
 from bedside.readers.base import (
     SPLITS,
     Listing,
-    RawCase,
     check_text,
     file_inside,
     no_class_names,
@@ -52,7 +51,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
     root = table.parent.resolve()
     rows, notes = read_table(table, REQUIRED, OPTIONAL)
     seen: dict[str, str] = {}
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     dicom: list[tuple[int, str]] = []
     for where, row in rows:
         name = relative_name(row["file"], where)
@@ -72,8 +71,8 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
     return Listing(root, tuple(cases), (), notes)
 
 
-def _with_dicom(root: Path, source: Path, cases: list[RawCase], dicom: list[tuple[int, str]],
-                frames: Frames) -> list[RawCase]:
+def _with_dicom(root: Path, source: Path, cases: list[Case], dicom: list[tuple[int, str]],
+                frames: Frames) -> list[Case]:
     found = of_table(root, source, [(where, cases[i]) for i, where in dicom], frames)
     by_row = dict(zip((i for i, _ in dicom), found, strict=True))
     every = [c for i, case in enumerate(cases) for c in by_row.get(i, [case])]
@@ -84,7 +83,7 @@ def _with_dicom(root: Path, source: Path, cases: list[RawCase], dicom: list[tupl
     return every
 
 
-def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
+def _case(root: Path, name: str, row: dict[str, str], where: str) -> Case:
     label = row["label"]
     if not label:
         raise BadInput(f"{name!r} has no label", where=where,
@@ -95,9 +94,9 @@ def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
                   for m in row.get("mask", "").split(MASK_SEPARATOR) if m.strip())
     for mask in masks:
         file_inside(root, mask, where)
-    return RawCase(
-        file=name, label=label, patient=row.get("patient") or None,
-        split=split_of(row.get("split", ""), where), masks=masks,
+    return Case(
+        "", name, label, patient=row.get("patient") or None,
+        split=split_of(row.get("split", ""), where) or "set_aside", masks=masks,
         age=_number(row.get("age", ""), "age", where, 0.0, 150.0),
         size_mm=_number(row.get("size_mm", ""), "size_mm", where, 0.0, 1000.0),
         device=row.get("device") or None)

@@ -23,8 +23,8 @@ from numpy.lib import format as npy
 
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
-from bedside.core.types import SetAside
-from bedside.readers.base import SPLITS, Listing, RawCase, check_text
+from bedside.core.types import Case, SetAside
+from bedside.readers.base import SPLITS, Listing, check_text
 from bedside.runtime.preprocess import MAX_PIXELS, Pixels
 
 _BLOCK_BYTES = 16 << 20
@@ -135,7 +135,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
             raise BadInput("the key 'train_images' is missing", where=source,
                            remedy="A MedMNIST file has train_images and train_labels, and if "
                            "given val_… and test_….")
-        cases: list[RawCase] = []
+        cases: list[Case] = []
         for part in parts:
             labels = _labels_of(images, part)
             low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
@@ -144,7 +144,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
                 raise BadInput(f"label {wrong} in {part}_labels is outside the range", where=source,
                                remedy=f"--class-names gives {len(names)} names, for labels 0 to "
                                f"{len(names) - 1}." if names else "Labels count from 0.")
-            cases.extend(RawCase(f"{part}_images[{i}]", names[v] if names else str(v), split=part)
+            cases.extend(Case("", f"{part}_images[{i}]", names[v] if names else str(v), split=part)
                          for i, v in enumerate(labels.tolist()))
         used = {f"{p}_{kind}" for p in parts for kind in ("images", "labels")}
         aside = tuple(SetAside(k, "an array that is no image or label")

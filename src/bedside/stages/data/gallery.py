@@ -13,7 +13,7 @@ from PIL import Image
 from bedside.core.errors import BadInput
 from bedside.readers.load import pixels_of
 from bedside.readers.parallel import ordered_map
-from bedside.stages.data.scan import eight_bits
+from bedside.stages.data.scan import to_8bit
 
 SIDE_PX = 224
 
@@ -30,7 +30,7 @@ def thumbnails(root: Path, files: Iterable[str], workers: int = 2) -> dict[str, 
 
     def small(file: str) -> str | None:
         try:
-            grey = eight_bits(pixels_of(root, file, 1))
+            grey = to_8bit(pixels_of(root, file, 1))
         except (BadInput, OSError):
             return None
         image = Image.fromarray(np.ascontiguousarray(grey))

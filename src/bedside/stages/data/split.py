@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
+from bedside.core.audit import SeparatedGroup
 from bedside.core.errors import BadInput
 from bedside.core.types import Case, Split
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class Twins:
-    """A group whose images a given split put into several parts."""
-
-    group: str
-    files: dict[str, tuple[str, ...]]
+def given_part(case: Case) -> Split | None:
+    """Return the part that a data set gives a case, None where it gives none."""
+    return None if case.split == "set_aside" else case.split
 
 
 def check_proportions(proportions: Sequence[int]) -> None:
@@ -160,14 +157,14 @@ def split(labels: Sequence[str], groups: Sequence[str], given: Sequence[Split | 
 # ------------------------------------------------------------------ groups across a given split
 
 
-def twins(files: Sequence[str], groups: Sequence[str], given: Sequence[Split | None]
-          ) -> list[Twins]:
-    """Groups with images in several parts of a given split, in the order of the images."""
+def separated_groups(files: Sequence[str], groups: Sequence[str],
+                     given: Sequence[Split | None]) -> list[SeparatedGroup]:
+    """Return the groups with images in several parts of a given split, in the images' order."""
     seen: dict[str, dict[str, list[str]]] = {}
     for file, group, part in zip(files, groups, given, strict=True):
         if part is not None:
             seen.setdefault(group, {}).setdefault(part, []).append(file)
-    return [Twins(group, {p: tuple(parts[p]) for p in PARTS if p in parts})
+    return [SeparatedGroup(group, {p: tuple(parts[p]) for p in PARTS if p in parts})
             for group, parts in seen.items() if len(parts) > 1]
 
 

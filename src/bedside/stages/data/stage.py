@@ -1,12 +1,12 @@
-"""The data stage: read, choose the task, check every image, group, split, audit, publish."""
+"""The data stage: read, choose the task, scan every image, group, split, audit, publish."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bedside import readers
@@ -62,33 +62,26 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
     if artefact.intact(folder, STAGE, key):
         _say(progress, "data", "already done")
         return
-    aside = list(listing.set_aside)
-    wanted = [i for i, c in enumerate(listing.cases) if becomes[c.label] is not None]
-    aside.extend(SetAside(c.file, f"class {c.label!r} excluded") for c in listing.cases
-                 if becomes[c.label] is None)
+    aside = [*listing.set_aside,
+             *(SetAside(c.file, f"class {c.label!r} excluded") for c in listing.cases
+               if becomes[c.label] is None)]
+    wanted = [replace(case, label=label, split=part or "set_aside", sha256=sha256)
+              for case, part, sha256 in zip(listing.cases, given, hashes, strict=True)
+              if (label := becomes[case.label]) is not None]
     # The counts of a data set that cannot work are known before an hour of decoding.
-    task.check_counts(Counter(becomes[listing.cases[i].label] or "" for i in wanted),
-                      chosen.classes, str(listing.root))
+    task.check_counts(Counter(c.label for c in wanted), chosen.classes, str(listing.root))
     with artefact.writing(folder, STAGE, key) as scratch, Thumbs(scratch) as thumbs:
-        found = scan.scan(listing.root, [listing.cases[i].file for i in wanted],
-                          [hashes[i] for i in wanted], thumbs, workers, progress, config.skip_bad)
-        raw, seen = [], []
-        for i, result in zip(wanted, found, strict=True):
-            case = dataclasses.replace(listing.cases[i], split=given[i])
-            if isinstance(result, BadInput):
-                aside.append(SetAside(case.file, result.fault))
-            else:
-                raw.append(case)
-                seen.append(result)
-        files = [c.file for c in raw]
-        ids = assemble.case_ids(seen, files)
-        resolved = decisions.resolve(decided, files, ids, decided_in)
+        results = scan.scan(listing.root, wanted, thumbs, workers, progress, config.skip_bad)
+        aside.extend(SetAside(case.file, result.fault)
+                     for case, result in zip(wanted, results, strict=True)
+                     if isinstance(result, BadInput))
+        images = assemble.with_ids([r for r in results if not isinstance(r, BadInput)])
+        resolved = decisions.resolve(decided, [i.case for i in images], decided_in)
         if progress:
             progress("compare images", 0, 1)
-        groups = group(seen, [c.patient for c in raw], thumbs, apart=resolved.apart)
-        labels = tuple(becomes[c.label] or "" for c in raw)
-        kept = assemble.Kept(tuple(raw), tuple(seen), labels, groups, tuple(ids), resolved)
-        cases, report = assemble.divide(kept, study, chosen, aside, [*listing.notes, *notes], gate)
+        groups = group(images, thumbs, apart=resolved.apart)
+        cases, report = assemble.assemble(images, groups, resolved, study, chosen, aside,
+                                          [*listing.notes, *notes], gate)
         for note in report.notes:
             _say(progress, "data", note)
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
@@ -187,7 +180,7 @@ def _given_split(listing: Listing, split_file: str | None
                  ) -> tuple[list[Split | None], list[str]]:
     """The given part of each image, from ``--split-file`` or the data set, and notes."""
     if split_file is None:
-        return [c.split for c in listing.cases], []
+        return [split.given_part(c) for c in listing.cases], []
     path = Path(split_file)
     rows, notes = read_table(path, ("file", "split"), ())
     parts: dict[str, Split] = {}
@@ -207,7 +200,7 @@ def _given_split(listing: Listing, split_file: str | None
     if not parts:
         raise BadInput("no image is listed", where=path, remedy="Add one line an image.")
     said = list(notes)
-    if any(c.split for c in listing.cases):
+    if any(split.given_part(c) for c in listing.cases):
         said.append(f"{path.name} replaces the split that the data set gives.")
     return [parts.get(c.file) for c in listing.cases], said
 

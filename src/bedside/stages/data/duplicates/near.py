@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bedside.stages.data.duplicates import matching, neighbours, registration
 from bedside.stages.data.duplicates.neighbours import distance as distance
-from bedside.stages.data.scan import HASH_BITS, Scanned, Thumbs
+from bedside.stages.data.scan import HASH_BITS, ScannedImage, Thumbs
 
 Kind = Literal["same file", "same pixels", "near", "crop", "mirrored"]
 Index = npt.NDArray[np.int64]
@@ -146,12 +146,12 @@ def correlation(thumbs: Thumbs, i: Index, j: Index) -> npt.NDArray[np.float64]:
     return result
 
 
-def near(images: Sequence[Scanned], thumbs: Thumbs, sets: Disjoint,
+def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint,
          exhaustive: int = _EXHAUSTIVE, apart: Pairs = frozenset()) -> Iterator[Link]:
     """Join near duplicates into ``sets`` and yield the links that joined two sets.
 
     Args:
-        images: what the scan saw.
+        images: what the scan measured.
         thumbs: rows as ``images``.
         sets: exact duplicates joined already; one of each is compared.
         exhaustive: see :func:`candidates`.
@@ -181,7 +181,7 @@ class _Join:
                 and self.sets.find(a) != self.sets.find(b))
 
 
-def _whole(images: Sequence[Scanned], firsts: Index, join: _Join, exhaustive: int
+def _whole(images: Sequence[ScannedImage], firsts: Index, join: _Join, exhaustive: int
            ) -> Iterator[Link]:
     codes, inverse = np.unique(to_codes([images[i].phash for i in firsts.tolist()]), axis=0,
                                return_inverse=True)
@@ -220,10 +220,11 @@ def _median(thumbs: Thumbs, a: int, b: int) -> float:
     return registration.agree(first, second, registration.Overlay()).median
 
 
-def _parts(images: Sequence[Scanned], firsts: Index, join: _Join) -> Iterator[Link]:
+def _parts(images: Sequence[ScannedImage], firsts: Index, join: _Join) -> Iterator[Link]:
     """Links between pictures of which one is a part or a mirror image of the other."""
-    marks = matching.Landmarks([s.marks for s in images],
-                               [(s.height_px, s.width_px) for s in images], firsts.tolist())
+    marks = matching.Landmarks([i.landmarks for i in images],
+                               [(i.case.height_px, i.case.width_px) for i in images],
+                               firsts.tolist())
     for match in marks.matches(join.sets.roots()):
         a, b = match.first, match.second
         if not join.open(a, b):
