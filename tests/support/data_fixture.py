@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from bedside import readers
+from bedside.core import registry
 from bedside.core.types import Case
+from bedside.readers.base import Listing
 from bedside.stages.data import scan
 
 
@@ -51,3 +54,8 @@ def scanned(root: Path, files: list[str], thumbs: scan.Thumbs,
     hashes = scan.file_hashes(root, files)
     return scan.scan(root, [Case("", file, "", (patients or {}).get(file), sha256=sha256)
                             for file, sha256 in zip(files, hashes, strict=True)], thumbs)
+
+
+def read(source: Path, class_names: tuple[str, ...] = ()) -> Listing:
+    """List a data set with the reader that fits."""
+    return registry.lookup(readers.READERS, readers.detect(source), "reader")(source, class_names)

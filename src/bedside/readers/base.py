@@ -1,4 +1,4 @@
-"""What every reader returns, and the rule that a data set's files lie inside it."""
+"""The listing that every reader returns, and the check that files lie inside the data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INSIDE = "Write the path relative to the data set's folder, with / between fold
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A data set's images in order, and what in it is not used, with the reason.
+    """A data set's images in order, and its unused entries with the reason.
 
     ``root`` is the folder, or the ``.npz`` file itself. ``cases`` have no id and no size yet:
     ``file`` and ``masks`` are relative to the root (an image of an ``.npz`` is named
@@ -55,7 +55,7 @@ def check_text(text: str, what: str, where: str) -> None:
 
 
 def relative_name(text: str, where: str) -> str:
-    """A path of a table in its one canonical spelling (``a/./b.png`` is ``a/b.png``).
+    """Return a table's path in canonical spelling (``a/./b.png`` is ``a/b.png``).
 
     Raises:
         BadInput: empty, absolute (also a Windows drive or UNC path), with ``..``, with a
@@ -76,7 +76,7 @@ def relative_name(text: str, where: str) -> str:
 
 
 def file_inside(root: Path, name: str, where: str) -> Path:
-    """The regular file ``name`` (from :func:`relative_name`) under ``root``.
+    """Return the regular file ``name`` (from :func:`relative_name`) under ``root``.
 
     Args:
         root: the data set's folder, resolved.

@@ -1,4 +1,4 @@
-"""Folders of DICOM and PACS exports. Parsing happens in worker processes only."""
+"""Reader of DICOM folders and PACS exports; files are parsed in worker processes only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACES = ("Put the files into one folder a class before bedside import, list th
 
 @dataclass(frozen=True, slots=True)
 class DicomListing:
-    """The pictures of a folder; ``aside`` is no input, ``faulty`` should have been one."""
+    """The images of a folder; ``aside`` is no input, ``faulty`` should have been one."""
 
     root: Path
     entries: tuple[tuple[str, DicomFacts], ...]
@@ -41,7 +41,7 @@ def listing(root: Path, key: bytes | None = None, label_tag: int | None = None,
             skip_bad: bool = True, check: Callable[[Path], str | None] | None = None,
             pool: sandbox.Pool | None = None, tick: Callable[[int, int], None] | None = None
             ) -> DicomListing:
-    """List every picture below a folder: headers only, several files at once, in order.
+    """List every image below a folder: headers only, several files at once, in order.
 
     Args:
         root: the folder. Files are known by content; links that lead outside are not followed.
@@ -104,7 +104,7 @@ def _stop_at_first(root: Path, faulty: Sequence[SetAside], skip_bad: bool) -> No
 
 
 def patient_of(facts: DicomFacts, key: bytes, file: str) -> str:
-    """A pseudonym that keeps one patient's images together.
+    """Return a pseudonym that keeps one patient's images together.
 
     Of the Patient ID; where it is empty, of the study, else of the file.
     """
@@ -112,7 +112,7 @@ def patient_of(facts: DicomFacts, key: bytes, file: str) -> str:
 
 
 def case_key(origin: Imported) -> bytes:
-    """The key of pseudonyms in ``cases.csv``: a salt of the imported folder.
+    """Return the key of pseudonyms in ``cases.csv``: a salt of the imported folder.
 
     The Patient IDs there are already keyed pseudonyms that only the holder of import's secret
     can undo; this second hash keeps them, too, out of a run's folder.
@@ -122,14 +122,14 @@ def case_key(origin: Imported) -> bytes:
 
 def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "middle",
          label_tag: str | None = None, skip_bad: bool = False) -> Listing:
-    """List the pictures of a folder that ``bedside import`` wrote.
+    """List the images of a folder that ``bedside import`` wrote.
 
     Labels come from the first folder, or from the element ``label_tag`` (a keyword such as
     ``StudyDescription``, or ``(0008,1030)``); a CSV goes through the manifest reader. Patients
     are pseudonyms (:func:`patient_of`, :func:`case_key`).
 
     Raises:
-        BadInput: not de-identified, no label, no picture, an unknown element, or the first bad
+        BadInput: not de-identified, no label, no image, an unknown element, or the first bad
             file unless ``skip_bad``.
     """
     no_class_names(class_names, source)
@@ -153,7 +153,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
         cases.extend(Case("", n, label, patient, device=facts.device)
                      for n in chosen_names(file, facts.frames, frames))
     if not cases:
-        raise BadInput("no DICOM picture with a label", where=source, remedy=_PLACES)
+        raise BadInput("no DICOM image with a label", where=source, remedy=_PLACES)
     return Listing(found.root, tuple(cases), tuple(aside), _notes(found, cases))
 
 
@@ -172,7 +172,7 @@ def _notes(found: DicomListing, cases: Sequence[Case]) -> tuple[str, ...]:
 
 def of_table(root: Path, source: Path, rows: Sequence[tuple[str, Case]],
              frames: Frames = "middle") -> list[list[Case]]:
-    """The cases of each of a table's rows that name DICOM files.
+    """Return the cases of each of a table's rows that name DICOM files.
 
     A row may name a frame; else ``frames`` chooses. Rows without a patient or a device get
     the file's. A file whose header does not read stays a case, for the scan to judge.

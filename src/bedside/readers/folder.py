@@ -1,4 +1,4 @@
-"""One folder a class, BUSI's layout included: ``X (1)_mask.png`` is a lesion mask, no image."""
+"""Reader of one folder per class, BUSI's layout included: ``X (1)_mask.png`` is a lesion mask."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _entries(folder: Path, prefix: str, root: Path) -> Iterator[tuple[str, os.Di
 
 
 def _real_folder(root: Path, name: str, entry: os.DirEntry[str], aside: list[SetAside]) -> bool:
-    """Whether to walk into an entry; a linked folder is set aside, or refused where outside."""
+    """Return whether to walk into an entry; set a linked folder aside, refuse one outside."""
     if not entry.is_dir() or entry.name.startswith("."):
         return False
     if entry.is_symlink():
@@ -121,7 +121,7 @@ def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[Case]:
 
 
 def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[Case]:
-    """Cases of one folder, each with the masks that are named after it."""
+    """Return the cases of one folder, each with the masks that are named after it."""
     masks: dict[str, list[str]] = {}
     images: list[str] = []
     for name in names:

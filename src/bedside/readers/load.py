@@ -1,4 +1,4 @@
-"""The pixels of a case, wherever its data set keeps them."""
+"""Load the pixels of a case from a folder, a DICOM file or an ``.npz``."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def _archive(path: Path, stamp: tuple[int, int]) -> NpzImages:
 
 
 def bytes_of(root: Path, file: str) -> bytes:
-    """A case's content: the file's bytes, or the array's of an ``.npz``. For hashing."""
+    """Return a case's content for hashing: the file's bytes, or the array's of an ``.npz``."""
     if root.is_dir():
         return stored_path(root, file).read_bytes()
     return np.ascontiguousarray(_stored(root, file)).tobytes()
 
 
 def stored_path(root: Path, file: str) -> Path:
-    """The file of a folder that a case lies in: its own, or the one of many frames."""
+    """Return the file of a case: its own, or the one of many frames."""
     return root / dicom_file.stored_file(root, file)[0]
 
 
 def frame_of(root: Path, file: str) -> int | None:
-    """The frame that a case's name asks for, counted from 1, or None."""
+    """Return the frame that a case's name asks for, counted from 1, or None."""
     return dicom_file.stored_file(root, file)[1] if root.is_dir() else None
 
 

@@ -1,4 +1,4 @@
-"""A CSV table of images: ``file,label[,patient][,split][,mask][,age][,size_mm][,device]``."""
+"""Reader of a CSV table: ``file,label[,patient][,split][,mask][,age][,size_mm][,device]``."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _case(root: Path, name: str, row: dict[str, str], where: str) -> Case:
 
 
 def split_of(text: str, where: str) -> Split | None:
-    """The part that a cell names; None where it is empty. Raises BadInput for another word."""
+    """Return the part that a cell names, None if empty. Raises BadInput for another word."""
     if not text:
         return None
     if text not in SPLITS:
@@ -126,7 +126,7 @@ def _number(text: str, column: str, where: str, low: float, high: float) -> floa
 
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str]
                ) -> tuple[list[_Row], tuple[str, ...]]:
-    """Rows of a comma-separated table with a header, cells stripped, blank lines skipped.
+    """Return the rows of a comma-separated table, cells stripped, blank lines skipped.
 
     Returns:
         ``(place, row)`` for each row, and notes on columns that are not used.

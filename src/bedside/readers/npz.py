@@ -1,4 +1,4 @@
-"""MedMNIST ``.npz``: ``train_images`` (n, H, W[, 3]), ``train_labels`` (n,) or (n, 1), ….
+"""Reader of MedMNIST ``.npz``: ``train_images`` (n, H, W[, 3]), ``train_labels`` (n,) or (n, 1), ….
 
 Read without pickle, and without trusting a size: an array's header must fit the size that the
 zip directory gives before any of its data is read. Images are streamed, so a file larger than
@@ -69,7 +69,7 @@ class NpzImages:
         self._zip.close()
 
     def image(self, key: str, index: int) -> Pixels:
-        """One image, (H, W) or (H, W, 3), uint8 or uint16.
+        """Return one image, (H, W) or (H, W, 3), uint8 or uint16.
 
         Raises:
             BadInput: no such image, or damaged data.
@@ -107,7 +107,7 @@ class NpzImages:
         return native
 
     def labels(self, key: str) -> npt.NDArray[Any]:
-        """A whole array of labels, (n,), integers (at most ten million)."""
+        """Return a whole array of labels, (n,), integers (at most ten million)."""
         array = self.arrays[key]
         with _readable(self.path, key), self._zip.open(array.member) as stream:
             stream.seek(array.offset)
@@ -125,7 +125,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
 
     Raises:
         BadInput: not a zip of arrays, keys missing, object or float arrays, images that are no
-            8- or 16-bit pictures, labels that are no whole numbers or outside the range.
+            8- or 16-bit images, labels that are no whole numbers or outside the range.
     """
     names = _check_names(class_names)
     with NpzImages(source) as images:
@@ -242,7 +242,7 @@ def _item_bytes(array: _Array) -> int:
 
 
 def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Array:
-    """The shape and type of one array, checked against the zip directory."""
+    """Return the shape and type of one array, checked against the zip directory."""
     member = archive.getinfo(f"{name}.npy")
     if member.flag_bits & 1:
         raise BadInput(f"the array {name!r} is encrypted", where=path, remedy=_REWRITE)

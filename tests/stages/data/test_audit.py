@@ -16,4 +16,4 @@ def test_shared_counts_groups_and_patients_from_cases() -> None:
 def test_a_rare_class_is_named() -> None:
     assert audit.balance_notes({"a": 500, "b": 500}) == []
     note, = audit.balance_notes({"a": 950, "b": 50})
-    assert "'b' holds 50 of 1000" in note
+    assert "'b' has 50 of 1000" in note

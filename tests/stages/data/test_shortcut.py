@@ -29,7 +29,7 @@ def test_a_planted_shortcut_is_named_and_noise_is_not() -> None:
     assert marks.warning and 0.7 < marks.auc.value < 0.9
     assert not size.warning and size.auc.low < 0.5
     note, = audit.shortcut_notes(list(by_name.values()))
-    assert "marks on the picture" in note and "malignant 0." in note
+    assert "image marks alone predict" in note and "malignant 0." in note
 
 
 def test_no_figure_where_images_are_alike_or_few() -> None:

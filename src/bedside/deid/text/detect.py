@@ -24,12 +24,12 @@ from bedside.deid.text.parameters import DETECT, MASK, PIXELS
 from bedside.deid.text.segment import CERTAIN
 from bedside.deid.text.views import View, close_ups, views
 
-TOO_MUCH = "text that cannot be told from the tissue around it"
-UNREADABLE = "what may be text that cannot be read"
-TRUNCATED = "a line of text that may go on where it cannot be seen"
-FAINT = "what may be faint text"
-UNDETECTED = "a row of letter-like marks that the reader did not see"
-ROTATED = "what may be text that runs upwards or aslant"
+TOO_MUCH = "text overlapping anatomy"
+UNREADABLE = "possible text that cannot be read"
+TRUNCATED = "a line of text that may continue unseen"
+FAINT = "possible faint text"
+UNDETECTED = "a row of letter-like marks that OCR did not detect"
+ROTATED = "possible vertical or slanted text"
 
 
 @dataclass(frozen=True, slots=True)

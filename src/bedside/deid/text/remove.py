@@ -24,8 +24,8 @@ from bedside.deid.text.views import to_uint8, value_range
 from bedside.readers.dicom_regions import Region, tissue_box
 
 MAX_FRAMES = 600
-TOO_MANY = "too many frames to look through"
-STILL_THERE = "text that does not go"
+TOO_MANY = "too many frames to search"
+STILL_THERE = "text that could not be removed"
 TOO_MUCH = "text over too much of the image"
 
 Frames = npt.NDArray[Any]

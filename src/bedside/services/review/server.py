@@ -1,4 +1,4 @@
-"""The page of ``bedside review``: this machine alone, behind an address nobody can guess.
+"""Server of ``bedside review``: local only, behind an address that cannot be guessed.
 
 The socket is bound to 127.0.0.1; every path begins with 32 random bytes; Host must be this
 server's own (a page elsewhere cannot rebind a name to it), Origin too where something is changed.
@@ -37,7 +37,7 @@ _HEADERS = {
 
 
 class Server(ThreadingHTTPServer):
-    """One review. ``address`` is where its page is."""
+    """Server of one review; ``address`` is its page."""
 
     daemon_threads = True
 
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: addresses would put the token into logs."""
+        """Log nothing: addresses would put the token into logs."""
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
         self.send_response(status)
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, (text or status.phrase).encode(), "text/plain; charset=utf-8")
 
     def _path(self, changes: bool) -> list[str] | None:
-        """The parts after the token, or None once refused."""
+        """Return the parts after the token, or None once refused."""
         if self.headers.get("Host") not in self.server.hosts:
             self._refuse(HTTPStatus.FORBIDDEN)
             return None
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         return parts[1:]
 
     def do_GET(self) -> None:
-        """The page, what waits, and pictures."""
+        """Serve the page, the list of files, and images."""
         parts = self._path(False)
         if parts is None:
             return
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(HTTPStatus.OK, preview_file(work, entry.file).read_bytes(),
                              "image/png")
             elif entry and parts[0] == "image" and len(parts) == 3 and parts[2].isdigit():
-                self._answer(HTTPStatus.OK, decisions.picture(work, entry, int(parts[2])),
+                self._answer(HTTPStatus.OK, decisions.candidate_png(work, entry, int(parts[2])),
                              "image/png")
             else:
                 self._refuse(HTTPStatus.NOT_FOUND)
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        """A decision, or the end."""
+        """Store a decision, or finish."""
         parts = self._path(True)
         if parts is None:
             return
@@ -146,28 +146,28 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def preview_file(work: Review, file: str) -> Path:
-    """The preview that belongs to a quarantined file."""
+    """Return the preview of a quarantined file."""
     return work.private / process_file.PREVIEWS / f"{Path(file).stem}.png"
 
 
 def items(work: Review) -> list[dict[str, Any]]:
-    """What waits, and what has been decided on it."""
+    """Return the quarantined files with their decisions."""
     decided = decisions.decisions(work)
-    found = []
+    out = []
     for entry in work.entries:
         choice = decided.get(entry.id)
         if choice is not None and choice.candidate != decisions.candidate(work, entry):
             choice = None
-        found.append({"id": entry.id, "kind": entry.kind, "reason": entry.reason,
-                      "frames": decisions.frame_count(work, entry),
-                      "preview": preview_file(work, entry.file).is_file(),
-                      "verdict": choice.verdict if choice else None,
-                      "boxes": [list(b) for b in choice.boxes] if choice else []})
-    return found
+        out.append({"id": entry.id, "kind": entry.kind, "reason": entry.reason,
+                    "frames": decisions.frame_count(work, entry),
+                    "preview": preview_file(work, entry.file).is_file(),
+                    "verdict": choice.verdict if choice else None,
+                    "boxes": [list(b) for b in choice.boxes] if choice else []})
+    return out
 
 
 def serve(work: Review, port: int, open_browser: bool, say: Callable[[str], None]) -> None:
-    """Serve until the person finishes. Ctrl-C leaves what was decided, and applies nothing."""
+    """Serve until the person finishes; Ctrl-C keeps the decisions and applies nothing."""
     with Server(work, port) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -18,7 +18,7 @@ from bedside.stages.data.scan import ScannedImage
 from bedside.stages.data.shortcut import shortcuts
 
 NO_SPLIT = "no part in the given split"
-CONFLICT = "one picture under several classes"
+CONFLICT = "one image under several classes"
 DECIDED = "set aside by decision"
 
 
@@ -68,8 +68,8 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
             audit.gate(separated, config.split_file or config.source)
     else:
         if separated:
-            notes.append(f"Groups that the given split separates: {len(separated)}; each was "
-                         "moved whole to the part with most of its images, ties to train.")
+            notes.append(f"Groups separated by the given split: {len(separated)}. Each was moved "
+                         "whole to the part with most of its images, ties to train.")
         parts_given = split.regroup(used_names, parts_given)
     parts, carved = split.split([cases[i].label for i in used], used_names, parts_given,
                                 config.proportions, study.seed)
@@ -81,15 +81,15 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
     counts = audit.used_counts(cases, chosen.classes)
     if chosen.positive is not None and config.positive is None \
             and chosen.positive.lower() != task.DEFAULT_POSITIVE:
-        notes.append(f"No positive class is named: {chosen.positive!r}, the last in order, is "
-                     "taken (--positive chooses).")
+        notes.append(f"No positive class is named, so {chosen.positive!r}, the last in order, is "
+                     "used. Choose another with --positive.")
     if disputed:
-        notes.append(f"Pictures that lie under several classes: {len(disputed)}; their "
-                     f"{len(in_dispute)} images are set aside and listed.")
+        notes.append(f"Images under several classes: {len(disputed)}. Their {len(in_dispute)} "
+                     "files are set aside and listed.")
     joined = sum(groups.duplicates[i] == groups.duplicates[j] for i, j in decided.apart)
     if joined:
-        notes.append("Pairs that a decision keeps apart and that equal pixels or other images "
-                     f"join all the same: {joined}.")
+        notes.append("Pairs that a decision keeps apart, but equal pixels or other images join: "
+                     f"{joined}.")
     sizes = Counter(used_names)
     balance = {name: sum(c[name] for c in counts.values()) for name in chosen.classes}
     shared_groups, shared_patients = audit.shared(cases)

@@ -10,7 +10,7 @@ from bedside.core.errors import GateFailed
 from bedside.core.types import Case
 from bedside.stages.data.duplicates.group import Groups
 from bedside.stages.data.overlays import FLAGS
-from bedside.stages.data.shortcut import EVERYTHING
+from bedside.stages.data.shortcut import EVERYTHING, SHOWN
 from bedside.stages.data.split import PARTS
 
 
@@ -49,8 +49,8 @@ _RARE = 0.2
 def balance_notes(balance: dict[str, int]) -> list[str]:
     """Return a note on each class with less than a fifth of an equal share."""
     total, equal = sum(balance.values()), 1 / max(1, len(balance))
-    return [f"The class {name!r} holds {n} of {total} images: its figures will be uncertain, and "
-            "accuracy alone says little." for name, n in balance.items()
+    return [f"The class {name!r} has {n} of {total} images: its figures will be uncertain, and "
+            "accuracy alone is misleading." for name, n in balance.items()
             if total and n / total < _RARE * equal]
 
 
@@ -61,8 +61,8 @@ def shortcut_notes(shortcuts: Sequence[Shortcut]) -> list[str]:
         if s.warning and s.name != EVERYTHING:
             by_name.setdefault(s.name, []).append(
                 f"{s.label} {s.auc.value:.2f} [{s.auc.low:.2f}, {s.auc.high:.2f}]")
-    return [f"The class shows without the tissue: AUC from {name} alone {', '.join(lines)}. "
-            "A network may learn this shortcut." for name, lines in by_name.items()]
+    return [f"Possible shortcut: {SHOWN[name]} alone predict the class (AUC {', '.join(lines)}). "
+            "A network may learn it instead of the tissue." for name, lines in by_name.items()]
 
 
 def empty_parts(used: dict[str, dict[str, int]]) -> list[str]:
@@ -71,7 +71,7 @@ def empty_parts(used: dict[str, dict[str, int]]) -> list[str]:
     for part, counts in used.items():
         if not sum(counts.values()):
             continue
-        notes.extend(f"The {part} part holds no image of {name!r}: figures that need it are "
+        notes.extend(f"The {part} part has no image of {name!r}: figures that need it are "
                      "null." for name, n in counts.items() if not n)
     return notes
 

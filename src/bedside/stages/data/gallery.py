@@ -1,4 +1,4 @@
-"""Small pictures of a data set's own images, for a page that stays on this machine."""
+"""Thumbnails of a data set's images, for a page that stays on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE_PX = 224
 
 
 def thumbnails(root: Path, files: Iterable[str], workers: int = 2) -> dict[str, str]:
-    """JPEG data URIs by file, the longer side at most 224 px, grey; unreadable ones are absent.
+    """Return JPEG data URIs by file, of at most 224 px, grey; unreadable images are absent.
 
     Args:
         root: the data set's folder, or its ``.npz``.

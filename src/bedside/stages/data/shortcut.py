@@ -40,6 +40,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
                              "colour"),
 }
 EVERYTHING = "both together"
+# The families by the names that notes use.
+SHOWN = {"picture size": "image size and shape", "marks on the picture": "image marks"}
 
 
 def features(image: ScannedImage) -> dict[str, float]:

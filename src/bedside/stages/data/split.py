@@ -1,4 +1,4 @@
-"""Train, validation and test: stratified, seeded, and never through a group."""
+"""Split into train, validation and test: stratified, seeded, never separating a group."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _PerPart = dict[str, dict[str, float]]
 
 def _allowed(counts: Counter[str], lacking: _PerPart, left: Counter[str],
              without: Mapping[str, set[str]]) -> list[str]:
-    """Parts open to a group, in a fixed order."""
+    """Return the parts open to a group, in a fixed order."""
     for label in counts:
         # The last groups of a class belong to the parts that have none of it yet.
         if len(without[label]) > 0 and left[label] <= len(without[label]):
@@ -79,7 +79,7 @@ def _allowed(counts: Counter[str], lacking: _PerPart, left: Counter[str],
 
 
 def _best(counts: Counter[str], wanted: _PerPart, lacking: _PerPart, parts: list[str]) -> str:
-    """The part with the largest share of its target still to come; ties to the largest part."""
+    """Return the part that lacks most of its target; ties go to the largest part."""
     def need(part: str) -> tuple[float, float]:
         return (sum(n * lacking[part][k] / max(wanted[part][k], 1e-9) for k, n in counts.items()),
                 sum(wanted[part][k] for k in counts))
@@ -93,7 +93,7 @@ def _draw(seed: int, name: str) -> str:
 
 def _targets(labels: Sequence[str], members: Mapping[str, Counter[str]],
              shares: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Images of each class that each part should get; at least one where there are enough."""
+    """Return the images of each class that each part should get, one or more where possible."""
     parts = [p for p, share in shares.items() if share > 0]
     total = sum(shares[p] for p in parts)
     targets: dict[str, dict[str, float]] = {p: {} for p in parts}

@@ -118,7 +118,7 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         name, source = "manifest", Source("manifest", out.relative_to(run).as_posix())
     else:
         path = Path(config.source)
-        name = check_place(path, run)
+        name = reader_of(path, run)
         source = Source(name, "")
     listing = _listing(path, name, config)
     return listing, source if source.root else Source(name, str(listing.root))
@@ -131,7 +131,7 @@ def _listing(path: Path, name: str, config: DataConfig) -> Listing:
 
 
 def refuse(run: Path, study: Study) -> None:
-    """Stop where :func:`prepare` would before it decodes an image; nothing is written.
+    """Raise what :func:`prepare` would before it decodes an image; write nothing.
 
     Files of DICOM and of an ``.npz`` are not opened, which would take too long.
 
@@ -149,7 +149,7 @@ def refuse(run: Path, study: Study) -> None:
         place, labels = PHANTOM, list(phantom.labels(config.phantom, study.seed))
     else:
         path = Path(config.source)
-        name = check_place(path, run)
+        name = reader_of(path, run)
         if name not in ("folder", "manifest"):
             readers.options_of(name, config)
             return
@@ -162,11 +162,11 @@ def refuse(run: Path, study: Study) -> None:
                       chosen.classes, place)
 
 
-def check_place(path: Path, run: Path) -> str:
-    """Which reader takes a data set, whose folder the run must not lie in.
+def reader_of(path: Path, run: Path) -> str:
+    """Return the reader of a data set, whose folder the run must not lie in.
 
     Raises:
-        BadInput: nothing is there that bedside reads, or the run's own pictures would become
+        BadInput: bedside reads nothing there, or the run's own images would become
             images of the data set.
     """
     name = readers.detect(path)
@@ -178,7 +178,7 @@ def check_place(path: Path, run: Path) -> str:
 
 def _given_split(listing: Listing, split_file: str | None
                  ) -> tuple[list[Split | None], list[str]]:
-    """The given part of each image, from ``--split-file`` or the data set, and notes."""
+    """Return the given part of each image, from ``--split-file`` or the data set, and notes."""
     if split_file is None:
         return [split.given_part(c) for c in listing.cases], []
     path = Path(split_file)
@@ -189,7 +189,7 @@ def _given_split(listing: Listing, split_file: str | None
         file, part = row["file"], split_of(row["split"], where)
         if file in parts:
             raise BadInput(f"{file!r} is listed twice", where=where,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
         if part is None:
             raise BadInput(f"{file!r} has no split", where=where,
                            remedy="Write train, val or test, or remove the line.")
@@ -213,7 +213,7 @@ def _near(file: str, known: set[str]) -> str:
 
 
 def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split | None]) -> str:
-    """A hash of everything the stage takes from the data set."""
+    """Return a hash of everything the stage takes from the data set."""
     digest = hashlib.sha256()
     for case, sha256, part in zip(listing.cases, hashes, given, strict=True):
         row = (case.file, case.label, case.patient, part, case.masks, case.age, case.size_mm,

@@ -1,4 +1,4 @@
-"""Groups that a split must not separate: duplicates, and one patient's images."""
+"""Groups that a split must not separate: near-duplicates, and one patient's images."""
 
 from __future__ import annotations
 
