@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from deid_fixture import cleaned, image
 
+from bedside.deid import headers
+
 
 def test_a_number_of_the_patient_still_goes_elsewhere():
     out = cleaned(image(StudyID="1024", AcquisitionNumber="1024"))
@@ -40,3 +42,8 @@ def test_words_of_an_institution_go_from_free_text_but_not_from_codes():
                         AcquisitionMode="general view", BodyPartExamined="MERCY"))
     assert "ViewName" not in out
     assert (out.AcquisitionMode, out.BodyPartExamined) == ("general view", "MERCY")
+
+
+def test_only_uids_of_the_standard_are_registered():
+    assert headers.registered("1.2.840.10008.1.2.1")
+    assert not headers.registered("1.2.826.0.1.3680043.2.1143.1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from deid_fixture import cleaned, image
 
+from bedside.deid import lut
 from bedside.deid.outcome import Quarantine
 
 
@@ -35,3 +36,11 @@ def test_a_segmented_palette_ends_with_its_last_segment():
     source.add_new(0x00281221, "OW", b"\0\2\x10\x20\1\4\x30" + b"BLOGGS!")
     kept = cleaned(source).SegmentedRedPaletteColorLookupTableData
     assert kept == b"\0\2\x10\x20\1\4\x30\0"
+
+
+def test_a_table_without_a_descriptor_is_refused():
+    source = palette(b"\1\2\3\4")
+    assert lut.cut(source[0x00281201], source) == b"\1\2\3\4"
+    del source[0x00281101]
+    with pytest.raises(Quarantine, match="lookup table"):
+        lut.cut(source[0x00281201], source)

@@ -6,7 +6,7 @@ import pytest
 from deid_fixture import cleaned, image
 from pydicom.dataset import Dataset
 
-from bedside.deid import dicom
+from bedside.deid import dicom, payload
 from bedside.deid.outcome import Quarantine
 
 
@@ -43,3 +43,14 @@ def test_an_image_whose_description_did_not_stay_is_set_aside(monkeypatch, neste
     monkeypatch.setattr(dicom.headers, "clean", without)
     with pytest.raises(Quarantine, match="describes the pixels"):
         cleaned(image(ModalityLUTSequence=[inner]))
+
+
+@pytest.mark.parametrize(("elements", "reason"), [
+    ({"FloatPixelData": b"1234"}, "floating point"), ({"EncapsulatedDocument": b"12"}, "document"),
+    ({"PixelDataProviderURL": "http://x"}, "elsewhere"), ({"Rows": 0}, "does not make sense"),
+    ({"BitsAllocated": 7}, "does not make sense"),
+    ({"Rows": 60000, "Columns": 60000}, "too large")])
+def test_what_cannot_be_checked_is_quarantined(elements, reason):
+    payload.check(image())
+    with pytest.raises(Quarantine, match=reason):
+        payload.check(image(**elements))

@@ -101,7 +101,7 @@ def test_the_label_may_come_from_an_element(tmp_path):
         assert dicom.NO_LABEL in {s.reason for s in found.set_aside}
     assert "StudyDescription" in refused(dicom.read, "no DICOM element", root,
                                          label_tag="StudyDescripton").remedy
-    refused(dicom.read, "no DICOM picture with a label", root, label_tag="StudyComments")
+    refused(dicom.read, "no DICOM image with a label", root, label_tag="StudyComments")
     with pytest.raises(BadInput, match=r"label_tag is for"):
         readers.options_of("folder", DataConfig(label_tag="StudyDescription"))
 

@@ -142,11 +142,6 @@ def test_grouping_is_the_same_with_sorted_orders(tmp_path: Path) -> None:
         assert set(ordered.links) == set(compared.links)
 
 
-def test_distance_counts_bits() -> None:
-    codes = near.to_codes([bytes(32), b"\xff" + bytes(31), b"\xff" * 32])
-    assert near.distance(codes, np.array([0, 0]), np.array([1, 2])).tolist() == [8, 256]
-
-
 # ------------------------------------------------------------------ union-find
 
 
