@@ -32,7 +32,7 @@ _VERSION = 2
 _JOURNAL = ".journal"
 TABLES = "tables"
 _PROCESS = "bedside.deid.process_file:process"
-# The search for text keeps its models in memory, and searches every frame of a film.
+# The text search keeps its models in memory and searches every frame of a film.
 _LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
 _TABLES = frozenset({".csv"})
 _FRAME = re.compile(r"^frame-[0-9]{4,5}$")
@@ -83,7 +83,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
     files = [f for f in _walk(root) if wanted is None or wanted(f[0])]
     if not files:
         raise BadInput("no file in the folder", where=src, remedy="Check the path.")
-    # What is unpacked afresh carries the time of the file that it comes from.
+    # Files unpacked anew carry the time of the file that they come from.
     stamp = (origin or src).stat().st_mtime_ns
     listed = [(n, size, stamp if inside else time, fault) for n, size, time, fault in files]
     stage_key = artefact.stage_key(stage, _VERSION, config, process_file.PIXELS or "",
@@ -92,7 +92,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         if progress:
             progress(stage, 1, 1, "already done")
         return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
-    # Only now is anything written: what is refused above leaves neither folder nor key behind.
+    # Nothing is written before this point: a refused input leaves no folder and no key behind.
     private_folder.check(private, out, secret, origin or src)
     key.private_dir(private)
     if found_key is None:
@@ -230,7 +230,7 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
                       if e.file.startswith(f"{process_file.QUARANTINE}/")}
     taken = set(images)
     tables = [f[0] for f in files if f not in taken]
-    # The one name that readers look for stays, and goes to a table that stands alone.
+    # The name that readers look for is kept, and given to a table that stands alone.
     alone = len(tables) == 1 and "/" not in tables[0]
     for name in tables:
         leaf = (MANIFEST_CSV if alone or PurePosixPath(name).name == MANIFEST_CSV

@@ -66,7 +66,7 @@ def read(data: bytes) -> Dataset:
     if not any(k in found for k in ("SOPClassUID", "PixelData", "DirectoryRecordSequence")):
         raise Quarantine(UNREADABLE)
     if found.file_meta.TransferSyntaxUID == DEFLATED:
-        # Inflated by now; the decoder asks for the encoding of the pixels.
+        # Already inflated; the decoder needs the encoding of the pixels.
         found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _WORD = re.compile(r"[^\W_]+")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _LOOKS = re.compile("|".join((
-    r"[^\x20-\x7e]",                                   # not ASCII: a name, more likely than not
+    r"[^\x20-\x7e]",                                   # not ASCII: probably a name
     r"\^",                                             # between the parts of a person's name
     r"@", r"https?:", r"www\.",
     r"\d{7,}",                                         # record numbers, dates, telephones

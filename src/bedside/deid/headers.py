@@ -85,7 +85,7 @@ def _walk(dataset: Dataset) -> Iterator[Any]:
         except RecursionError:
             raise
         except Exception:
-            # A damaged element names nobody that could be read, and is left out later.
+            # A damaged element holds no readable name, and is left out later.
             continue
         yield element
         if element.VR == "SQ":

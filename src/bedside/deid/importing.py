@@ -90,7 +90,7 @@ def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | Non
         shutil.rmtree(unpacked, ignore_errors=True)
         if made:
             with contextlib.suppress(OSError):
-                # Goes only where it is empty: nothing was kept.
+                # Removed only where it is empty: nothing was stored.
                 private.rmdir()
 
 
@@ -123,7 +123,7 @@ def _named_in(table: Path) -> set[str]:
             lost.append(where.rpartition(": line ")[2])
         found |= names | masks
     if lost:
-        # The lines alone: the names of files may name patients.
+        # Line numbers only: file names may name patients.
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         raise BadInput(f"no such file or mask in the folder, in {len(lost)} of {len(rows)} rows "
                        f"(line {', '.join(lost[:_SHOWN])}{more})", where=table,

@@ -39,7 +39,7 @@ def check(dataset: Dataset) -> None:
 
     Raises:
         Quarantine: no image, or one that does not make sense or is larger than 40 megapixels
-            a frame or 512 MB; or it holds what cannot be looked through (sound, documents).
+            per frame or 512 MB; or it holds what cannot be searched (sound, documents).
     """
     for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
         if keyword in dataset:
@@ -173,7 +173,7 @@ def put(dataset: Dataset, frames: npt.NDArray[Any]) -> None:
     """Store frames as plain little-endian values."""
     dataset.BitsAllocated = frames.dtype.itemsize * 8
     if _number(dataset, "BitsStored") == 1:
-        # One-bit images stay wide: packing saves nothing that matters here.
+        # One-bit images stay unpacked: packing would save little here.
         dataset.BitsStored, dataset.HighBit = 8, 7
     if frames.ndim == 4:
         dataset.PlanarConfiguration = 0

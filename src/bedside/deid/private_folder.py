@@ -56,7 +56,7 @@ def check(private: Path, out: Path, secret: Key, source: Path) -> None:
                        remedy="Choose another --out and --private.")
     if not set(STAGES) & set(artefact.read_manifest(out).stages):
         return
-    # A clean folder that is not where the note says was moved, and is still the private folder's.
+    # A clean folder at another path was moved, and still belongs to the private folder.
     if place is None or (place.out != str(out.resolve()) and Path(place.out).exists()):
         raise BadInput("holds an import of another source or with another key", where=out,
                        remedy="Choose another --out, or give the --private it was made with.")

@@ -27,7 +27,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "dicom": ("frames", "label_tag", "skip_bad"),
 }
 
-_KNOWN = ("Give a folder with one folder of images a class, a folder with a manifest.csv, a CSV "
+_KNOWN = ("Give a folder with one folder of images per class, a folder with a manifest.csv, a CSV "
           "file, a MedMNIST .npz, or a folder of DICOM that bedside import wrote.")
 
 

@@ -19,7 +19,7 @@ from bedside.readers.imported import FOREIGN, Imported, require
 from bedside.readers.keyed import Key
 
 NO_LABEL = "no value in the element that gives the label"
-_PLACES = ("Put the files into one folder a class before bedside import, list them in a "
+_PLACES = ("Put the files into one folder per class before bedside import, list them in a "
            "manifest.csv (file,label), or name the element that holds the label: "
            "data.label_tag in study.toml.")
 

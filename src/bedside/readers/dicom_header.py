@@ -194,7 +194,7 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
     if photometric not in (*GREY, *COLOUR, PALETTE):
         raise BadInput("an unknown photometric interpretation")
     if samples != (3 if photometric in COLOUR else 1):
-        raise BadInput(f"{samples} samples a pixel do not fit {photometric}")
+        raise BadInput(f"{samples} samples per pixel do not fit {photometric}")
     if allocated not in (1, 8, 16, 32) or (allocated > 16 and photometric not in COLOUR):
         raise NoImage(f"{allocated}-bit values, not an image")
     syntax, modality = str(ds.file_meta.TransferSyntaxUID), str(ds.get("Modality") or "").strip()

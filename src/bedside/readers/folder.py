@@ -21,7 +21,7 @@ EMPTY_FOLDER = "a folder without images"
 
 _MASK = re.compile(r"^(?P<stem>.+)_mask(_\d+)?$")
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-_LAYOUT = "Put the images into one folder a class: DATASET/benign/1.png, DATASET/malignant/2.png."
+_LAYOUT = "Put the images into one folder per class: DATASET/benign/1.png, DATASET/malignant/2.png."
 
 
 def read(source: Path, class_names: Sequence[str] = ()) -> Listing:

@@ -57,7 +57,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
         name = relative_name(row["file"], where)
         if name in seen:
             raise BadInput(f"{name!r} is listed twice (first at {seen[name]})", where=where,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
         seen[name] = where.rpartition(": ")[2]
         path = file_inside(root, stored_file(root, name)[0], where)
         case = _case(root, name, row, where)
@@ -65,7 +65,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
             dicom.append((len(cases), where))
         cases.append(case)
     if not cases:
-        raise BadInput("no image is listed", where=table, remedy="Add one line an image.")
+        raise BadInput("no image is listed", where=table, remedy="Add one line per image.")
     if dicom:
         cases = _with_dicom(root, source, cases, dicom, frames)
     return Listing(root, tuple(cases), (), notes)
@@ -79,7 +79,7 @@ def _with_dicom(root: Path, source: Path, cases: list[Case], dicom: list[tuple[i
     for file, count in Counter(c.file for c in every).items():
         if count > 1:
             raise BadInput(f"{file!r} is listed twice, as a frame and as its file", where=source,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
     return every
 
 

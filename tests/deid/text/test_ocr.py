@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ def test_text_where_two_bands_meet_is_seen(monkeypatch, row):
     image = phantom()
     cv2.putText(image, "KOWALSKI", (80, row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
     whole = ocr.probability(image)
-    monkeypatch.setattr(ocr, "OCR", replace(ocr.OCR, band_px=image.size // 2))
+    monkeypatch.setattr(ocr, "OCR", ocr.OCR._replace(band_px=image.size // 2))
     bands = ocr.probability(image)
     assert bands.shape == whole.shape and bands.dtype == np.float32
     place = np.s_[row - 20:row + 2, 90:180]

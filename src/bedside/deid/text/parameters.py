@@ -9,11 +9,10 @@ ink's colour.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class _Pixels:
+class _Pixels(NamedTuple):
     """Colours, and the size of what is no stroke (shared by all steps)."""
 
     exact: float = 0.5  # levels: within this two values are one
@@ -27,8 +26,7 @@ class _Pixels:
     tallest_px: int = 60  # ... and a line is at most this high
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     """The even frame that a scanner draws around the image (background.py)."""
 
     least_share: float = 0.02  # of the image; less is no frame
@@ -36,8 +34,7 @@ class _Frame:
     close_px: int = 41  # and letters leave no gap in it that is wider
 
 
-@dataclass(frozen=True, slots=True)
-class _Ocr:
+class _Ocr(NamedTuple):
     """Input of the text detector (ocr.py)."""
 
     grid_px: int = 32  # the network's stride
@@ -45,8 +42,7 @@ class _Ocr:
     overlap_px: int = 64  # of two bands: more than the highest letters
 
 
-@dataclass(frozen=True, slots=True)
-class _Views:
+class _Views(NamedTuple):
     """Scales and contrasts at which the detector sees an image (views.py)."""
 
     small_px: int = 1400  # images below this size are enlarged more: print is small in them
@@ -71,8 +67,7 @@ class _Views:
     letter_wide: float = 1.2  # the same where it marks more than the letters, as in close-ups
 
 
-@dataclass(frozen=True, slots=True)
-class _Detect:
+class _Detect(NamedTuple):
     """From the detector's map to lines of text (lines.py, detect.py)."""
 
     levels: tuple[float, float] = (0.6, 0.3)  # probabilities at which lines are outlined
@@ -108,8 +103,7 @@ class _Detect:
     texture_flat: float = 0.9  # ... this share of background is background
 
 
-@dataclass(frozen=True, slots=True)
-class _Strokes:
+class _Strokes(NamedTuple):
     """Rows of letter-like marks of exactly one value (strokes.py)."""
 
     height_px: tuple[int, int] = (7, 60)
@@ -125,8 +119,7 @@ class _Strokes:
     ring_px: int = 3  # width of what lies around a mark
 
 
-@dataclass(frozen=True, slots=True)
-class _Edges:
+class _Edges(NamedTuple):
     """Density of strokes sharper than tissue (strokes.py)."""
 
     times: float = 2.0  # distance from the median, times that of nearly all of the image
@@ -135,7 +128,7 @@ class _Edges:
     quantile: float = 0.99  # "nearly all of the image"
     least: float = 12.0  # levels
     window_px: tuple[int, int] = (11, 33)  # rows, columns in which sharp pixels are counted
-    count: int = 16  # sharp pixels in one window
+    dense: int = 16  # sharp pixels in one window
     join_px: tuple[int, int] = (5, 9)
     wide: float = 1.5  # a line's least width, in its height
     pieces: int = 4  # pieces (as wide as high) full of letters; an echo or a caliper has few
@@ -144,8 +137,7 @@ class _Edges:
     known_px: int = 2  # margin around what is known already
 
 
-@dataclass(frozen=True, slots=True)
-class _Colour:
+class _Colour(NamedTuple):
     """The colour in which a line is written (segment.py)."""
 
     chroma: float = 40.0  # levels between the highest and the lowest channel
@@ -165,8 +157,7 @@ class _Colour:
     stark: float = 80.0  # levels of contrast that no tissue has
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(NamedTuple):
     """Ink of one line, pixel by pixel (segment.py)."""
 
     many: float = 0.1  # share of the line in the ink's own colour: plain
@@ -194,8 +185,7 @@ class _Segment:
     above_px: int = 3  # rows above and below that belong to the line
 
 
-@dataclass(frozen=True, slots=True)
-class _Peaks:
+class _Peaks(NamedTuple):
     """Peaks of local histograms: ink of one level (extend_line.py)."""
 
     cell_px: tuple[int, int] = (6, 8)  # rows, columns of a cell
@@ -208,8 +198,7 @@ class _Peaks:
     join_px: tuple[int, int] = (3, 13)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extend:
+class _Extend(NamedTuple):
     """Ink beyond what the detector marks (extend_line.py)."""
 
     pure: float = 0.5  # share of a line's ink in exactly one colour
@@ -229,8 +218,7 @@ class _Extend:
     free: float = 0.25  # share of the pixels beside a line that tells
 
 
-@dataclass(frozen=True, slots=True)
-class _Mask:
+class _Mask(NamedTuple):
     """The ink of all lines and its margin (mask.py)."""
 
     seed: float = 0.15  # probability of what belongs to a line
@@ -257,8 +245,7 @@ class _Mask:
     margin_box_px: int = 2  # how far the margin reaches around a line's box
 
 
-@dataclass(frozen=True, slots=True)
-class _Remove:
+class _Remove(NamedTuple):
     """Removal from all frames, and the check after it (remove.py)."""
 
     same: int = 6  # levels: a pixel is unchanged between two frames

@@ -218,7 +218,7 @@ def dense_edges(values: Image | Floats, known: Mask | None = None,
 
 
 def _dense_boxes(sharp: Mask) -> list[Box]:
-    dense = edge_density(sharp) >= EDGES.count
+    dense = edge_density(sharp) >= EDGES.dense
     if not dense.any():
         return []
     labels, _ = ndimage.label(ndimage.maximum_filter(dense, EDGES.join_px, mode="constant"))

@@ -198,7 +198,7 @@ def _given_split(listing: Listing, split_file: str | None
                            remedy=_near(file, known))
         parts[file] = part
     if not parts:
-        raise BadInput("no image is listed", where=path, remedy="Add one line an image.")
+        raise BadInput("no image is listed", where=path, remedy="Add one line per image.")
     said = list(notes)
     if any(split.given_part(c) for c in listing.cases):
         said.append(f"{path.name} replaces the split that the data set gives.")
