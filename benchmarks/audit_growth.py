@@ -26,14 +26,16 @@ GOAL_MINUTES = 15
 
 PER_IMAGE = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
-from bedside.data import scan
+from bedside.stages.data import scan
 from bedside.readers.folder import read
 listing = read(Path(sys.argv[1]))
 files = [c.file for c in listing.cases]
 start = time.process_time()
 with scan.Thumbs() as thumbs:
-    scan.scan(listing.root, files, scan.file_hashes(listing.root, files), thumbs)
+    hashes = scan.file_hashes(listing.root, files)
+    scan.scan(listing.root, [replace(c, sha256=h) for c, h in zip(listing.cases, hashes)], thumbs)
 print((time.process_time() - start) / len(files) * 1000)
 """
 

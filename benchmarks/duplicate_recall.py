@@ -1,10 +1,9 @@
 """How many synthetic twins of real images does the audit find, and what does it join wrongly?
 
 ``python benchmarks/duplicate_recall.py [N] [--save duplicate-recall]`` makes N twins (500 by
-default) of each kind in ``tests/support/twins.py`` from BUSI (from phantoms where BUSI is not
-beside the checkout), puts them among all originals, and looks which lie in their original's
-group. A wrong join is a group that holds two originals which are not in one group without the
-twins.
+default) of each kind in ``tests/support/near_duplicates.py`` from BUSI (from phantoms where BUSI is
+not beside the checkout), puts them among all originals, and looks which lie in their original's
+group. A wrong join is a group of two originals that are not in one group without the twins.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from bedside.stages.data import scan
 from bedside.stages.data.duplicates.group import group
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from twins import KINDS, write_twin
+from data_fixture import scanned
+from near_duplicates import KINDS, write_near_duplicate
 
 GOAL = 0.99
 
@@ -52,25 +52,25 @@ def measure(n: int) -> dict[str, Any]:
         rng = np.random.default_rng(0)
         chosen = sorted(rng.permutation(len(files))[:n].tolist())
         with scan.Thumbs() as thumbs:
-            plain = scan.scan(root, files, scan.file_hashes(root, files), thumbs)
-            before = group(plain, [None] * len(files), thumbs).pictures
+            plain = scanned(root, files, thumbs)
+            before = group(plain, thumbs).duplicates
             kept = thumbs.rows(range(len(files)))
         for kind in KINDS:
-            made = [write_twin(kind, root / files[i], scratch / kind / f"{i}", rng) for i in chosen]
+            made = [write_near_duplicate(kind, root / files[i], scratch / kind / f"{i}", rng)
+                    for i in chosen]
             names = [p.name for p in made]
             with scan.Thumbs() as thumbs:
                 for thumb in kept:
                     thumbs.append(thumb)
-                hashes = scan.file_hashes(scratch / kind, names)
-                seen = [*plain, *scan.scan(scratch / kind, names, hashes, thumbs)]
+                seen = [*plain, *scanned(scratch / kind, names, thumbs)]
                 start = time.perf_counter()
-                found = group(seen, [None] * len(seen), thumbs)
+                found = group(seen, thumbs)
                 seconds = time.perf_counter() - start
             missed = [files[i] for k, i in enumerate(chosen)
-                      if found.pictures[len(files) + k] != found.pictures[i]]
+                      if found.duplicates[len(files) + k] != found.duplicates[i]]
             groups: dict[int, set[int]] = {}
             for i in range(len(files)):
-                groups.setdefault(found.pictures[i], set()).add(before[i])
+                groups.setdefault(found.duplicates[i], set()).add(before[i])
             low, high = wilson(len(chosen) - len(missed), len(chosen))
             rows[kind] = {
                 "twins": len(chosen), "found": len(chosen) - len(missed),

@@ -1,5 +1,5 @@
 """Strings of known ink burned into ultrasound (synthetic, and BUSI where it is): what is left of
-them, what else is changed, what is set apart for a person.
+them, what else is changed, what is quarantined.
 
     python benchmarks/text_removal.py [STRINGS] [--save text-removal]
 
@@ -22,10 +22,10 @@ from common import BUSI, ROOT, RUNS, finish, positional
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from bedside.deid.text import detect as _find
+from bedside.deid.text import detect as text_detect
 
 LEFT, OTHER = 0.01, 0.01
-FIND = _find.find
+FIND = text_detect.find_text
 # Thresholds were fitted on seeds from 100,000 to 19,000,238 and from 20,000,000 to 22,000,420;
 # these are others.
 FIRST_SEED = 23_000_000
@@ -42,7 +42,7 @@ def one(seed: int, busi: list[Path], **kind: Any) -> dict[str, Any]:
     # What was found is needed twice: by the search, and to know what was filled.
     look = functools.lru_cache(maxsize=4)(lambda data, shape, enlarge: FIND(
         np.frombuffer(data, np.uint8).reshape(shape), enlarge))
-    detect.find = lambda picture, enlarge=True: look(picture.tobytes(), picture.shape, enlarge)
+    detect.find_text = lambda image, enlarge=True: look(image.tobytes(), image.shape, enlarge)
     case = make(seed, busi, **kind)
     kind = "RGB" if case.image.ndim == 3 else "MONOCHROME2"
     # What is in the picture before: some of BUSI's hold text of their own.
@@ -82,7 +82,7 @@ def removed(texted: Any, clean: Any, out: Any) -> Any:
 
     differs = out != texted
     differs = differs if differs.ndim == 2 else differs.any(axis=2)
-    return differs | detect.find(texted).ink
+    return differs | detect.find_text(texted).mask
 
 
 def main() -> None:

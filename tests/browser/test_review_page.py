@@ -36,11 +36,11 @@ def work(tmp_path):
         for place in ("quarantine", "previews"):
             picture.save(private / place / f"f{number}.png")
         entries.append(Entry(f"e{number}", "picture", "quarantined",
-                             "text in the picture (--deid-pixels takes it out)",
+                             "text in the image (--deid-pixels removes it)",
                              f"quarantine/f{number}.png"))
     book = Ledger(tuple(entries))
     key.write_private(private / ledger.NAMES, ledger.names_csv(book).encode())
-    key.write_private(private / decisions.PLACE, codec.to_json({
+    key.write_private(private / decisions.DESTINATION, codec.to_json({
         "out": str(out), "stage": "import",
         "targets": {e.id: f"benign/f{n}.png" for n, e in enumerate(entries)}}).encode())
     with artefact.writing(out, "import", "k" * 24) as scratch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedside.core.errors import BadInput
+from bedside.core.types import Case
 from bedside.runtime.preprocess import decode
 from bedside.stages.bundle.build import cell
 from bedside.stages.data import scan
@@ -16,7 +17,7 @@ def test_only_the_scan_of_a_data_set_can_set_an_image_aside(tmp_path):
     with pytest.raises(BadInput) as caught:
         decode(path)
     assert "--skip-bad" not in caught.value.message
-    found = scan._look(tmp_path, "a.png", "0" * 64)
+    found = scan.scan_image(tmp_path, Case("", "a.png", ""))
     assert isinstance(found, BadInput)
     assert "--skip-bad" in found.message
 

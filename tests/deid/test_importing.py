@@ -87,7 +87,7 @@ def test_decisions_are_applied_repeatably(imported):
     _, out, private, _ = imported
     work = decisions.open_review(private)
     (entry,) = work.entries
-    assert "text in the picture" in entry.reason
+    assert "text in the image" in entry.reason
     decisions.decide(work, entry.id, "redact", ((0.1, 0.1, 0.5, 0.4),))
     assert decisions.apply(work) == {"accept": 0, "redact": 1, "reject": 0, "open": 0}
     assert len(rows(out)) == 3

@@ -12,6 +12,7 @@ from paths import ROOT
 
 from bedside.core.errors import GateFailed
 from bedside.core.study import DataConfig, Study
+from bedside.core.types import Case
 from bedside.readers import folder
 from bedside.runfolder import layout
 from bedside.stages.data import scan
@@ -79,9 +80,9 @@ def test_precision_on_pairs_judged_by_eye(busi: Path) -> None:
     files = [c.file for c in folder.read(busi).cases]
     place = {f: i for i, f in enumerate(files)}
     with scan.Thumbs() as thumbs:
-        seen = scan.scan(busi, files, [str(i) for i in range(len(files))], thumbs)
-        found = group(seen, [None] * len(files), thumbs)
-    pictures = found.pictures
+        cases = [Case("", file, "", sha256=str(i)) for i, file in enumerate(files)]
+        found = group(scan.scan(busi, cases, thumbs), thumbs)
+    pictures = found.duplicates
     judged = {frozenset((p["first"], p["second"])): p["verdict"] for p in pairs}
     # A link that nobody has judged counts against the program.
     links = [judged.get(frozenset((files[k.first], files[k.second]))) for k in found.links]

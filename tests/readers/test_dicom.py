@@ -1,8 +1,7 @@
-"""Folders of DICOM: only what import wrote, labels and patients, exports, bad files among good."""
+"""Folders of DICOM that import wrote, through the reader and the data stage."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -10,34 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_fixture import save, texture
-from dicom_fixture import as_bytes, dataset, folder, public, publish, write
+from dicom_fixture import as_bytes, dataset, folder, publish, refused, write
 
 from bedside import readers
 from bedside.core import codec
+from bedside.core.audit import Audit
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
 from bedside.deid.key import Key
-from bedside.readers import dicom, dicom_walk, manifest
+from bedside.readers import dicom, manifest
 from bedside.readers.dicom_file import header, read_file
 from bedside.readers.load import pixels_of
 from bedside.runfolder import layout
-from bedside.stages.data.audit import Audit
 from bedside.stages.data.stage import prepare
 
 
 def cine(path: Path, frames: int = 3, seed: int = 5, **elements: object) -> Path:
     """A file of unlike frames."""
     return write(path, np.stack([texture(seed * 100 + i) for i in range(frames)]), **elements)
-
-
-def refused(call, match: str, *words, **options) -> BadInput:
-    with pytest.raises(BadInput, match=match) as caught:
-        call(*words, **options)
-    assert caught.value.remedy
-    return caught.value
-
-
-# ------------------------------------------------------------------ only what import wrote
 
 
 @pytest.mark.parametrize("claims", [{}, {"PatientIdentityRemoved": "YES",
@@ -79,9 +68,6 @@ def test_a_folder_inside_an_import_may_be_the_data_set(tmp_path):
     assert [c.label for c in dicom.read(root / "images").cases] == ["a", "b"]
 
 
-# ------------------------------------------------------------------ labels, patients, frames
-
-
 def test_patients_are_pseudonyms(tmp_path):
     root = tmp_path / "set"
     for i, patient in enumerate(("7", "7", "8", "")):
@@ -115,7 +101,7 @@ def test_the_label_may_come_from_an_element(tmp_path):
         assert dicom.NO_LABEL in {s.reason for s in found.set_aside}
     assert "StudyDescription" in refused(dicom.read, "no DICOM element", root,
                                          label_tag="StudyDescripton").remedy
-    refused(dicom.read, "no DICOM picture with a label", root, label_tag="StudyComments")
+    refused(dicom.read, "no DICOM image with a label", root, label_tag="StudyComments")
     with pytest.raises(BadInput, match=r"label_tag is for"):
         readers.options_of("folder", DataConfig(label_tag="StudyDescription"))
 
@@ -151,7 +137,7 @@ def test_a_table_of_dicom_and_pictures(tmp_path):
         "z.png"]
     assert [c.patient for c in cases][2:] == ["p7"] * 3 + [None]
     assert cases[0].patient == cases[1].patient and cases[0].patient.startswith("P")
-    assert [c.split for c in cases] == ["train", "train", "test", "test", "test", None]
+    assert [c.split for c in cases] == ["train", "train", "test", "test", "test", "set_aside"]
     (root / "manifest.csv").write_text("file,label\nx.dcm/frame-0002,a\nx.dcm,b\n")
     refused(manifest.read, "listed twice", root, frames="all")
 
@@ -191,67 +177,6 @@ def test_bad_files_in_a_study(tmp_path):
     assert len(layout.cases(tmp_path / "run")) == 24
 
 
-# ------------------------------------------------------------------ exports
-
-
-def test_an_export_with_dicomdir(tmp_path):
-    source = public("DICOMDIR").parent
-    export = tmp_path / "export"
-    shutil.copytree(source, export)
-    (export / "README.TXT").write_text("viewer\n")
-    found = dicom.listing(export)
-    told = {s.file: s.reason for s in (*found.aside, *found.faulty)}
-    names = {p.relative_to(export).as_posix() for p in export.rglob("*") if p.is_file()}
-    indexed = {n for n in told if ": " in n}
-    assert {n for n, _ in found.entries} | (set(told) - indexed) == names
-    assert told["DICOMDIR"] == dicom_walk.THE_INDEX and told["README.TXT"] == dicom_walk.NOT_DICOM
-    assert {f.modality for _, f in found.entries} >= {"CR", "CT", "MR"}
-    again = dicom.listing(export)
-    # Pseudonyms included: a key made by whichever thread asks first gave a patient two names.
-    assert again.entries == found.entries
-
-
-@pytest.mark.parametrize("parts", [
-    ["..", "x"], ["A", "..", "..", "x"], ["/etc/passwd"], ["C:", "x"], ["a\\b"], ["a\0b"], [""],
-    ["."], ["..\\x"], [], ["A", "/etc", "passwd"]])
-def test_a_dicomdir_does_not_lead_outside(parts):
-    assert dicom_walk.check_index("DICOMDIR", [parts], ["A/x"])[0].reason == dicom_walk.TRAVERSAL
-    assert dicom_walk.check_index("DICOMDIR", [["a", "X"]], ["A/x"]) == []
-    assert dicom_walk.check_index("D/DICOMDIR", [["a", "X"]], ["D/A/x;1"]) == []
-    assert dicom_walk.check_index("DICOMDIR", [["a", "Y"]], ["A/x"])[0].reason == dicom_walk.MISSING
-
-
-def test_a_traversal_in_a_real_dicomdir_is_told_and_nothing_opened(tmp_path):
-    data = public("DICOMDIR").read_bytes()
-    assert data.count(b"77654033\\CR1\\6154 ") == 1
-    evil = data.replace(b"77654033\\CR1\\6154 ", b"..\\..\\etc\\passwd  ")
-    (tmp_path / "DICOMDIR").write_bytes(evil)
-    found = dicom.listing(tmp_path)
-    reasons = {s.file: s.reason for s in found.faulty}
-    assert reasons["DICOMDIR: ../../etc/passwd"] == dicom_walk.TRAVERSAL
-    refused(dicom.listing, "DICOMDIR", tmp_path, skip_bad=False)
-
-
-def test_links_pipes_and_names(tmp_path):
-    root = tmp_path / "set"
-    write(root / "deep/er/IM1", texture(1))
-    (tmp_path / "outside.dcm").write_bytes((root / "deep/er/IM1").read_bytes())
-    (root / "link.dcm").symlink_to(tmp_path / "outside.dcm")
-    (root / "gone.dcm").symlink_to(root / "nowhere")
-    (root / "loop").symlink_to(root)
-    os.mkfifo(root / "pipe")
-    (root / ".hidden").write_bytes(b"x")
-    (Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.dcm"))).write_bytes(b"x")
-    (root / "empty.dcm").touch()
-    found = dicom.listing(root)
-    assert [n for n, _ in found.entries] == ["deep/er/IM1"]
-    told = {s.file: s.reason for s in (*found.aside, *found.faulty)}
-    assert told["link.dcm"] == dicom_walk.OUTSIDE and "nowhere" in told["gone.dcm"]
-    assert told["loop"] == dicom_walk.LINKED_FOLDER and told["pipe"] == dicom_walk.NOT_REGULAR
-    assert told[".hidden"] == dicom_walk.HIDDEN and told["empty.dcm"] == dicom_walk.NOT_DICOM
-    assert told["caf\\udce9.dcm"] == "a name that a table cannot hold"
-
-
 def test_many_files_in_bounded_time_and_memory(tmp_path):
     data = as_bytes(dataset(texture(1)))
     for i in range(400):
@@ -263,18 +188,6 @@ def test_many_files_in_bounded_time_and_memory(tmp_path):
     found = dicom.listing(tmp_path)
     assert len(found.entries) == 400 and time.process_time() - start < 20
     assert len({f for _, f in found.entries}) == 1
-
-
-def test_detect(tmp_path):
-    save(tmp_path / "png/a/1.png", texture(1))
-    write(tmp_path / "png/a/2.dcm", texture(1))
-    assert readers.detect(tmp_path / "png") == "folder"
-    write(tmp_path / "export/PAT/IM1", texture(1))
-    (tmp_path / "export/A.TXT").write_text("x")
-    assert readers.detect(tmp_path / "export") == "dicom"
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text/x.txt").write_text("x")
-    assert readers.detect(tmp_path / "text") == "folder"
 
 
 def test_bytes_and_names_in_messages():

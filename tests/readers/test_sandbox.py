@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from bedside.core.errors import BadInput
+from bedside.readers import sandbox_worker
 from bedside.readers.sandbox import Limits, Pool
 
 HERE = "sandboxed"
 CODE = '''
 import os, sys, time
 import numpy as np
-from bedside.errors import BadInput
+from bedside.core.errors import BadInput
 def echo(blob, **words):
     print("noise")
     return [len(blob), words], [np.arange(6, dtype=">u2").reshape(2, 3)]
@@ -74,3 +75,11 @@ def test_a_worker_serves_many_requests_and_map_keeps_order(pool: Pool) -> None:
     assert call(pool, "pid").value == call(pool, "pid").value
     assert list(pool.map(lambda i: call(pool, "echo", i=i).value[1]["i"], range(40))) == [
         *range(40)]
+
+
+@pytest.mark.parametrize(("function", "reply"), [
+    ("math:sqrt", {"fault": "damaged or not supported (TypeError)"}),
+    ("bedside.readers.dicom_header:tag_number", {"value": 0x00081030, "arrays": []})])
+def test_a_worker_answers_a_request_in_plain_data(function, reply):
+    request = {"function": function, "arguments": {"text": "StudyDescription"}}
+    assert sandbox_worker._answer(request, b"") == (reply, [], True)

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from data_fixture import texture
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from bedside.core.errors import BadInput
 from bedside.readers import imported
+from bedside.readers.dicom_pixels import frame
 from bedside.runfolder import artefact
 
 JPEG_BASELINE, JPEG_2000, RLE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.91",
@@ -222,3 +225,19 @@ def bombs() -> dict[str, bytes]:
         "an element of 4 GB": _file(plain, _image(64, 64) + struct.pack(
             "<HH2sHL", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFE)),
     }
+
+
+def decoded(source: Path | bytes, channels: int | None = None, number: int | None = None,
+            crop: bool = False) -> np.ndarray:
+    """One frame, decoded in this process."""
+    blob, path = (b"", str(source)) if isinstance(source, Path) else (source, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return frame(blob, path, number=number, channels=channels, crop=crop)[1][0]
+
+
+def refused(call, match: str, *words, **options) -> BadInput:
+    with pytest.raises(BadInput, match=match) as caught:
+        call(*words, **options)
+    assert caught.value.remedy
+    return caught.value

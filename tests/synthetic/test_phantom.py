@@ -75,7 +75,8 @@ def test_an_image_depends_on_its_index_alone() -> None:
 
 
 def test_another_process_makes_the_same_bytes() -> None:
-    code = ("import hashlib; from bedside.data import phantom; from bedside.study_types import *\n"
+    code = ("import hashlib; from bedside.synthetic import phantom\n"
+            "from bedside.core.study import *\n"
             "p = phantom.generate(PhantomConfig(images=9), 5, 4)\n"
             "print(hashlib.sha256(p.image.tobytes() + p.mask.tobytes()).hexdigest())")
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

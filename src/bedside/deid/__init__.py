@@ -1,7 +1,7 @@
-"""De-identification: DICOM headers, pictures, tables and names; the key stays with the user.
+"""De-identification of DICOM headers, images, tables and names; the key stays with the user.
 
-``batch.deidentify`` leads through a folder; ``step.file`` cleans one file. The search for text
-burned into pixels hangs on ``step.PIXELS``. See ``docs/deidentification.md``.
+``batch.deidentify`` processes a folder, ``process_file.file`` one file. The text search that it
+uses is ``process_file.PIXELS``. See ``docs/deidentification.md``.
 """
 
 from bedside.deid.batch import deidentify as deidentify

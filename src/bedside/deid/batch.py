@@ -1,4 +1,4 @@
-"""A whole folder: every file in parallel, one entry each, whatever it holds."""
+"""De-identify a folder: every file in parallel, one ledger entry each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VERSION = 2
 _JOURNAL = ".journal"
 TABLES = "tables"
 _PROCESS = "bedside.deid.process_file:process"
-# The search for text keeps its models in memory, and looks at every frame of a film.
+# The text search keeps its models in memory and searches every frame of a film.
 _LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
 _TABLES = frozenset({".csv"})
 _FRAME = re.compile(r"^frame-[0-9]{4,5}$")
@@ -74,7 +74,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
     config = config or DeidConfig()
     if not src.is_dir():
         raise BadInput("no such folder", where=src, remedy="Check the path.")
-    check_places(private if inside else src, out, private, inside)
+    check_folders(private if inside else src, out, private, inside)
     profile.load(config.options)
     process_file.check_search(config)
     found_key = key.find_key(private, key_file)
@@ -83,7 +83,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
     files = [f for f in _walk(root) if wanted is None or wanted(f[0])]
     if not files:
         raise BadInput("no file in the folder", where=src, remedy="Check the path.")
-    # What is unpacked afresh carries the time of the file that it comes from.
+    # Files unpacked anew carry the time of the file that they come from.
     stamp = (origin or src).stat().st_mtime_ns
     listed = [(n, size, stamp if inside else time, fault) for n, size, time, fault in files]
     stage_key = artefact.stage_key(stage, _VERSION, config, process_file.PIXELS or "",
@@ -92,7 +92,7 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         if progress:
             progress(stage, 1, 1, "already done")
         return ledger.from_csv(codec.read_text(out / ledger.LEDGER))
-    # Only now is anything written: what is refused above leaves neither folder nor key behind.
+    # Nothing is written before this point: a refused input leaves no folder and no key behind.
     private_folder.check(private, out, secret, origin or src)
     key.private_dir(private)
     if found_key is None:
@@ -111,29 +111,29 @@ def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = 
         key.write_private(private / ledger.FOLDERS, ledger.folders_csv(
             names.renamed((f[0] for f in files), secret, config.keep_names)).encode(
                 "utf-8", "surrogateescape"))
-        _note_place(private, out, stage, result, secret, config, origin or src)
+        _write_destination(private, out, stage, result, secret, config, origin or src)
         artefact.write_text(scratch / ledger.LEDGER, ledger.to_csv(result))
     _clear(journal)
     return ledger.from_csv(ledger.to_csv(result))
 
 
-def _note_place(private: Path, out: Path, stage: str, result: Ledger, secret: Key,
+def _write_destination(private: Path, out: Path, stage: str, result: Ledger, secret: Key,
                 config: DeidConfig, source: Path) -> None:
-    """For a review and the next run: what this belongs to, and where quarantined files would go."""
+    """Write ``out.json``: what the folder belongs to, and where quarantined files would go."""
     targets = {e.id: _target(e, secret, config)
                for e in result.entries if e.file.startswith(f"{process_file.QUARANTINE}/")}
-    key.write_private(private / private_folder.FILE, codec.to_json(private_folder.Place(
+    key.write_private(private / private_folder.FILE, codec.to_json(private_folder.Destination(
         str(out.resolve()), stage, targets, private_folder.source_mark(secret, source),
         private_folder.key_mark(secret))).encode())
 
 
 def _target(entry: Entry, secret: Key, config: DeidConfig) -> str:
-    """Where a quarantined file goes once a person lets it pass."""
+    """Return the path of a quarantined file once a person accepts it."""
     folder = names.folders(PurePosixPath(entry.original), secret, config.keep_names)
     return names.join(folder, PurePosixPath(entry.file).name)
 
 
-def check_places(src: Path, out: Path, private: Path, ours: bool = False) -> None:
+def check_folders(src: Path, out: Path, private: Path, ours: bool = False) -> None:
     """Refuse folders that lie in one another, unless ``src`` is ``ours``. Raises BadInput."""
     places = {} if ours else {"SRC": src.resolve()}
     places |= {"--out": out.resolve(), "--private": private.resolve()}
@@ -145,7 +145,7 @@ def check_places(src: Path, out: Path, private: Path, ours: bool = False) -> Non
 
 
 def _walk(root: Path) -> Iterator[tuple[str, int, int, str]]:
-    """(relative path, size, time, fault) of everything below ``root`` that is no folder."""
+    """Return (relative path, size, time, fault) of everything below ``root`` that is no folder."""
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -168,7 +168,7 @@ def _walk(root: Path) -> Iterator[tuple[str, int, int, str]]:
 
 
 def _journal(private: Path, stage_key: str) -> Path:
-    """Entries of the files that are done, for a run that continues."""
+    """Return the entries of finished files, for a run that continues."""
     for name in (process_file.QUARANTINE, process_file.PREVIEWS, TABLES, _JOURNAL):
         key.private_dir(private / name)
     journal = private / _JOURNAL / stage_key
@@ -225,12 +225,12 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
     finally:
         pool.close()
     passed = {e.original: e.file for e in found if e.status == "ok"}
-    # A table with every row waits in --private: a review may let more files pass.
+    # A table with every row stays in --private: a review may let more files pass.
     every = passed | {e.original: _target(e, secret, config) for e in found
                       if e.file.startswith(f"{process_file.QUARANTINE}/")}
     taken = set(images)
     tables = [f[0] for f in files if f not in taken]
-    # The one name that readers look for stays, and goes to a table that stands alone.
+    # The name that readers look for is kept, and given to a table that stands alone.
     alone = len(tables) == 1 and "/" not in tables[0]
     for name in tables:
         leaf = (MANIFEST_CSV if alone or PurePosixPath(name).name == MANIFEST_CSV
@@ -261,7 +261,7 @@ def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
 
 
 def without_frame(file: str) -> str:
-    """The file that a name of one frame (``cine.dcm/frame-0012``) lies in, or the name itself."""
+    """Return the file of a frame's name (``cine.dcm/frame-0012``), or the name itself."""
     head, _, tail = file.rpartition("/")
     return head if head and _FRAME.match(tail) else file
 

@@ -1,4 +1,4 @@
-"""The meanings that standards give their codes: a file's own words for a code may name anyone."""
+"""Standard meanings of codes: a file's own words for a code may name a patient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _meanings() -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def meaning(scheme: str, code: str, claimed: str) -> str:
-    """What pydicom's copy of PS3.16 says that a code means; empty where it says nothing.
+    """Return the meaning of a code by pydicom's copy of PS3.16; empty where it gives none.
 
     Args:
         scheme: coding scheme designator.

@@ -1,4 +1,4 @@
-"""Dates moved back by a number of days; what is no date goes."""
+"""Shift dates back by a number of days; invalid dates are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DATETIME = re.compile(r"^(\d{8})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?([+-]
 
 
 def back(day: str, days: int) -> str | None:
-    """``20240229`` moved back; None where it is no date or falls before year 1000."""
+    """Return a date such as ``20240229`` moved back; None where invalid or before year 1000."""
     found = _DATE.match(day.strip())
     if not found:
         return None
@@ -36,7 +36,7 @@ def _one(vr: str, text: str, days: int) -> str | None:
 
 
 def shift(vr: str, values: list[Any], days: int) -> list[str] | str | None:
-    """Values of DA or DT moved back by ``days``, of TM as they are; None where one is invalid.
+    """Return DA and DT values moved back by ``days``, TM unchanged; None if one is invalid.
 
     Intervals between a patient's dates stay as they were.
     """

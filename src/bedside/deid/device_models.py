@@ -1,4 +1,4 @@
-"""Make and model of the device that made an image, counted before they are removed.
+"""Make and model of the acquiring device, counted before they are removed.
 
 A header's text may hold anything, so nothing of it is copied: a make is the name that
 ``makes.toml`` gives it, a model one of its families with at most a short mark behind it.
@@ -30,7 +30,7 @@ def _table() -> _Table:
 
 
 def device_of(dataset: Any) -> str:
-    """``Philips EPIQ 7`` of a DICOM data set, or that another or no make is given."""
+    """Return the device of a DICOM data set as ``Philips EPIQ 7``, ``another make`` or none."""
     made = _text(dataset, "Manufacturer")
     if not made:
         return UNNAMED

@@ -1,4 +1,4 @@
-"""One DICOM file: open it with limits, clean header and pixels, write it anew."""
+"""De-identify one DICOM file: open it with limits, clean header and pixels, write it anew."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IMPLEMENTATION = "2.25.241519034286129342541703411872649712451"
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Parsers put values that they stumble on into warnings and logs: none gets out."""
+    """Suppress warnings and logs, into which parsers put the values that they fail on."""
     loggers = [logging.getLogger(n) for n in ("pydicom", "pylibjpeg", "openjpeg", "libjpeg")]
     before = [log.level for log in loggers]
     for log in loggers:
@@ -66,7 +66,7 @@ def read(data: bytes) -> Dataset:
     if not any(k in found for k in ("SOPClassUID", "PixelData", "DirectoryRecordSequence")):
         raise Quarantine(UNREADABLE)
     if found.file_meta.TransferSyntaxUID == DEFLATED:
-        # Inflated by now; the decoder asks for the encoding of the pixels.
+        # Already inflated; the decoder needs the encoding of the pixels.
         found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return found
 
@@ -88,7 +88,7 @@ def deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixel
         data: the file.
         profile: from :func:`bedside.deid.profile.load`.
         clean_pixels: looks for text; None where no search is installed.
-        accept_unchecked: pass images that no search has looked at.
+        accept_unchecked: pass images that were not searched.
         fallback: what tells the patient where the file does not.
 
     Returns:
@@ -178,7 +178,7 @@ _LONG = 7
 
 
 def _check_nothing_left(written: bytes, names: Any, shifted: bool) -> None:
-    """A second look that does not share the first one's reasoning: the header's raw bytes."""
+    """Search the header's raw bytes for names, independently of the cleaning."""
     text = written[:written.rfind(b"\xe0\x7f\x10\x00O")].lower()
     for word in names.words:
         # A shifted date may fall on the birth date by chance.

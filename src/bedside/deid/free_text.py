@@ -1,4 +1,4 @@
-"""Which texts may stay: not those that name the patient, and not those that look like it."""
+"""Decide which free texts may stay: none that names the patient or looks like a name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _WORD = re.compile(r"[^\W_]+")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _LOOKS = re.compile("|".join((
-    r"[^\x20-\x7e]",                                   # not ASCII: a name, more likely than not
+    r"[^\x20-\x7e]",                                   # not ASCII: probably a name
     r"\^",                                             # between the parts of a person's name
     r"@", r"https?:", r"www\.",
     r"\d{7,}",                                         # record numbers, dates, telephones
@@ -39,14 +39,14 @@ def _words(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What names the patient of a file: single words, and whole texts without their spaces."""
+    """The names of a file's patient: single words, and whole texts without their spaces."""
 
     words: frozenset[str] = frozenset()
     joined: tuple[str, ...] = ()
     places: frozenset[str] = frozenset()
 
     def named_in(self, text: str) -> bool:
-        """Whether a text holds any of them, whatever its case and punctuation."""
+        """Return whether a text holds any of them, whatever its case and punctuation."""
         words = _words(text)
         if not self.words.isdisjoint(words):
             return True
@@ -54,7 +54,7 @@ class Known:
         return any(part in whole for part in self.joined)
 
     def placed_in(self, text: str) -> bool:
-        """Whether a free text holds a word of an institution or address; codes are not asked."""
+        """Return whether a text holds a word of an institution or address (not of codes)."""
         return not self.places.isdisjoint(_words(text))
 
 
@@ -83,5 +83,5 @@ def known(persons: Iterable[str], numbers: Iterable[str],
 
 
 def may_stay(text: str, names: Known) -> bool:
-    """Whether a short technical text is known not to identify: no name, date, number, contact."""
+    """Return whether a short technical text holds no name, date, number or contact."""
     return not (_LOOKS.search(text) or names.named_in(text) or names.placed_in(text))

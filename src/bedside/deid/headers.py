@@ -60,7 +60,7 @@ _PLACES = frozenset({"InstitutionName", "InstitutionAddress", "PatientAddress", 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one file's header is cleaned with. ``shift`` is in days, back."""
+    """The settings and names for one file's header; ``shift`` is in days, backwards."""
 
     profile: Profile
     key: Key
@@ -71,7 +71,7 @@ class Context:
 
 
 def values_of(element: Any) -> list[Any]:
-    """An element's values as a list, empty where it has none."""
+    """Return an element's values as a list, empty where it has none."""
     value = element.value
     if value is None or (isinstance(value, str | bytes) and not value):
         return []
@@ -85,7 +85,7 @@ def _walk(dataset: Dataset) -> Iterator[Any]:
         except RecursionError:
             raise
         except Exception:
-            # A damaged element names nobody that could be read, and is left out later.
+            # A damaged element holds no readable name, and is left out later.
             continue
         yield element
         if element.VR == "SQ":
@@ -94,7 +94,7 @@ def _walk(dataset: Dataset) -> Iterator[Any]:
 
 
 def names_of(dataset: Dataset) -> Known:
-    """Every name and id of persons, patients and institutions in a data set, nested ones too."""
+    """Return all names and ids of persons and institutions in a data set, nested ones too."""
     persons: list[str] = []
     numbers: list[str] = []
     places: list[str] = []
@@ -109,7 +109,7 @@ def names_of(dataset: Dataset) -> Known:
 
 
 def identity_of(dataset: Dataset) -> str:
-    """What tells this patient from others: the id with its issuer, else name and birth date,
+    """Return the identity of a patient: the id with its issuer, else name and birth date,
     else the study."""
     def text(keyword: str) -> str:
         try:
@@ -132,7 +132,7 @@ def _measures(tag: int) -> bool:
 
 
 def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) -> bool:
-    """Whether the values of an element outside the table, or one to clean, may stay."""
+    """Return whether the values of an element outside the table, or one to clean, may stay."""
     if vr in _NUMBERS:
         # Not compared with known numbers: without Columns, say, no image can be shown.
         return True
@@ -154,7 +154,7 @@ def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) 
 
 
 def registered(uid: str) -> bool:
-    """Whether a UID is one of the standard's own, which identify nobody."""
+    """Return whether a UID is one of the standard's own, which identify nobody."""
     from pydicom.uid import UID
 
     return UID(uid).name != uid
@@ -165,7 +165,7 @@ def _uids(values: list[Any], context: Context) -> list[str]:
 
 
 def _clean_text(element: Any, context: Context) -> Any:
-    """C: dates shifted; texts stay only where nothing in them identifies; else empty."""
+    """Apply action C: shift dates; keep texts that identify nobody; empty the others."""
     values = values_of(element)
     if element.VR in _DATES:
         return dates.shift(element.VR, values, context.shift)
@@ -179,7 +179,7 @@ class _Left(Exception):
 
 
 def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any, str]:
-    """The new value of an element and what was done; raises _Left where it goes."""
+    """Return an element's new value and the action; raise _Left where it is removed."""
     vr = element.VR
     if action == "Z":
         return ([] if vr == "SQ" else None), "emptied"
@@ -217,7 +217,7 @@ def _unlisted(element: Any, context: Context) -> tuple[Any, str]:
 
 
 def _skip(tag: int) -> bool:
-    """Elements without a place in a clean file, whatever they hold."""
+    """Return whether an element never belongs into a clean file, whatever it holds."""
     group, element = tag >> 16, tag & 0xFFFF
     return (group % 2 == 1 or element == 0 or group < 8 or 0x5000 <= group <= 0x50FF
             or 0x6000 <= group <= 0x60FF or group > 0x7FE0 or tag in _WRITTEN
@@ -225,7 +225,7 @@ def _skip(tag: int) -> bool:
 
 
 def _code(element: Any, dataset: Dataset, context: Context) -> Any:
-    """Codes stay where a standard defines them: a hospital's own may be words about a patient.
+    """Keep codes that a standard defines: a hospital's own may describe a patient.
 
     Their meaning is the standard's own; a file's words under the name of a standard are not.
     """
@@ -245,7 +245,7 @@ _MAX_DEPTH = 32
 
 
 def clean(dataset: Dataset, context: Context, depth: int = 0) -> Dataset:
-    """A new data set of what may stay of another, nested ones included; pixels are left out.
+    """Return a new data set of what may stay of another, nested ones included; pixels are left out.
 
     Private groups, overlays, curves and elements that no dictionary knows are never taken.
 

@@ -1,7 +1,7 @@
-"""``bedside import``: a folder, a table or an ``.npz`` becomes a data set that names nobody.
+"""``bedside import``: de-identify a folder, a table or an ``.npz`` into a data set.
 
-Everything goes through :mod:`bedside.deid`; what import adds is the mark by which readers of
-DICOM know that it did, and data sets that are no folder.
+Everything goes through :mod:`bedside.deid`; import adds the record by which readers of
+DICOM know that it did, and accepts data sets that are no folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHOWN = 5
 
 
 def private_of(out: Path) -> Path:
-    """Where import keeps the key and the way back unless told otherwise: beside ``out``."""
+    """Return the default private folder, beside ``out``, for the key and the original names."""
     return out.with_name(out.name + "-private")
 
 
@@ -41,7 +41,7 @@ def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | Non
     """Make a clean data set that ``bedside run`` takes; see :func:`batch.deidentify`.
 
     Args:
-        src: a folder of DICOM, pictures and tables; a CSV ``file,label…`` with what it names;
+        src: a folder of DICOM, images and tables; a CSV ``file,label…`` with what it names;
             or a MedMNIST ``.npz``, whose images become PNG files with a ``manifest.csv``.
         out: the data set; resumed where an earlier run was stopped.
         private: see :func:`batch.deidentify`.
@@ -73,7 +73,7 @@ def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | Non
     if suffix != ".npz":
         raise BadInput("not a data set that bedside imports", where=src, remedy="Give a folder, "
                        "a CSV with columns file,label, or a MedMNIST .npz.")
-    batch.check_places(src.parent / f"{src.name} unpacked", out, private)
+    batch.check_folders(src.parent / f"{src.name} unpacked", out, private)
     # Read before the private folder is made: a refused source or key leaves none behind.
     listing = npz.read(src, class_names)
     key.find_key(private, key_file)
@@ -90,7 +90,7 @@ def import_dataset(src: Path, out: Path, private: Path, config: DeidConfig | Non
         shutil.rmtree(unpacked, ignore_errors=True)
         if made:
             with contextlib.suppress(OSError):
-                # Goes only where it is empty: nothing was kept.
+                # Removed only where it is empty: nothing was stored.
                 private.rmdir()
 
 
@@ -104,7 +104,7 @@ def _run(root: Path, out: Path, private: Path, config: DeidConfig | None,
 
 
 def _named_in(table: Path) -> set[str]:
-    """The files that a table names, and the table, relative to its folder.
+    """Return the files that a table names, and the table, relative to its folder.
 
     Raises:
         BadInput: a row without its file or mask in the folder; else it would go unnoticed, for
@@ -123,7 +123,7 @@ def _named_in(table: Path) -> set[str]:
             lost.append(where.rpartition(": line ")[2])
         found |= names | masks
     if lost:
-        # The lines alone: the names of files may name patients.
+        # Line numbers only: file names may name patients.
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         raise BadInput(f"no such file or mask in the folder, in {len(lost)} of {len(rows)} rows "
                        f"(line {', '.join(lost[:_SHOWN])}{more})", where=table,
@@ -133,13 +133,13 @@ def _named_in(table: Path) -> set[str]:
 
 
 def _files_below(root: Path) -> set[str]:
-    """What import will find: links to folders are not followed."""
+    """Return the files that import will read; links to folders are not followed."""
     return {posixpath.normpath((Path(folder).relative_to(root) / name).as_posix())
             for folder, _, files in os.walk(root) for name in files}
 
 
 def _unpack(src: Path, listing: Listing, folder: Path, progress: Progress | None) -> None:
-    """Write an ``.npz`` as PNG files and a table; names say nothing but the place."""
+    """Write an ``.npz`` as PNG files and a table; names hold the array and the index alone."""
     with npz.NpzImages(src) as images, disk_errors(folder), (
             folder / MANIFEST_CSV).open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
@@ -148,6 +148,6 @@ def _unpack(src: Path, listing: Listing, folder: Path, progress: Progress | None
             array, _, rest = case.file.partition("[")
             name = f"{array}-{int(rest.rstrip(']')):07d}.png"
             Image.fromarray(images.image(array, int(rest.rstrip("]")))).save(folder / name)
-            writer.writerow([name, case.label, case.split or ""])
+            writer.writerow([name, case.label, case.split])
             if progress and number % 1000 == 999:
                 progress("unpack", number + 1, len(listing.cases))

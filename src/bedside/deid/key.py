@@ -1,4 +1,4 @@
-"""The key that the user holds, kept where only its owner can read it."""
+"""The user's key, stored so that only its owner can read it."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def new_key() -> Key:
-    """A key that nobody has."""
+    """Return a new random key."""
     return Key(secrets.token_bytes(_BYTES))
 
 
 def keep_key(private: Path, secret: Key) -> None:
-    """Write a new key into ``private``, which is made where it is missing."""
+    """Write a new key into ``private``, which is created where it is missing."""
     private_dir(private)
     write_private(private / FILE, (secret.secret.hex() + "\n").encode())
 
 
 def find_key(private: Path, path: Path | None = None) -> Key | None:
-    """The key of ``private`` or of a file of the user's own, or None where there is none yet.
+    """Return the key of ``private`` or of the user's own file, None where there is none yet.
 
     Raises:
         BadInput: others may read the file, it holds no key, or ``path`` does not exist.

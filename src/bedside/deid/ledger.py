@@ -1,4 +1,4 @@
-"""What became of every file: ``ledger.csv`` for everyone, ``names.csv`` and ``folders.csv`` for
+"""Ledger of every input file: ``ledger.csv`` for everyone, ``names.csv`` and ``folders.csv`` for
 the key's holder."""
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class Ledger:
 
     @property
     def passed(self) -> int:
-        """How many files --out holds."""
+        """Number of files in --out."""
         return sum(e.status == "ok" for e in self.entries)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Why the others are not there, most frequent first."""
+        """Reasons of the quarantined files, most frequent first."""
         found = Counter(e.reason for e in self.entries if e.status != "ok")
         return dict(found.most_common())
 
 
 def to_csv(ledger: Ledger) -> str:
-    """``ledger.csv``: nothing in it names a patient."""
+    """Return ``ledger.csv``; nothing in it names a patient."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -82,7 +82,7 @@ def from_csv(text: str) -> Ledger:
 
 
 def names_csv(ledger: Ledger) -> str:
-    """``names.csv``, the way back: for --private only. Cells cannot become formulas."""
+    """Return ``names.csv``, the original names, for --private only; no cell can be a formula."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_PRIVATE)
@@ -93,7 +93,7 @@ def names_csv(ledger: Ledger) -> str:
 
 
 def folders_csv(renamed: dict[str, str]) -> str:
-    """``folders.csv``, which folder became which id: for --private only."""
+    """Return ``folders.csv``, the original folder of each id, for --private only."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("folder", "original"))
@@ -103,5 +103,5 @@ def folders_csv(renamed: dict[str, str]) -> str:
 
 
 def folders_renamed(text: str) -> int:
-    """How many folders :func:`folders_csv` lists."""
+    """Return the number of folders in :func:`folders_csv`."""
     return sum(1 for _ in csv.DictReader(io.StringIO(text)))

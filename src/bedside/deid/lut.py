@@ -1,4 +1,4 @@
-"""Lookup tables of a DICOM header: as long as their descriptors say, so that nothing rides behind.
+"""Truncate lookup tables of a DICOM header to their declared length, so that nothing is appended.
 
 Their values are not text, so nothing else in them can be checked.
 """
@@ -22,7 +22,7 @@ _ALL = 65536
 
 
 def _segments_end(data: bytes, entries: int, size: int) -> int:
-    """How many bytes of segments (PS3.3 C.7.9.2) make up the entries."""
+    """Return the number of bytes of segments (PS3.3 C.7.9.2) that make up the entries."""
     units = [int.from_bytes(data[i:i + size], "little") for i in range(0, len(data), size)]
     at = 0
     while entries > 0 and at + 1 < len(units):
@@ -37,7 +37,7 @@ def _segments_end(data: bytes, entries: int, size: int) -> int:
 
 
 def cut(element: Any, dataset: Dataset) -> Any:
-    """The value of a table without what its descriptor does not count.
+    """Return a table's value, cut to the length that its descriptor declares.
 
     Raises:
         Quarantine: text instead of values, no descriptor, or fewer values than it says.

@@ -1,4 +1,4 @@
-"""File and folder names that say nothing: keyed ids, and the words that a user lets stay."""
+"""File and folder names as keyed ids, except the words that the user keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNT = re.compile(r"[0-9]{1,2}")
 
 
 def folders(path: PurePosixPath, key: Key, keep: Iterable[str]) -> str:
-    """The folders of a path, each as it is where it is a word to keep, else as its keyed id.
+    """Return a path's folders, each unchanged where it is a word to keep, else its keyed id.
 
     The same name gives the same id wherever it stands, so that a patient's folders stay one.
     """
@@ -25,7 +25,7 @@ def folders(path: PurePosixPath, key: Key, keep: Iterable[str]) -> str:
 
 
 def renamed(files: Iterable[str], key: Key, keep: Iterable[str]) -> dict[str, str]:
-    """Keyed id to name of every folder whose name does not stay."""
+    """Return the keyed id and the name of every folder that is renamed."""
     kept = {word.casefold() for word in keep}
     return {"d" + key.name("folder", part): part
             for name in files for part in PurePosixPath(name).parent.parts
@@ -33,7 +33,7 @@ def renamed(files: Iterable[str], key: Key, keep: Iterable[str]) -> dict[str, st
 
 
 def stems(files: Iterable[str], key: Key) -> dict[str, str]:
-    """A keyed id for each file, without its suffix; ``X_mask.png`` follows ``X.png``.
+    """Return a keyed id for each file, without its suffix; ``X_mask.png`` follows ``X.png``.
 
     ``X_mask_1.png`` keeps a number of one or two digits. A longer one may identify: such a mask
     is counted anew where its image is there, and is keyed as a whole where it is not.
@@ -74,5 +74,5 @@ def stems(files: Iterable[str], key: Key) -> dict[str, str]:
 
 
 def join(folder: str, name: str) -> str:
-    """Folder and name, with a slash where there is a folder."""
+    """Join folder and name, with a slash where there is a folder."""
     return f"{folder}/{name}" if folder else name

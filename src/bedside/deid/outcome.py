@@ -1,4 +1,4 @@
-"""What comes of one file, and the seam to the search for text in pixels."""
+"""Outcome of one file, and the interface to the text search in pixels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ UNREADABLE = "damaged or not what its name says"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The stored pixels of one object, on their way to whoever looks for text in them.
+    """The stored pixels of one object, as the text search receives them.
 
     ``frames`` is (n, H, W) or (n, H, W, 3), any integer type (1-bit images as uint8), read-only;
-    ``photometric`` as DICOM names it (``RGB`` for pictures in colour, ``MONOCHROME2`` for grey,
+    ``photometric`` as DICOM names it (``RGB`` for colour images, ``MONOCHROME2`` for grey,
     ``PALETTE COLOR`` with ``palette``, three lists of 256 or more entries);
     ``regions`` are ultrasound regions (0018,6011) as (x0, y0, x1, y1, spatial format, data
-    type), both ends included; ``known`` is what names the patient.
+    type), both ends included; ``known`` holds the patient's names.
     """
 
     frames: npt.NDArray[Any]
@@ -63,7 +63,7 @@ class Outcome:
     ``data`` is the clean file, or for a quarantined one the candidate that a person decides
     on (None where there is none); ``suffix`` its kind of file; ``actions`` counts what was done
     to header elements; ``patient`` is the pseudonym and ``identity`` the id it stands for,
-    which is for --private only; ``device`` is make and model (:mod:`.makes`), which are counted.
+    which is for --private only; ``device`` is make and model, for counting.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""The pixels of a DICOM object: out of whatever they are wrapped in, and back as plain values.
+"""Decode the pixels of a DICOM object and store them as plain values.
 
 Compressed frames are always decoded and stored plainly: comments, thumbnails and application
 segments of JPEG streams, trailing bytes and bits beyond the stored ones cannot carry anything.
@@ -35,11 +35,11 @@ def _number(dataset: Dataset, keyword: str, default: int = 0) -> int:
 
 
 def check(dataset: Dataset) -> None:
-    """Refuse an object without an image that is worth decoding.
+    """Raise Quarantine for an object without an image that can be checked.
 
     Raises:
         Quarantine: no image, or one that does not make sense or is larger than 40 megapixels
-            a frame or 512 MB; or it holds what cannot be looked through (sound, documents).
+            per frame or 512 MB; or it holds what cannot be searched (sound, documents).
     """
     for keyword in ("FloatPixelData", "DoubleFloatPixelData"):
         if keyword in dataset:
@@ -65,7 +65,7 @@ def check(dataset: Dataset) -> None:
 
 
 def check_description(source: Dataset, clean: Dataset) -> None:
-    """Refuse a clean header that says something else of the pixels than the source did.
+    """Raise Quarantine where a clean header describes the pixels otherwise than the source.
 
     Raises:
         Quarantine: an element that describes the pixels is missing or has another value, in the
@@ -84,7 +84,7 @@ def check_description(source: Dataset, clean: Dataset) -> None:
 
 
 def unpack(dataset: Dataset, transfer: Any) -> npt.NDArray[Any]:
-    """The stored values, (n, H, W) or (n, H, W, 3), bits beyond the stored ones cleared.
+    """Return the stored values, (n, H, W) or (n, H, W, 3), bits beyond the stored ones cleared.
 
     Raises:
         Quarantine: the pixels do not fit their description, or cannot be decoded.
@@ -134,7 +134,7 @@ def _only_stored_bits(frames: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray
 
 
 def stored(dataset: Dataset, frames: npt.NDArray[Any], known: Known) -> Stored:
-    """The pixels as the search for text gets them."""
+    """Return the pixels as the text search receives them."""
     def regions() -> list[tuple[int, int, int, int, int, int]]:
         found = []
         for item in dataset.get("SequenceOfUltrasoundRegions") or []:
@@ -173,7 +173,7 @@ def put(dataset: Dataset, frames: npt.NDArray[Any]) -> None:
     """Store frames as plain little-endian values."""
     dataset.BitsAllocated = frames.dtype.itemsize * 8
     if _number(dataset, "BitsStored") == 1:
-        # One-bit images stay wide: packing saves nothing that matters here.
+        # One-bit images stay unpacked: packing would save little here.
         dataset.BitsStored, dataset.HighBit = 8, 7
     if frames.ndim == 4:
         dataset.PlanarConfiguration = 0

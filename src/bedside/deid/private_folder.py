@@ -1,4 +1,4 @@
-"""What a private folder belongs to: its clean folder, and the source and key it was made from."""
+"""The clean folder, source and key that a private folder belongs to."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STAGES = ("import", "deid")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """``out.json``: which clean folder, where its quarantined files go, and made from what.
+class Destination:
+    """``out.json``: the clean folder, the targets of quarantined files, the source and the key.
 
     ``source`` and ``key`` are keyed digests: paths may name patients and need not be UTF-8.
     They are empty in files of older versions.
@@ -30,24 +30,24 @@ class Place:
 
 
 def source_mark(secret: Key, source: Path) -> str:
-    """A source, told apart from others by its place on this machine."""
+    """Return an id of a source, from its path on this machine."""
     return secret.digest("source", str(source.resolve())).hex()
 
 
 def key_mark(secret: Key) -> str:
-    """A key, told apart from others."""
+    """Return an id of a key."""
     return secret.digest("key", "").hex()
 
 
 def check(private: Path, out: Path, secret: Key, source: Path) -> None:
-    """Refuse folders that hold another source's clean data or its only way back.
+    """Refuse folders with another source's clean data or its original names.
 
     Raises:
         BadInput: ``private`` was made from another source or key, or ``out`` belongs to
             another private folder.
     """
     note = private / FILE
-    place = codec.read_json(Place, note) if note.is_file() else None
+    place = codec.read_json(Destination, note) if note.is_file() else None
     if place is not None and place.key and place.key != key_mark(secret):
         raise BadInput("holds an import with another key", where=private,
                        remedy="Give its own key, or choose another --out and --private.")
@@ -56,7 +56,7 @@ def check(private: Path, out: Path, secret: Key, source: Path) -> None:
                        remedy="Choose another --out and --private.")
     if not set(STAGES) & set(artefact.read_manifest(out).stages):
         return
-    # A clean folder that is not where the note says was moved, and is still the private folder's.
+    # A clean folder at another path was moved, and still belongs to the private folder.
     if place is None or (place.out != str(out.resolve()) and Path(place.out).exists()):
         raise BadInput("holds an import of another source or with another key", where=out,
                        remedy="Choose another --out, or give the --private it was made with.")

@@ -1,4 +1,4 @@
-"""One input from start to end: read, clean, write. Runs in a worker process of its own."""
+"""De-identify one input in a worker process: read, clean, write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from bedside.core import codec, registry
 from bedside.core.errors import BadInput, BedsideError
 from bedside.core.types import DeidConfig
-from bedside.deid import dicom, key, names, pictures, profile
+from bedside.deid import dicom, image_files, key, names, profile
 from bedside.deid.key import Key
 from bedside.deid.ledger import Entry
 from bedside.deid.outcome import UNREADABLE, CleanPixels, Outcome, Quarantine
@@ -25,27 +25,27 @@ QUARANTINE, PREVIEWS = "quarantine", "previews"
 
 
 def pixel_search() -> CleanPixels | None:
-    """The installed search for text in pixels, None where there is none."""
+    """Return the installed text search, None where there is none."""
     return None if PIXELS is None else registry.resolve(PIXELS)
 
 
 def check_search(config: DeidConfig) -> None:
-    """Raises MissingComponent where the search is wanted and its engine is not installed."""
+    """Raise MissingComponent where the text search is wanted and its engine is not installed."""
     if config.pixels != "unchecked" and PIXELS == SEARCH:
         ocr.check()
 
 
 def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels | None = None,
          identity: str = "") -> Outcome:
-    """De-identify one DICOM file or picture; never raises for what the file holds.
+    """De-identify one DICOM file or image; never raise for what the file holds.
 
     Args:
         path: the original; it is only read.
         secret: the user's key.
-        config: options; ``pixels="unchecked"`` passes images that nobody looked at.
-        clean_pixels: looks for text burned into the image; without it every image is
+        config: options; ``pixels="unchecked"`` passes images without a text search.
+        clean_pixels: the search for burned-in text; without it every image is
             quarantined.
-        identity: what tells the patient where the file does not.
+        identity: the patient's where the file has none.
 
     Raises:
         BadInput: an unknown option, or the file cannot be read at all.
@@ -57,8 +57,8 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
     try:
         if looks_like_dicom(data[:256]) or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             return dicom.deidentify(data, table, secret, clean_pixels, accept, identity)
-        if pictures.looks_like(data[:16]):
-            return pictures.deidentify(data, clean_pixels, accept, config.pixels == "clean")
+        if image_files.looks_like(data[:16]):
+            return image_files.deidentify(data, clean_pixels, accept, config.pixels == "clean")
     except Quarantine as error:
         return Outcome(error.kind, "quarantined", error.reason)
     except RecursionError:
@@ -85,7 +85,7 @@ def _bytes(path: Path) -> bytes:
 
 def process(blob: bytes, source: str, stem: str, folder: str, out: str, private: str,
             secret: str, config: dict[str, Any]) -> tuple[dict[str, Any], tuple[()]]:
-    """One request of a worker (:mod:`bedside.readers.sandbox`).
+    """Serve one request of a worker (:mod:`bedside.readers.sandbox`).
 
     Args:
         blob: unused.
@@ -121,7 +121,7 @@ def process(blob: bytes, source: str, stem: str, folder: str, out: str, private:
 
 
 def _write(found: Outcome, stem: str, folder: str, out: Path, private: Path) -> str:
-    """Write what came of a file to its place; returns its name there, empty for none."""
+    """Write a file's outcome and return its name, empty for none."""
     name = ""
     if found.data is not None and found.status == "ok":
         name = names.join(folder, stem + found.suffix)

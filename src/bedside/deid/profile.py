@@ -1,4 +1,4 @@
-"""What is to be done with each attribute: PS3.15 Annex E, Table E.1-1, and the options.
+"""The action for each attribute: PS3.15 Annex E, Table E.1-1, and the options.
 
 The table of the Basic Application Level Confidentiality Profile comes with the package
 dicom-anonymizer (Kitware, BSD-3-Clause), which reads it off the standard. Its options are
@@ -63,13 +63,13 @@ class Profile:
 
 
 def option_names() -> tuple[str, ...]:
-    """The options that can be chosen."""
+    """Return the options that can be chosen."""
     return tuple(sorted(p.stem for p in _OPTIONS.glob("*.toml")))
 
 
 @functools.cache
 def basic() -> Mapping[int, str]:
-    """The profile's own column: attribute (group << 16 | element) to one action.
+    """Return the profile's own column: attribute (group << 16 | element) to one action.
 
     Raises:
         MissingComponent: dicom-anonymizer is not installed.
@@ -90,7 +90,7 @@ def _tags(actions: Mapping[str, str]) -> dict[int, str]:
 
 @functools.cache
 def load(options: tuple[str, ...] = ()) -> Profile:
-    """The table with the chosen options.
+    """Return the table with the chosen options.
 
     Args:
         options: names of :func:`option_names`; ``clean-pixels`` changes no attribute.

@@ -1,4 +1,4 @@
-"""What the header says of the de-identification that was done."""
+"""Header elements that record the de-identification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLEAN_PIXEL_DATA = "113101"
 
 
 def mark(dataset: Dataset, table: Profile, pixels_clean: bool) -> None:
-    """Write what was done: (0012,0062) to (0012,0064), (0028,0301), (0028,0303)."""
+    """Record what was done: (0012,0062) to (0012,0064), (0028,0301), (0028,0303)."""
     from pydicom.dataset import Dataset
 
     codes = [c for c in table.codes if c[0] != CLEAN_PIXEL_DATA]
@@ -39,7 +39,7 @@ def mark(dataset: Dataset, table: Profile, pixels_clean: bool) -> None:
 
 
 def mark_reviewed(dataset: Dataset) -> None:
-    """Write that a person has looked at the pixels of an object that :func:`mark` marked."""
+    """Record that a person reviewed the pixels of an object that :func:`mark` marked."""
     from pydicom.dataset import Dataset
 
     dataset.BurnedInAnnotation = "NO"

@@ -1,4 +1,4 @@
-"""CSV tables of images: the columns that bedside reads stay, in keyed names."""
+"""De-identify CSV tables of images: keep the columns that bedside reads, with keyed names."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _check_labels(table: Sequence[dict[str, str]], names: Known) -> None:
 
 
 def _names_nobody(label: str, names: Known) -> bool:
-    """Whether a label may stay, also where ``_`` or spaces stand for the dashes of a date."""
+    """Return whether a label may stay, also where ``_`` or spaces replace the dashes of a date."""
     # MR and "no DR" (diabetic retinopathy) are classes; a title has a name behind it.
     text = _NO_TITLE.sub("", label)
     return not names.named_in(label) and may_stay(text, names) and may_stay(
@@ -116,11 +116,11 @@ def _device(text: str, names: Known, key: Key, keep: bool) -> str:
 
 
 def _age(text: str) -> str:
-    """Ages of 90 and more are one (HIPAA, 45 CFR 164.514 (b)(2)(i)(C))."""
+    """Return the age, 90 for all above (HIPAA, 45 CFR 164.514 (b)(2)(i)(C))."""
     return str(min(_MAX_AGE, int(float(text)))) if _NUMBER.match(text) else ""
 
 
 def _size(text: str) -> str:
-    """Millimetres to one decimal; empty where it is no size of a lesion."""
+    """Return millimetres to one decimal; empty where it is no size of a lesion."""
     size = float(text) if _NUMBER.match(text) else math.inf
     return f"{round(size, 1):g}" if size <= _MAX_SIZE_MM else ""

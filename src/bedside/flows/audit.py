@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedside.core import codec
+from bedside.core.audit import Audit
 from bedside.core.errors import GateFailed
 from bedside.core.progress import Progress
 from bedside.core.study import Study
@@ -54,7 +55,7 @@ def audit_dataset(out: Path, config: Study, progress: Progress | None = None) ->
 
 
 def _audited(out: Path, config: Study, progress: Progress | None) -> Path:
-    from bedside.stages.data.audit import Audit, gate
+    from bedside.stages.data.audit import gate
     from bedside.stages.data.stage import prepare
 
     folder = out / AUDIT_DIR
@@ -101,7 +102,7 @@ def split(out: Path, config: Study, progress: Progress | None = None) -> None:
 
 def facts(folder: Path) -> dict[str, Any]:
     """Return what ``audit --json`` and ``split --json`` print, from a data stage's folder."""
-    from bedside.stages.data.audit import Audit, shared
+    from bedside.stages.data.audit import shared
 
     audit = codec.read_json(Audit, folder / layout.AUDIT)
     groups, patients = shared(read_cases(folder / layout.CASES))

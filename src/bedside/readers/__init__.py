@@ -27,12 +27,12 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "dicom": ("frames", "label_tag", "skip_bad"),
 }
 
-_KNOWN = ("Give a folder with one folder of images a class, a folder with a manifest.csv, a CSV "
+_KNOWN = ("Give a folder with one folder of images per class, a folder with a manifest.csv, a CSV "
           "file, a MedMNIST .npz, or a folder of DICOM that bedside import wrote.")
 
 
 def detect(source: Path) -> str:
-    """Which of :data:`READERS` reads ``source``.
+    """Return which of :data:`READERS` reads ``source``.
 
     Raises:
         BadInput: nothing is there, or no reader takes what is there.
@@ -54,7 +54,7 @@ def detect(source: Path) -> str:
 
 
 def options_of(name: str, config: DataConfig) -> dict[str, object]:
-    """What of a configuration the reader ``name`` takes.
+    """Return the options of a configuration that the reader ``name`` takes.
 
     Raises:
         BadInput: ``label_tag`` for a reader that has no use for it.

@@ -1,4 +1,4 @@
-"""What every reader returns, and the rule that a data set's files lie inside it."""
+"""The listing that every reader returns, and the check that files lie inside the data set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside, Split
+from bedside.core.types import Case, SetAside, Split
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -19,32 +19,18 @@ _INSIDE = "Write the path relative to the data set's folder, with / between fold
 
 
 @dataclass(frozen=True, slots=True)
-class RawCase:
-    """One image as its data set describes it.
-
-    ``file`` and ``masks`` are relative to the listing's root; an image of an ``.npz`` is named
-    ``train_images[12]``. ``label`` is the data set's own class, before exclusions and merges.
-    """
-
-    file: str
-    label: str
-    patient: str | None = None
-    split: Split | None = None
-    masks: tuple[str, ...] = ()
-    age: float | None = None
-    size_mm: float | None = None
-    device: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
-    """A data set's images in order, and what in it is not used, with the reason.
+    """A data set's images in order, and its unused entries with the reason.
 
-    ``root`` is the folder, or the ``.npz`` file itself. ``notes`` are sentences for the audit.
+    ``root`` is the folder, or the ``.npz`` file itself. ``cases`` have no id and no size yet:
+    ``file`` and ``masks`` are relative to the root (an image of an ``.npz`` is named
+    ``train_images[12]``), ``label`` is the data set's own class, before exclusions and merges,
+    and ``split`` the given part, ``set_aside`` where none is given. ``notes`` are sentences for
+    the audit.
     """
 
     root: Path
-    cases: tuple[RawCase, ...]
+    cases: tuple[Case, ...]
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -69,7 +55,7 @@ def check_text(text: str, what: str, where: str) -> None:
 
 
 def relative_name(text: str, where: str) -> str:
-    """A path of a table in its one canonical spelling (``a/./b.png`` is ``a/b.png``).
+    """Return a table's path in canonical spelling (``a/./b.png`` is ``a/b.png``).
 
     Raises:
         BadInput: empty, absolute (also a Windows drive or UNC path), with ``..``, with a
@@ -90,7 +76,7 @@ def relative_name(text: str, where: str) -> str:
 
 
 def file_inside(root: Path, name: str, where: str) -> Path:
-    """The regular file ``name`` (from :func:`relative_name`) under ``root``.
+    """Return the regular file ``name`` (from :func:`relative_name`) under ``root``.
 
     Args:
         root: the data set's folder, resolved.

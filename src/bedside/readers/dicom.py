@@ -1,4 +1,4 @@
-"""Folders of DICOM and PACS exports. Parsing happens in worker processes only."""
+"""Reader of DICOM folders and PACS exports; files are parsed in worker processes only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside
+from bedside.core.types import Case, SetAside
 from bedside.readers import dicom_walk, sandbox
-from bedside.readers.base import Listing, RawCase, check_text, no_class_names
+from bedside.readers.base import Listing, check_text, no_class_names
 from bedside.readers.dicom_file import Frames, chosen_names, header, stored_file
 from bedside.readers.dicom_header import DicomFacts
 from bedside.readers.folder import NO_CLASS
@@ -19,14 +19,14 @@ from bedside.readers.imported import FOREIGN, Imported, require
 from bedside.readers.keyed import Key
 
 NO_LABEL = "no value in the element that gives the label"
-_PLACES = ("Put the files into one folder a class before bedside import, list them in a "
+_PLACES = ("Put the files into one folder per class before bedside import, list them in a "
            "manifest.csv (file,label), or name the element that holds the label: "
            "data.label_tag in study.toml.")
 
 
 @dataclass(frozen=True, slots=True)
 class DicomListing:
-    """The pictures of a folder; ``aside`` is no input, ``faulty`` should have been one."""
+    """The images of a folder; ``aside`` is no input, ``faulty`` should have been one."""
 
     root: Path
     entries: tuple[tuple[str, DicomFacts], ...]
@@ -41,7 +41,7 @@ def listing(root: Path, key: bytes | None = None, label_tag: int | None = None,
             skip_bad: bool = True, check: Callable[[Path], str | None] | None = None,
             pool: sandbox.Pool | None = None, tick: Callable[[int, int], None] | None = None
             ) -> DicomListing:
-    """List every picture below a folder: headers only, several files at once, in order.
+    """List every image below a folder: headers only, several files at once, in order.
 
     Args:
         root: the folder. Files are known by content; links that lead outside are not followed.
@@ -104,7 +104,7 @@ def _stop_at_first(root: Path, faulty: Sequence[SetAside], skip_bad: bool) -> No
 
 
 def patient_of(facts: DicomFacts, key: bytes, file: str) -> str:
-    """A pseudonym that keeps one patient's images together.
+    """Return a pseudonym that keeps one patient's images together.
 
     Of the Patient ID; where it is empty, of the study, else of the file.
     """
@@ -112,7 +112,7 @@ def patient_of(facts: DicomFacts, key: bytes, file: str) -> str:
 
 
 def case_key(origin: Imported) -> bytes:
-    """The key of pseudonyms in ``cases.csv``: a salt of the imported folder.
+    """Return the key of pseudonyms in ``cases.csv``: a salt of the imported folder.
 
     The Patient IDs there are already keyed pseudonyms that only the holder of import's secret
     can undo; this second hash keeps them, too, out of a run's folder.
@@ -122,14 +122,14 @@ def case_key(origin: Imported) -> bytes:
 
 def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "middle",
          label_tag: str | None = None, skip_bad: bool = False) -> Listing:
-    """List the pictures of a folder that ``bedside import`` wrote.
+    """List the images of a folder that ``bedside import`` wrote.
 
     Labels come from the first folder, or from the element ``label_tag`` (a keyword such as
     ``StudyDescription``, or ``(0008,1030)``); a CSV goes through the manifest reader. Patients
     are pseudonyms (:func:`patient_of`, :func:`case_key`).
 
     Raises:
-        BadInput: not de-identified, no label, no picture, an unknown element, or the first bad
+        BadInput: not de-identified, no label, no image, an unknown element, or the first bad
             file unless ``skip_bad``.
     """
     no_class_names(class_names, source)
@@ -142,7 +142,7 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
                                       "data.label_tag", text=label_tag).value)
     found = listing(source, key, tag, skip_bad, origin.fault)
     aside = [*found.aside, *found.faulty]
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     for file, facts in found.entries:
         label = facts.label if tag is not None else file.partition("/")[0] if "/" in file else None
         if label is None:
@@ -150,14 +150,14 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
             continue
         check_text(label, "the label", str(source / file))
         patient = patient_of(facts, key, file)
-        cases.extend(RawCase(n, label, patient, device=facts.device)
+        cases.extend(Case("", n, label, patient, device=facts.device)
                      for n in chosen_names(file, facts.frames, frames))
     if not cases:
-        raise BadInput("no DICOM picture with a label", where=source, remedy=_PLACES)
+        raise BadInput("no DICOM image with a label", where=source, remedy=_PLACES)
     return Listing(found.root, tuple(cases), tuple(aside), _notes(found, cases))
 
 
-def _notes(found: DicomListing, cases: Sequence[RawCase]) -> tuple[str, ...]:
+def _notes(found: DicomListing, cases: Sequence[Case]) -> tuple[str, ...]:
     notes = []
     unknown = sum(facts.patient is None for _, facts in found.entries)
     if unknown:
@@ -170,9 +170,9 @@ def _notes(found: DicomListing, cases: Sequence[RawCase]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
-             frames: Frames = "middle") -> list[list[RawCase]]:
-    """The cases of each of a table's rows that name DICOM files.
+def of_table(root: Path, source: Path, rows: Sequence[tuple[str, Case]],
+             frames: Frames = "middle") -> list[list[Case]]:
+    """Return the cases of each of a table's rows that name DICOM files.
 
     A row may name a frame; else ``frames`` chooses. Rows without a patient or a device get
     the file's. A file whose header does not read stays a case, for the scan to judge.
@@ -188,7 +188,7 @@ def of_table(root: Path, source: Path, rows: Sequence[tuple[str, RawCase]],
     origin = require(root, source)
     key = case_key(origin)
 
-    def look(row: tuple[str, RawCase]) -> list[RawCase]:
+    def look(row: tuple[str, Case]) -> list[Case]:
         where, case = row
         stored, number = stored_file(root, case.file)
         reason = origin.fault((root / stored).resolve())

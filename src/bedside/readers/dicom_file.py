@@ -1,4 +1,4 @@
-"""One DICOM file: its header, its frames. Parsing happens in worker processes only.
+"""Header and frames of one DICOM file; it is parsed in worker processes only.
 
 A case of a multi-frame file is named as if the frame lay inside it: ``a/cine.dcm/frame-0012``
 (counted from 1; no file can really have that name). The bare name of a file is its middle frame.
@@ -38,12 +38,12 @@ class DicomImage:
 
 
 def frame_name(file: str, number: int) -> str:
-    """The name of one frame of a file."""
+    """Return the name of one frame of a file."""
     return f"{file}/frame-{number:04d}"
 
 
 def stored_file(root: Path, file: str) -> tuple[str, int | None]:
-    """The file that a case's name belongs to, and the frame it asks for (None: the middle one)."""
+    """Return the file of a case's name, and the frame it asks for (None: the middle one)."""
     found = _NAME.match(file)
     if found and (root / found["file"]).is_file():
         return found["file"], int(found["number"])
@@ -51,7 +51,7 @@ def stored_file(root: Path, file: str) -> tuple[str, int | None]:
 
 
 def chosen_names(file: str, count: int, frames: Frames) -> list[str]:
-    """The cases that a file of ``count`` frames gives."""
+    """Return the names of the cases of a file of ``count`` frames."""
     if count == 1 or frames == "middle":
         return [file]
     return [frame_name(file, n + 1) for n in range(count if frames == "all" else 1)]
@@ -80,7 +80,7 @@ def read_file(source: Path | bytes, frames: Frames = "middle", channels: int | N
         pool: of workers; the process's own by default.
 
     Raises:
-        BadInput: not DICOM, no picture, damaged, beyond the caps on size, memory and time.
+        BadInput: not DICOM, no image, damaged, beyond the caps on size, memory and time.
         MissingComponent: pydicom is not installed.
     """
     workers = pool or sandbox.pool()
@@ -99,8 +99,8 @@ def read_file(source: Path | bytes, frames: Frames = "middle", channels: int | N
     return DicomImage(facts, tuple(numbers), tuple(found))
 
 
-def pixels(root: Path, file: str, channels: int = 1) -> Pixels:
-    """The pixels of a case; see :func:`read_file` and :func:`stored_file`."""
+def pixels(root: Path, file: str, channels: int | None = 1) -> Pixels:
+    """Return the pixels of a case; see :func:`read_file` and :func:`stored_file`."""
     stored, number = stored_file(root, file)
     reply = sandbox.pool().call(_FRAME, root / stored, path=str(root / stored), number=number,
                                 channels=channels)
@@ -109,7 +109,7 @@ def pixels(root: Path, file: str, channels: int = 1) -> Pixels:
 
 def header(path: Path, key: bytes | None = None, label_tag: int | None = None,
            pool: sandbox.Pool | None = None) -> DicomFacts | SetAside:
-    """What one header says; SetAside where the file is sound and holds no picture.
+    """Return the facts of one header; SetAside where the file is sound and holds no image.
 
     Raises:
         BadInput: damaged, or beyond the caps.

@@ -1,7 +1,7 @@
-"""Stored grey values to shown ones: modality LUT, VOI LUT, inversion (PS3.3 C.11).
+"""Convert stored grey values for display: modality LUT, VOI LUT, inversion (PS3.3 C.11).
 
 The pipeline runs on a table of all values that the stored bits can hold, at most 65,536, so that
-memory is the picture's own. pydicom is imported inside the functions.
+memory is that of the image. pydicom is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Floats = npt.NDArray[np.float64]
 
 
 def stored_range(facts: DicomFacts) -> tuple[int, int]:
-    """The smallest stored value, and how many there can be."""
+    """Return the smallest stored value, and the number of possible ones."""
     span = 1 << facts.bits_stored
     return (-span // 2 if facts.signed else 0), span
 
 
 def stored_index(stored: Array, facts: DicomFacts) -> npt.NDArray[np.int32]:
-    """Rows of the table, 0 for the smallest value; bits outside Bits Stored (old overlays) out."""
+    """Return rows of the table, 0 for the smallest value, without bits outside Bits Stored."""
     _, span = stored_range(facts)
     masked = stored.astype(np.int32)
     masked >>= max(0, facts.high_bit + 1 - facts.bits_stored)
@@ -38,7 +38,7 @@ def stored_index(stored: Array, facts: DicomFacts) -> npt.NDArray[np.int32]:
 
 
 def functional(ds: Any, index: int) -> list[Any]:
-    """Where a frame's LUTs may stand: its functional groups, the shared ones, the file."""
+    """Return the data sets that may hold a frame's LUTs: its groups, the shared ones, the file."""
     places = []
     for sequence, number in (("PerFrameFunctionalGroupsSequence", index),
                              ("SharedFunctionalGroupsSequence", 0)):
@@ -50,7 +50,7 @@ def functional(ds: Any, index: int) -> list[Any]:
 
 
 def shown_grey(stored: Array, facts: DicomFacts, places: list[Any]) -> Pixels:
-    """One frame's stored values, (H, W), as they are shown.
+    """Convert one frame's stored values, (H, W), for display.
 
     A VOI LUT or window maps to the whole range of the type. Without one, unsigned values that no
     modality LUT changes stay as they are; others are stretched from the frame's own smallest to
@@ -100,7 +100,7 @@ def _stretched(real: Floats, used: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _padding(values: npt.NDArray[np.int64], ds: Any) -> npt.NDArray[np.bool_]:
-    """Which stored values mean "no picture here" (0028,0120) and (0028,0121)."""
+    """Return which stored values are padding, (0028,0120) and (0028,0121)."""
     first, last = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     if not isinstance(first, int):
         return np.zeros(len(values), bool)
@@ -109,7 +109,7 @@ def _padding(values: npt.NDArray[np.int64], ds: Any) -> npt.NDArray[np.bool_]:
 
 
 def _modality(values: npt.NDArray[np.int64], places: list[Any]) -> Floats | None:
-    """Stored values to real ones, PS3.3 C.11.1; None where nothing is to do."""
+    """Apply the modality LUT, PS3.3 C.11.1; None where there is none."""
     from pydicom.pixels.processing import apply_modality_lut
 
     for place in places:
@@ -126,7 +126,7 @@ def _modality(values: npt.NDArray[np.int64], places: list[Any]) -> Floats | None
 
 
 def _voi(real: Floats, places: list[Any]) -> Floats | None:
-    """Real values to brightness in [0, 1]: the first VOI LUT or window; None without one."""
+    """Apply the first VOI LUT or window, giving brightness in [0, 1]; None without one."""
     from pydicom.pixels.processing import apply_voi
 
     for place in places:
@@ -156,7 +156,7 @@ def _window(place: Any) -> tuple[float, float, str] | None:
 
 
 def windowed(real: Floats, centre: float, width: float, function: str = "LINEAR") -> Floats:
-    """Brightness in [0, 1], PS3.3 C.11.2.1.2 (LINEAR) and C.11.2.1.3 (SIGMOID, LINEAR_EXACT).
+    """Return brightness in [0, 1]: PS3.3 C.11.2.1.2 (LINEAR), C.11.2.1.3 (SIGMOID, LINEAR_EXACT).
 
     Args:
         real: values after the modality LUT.

@@ -1,4 +1,4 @@
-"""What a DICOM header says, read with caps before anything is decoded.
+"""Read and check a DICOM header, with limits, before any pixel is decoded.
 
 These functions parse untrusted bytes: call them in a worker (:mod:`bedside.readers.sandbox`),
 as :mod:`bedside.readers.dicom` does. pydicom is imported inside the functions.
@@ -53,7 +53,7 @@ _WORD = re.compile(r"^[A-Z0-9_ ]{1,16}$")
 
 @dataclass(frozen=True, slots=True)
 class DicomFacts:
-    """What the reader takes from a header. Nothing here names a patient.
+    """The facts of a header that the reader uses; nothing here names a patient.
 
     ``patient``, ``study`` and ``instance`` are keyed pseudonyms of Patient ID (with its issuer),
     Study and SOP Instance UID; None where the file has none. ``label`` is the value of the tag
@@ -81,8 +81,8 @@ class DicomFacts:
     device: str | None = None
 
 
-class NotAPicture(BadInput):
-    """A sound file that holds no picture: set aside, never an error."""
+class NoImage(BadInput):
+    """A sound file that holds no image: set aside, never an error."""
 
 
 # ------------------------------------------------------------------ opening
@@ -90,7 +90,7 @@ class NotAPicture(BadInput):
 
 @contextmanager
 def opened(blob: bytes, path: str | None) -> Iterator[BinaryIO]:
-    """The file, or the bytes. Raises BadInput: unreadable, empty, too large."""
+    """Open the file, or the bytes. Raises BadInput: unreadable, empty, too large."""
     try:
         # Opened here and used below: an OSError of a parser is no fault of the disk.
         opening = Path(path).open("rb") if path is not None else io.BytesIO(blob)  # noqa: SIM115
@@ -107,7 +107,7 @@ def opened(blob: bytes, path: str | None) -> Iterator[BinaryIO]:
 
 
 def looks_like_dicom(head: bytes) -> bool:
-    """Whether the first 132 bytes (or more) of a file are DICOM's, with or without preamble."""
+    """Return whether a file's first 132 bytes or more are DICOM's, with or without preamble."""
     if head[128:132] == b"DICM":
         return True
     # No preamble: the first element is of group 0002 or 0008, low, and short.
@@ -121,7 +121,7 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def read_header(stream: BinaryIO, keywords: tuple[str, ...] | None, pixels: bool = False) -> Any:
-    """A ``pydicom.Dataset`` up to the pixel data, with the inflated size capped first.
+    """Read a ``pydicom.Dataset`` up to the pixel data, with the inflated size capped first.
 
     The stream is left at the pixel data element. ``ds.file_meta.TransferSyntaxUID`` is set,
     guessed from the encoding where the file lacks it.
@@ -176,11 +176,11 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
     """Check a header against the caps and collect what the reader needs.
 
     Raises:
-        BadInput: an index of an export, no picture, or sizes beyond the caps.
+        BadInput: an index of an export, no image, or sizes beyond the caps.
     """
     sop_class = str(ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or "")
     if sop_class == DICOMDIR_CLASS:
-        raise NotAPicture("a DICOMDIR, the index of an export")
+        raise NoImage("a DICOMDIR, the index of an export")
     if "Rows" not in ds or "Columns" not in ds:
         raise no_pixels(sop_class)
     rows, columns = _whole(ds, "Rows", 1, 65535), _whole(ds, "Columns", 1, 65535)
@@ -194,9 +194,9 @@ def facts_of(ds: Any, key: bytes, label_tag: int | None = None) -> DicomFacts:
     if photometric not in (*GREY, *COLOUR, PALETTE):
         raise BadInput("an unknown photometric interpretation")
     if samples != (3 if photometric in COLOUR else 1):
-        raise BadInput(f"{samples} samples a pixel do not fit {photometric}")
+        raise BadInput(f"{samples} samples per pixel do not fit {photometric}")
     if allocated not in (1, 8, 16, 32) or (allocated > 16 and photometric not in COLOUR):
-        raise NotAPicture(f"{allocated}-bit values, not a picture")
+        raise NoImage(f"{allocated}-bit values, not an image")
     syntax, modality = str(ds.file_meta.TransferSyntaxUID), str(ds.get("Modality") or "").strip()
     return DicomFacts(
         transfer_syntax=syntax if _UID.match(syntax) else "", photometric=photometric,
@@ -219,14 +219,14 @@ def _device(ds: Any) -> str | None:
 
 
 def no_pixels(sop_class: str) -> BadInput:
-    """What to raise where there are none: a report never has any, of an image they are missing."""
+    """Return the error for a file without pixels: a report never has any, an image lacks them."""
     from pydicom.uid import UID
 
     name = UID(sop_class).name
     # Only names of the standard's own list: a file's free text may name a patient.
     if name == sop_class:
         return BadInput("no pixel data")
-    return (BadInput if "Image Storage" in name else NotAPicture)(f"no pixel data ({name})")
+    return (BadInput if "Image Storage" in name else NoImage)(f"no pixel data ({name})")
 
 
 def _whole(ds: Any, keyword: str, low: int, high: int, default: int | None = None) -> int:
@@ -250,7 +250,7 @@ def _text(value: Any) -> str | None:
 
 
 def _patient(key: bytes, ds: Any) -> str | None:
-    """The name that de-identification gives this patient under the same key."""
+    """Return the name that de-identification gives this patient under the same key."""
     identity = patient_identity(_text(ds.get("PatientID")) or "",
                                 _text(ds.get("IssuerOfPatientID")) or "")
     return Key(key).patient(identity) if identity else None
@@ -266,14 +266,14 @@ def _named(key: bytes, kind: str, ds: Any, keyword: str) -> str | None:
 
 def header(blob: bytes, path: str | None = None, key: str = "", label_tag: int | None = None
            ) -> tuple[Any, list[Any]]:
-    """For a worker: the :class:`DicomFacts` of a file, as plain data. ``key`` is in hex.
+    """Return the :class:`DicomFacts` of a file as plain data, in a worker; ``key`` is in hex.
 
-    ``{"aside": reason}`` where the file is sound and holds no picture.
+    ``{"aside": reason}`` where the file is sound and holds no image.
     """
     try:
         with opened(blob, path) as stream:
             return codec.encode(_header(stream, bytes.fromhex(key), label_tag)), []
-    except NotAPicture as error:
+    except NoImage as error:
         return {"aside": error.fault}, []
 
 
@@ -287,7 +287,7 @@ def _header(stream: BinaryIO, key: bytes, label_tag: int | None) -> DicomFacts:
 
 
 def tag_number(blob: bytes, text: str) -> tuple[int, list[Any]]:
-    """For a worker: the number of a tag given as keyword, ``ggggeeee`` or ``(gggg,eeee)``."""
+    """Return, in a worker, the number of a tag: keyword, ``ggggeeee`` or ``(gggg,eeee)``."""
     from pydicom.datadict import keyword_dict, tag_for_keyword
 
     digits = re.sub(r"[\s(),]", "", text)

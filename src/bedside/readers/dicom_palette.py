@@ -15,7 +15,7 @@ _NAMES = ("Red", "Green", "Blue")
 
 
 def palette_table(ds: Any, low: int, span: int, big_endian: bool) -> npt.NDArray[np.uint8]:
-    """The colour of every value that the stored bits can hold.
+    """Return the colour of every value that the stored bits can hold.
 
     Args:
         ds: the ``pydicom.Dataset``.
@@ -45,7 +45,7 @@ def palette_table(ds: Any, low: int, span: int, big_endian: bool) -> npt.NDArray
             raise BadInput(f"a palette of more than {_ENTRIES} entries")
     for alpha in ("AlphaPaletteColorLookupTableData", "SegmentedAlphaPaletteColorLookupTableData"):
         if alpha in ds:
-            del ds[alpha]  # opacity is for blending, not for a picture alone
+            del ds[alpha]  # opacity is for blending, not for one image
     values = np.arange(low, low + span, dtype=np.int32)
     table: npt.NDArray[Any] = apply_color_lut(values, ds)
     if table.dtype.itemsize == 1:

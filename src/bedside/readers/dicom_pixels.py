@@ -1,4 +1,4 @@
-"""One frame of a DICOM file as a picture: decode, show in grey or colour, crop.
+"""One frame of a DICOM file as an image: decode, convert for display, crop.
 
 Call these functions in a worker (:mod:`bedside.readers.sandbox`). pydicom is imported inside
 them.
@@ -49,7 +49,7 @@ _NEEDED = (*FACTS, "PlanarConfiguration", "PixelPaddingValue", "PixelPaddingRang
 
 def frame(blob: bytes, path: str | None = None, key: str = "", number: int | None = None,
           channels: int | None = 1, crop: bool = True) -> tuple[Any, list[Pixels]]:
-    """For a worker: one frame, and the facts and frame number it belongs to.
+    """Return, in a worker, one frame with its facts and number.
 
     Args:
         blob: the file's bytes, unless ``path`` is given.
@@ -65,7 +65,7 @@ def frame(blob: bytes, path: str | None = None, key: str = "", number: int | Non
         ``{"facts", "number"}``, and [(H, W) or (H, W, 3), uint8; grey of more than 8 bits uint16].
 
     Raises:
-        BadInput: no picture, beyond the caps, or the frame is missing.
+        BadInput: no image, beyond the caps, or the frame is missing.
     """
     with opened(blob, path) as stream:
         ds = read_header(stream, _NEEDED)
@@ -77,26 +77,24 @@ def frame(blob: bytes, path: str | None = None, key: str = "", number: int | Non
             stream.seek(0)
             ds = read_header(stream, (*_NEEDED, "PixelData"), pixels=True)
         stored = _decoded(stream, ds, facts, chosen - 1)
-    picture: Pixels
+    image: Pixels
     if facts.photometric in GREY:
-        picture = shown_grey(stored, facts, functional(ds, chosen - 1))
+        image = shown_grey(stored, facts, functional(ds, chosen - 1))
     else:
-        picture = _colour(stored, facts, ds)
+        image = _colour(stored, facts, ds)
     box = tissue_box(facts.regions, facts.rows, facts.columns) if crop else None
     if box is not None:
-        picture = picture[box[0]:box[2], box[1]:box[3]]
-    return {"facts": codec.encode(facts), "number": chosen}, [_channels(picture, channels)]
+        image = image[box[0]:box[2], box[1]:box[3]]
+    return {"facts": codec.encode(facts), "number": chosen}, [_channels(image, channels)]
 
 
-def _channels(picture: Pixels, channels: int | None) -> Pixels:
-    if channels == 3:
-        if picture.ndim == 2:
-            picture = cast(Pixels, np.repeat(picture[..., None], 3, axis=2))
-        return picture
-    if picture.ndim == 2 or channels is None:
-        return picture
+def _channels(image: Pixels, channels: int | None) -> Pixels:
+    if channels == 3 and image.ndim == 2:
+        return cast(Pixels, np.repeat(image[..., None], 3, axis=2))
+    if channels != 1 or image.ndim == 2:
+        return image
     luma: npt.NDArray[np.uint8] = np.asarray(
-        Image.fromarray(np.ascontiguousarray(picture)).convert("L"))
+        Image.fromarray(np.ascontiguousarray(image)).convert("L"))
     return luma
 
 
@@ -104,7 +102,7 @@ def _channels(picture: Pixels, channels: int | None) -> Pixels:
 
 
 def _decoded(stream: BinaryIO, ds: Any, facts: DicomFacts, index: int) -> Array:
-    """The stored values of one frame, (H, W) or (H, W, 3); YBR already turned to RGB."""
+    """Return the stored values of one frame, (H, W) or (H, W, 3); YBR already turned to RGB."""
     from pydicom.pixels.utils import pixel_array
 
     if facts.transfer_syntax == DEFLATED:
@@ -160,12 +158,12 @@ def _check_frame(stream: BinaryIO, ds: Any, facts: DicomFacts, index: int) -> No
             raise BadInput("run lengths that do not fit the header")
     size = coded_size(code)
     if size is not None and (size != (facts.columns, facts.rows) or size[0] * size[1] > MAX_PIXELS):
-        raise BadInput(f"the compressed picture is {size[0]} x {size[1]}, the header says "
+        raise BadInput(f"the compressed image is {size[0]} x {size[1]}, the header says "
                        f"{facts.columns} x {facts.rows}")
 
 
 def coded_size(code: bytes) -> tuple[int, int] | None:
-    """Width and height in a JPEG, JPEG-LS or JPEG 2000 code stream's own header, in pixels."""
+    """Return width and height in pixels from a JPEG, JPEG-LS or JPEG 2000 code stream."""
     if code[:4] == b"\xff\x4f\xff\x51" or code[4:8] == b"jP  ":
         at = code.find(b"\xff\x4f\xff\x51")
         if at < 0 or len(code) < at + 24:

@@ -1,4 +1,4 @@
-"""Ultrasound regions, (0018,6011): where in the picture the tissue is (PS3.3 C.8.5.5)."""
+"""Ultrasound regions, (0018,6011): the part of the image that is tissue (PS3.3 C.8.5.5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bedside.core.types import Box
 
 TWO_D = 1  # Region Spatial Format: 2D
 TISSUE = 1  # Region Data Type: tissue
-# A region that is nearly the whole picture includes the text around the tissue: vendors write
+# A region that is nearly the whole image includes the text around the tissue: vendors write
 # such regions by habit, and they say nothing.
 _NEARLY_ALL = 0.95
 _SMALLEST_PX = 32
@@ -29,7 +29,7 @@ class Region:
 
 
 def regions_of(ds: Any) -> tuple[Region, ...]:
-    """The regions of a ``pydicom.Dataset`` that have a place and a meaning."""
+    """Return the regions of a ``pydicom.Dataset`` with a position and a meaning."""
     found = []
     for item in ds.get("SequenceOfUltrasoundRegions") or ():
         try:
@@ -42,10 +42,10 @@ def regions_of(ds: Any) -> tuple[Region, ...]:
 
 
 def tissue_box(regions: Sequence[Region], rows: int, columns: int) -> Box | None:
-    """The smallest box around all 2-D tissue regions, or None where none can be trusted.
+    """Return the smallest box around all 2-D tissue regions, or None where none can be trusted.
 
-    A region counts if it is 2-D and of tissue, lies inside the picture and has sides of at least
-    32 pixels. A box that covers 95% of the picture or more is not trusted.
+    A region counts if it is 2-D and of tissue, lies inside the image and has sides of at least
+    32 pixels. A box that covers 95% of the image or more is not trusted.
 
     Returns:
         (top, left, bottom, right) in pixels, bottom and right exclusive.

@@ -1,4 +1,4 @@
-"""Every file of a PACS export, whatever it is called, and what its DICOMDIR says of them."""
+"""Find the DICOM files of a PACS export by content, and compare them with its DICOMDIR."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Names relative to the root, in order; ``faulty`` should have been readable and is not."""
+    """Names relative to the root, in order; ``faulty`` are unreadable."""
 
     files: tuple[str, ...]
     aside: tuple[SetAside, ...]
@@ -38,7 +38,7 @@ class Walk:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins like DICOM; False where it cannot be read."""
+    """Return whether a file begins like DICOM; False where it cannot be read."""
     try:
         with path.open("rb") as handle:
             return looks_like_dicom(handle.read(_HEAD_BYTES))
@@ -47,7 +47,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def holds_dicom(root: Path) -> bool:
-    """Whether the first file below a folder that is a picture at all is a DICOM file."""
+    """Return whether the first image file below a folder is DICOM."""
     for folder, folders, names in os.walk(root):
         folders.sort()
         folders[:] = [f for f in folders if not f.startswith(".")]
@@ -96,7 +96,7 @@ def walk(root: Path) -> Walk:
 
 
 def _reason(root: Path, entry: os.DirEntry[str]) -> tuple[str | None, bool]:
-    """Why an entry is not read, and whether that is a fault; None where it is."""
+    """Return why an entry is not read, and whether that is a fault; None where it is read."""
     try:
         check_text(entry.name, "the name", "")
     except BadInput:
@@ -149,7 +149,7 @@ def check_index(index: str, entries: Iterable[Sequence[str]], files: Sequence[st
 
 
 def referenced(blob: bytes, path: str) -> tuple[list[list[str]], list[Any]]:
-    """For a worker: the file ids (lists of name components) that a DICOMDIR refers to."""
+    """Return, in a worker, the file ids (lists of name components) that a DICOMDIR refers to."""
     with opened(blob, path) as stream:
         ds = read_header(stream, ("DirectoryRecordSequence",))
         found = []

@@ -1,4 +1,4 @@
-"""One folder a class, BUSI's layout included: ``X (1)_mask.png`` is a lesion mask, no image."""
+"""Reader of one folder per class, BUSI's layout included: ``X (1)_mask.png`` is a lesion mask."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bedside.core.errors import BadInput
-from bedside.core.types import SetAside
-from bedside.readers.base import Listing, RawCase, check_text, file_inside, no_class_names
+from bedside.core.types import Case, SetAside
+from bedside.readers.base import Listing, check_text, file_inside, no_class_names
 from bedside.runtime.preprocess import SUFFIXES
 
 HIDDEN = "a hidden file or folder"
@@ -21,7 +21,7 @@ EMPTY_FOLDER = "a folder without images"
 
 _MASK = re.compile(r"^(?P<stem>.+)_mask(_\d+)?$")
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-_LAYOUT = "Put the images into one folder a class: DATASET/benign/1.png, DATASET/malignant/2.png."
+_LAYOUT = "Put the images into one folder per class: DATASET/benign/1.png, DATASET/malignant/2.png."
 
 
 def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
@@ -34,7 +34,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
     no_class_names(class_names, source)
     root = source.resolve()
     aside: list[SetAside] = []
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     classes = []
     for name, entry in _entries(root, "", root):
         if not _real_folder(root, name, entry, aside):
@@ -84,7 +84,7 @@ def _entries(folder: Path, prefix: str, root: Path) -> Iterator[tuple[str, os.Di
 
 
 def _real_folder(root: Path, name: str, entry: os.DirEntry[str], aside: list[SetAside]) -> bool:
-    """Whether to walk into an entry; a linked folder is set aside, or refused where outside."""
+    """Return whether to walk into an entry; set a linked folder aside, refuse one outside."""
     if not entry.is_dir() or entry.name.startswith("."):
         return False
     if entry.is_symlink():
@@ -96,8 +96,8 @@ def _real_folder(root: Path, name: str, entry: os.DirEntry[str], aside: list[Set
     return True
 
 
-def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[RawCase]:
-    cases: list[RawCase] = []
+def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[Case]:
+    cases: list[Case] = []
     pending = [label]
     while pending:
         prefix = pending.pop()
@@ -120,8 +120,8 @@ def _class_folder(root: Path, label: str, aside: list[SetAside]) -> list[RawCase
     return sorted(cases, key=lambda c: c.file)
 
 
-def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[RawCase]:
-    """Cases of one folder, each with the masks that are named after it."""
+def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[Case]:
+    """Return the cases of one folder, each with the masks that are named after it."""
     masks: dict[str, list[str]] = {}
     images: list[str] = []
     for name in names:
@@ -137,6 +137,6 @@ def _with_masks(names: list[str], label: str, aside: list[SetAside]) -> list[Raw
         for mask in own:
             if "|" in mask:
                 raise BadInput(f"the name {mask!r} holds a |", where=mask, remedy="Rename it.")
-        cases.append(RawCase(name, label, masks=tuple(sorted(own, key=lambda m: (len(m), m)))))
+        cases.append(Case("", name, label, masks=tuple(sorted(own, key=lambda m: (len(m), m)))))
     aside.extend(SetAside(m, ORPHAN_MASK) for left in masks.values() for m in left)
     return cases

@@ -1,7 +1,7 @@
-"""DICOM enters a study only through ``bedside import``, which de-identifies it.
+"""The check that DICOM files come from ``bedside import``, which de-identifies them.
 
-The mark is import's own manifest: a finished stage ``import`` in the folder, whose facts say that
-it de-identified, and which lists every clean file with its hash. What a file says of itself,
+The evidence is import's own manifest: a finished stage ``import`` in the folder, whose facts say
+that it de-identified, and which lists every clean file with its hash. What a file says of itself,
 Patient Identity Removed (0012,0062) or Burned In Annotation (0028,0301), is never trusted:
 scanners and other programs write them by habit.
 """
@@ -29,7 +29,7 @@ class Imported:
     files: dict[str, str]
 
     def fault(self, path: Path) -> str | None:
-        """Why a file (its resolved path) is not one of import's, or None. Reads it whole."""
+        """Return why a file (its resolved path) is not one of import's, or None; reads it whole."""
         name = path.relative_to(self.folder).as_posix()
         if name not in self.files:
             return FOREIGN
@@ -39,7 +39,7 @@ class Imported:
 
 
 def imported(root: Path) -> Imported | None:
-    """The import that ``root`` (resolved) is, or lies at most two folders inside; None without."""
+    """Return the import that is ``root`` (resolved) or one of two folders above it, or None."""
     for folder in (root, *root.parents[:2]):
         if (folder / artefact.MANIFEST).is_file() and artefact.finished(folder, STAGE):
             entry = artefact.record(folder, STAGE)
@@ -50,7 +50,7 @@ def imported(root: Path) -> Imported | None:
 
 
 def require(root: Path, source: Path) -> Imported:
-    """The import that a data set with DICOM files comes from.
+    """Return the import that a data set with DICOM files comes from.
 
     Raises:
         BadInput: it does not come from one.

@@ -1,4 +1,4 @@
-"""The pixels of a case, wherever its data set keeps them."""
+"""Load the pixels of a case from a folder, a DICOM file or an ``.npz``."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def _archive(path: Path, stamp: tuple[int, int]) -> NpzImages:
 
 
 def bytes_of(root: Path, file: str) -> bytes:
-    """A case's content: the file's bytes, or the array's of an ``.npz``. For hashing."""
+    """Return a case's content for hashing: the file's bytes, or the array's of an ``.npz``."""
     if root.is_dir():
         return stored_path(root, file).read_bytes()
     return np.ascontiguousarray(_stored(root, file)).tobytes()
 
 
 def stored_path(root: Path, file: str) -> Path:
-    """The file of a folder that a case lies in: its own, or the one of many frames."""
+    """Return the file of a case: its own, or the one of many frames."""
     return root / dicom_file.stored_file(root, file)[0]
 
 
 def frame_of(root: Path, file: str) -> int | None:
-    """The frame that a case's name asks for, counted from 1, or None."""
+    """Return the frame that a case's name asks for, counted from 1, or None."""
     return dicom_file.stored_file(root, file)[1] if root.is_dir() else None
 
 
@@ -51,13 +51,13 @@ def _stored(root: Path, file: str) -> Pixels:
     return archive.image(found[1], int(found[2]))
 
 
-def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
+def pixels_of(root: Path, file: str, channels: int | None = 1) -> Pixels:
     """Decode one image of a data set.
 
     Args:
         root: the listing's root (a folder, or an ``.npz``).
         file: the case's file (``benign/1.png``, ``train_images[12]``, ``cine.dcm/frame-0012``).
-        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB.
+        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB, None what is stored.
 
     Returns:
         (H, W) for one channel, (H, W, 3) for three; uint8 or uint16.
@@ -72,9 +72,14 @@ def pixels_of(root: Path, file: str, channels: int = 1) -> Pixels:
             return dicom_file.pixels(root, file, channels)
         return decode(root / file, channels)
     pixels = _stored(root, file)
+    if channels == 3 and pixels.ndim == 2:
+        return cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
+    return to_grey(pixels) if channels == 1 else pixels
+
+
+def to_grey(pixels: Pixels) -> Pixels:
+    """Return RGB pixels (H, W, 3) as grey by ITU-R 601 luma, grey ones (H, W) as they are."""
     if pixels.ndim == 2:
-        return pixels if channels == 1 else cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
-    if channels == 3:
         return pixels
     grey: npt.NDArray[np.uint8] = np.asarray(
         Image.fromarray(np.ascontiguousarray(pixels)).convert("L"), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A CSV table of images: ``file,label[,patient][,split][,mask][,age][,size_mm][,device]``."""
+"""Reader of a CSV table: ``file,label[,patient][,split][,mask][,age][,size_mm][,device]``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pathlib import Path
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
-from bedside.core.types import Split
+from bedside.core.types import Case, Split
 from bedside.readers import MANIFEST_CSV
 from bedside.readers.base import (
     SPLITS,
     Listing,
-    RawCase,
     check_text,
     file_inside,
     no_class_names,
@@ -52,13 +51,13 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
     root = table.parent.resolve()
     rows, notes = read_table(table, REQUIRED, OPTIONAL)
     seen: dict[str, str] = {}
-    cases: list[RawCase] = []
+    cases: list[Case] = []
     dicom: list[tuple[int, str]] = []
     for where, row in rows:
         name = relative_name(row["file"], where)
         if name in seen:
             raise BadInput(f"{name!r} is listed twice (first at {seen[name]})", where=where,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
         seen[name] = where.rpartition(": ")[2]
         path = file_inside(root, stored_file(root, name)[0], where)
         case = _case(root, name, row, where)
@@ -66,25 +65,25 @@ def read(source: Path, class_names: Sequence[str] = (), *, frames: Frames = "mid
             dicom.append((len(cases), where))
         cases.append(case)
     if not cases:
-        raise BadInput("no image is listed", where=table, remedy="Add one line an image.")
+        raise BadInput("no image is listed", where=table, remedy="Add one line per image.")
     if dicom:
         cases = _with_dicom(root, source, cases, dicom, frames)
     return Listing(root, tuple(cases), (), notes)
 
 
-def _with_dicom(root: Path, source: Path, cases: list[RawCase], dicom: list[tuple[int, str]],
-                frames: Frames) -> list[RawCase]:
+def _with_dicom(root: Path, source: Path, cases: list[Case], dicom: list[tuple[int, str]],
+                frames: Frames) -> list[Case]:
     found = of_table(root, source, [(where, cases[i]) for i, where in dicom], frames)
     by_row = dict(zip((i for i, _ in dicom), found, strict=True))
     every = [c for i, case in enumerate(cases) for c in by_row.get(i, [case])]
     for file, count in Counter(c.file for c in every).items():
         if count > 1:
             raise BadInput(f"{file!r} is listed twice, as a frame and as its file", where=source,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
     return every
 
 
-def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
+def _case(root: Path, name: str, row: dict[str, str], where: str) -> Case:
     label = row["label"]
     if not label:
         raise BadInput(f"{name!r} has no label", where=where,
@@ -95,16 +94,16 @@ def _case(root: Path, name: str, row: dict[str, str], where: str) -> RawCase:
                   for m in row.get("mask", "").split(MASK_SEPARATOR) if m.strip())
     for mask in masks:
         file_inside(root, mask, where)
-    return RawCase(
-        file=name, label=label, patient=row.get("patient") or None,
-        split=split_of(row.get("split", ""), where), masks=masks,
+    return Case(
+        "", name, label, patient=row.get("patient") or None,
+        split=split_of(row.get("split", ""), where) or "set_aside", masks=masks,
         age=_number(row.get("age", ""), "age", where, 0.0, 150.0),
         size_mm=_number(row.get("size_mm", ""), "size_mm", where, 0.0, 1000.0),
         device=row.get("device") or None)
 
 
 def split_of(text: str, where: str) -> Split | None:
-    """The part that a cell names; None where it is empty. Raises BadInput for another word."""
+    """Return the part that a cell names, None if empty. Raises BadInput for another word."""
     if not text:
         return None
     if text not in SPLITS:
@@ -127,7 +126,7 @@ def _number(text: str, column: str, where: str, low: float, high: float) -> floa
 
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str]
                ) -> tuple[list[_Row], tuple[str, ...]]:
-    """Rows of a comma-separated table with a header, cells stripped, blank lines skipped.
+    """Return the rows of a comma-separated table, cells stripped, blank lines skipped.
 
     Returns:
         ``(place, row)`` for each row, and notes on columns that are not used.

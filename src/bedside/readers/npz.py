@@ -1,4 +1,4 @@
-"""MedMNIST ``.npz``: ``train_images`` (n, H, W[, 3]), ``train_labels`` (n,) or (n, 1), ….
+"""Reader of MedMNIST ``.npz``: ``train_images`` (n, H, W[, 3]), ``train_labels`` (n,) or (n, 1), ….
 
 Read without pickle, and without trusting a size: an array's header must fit the size that the
 zip directory gives before any of its data is read. Images are streamed, so a file larger than
@@ -23,8 +23,8 @@ from numpy.lib import format as npy
 
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
-from bedside.core.types import SetAside
-from bedside.readers.base import SPLITS, Listing, RawCase, check_text
+from bedside.core.types import Case, SetAside
+from bedside.readers.base import SPLITS, Listing, check_text
 from bedside.runtime.preprocess import MAX_PIXELS, Pixels
 
 _BLOCK_BYTES = 16 << 20
@@ -69,7 +69,7 @@ class NpzImages:
         self._zip.close()
 
     def image(self, key: str, index: int) -> Pixels:
-        """One image, (H, W) or (H, W, 3), uint8 or uint16.
+        """Return one image, (H, W) or (H, W, 3), uint8 or uint16.
 
         Raises:
             BadInput: no such image, or damaged data.
@@ -107,7 +107,7 @@ class NpzImages:
         return native
 
     def labels(self, key: str) -> npt.NDArray[Any]:
-        """A whole array of labels, (n,), integers (at most ten million)."""
+        """Return a whole array of labels, (n,), integers (at most ten million)."""
         array = self.arrays[key]
         with _readable(self.path, key), self._zip.open(array.member) as stream:
             stream.seek(array.offset)
@@ -125,7 +125,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
 
     Raises:
         BadInput: not a zip of arrays, keys missing, object or float arrays, images that are no
-            8- or 16-bit pictures, labels that are no whole numbers or outside the range.
+            8- or 16-bit images, labels that are no whole numbers or outside the range.
     """
     names = _check_names(class_names)
     with NpzImages(source) as images:
@@ -135,7 +135,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
             raise BadInput("the key 'train_images' is missing", where=source,
                            remedy="A MedMNIST file has train_images and train_labels, and if "
                            "given val_… and test_….")
-        cases: list[RawCase] = []
+        cases: list[Case] = []
         for part in parts:
             labels = _labels_of(images, part)
             low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
@@ -144,7 +144,7 @@ def read(source: Path, class_names: Sequence[str] = ()) -> Listing:
                 raise BadInput(f"label {wrong} in {part}_labels is outside the range", where=source,
                                remedy=f"--class-names gives {len(names)} names, for labels 0 to "
                                f"{len(names) - 1}." if names else "Labels count from 0.")
-            cases.extend(RawCase(f"{part}_images[{i}]", names[v] if names else str(v), split=part)
+            cases.extend(Case("", f"{part}_images[{i}]", names[v] if names else str(v), split=part)
                          for i, v in enumerate(labels.tolist()))
         used = {f"{p}_{kind}" for p in parts for kind in ("images", "labels")}
         aside = tuple(SetAside(k, "an array that is no image or label")
@@ -242,7 +242,7 @@ def _item_bytes(array: _Array) -> int:
 
 
 def _header(archive: zipfile.ZipFile, path: Path, name: str) -> _Array:
-    """The shape and type of one array, checked against the zip directory."""
+    """Return the shape and type of one array, checked against the zip directory."""
     member = archive.getinfo(f"{name}.npy")
     if member.flag_bits & 1:
         raise BadInput(f"the array {name!r} is encrypted", where=path, remedy=_REWRITE)

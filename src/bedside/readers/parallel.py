@@ -1,4 +1,4 @@
-"""Work on many images at once, in order, in bounded memory."""
+"""Process many images in parallel, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AHEAD = 16
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 2
                 ) -> Iterator[Result]:
-    """Results of ``function`` in the order of ``items``, a few items ahead of the reader.
+    """Yield the results of ``function`` in the order of ``items``, a few items ahead of the reader.
 
     Threads, not processes: decoding, resizing and hashing run outside Python's lock, nothing
     is pickled, and a caller's script needs no ``if __name__ == "__main__"``.
@@ -39,7 +39,7 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], worke
 
 
 def one_blas_thread() -> threadpool_limits:
-    """A context in which numpy multiplies on the calling thread alone.
+    """Return a context in which numpy multiplies on the calling thread alone.
 
     The products of the data stage are small and run in several threads already: BLAS threads of
     their own would mostly wait for each other, spinning (measured: ten times the time).
@@ -56,7 +56,7 @@ class Throttle:
         self._done = 0
 
     def tick(self) -> None:
-        """One unit is done."""
+        """Count one finished unit."""
         self._done += 1
         if self._progress and (self._done % self._step == 0 or self._done == self._total):
             self._progress(self._stage, self._done, self._total)

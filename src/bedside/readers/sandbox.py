@@ -1,4 +1,4 @@
-"""Untrusted files are parsed in processes of their own: memory, time and crashes end there.
+"""Parse untrusted files in worker processes with limits on memory and time.
 
 A worker is ``python -m bedside.readers.sandbox_worker``. It gets one request at a time
 (JSON and, if need be, bytes), answers with JSON and arrays, and is replaced when it dies, runs
@@ -46,7 +46,7 @@ _PATIENCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may take: address space beyond the idle worker's, seconds, reply size.
+    """Limits of one request: address space beyond the idle worker's, seconds, reply size.
 
     ``seconds`` are of the processor where the system tells (Linux), so that a busy machine
     refuses no sound file; ten times as many may pass on the clock.
@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a worker's function returned: plain data, and arrays (uint8 or uint16)."""
+    """The reply of a worker's function: plain data, and arrays (uint8 or uint16)."""
 
     value: Any
     arrays: tuple[npt.NDArray[Any], ...] = ()
@@ -134,7 +134,7 @@ class _Worker:
                 return False
 
     def processor_seconds(self) -> float:
-        """What the process has used; infinite where the system does not tell."""
+        """Return the processor time used; infinite where the system does not tell."""
         try:
             status = Path(f"/proc/{self._process.pid}/stat").read_text()
             used = status.rpartition(")")[2].split()
@@ -143,7 +143,7 @@ class _Worker:
             return math.inf
 
     def stop(self) -> int:
-        """Kill the process; the signal or code with which it had ended, 0 if it still ran."""
+        """Kill the process; return its signal or exit code, 0 if it still ran."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.05)
         code = self._process.poll() or 0
@@ -215,7 +215,7 @@ class Pool:
         return BadInput("its decoder crashed", where=where, remedy=REMEDY)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results of ``function`` (which may :meth:`call`) in order, a few items ahead."""
+        """Yield results of ``function`` (which may :meth:`call`) in order, a few items ahead."""
         with ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox") as threads:
             waiting: deque[Future[Result]] = deque()
             try:
@@ -240,7 +240,7 @@ class Pool:
 
 
 def _arrays(shapes: list[dict[str, Any]], data: bytes) -> tuple[npt.NDArray[Any], ...]:
-    """Arrays of a reply. Raises ValueError where the bytes do not fit."""
+    """Return the arrays of a reply. Raises ValueError where the bytes do not fit."""
     found, offset = [], 0
     for entry in shapes:
         if entry["dtype"] not in _DTYPES:
@@ -256,7 +256,7 @@ def _arrays(shapes: list[dict[str, Any]], data: bytes) -> tuple[npt.NDArray[Any]
 
 
 def pool() -> Pool:
-    """The process's own pool with the default limits; its workers end with the process."""
+    """Return the process's own pool with the default limits; its workers end with the process."""
     return _pool_of(os.getpid())
 
 

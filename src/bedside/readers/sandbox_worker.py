@@ -36,7 +36,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _answer(request: dict[str, Any], blob: bytes) -> tuple[dict[str, Any], list[bytes], bool]:
-    """The reply, its arrays' bytes, and whether the worker can go on."""
+    """Return the reply, its arrays' bytes, and whether the worker can continue."""
     try:
         function = registry.resolve(request["function"])
         value, arrays = function(blob, **request["arguments"])

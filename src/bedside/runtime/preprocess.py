@@ -36,12 +36,12 @@ _TURNS = {
 REMEDY = "Repair or remove the file."
 
 
-def decode(source: Path | bytes, channels: int = 1, name: str | None = None) -> Pixels:
+def decode(source: Path | bytes, channels: int | None = 1, name: str | None = None) -> Pixels:
     """Read one PNG, JPEG, BMP or TIFF.
 
     Args:
         source: a file, or the bytes of one.
-        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB.
+        channels: 1 gives grey (colour by ITU-R 601 luma), 3 gives RGB, None grey or RGB as stored.
         name: what to call the image in a message; the path by default.
 
     Returns:
@@ -82,7 +82,7 @@ def _too_large(where: str) -> BadInput:
                     remedy="Shrink the image or remove the file.")
 
 
-def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
+def _decode_open(image: Image.Image, channels: int | None, where: str) -> Pixels:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(where)
     if _several(image):
@@ -100,8 +100,9 @@ def _decode_open(image: Image.Image, channels: int, where: str) -> Pixels:
                        remedy="Save the image as 8- or 16-bit.")
     if turned.mode != "L":
         turned = turned.convert("RGB")
-    wanted = turned.convert("L" if channels == 1 else "RGB")
-    pixels: npt.NDArray[np.uint8] = np.asarray(wanted, dtype=np.uint8)
+    if channels is not None:
+        turned = turned.convert("L" if channels == 1 else "RGB")
+    pixels: npt.NDArray[np.uint8] = np.asarray(turned, dtype=np.uint8)
     return pixels
 
 
@@ -148,13 +149,13 @@ def _several(image: Image.Image) -> bool:
     return True
 
 
-def _grey_16(image: Image.Image, channels: int, where: str) -> Pixels:
+def _grey_16(image: Image.Image, channels: int | None, where: str) -> Pixels:
     wide = np.asarray(image).astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
         raise BadInput("pixel values exceed 16 bits", where=where,
                        remedy="Save the image as 8- or 16-bit.")
     grey = wide.astype(np.uint16)
-    return grey if channels == 1 else np.repeat(grey[..., None], 3, axis=2)
+    return grey if channels != 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
 def resize(pixels: Pixels, preprocess: Preprocess) -> Pixels:

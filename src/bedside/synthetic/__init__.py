@@ -1,1 +1,1 @@
-"""The phantom: synthetic breast ultrasound for demonstration and tests."""
+"""Phantom: synthetic breast ultrasound for demonstration and tests."""

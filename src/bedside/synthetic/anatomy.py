@@ -1,8 +1,7 @@
 """The echo map of a synthetic breast: layered tissue and a lesion.
 
-Lengths are millimetres, levels are decibels of amplitude. Thicknesses and relative levels are
-ours, set by eye against published images; nothing here looks at a lesion's class, only at its
-findings.
+Lengths are millimetres, levels are decibels of amplitude. Thicknesses and relative levels were
+set by eye against published images; only a lesion's findings are used here, never its class.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _OUTLINE_POINTS = 512
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is drawn for one case before it is imaged.
+    """The features of one case before it is imaged.
 
     ``aspect`` is height over width. ``irregularity``, ``spiculation`` and ``indistinctness``
     run from 0 to 1. ``posterior_db`` is the echo behind the lesion against the same depth
@@ -130,7 +129,7 @@ def breast(rng: np.random.Generator, grid: Grid) -> Tissue:
 
 
 def _gain(rng: np.random.Generator, grid: Grid, muscle_mm: float) -> F32:
-    """Attenuation that the time-gain compensation leaves, and shadows from the surface."""
+    """Return attenuation that the time-gain compensation leaves, and shadows from the surface."""
     z = grid.depth_mm
     residual = (rng.uniform(0.08, 0.30) * np.maximum(z - 6, 0)
                 + rng.uniform(0.0, 0.5) * np.maximum(z - muscle_mm, 0))
@@ -145,7 +144,7 @@ def _gain(rng: np.random.Generator, grid: Grid, muscle_mm: float) -> F32:
 
 def _add_rib(rng: np.random.Generator, grid: Grid, top_mm: float, specular: F32, gain: F32
              ) -> None:
-    """A bright convex surface under the muscle with little behind it."""
+    """Add a bright convex surface under the muscle with little behind it."""
     z, x = grid.depth_mm, grid.across_mm
     offset = (x - np.float32(rng.uniform(0, float(x[-1])))) * np.float32(1 / rng.uniform(5, 8))
     inside = np.clip(1 - np.square(offset), 0, 1)
@@ -159,7 +158,7 @@ def _add_rib(rng: np.random.Generator, grid: Grid, top_mm: float, specular: F32,
 
 
 def _outline(rng: np.random.Generator, case: Findings) -> tuple[F32, float, float]:
-    """Radius of the outline by polar angle, (512,) float32 in mm, and its half axes' factors.
+    """Return the outline's radius by polar angle, (512,) float32 in mm, and half axes' factors.
 
     The angle is that of the ellipse's own frame: a point lies at
     (across, depth) = radius · (width factor · cos, height factor · sin).

@@ -1,4 +1,4 @@
-"""Synthetic breast ultrasound: a test set of any size whose truth is known.
+"""Synthetic breast ultrasound: a test set of any size with known ground truth.
 
 A case is drawn in two steps. :func:`draw` gives the patient (age and tumour size as in the
 paper's Table 1) and the lesion's features of the BI-RADS lexicon (ACR BI-RADS Atlas, 5th
@@ -8,8 +8,8 @@ the echo behind them; malignant ones are irregular, spiculated, taller than wide
 
 ``difficulty`` d: each case has a grade of suspicion around 0.5 ± 0.5 (1 − d) (plus for
 malignant) with a spread that grows with d, and each feature scatters around its case's grade.
-At d = 0 no feature overlaps; at d = 1 the features, and the size too, are drawn without
-looking at the class, so that an image carries nothing of it. Below 1 the size keeps Table 1's
+At d = 0 no feature overlaps; at d = 1 the features, and the size too, are drawn
+independently of the class, so that an image carries nothing of it. Below 1 the size keeps Table 1's
 law for its class and shows in the image. Age never shows and keeps its law at any d.
 """
 
@@ -102,7 +102,7 @@ def validate(config: PhantomConfig, seed: int) -> None:
 
 @functools.lru_cache(maxsize=8)
 def labels(config: PhantomConfig, seed: int) -> tuple[str, ...]:
-    """The class of every image, in order: shares exact to one image, order shuffled.
+    """Return the class of every image, in order: shares exact to one image, order shuffled.
 
     Raises:
         BadInput: a configuration outside its ranges.
@@ -115,7 +115,7 @@ def labels(config: PhantomConfig, seed: int) -> tuple[str, ...]:
 
 
 def _between(rng: np.random.Generator, law: _Law) -> float:
-    """A beta law stretched over the range, with exactly the mean and sd (method of moments)."""
+    """Draw from a beta law over the range, with exactly the mean and sd (method of moments)."""
     span = law.high - law.low
     mean = (law.mean - law.low) / span
     weight = mean * (1 - mean) / (law.sd / span) ** 2 - 1
@@ -168,7 +168,7 @@ def _findings(rng: np.random.Generator, label: str, difficulty: float) -> Findin
 
 
 def grid_of(config: PhantomConfig) -> Grid:
-    """The pixel grid of a configuration: square pixels, 50 mm along the shorter side."""
+    """Return the pixel grid of a configuration: square pixels, 50 mm along the shorter side."""
     return Grid(config.height_px, config.width_px,
                 FIELD_OF_VIEW_MM / min(config.height_px, config.width_px))
 
@@ -213,7 +213,7 @@ def generate(config: PhantomConfig, seed: int, index: int) -> Phantom:
 
 
 def dataset_key(config: PhantomConfig, seed: int) -> str:
-    """The stage key of a written data set."""
+    """Return the stage key of a written data set."""
     return artefact.stage_key(STAGE, _VERSION, config, seed)
 
 

@@ -1,4 +1,4 @@
-"""How a B-mode image comes about: random textures, speckle and log compression.
+"""B-mode image formation: random textures, speckle and log compression.
 
 The complex envelope of a pulse-echo image is the map of scatterers convolved with the
 point-spread function at baseband (Wagner et al., *Statistics of speckle in ultrasound B-scans*,
@@ -56,7 +56,7 @@ class Grid:
 
 
 def amplitude(level_db: F32) -> F32:
-    """Linear amplitude of a level in dB; the same shape, float32."""
+    """Return the linear amplitude of a level in dB; the same shape, float32."""
     out: F32 = np.exp(level_db * np.float32(_NEPER_PER_DB))
     return out
 
@@ -66,7 +66,7 @@ def amplitude(level_db: F32) -> F32:
 
 @functools.lru_cache(maxsize=256)
 def _spline_taps(count: int, step: float) -> tuple[npt.NDArray[np.intp], F32, float]:
-    """Cubic B-spline taps that spread knots every ``step`` pixels over ``count`` pixels."""
+    """Return cubic B-spline taps that spread knots every ``step`` pixels over ``count`` pixels."""
     at = np.arange(count) / step
     first = np.floor(at).astype(np.intp)
     t = at - first
@@ -77,12 +77,12 @@ def _spline_taps(count: int, step: float) -> tuple[npt.NDArray[np.intp], F32, fl
 
 
 def _step(length_mm: float, grid: Grid) -> float:
-    """Knot distance in pixels; to a quarter pixel, so that the taps are found in the cache."""
+    """Return the knot distance in pixels, to a quarter pixel, so that taps can be cached."""
     return max(round(4 * length_mm / grid.mm_per_px) / 4, 1.0)
 
 
 def smooth_line(rng: np.random.Generator, grid: Grid, cell_mm: float) -> F32:
-    """A smooth random curve, (W,) float32, mean 0, variance 1, knots ``cell_mm`` apart."""
+    """Return a smooth random curve, (W,) float32, mean 0, variance 1, knots ``cell_mm`` apart."""
     first, weights, power = _spline_taps(grid.width_px, _step(cell_mm, grid))
     knots = rng.standard_normal(int(first[-1]) + 4, dtype=np.float32) / np.float32(math.sqrt(power))
     out: F32 = sum((weights[k] * knots[first + k] for k in range(1, 4)), weights[0] * knots[first])
@@ -90,7 +90,7 @@ def smooth_line(rng: np.random.Generator, grid: Grid, cell_mm: float) -> F32:
 
 
 def smooth_field(rng: np.random.Generator, grid: Grid, cell_mm: tuple[float, float]) -> F32:
-    """A smooth random field, (H, W) float32, mean 0, variance 1.
+    """Return a smooth random field, (H, W) float32, mean 0, variance 1.
 
     Args:
         rng: source of randomness.
@@ -115,7 +115,7 @@ def smooth_field(rng: np.random.Generator, grid: Grid, cell_mm: tuple[float, flo
 
 
 def fibres(field: F32, thickness_px: float) -> F32:
-    """Interfaces along the zero lines of ``field``, (H, W) float32 in [0, 1].
+    """Return interfaces along the zero lines of ``field``, (H, W) float32 in [0, 1].
 
     A specular interface returns its echo only where it lies across the beam. The distance is
     therefore taken along depth, field / (d field / d z), so that steep stretches thin out, and
@@ -148,7 +148,7 @@ def fibres(field: F32, thickness_px: float) -> F32:
 
 @functools.lru_cache(maxsize=8)
 def _point_spread(grid: Grid) -> tuple[F32, F32, int]:
-    """Axial taps, the rows' lateral transfer functions (H, N), and the lateral margin in px.
+    """Return axial taps, the rows' lateral transfer functions (H, N), and the lateral margin in px.
 
     Both have unit energy: white noise of unit power keeps it.
     """
@@ -168,7 +168,7 @@ def _point_spread(grid: Grid) -> tuple[F32, F32, int]:
 
 @functools.lru_cache(maxsize=1)
 def _scatterers() -> C64:
-    """256 amplitudes × 256 phases of equal probability, (65536,), unit power.
+    """Return 256 amplitudes × 256 phases of equal probability, (65536,), unit power.
 
     One table look-up by 16 random bits costs a tenth of two normal deviates.
     """
@@ -179,7 +179,7 @@ def _scatterers() -> C64:
 
 
 def complex_envelope(rng: np.random.Generator, scatter: F32, grid: Grid) -> C64:
-    """Baseband echo of random scatterers seen through the point-spread function.
+    """Return the baseband echo of random scatterers through the point-spread function.
 
     Args:
         rng: source of randomness.
@@ -216,7 +216,7 @@ def complex_envelope(rng: np.random.Generator, scatter: F32, grid: Grid) -> C64:
 
 
 def log_compress(envelope: F32, full_scale: float = 1.0) -> npt.NDArray[np.uint8]:
-    """8-bit image of an envelope: 255 at ``full_scale``, 0 at 60 dB below it.
+    """Return the 8-bit image of an envelope: 255 at ``full_scale``, 0 at 60 dB below it.
 
     Args:
         envelope: (H, W) float32, not negative.

@@ -1,4 +1,4 @@
-"""What images carry beside tissue, on drawn marks over synthetic tissue."""
+"""Overlays drawn over synthetic tissue are detected, and tissue alone has none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from data_fixture import texture
 from PIL import Image, ImageDraw, ImageFilter
 
-from bedside.stages.data.overlays import Look, look, pieces
+from bedside.stages.data.overlays import OverlayFindings, find_overlays, pieces
 
 
 def tissue(seed: int = 0) -> Image.Image:
@@ -16,10 +16,10 @@ def tissue(seed: int = 0) -> Image.Image:
     return Image.fromarray((20 + np.asarray(speckle) * 0.45).astype(np.uint8))
 
 
-def with_ink(draw_it) -> Look:
+def with_ink(draw_it) -> OverlayFindings:
     image = tissue()
     draw_it(ImageDraw.Draw(image))
-    return look(np.asarray(image))
+    return find_overlays(np.asarray(image))
 
 
 def plus(draw, x, y, arm=7):
@@ -34,46 +34,46 @@ def times(draw, x, y, arm=7):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_plain_tissue_has_nothing(seed: int) -> None:
-    found = look(np.asarray(tissue(seed)))
-    assert found.flags == () and found.panels == 1 and found.ticks == 0
+    overlays = find_overlays(np.asarray(tissue(seed)))
+    assert overlays.flags == () and overlays.panels == 1 and overlays.ticks == 0
 
 
 @pytest.mark.parametrize("mark", [plus, times])
 def test_calipers(mark) -> None:
-    found = with_ink(lambda d: (mark(d, 100, 80), mark(d, 250, 180)))
-    assert found.calipers == 2 and found.flags == ("calipers",)
+    overlays = with_ink(lambda d: (mark(d, 100, 80), mark(d, 250, 180)))
+    assert overlays.calipers == 2 and overlays.flags == ("calipers",)
 
 
 def test_text_and_the_x_in_it() -> None:
-    found = with_ink(lambda d: d.text((20, 250), "RT AXILLA 9", fill=255, font_size=18))
-    assert found.glyphs >= 8 and found.flags == ("text",)
+    overlays = with_ink(lambda d: d.text((20, 250), "RT AXILLA 9", fill=255, font_size=18))
+    assert overlays.glyphs >= 8 and overlays.flags == ("text",)
 
 
 @pytest.mark.parametrize("level", [0, 40, 180])
 def test_dark_and_faint_text(level: int) -> None:
-    found = with_ink(lambda d: d.text((20, 250), "RT AXILLA 9", fill=level, font_size=14))
-    assert found.glyphs == 0 and found.strokes > 0 and found.flags == ("text",)
+    overlays = with_ink(lambda d: d.text((20, 250), "RT AXILLA 9", fill=level, font_size=14))
+    assert overlays.glyphs == 0 and overlays.strokes > 0 and overlays.flags == ("text",)
 
 
 def test_an_arrow() -> None:
-    found = with_ink(lambda d: d.polygon([(150, 100), (174, 110), (174, 90)], fill=255))
-    assert found.flags == ("arrow",)
+    overlays = with_ink(lambda d: d.polygon([(150, 100), (174, 110), (174, 90)], fill=255))
+    assert overlays.flags == ("arrow",)
 
 
 def test_a_depth_scale() -> None:
-    found = with_ink(lambda d: [d.line((390, y, 398, y), fill=255, width=2)
+    overlays = with_ink(lambda d: [d.line((390, y, 398, y), fill=255, width=2)
                                 for y in range(20, 290, 30)])
-    assert found.ticks == 9
+    assert overlays.ticks == 9
 
 
 def test_two_panels_and_a_sector_that_is_none() -> None:
     pair = Image.new("L", (806, 300))
     pair.paste(tissue(1), (0, 0))
     pair.paste(tissue(2), (406, 0))
-    assert look(np.asarray(pair)).flags == ("panels",)
+    assert find_overlays(np.asarray(pair)).flags == ("panels",)
     sector = Image.new("L", (800, 300))
     sector.paste(tissue(1), (200, 0))
-    assert look(np.asarray(sector)).panels == 1
+    assert find_overlays(np.asarray(sector)).panels == 1
 
 
 def test_flow_colour_and_yellow_text() -> None:
@@ -81,10 +81,10 @@ def test_flow_colour_and_yellow_text() -> None:
     rgb = np.stack([grey] * 3, axis=2)
     rgb[100:140, 150:200] = (220, 40, 20)
     rgb[140:170, 150:200] = (30, 60, 230)
-    assert look(grey, rgb).flags == ("doppler",)
+    assert find_overlays(grey, rgb).flags == ("doppler",)
     image = Image.fromarray(np.stack([grey] * 3, axis=2))
     ImageDraw.Draw(image).text((20, 20), "L3", fill=(255, 255, 0), font_size=14)
-    assert look(grey, np.asarray(image)).colour < 0.004
+    assert find_overlays(grey, np.asarray(image)).colour < 0.004
 
 
 def test_ink_everywhere_is_no_ink() -> None:
@@ -94,4 +94,4 @@ def test_ink_everywhere_is_no_ink() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 400), (30, 3), (64, 64)])
 def test_any_shape(shape) -> None:
-    assert look(np.full(shape, 7, np.uint8)).panels == 1
+    assert find_overlays(np.full(shape, 7, np.uint8)).panels == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bedside.core.errors import BadInput
 from bedside.core.types import Case
-from bedside.stages.data.split import PARTS, assign, folds, regroup, split, twins
+from bedside.stages.data.split import PARTS, assign, folds, regroup, separated_groups, split
 
 PAPER = (1000, 200, 200)
 IMAGES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30)), min_size=4, max_size=120)
@@ -116,15 +116,15 @@ def test_bad_proportions(proportions: tuple[int, int, int]) -> None:
         split(["a", "b"], ["1", "2"], [None, None], proportions, 0)
 
 
-def test_twins_and_regroup() -> None:
+def test_separated_groups_and_regroup() -> None:
     groups = ["g", "g", "g", "h", "h", "i"]
     given_parts = ["val", "train", "val", "val", "train", "test"]
-    found = twins(list("abcdef"), groups, given_parts)
+    found = separated_groups(list("abcdef"), groups, given_parts)
     assert [(t.group, t.files) for t in found] == [
         ("g", {"train": ("b",), "val": ("a", "c")}), ("h", {"train": ("e",), "val": ("d",)})]
     # Most images win; a tie goes to train.
     assert regroup(groups, given_parts) == ["val", "val", "val", "train", "train", "test"]
-    assert twins(list("abcdef"), groups, regroup(groups, given_parts)) == []
+    assert separated_groups(list("abcdef"), groups, regroup(groups, given_parts)) == []
 
 
 @given(IMAGES, st.integers(2, 5), st.integers(0, 3))

@@ -275,7 +275,7 @@ def test_conflicting_labels_are_set_aside_and_listed(tmp_path: Path) -> None:
     aside = {c.file: c for c in layout.cases(run) if c.split == "set_aside"}
     assert set(aside) == {"benign/twin.png", "malignant/004.png"}
     assert all(c.flags == ("conflict",) for c in aside.values())
-    assert {e["reason"] for e in audit["set_aside"]} == {"one picture under several classes"}
+    assert {e["reason"] for e in audit["set_aside"]} == {"one image under several classes"}
 
 
 def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

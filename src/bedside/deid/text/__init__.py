@@ -1,4 +1,1 @@
-"""Text burned into pixels: ``find`` says where it is, ``search`` takes it out.
-
-``find.holds_text(picture)`` answers for anyone who only wants to know.
-"""
+"""Detection and removal of text burned into pixels; :func:`.remove.clean` is the step."""

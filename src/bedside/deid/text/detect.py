@@ -1,250 +1,270 @@
-"""Find text in a picture: by OCR on the whole image, by colour, by rows of flat strokes."""
+"""Detect lines of text in an image: by OCR, by rows of flat strokes, by dense edges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from bedside.core.types import Box
-from bedside.deid.text import edge_density, ocr, strokes
-from bedside.deid.text.background import on_background
-from bedside.deid.text.ink_mask import FLAT, Inked, whole_line
-from bedside.deid.text.inpaint import fill
-from bedside.deid.text.margin import around, with_rim
-from bedside.deid.text.masks import Floats, Mask
-from bedside.deid.text.segment_line import CERTAIN
-from bedside.deid.text.views import (
-    LEVELS,
-    SURE,
-    Look,
-    boxes_of,
-    closer,
-    grown,
-    looks,
-    missed,
-    turned,
+from bedside.deid.text import ocr, strokes
+from bedside.deid.text.background import (
+    Floats,
+    Image,
+    Mask,
+    as_values,
+    common_level,
+    even_frame,
+    inpaint,
 )
+from bedside.deid.text.lines import candidates, grow_to_line, missed_lines, rotated_lines
+from bedside.deid.text.mask import InkMask, inside, whole_line, with_margin
+from bedside.deid.text.parameters import DETECT, MASK, PIXELS
+from bedside.deid.text.segment import CERTAIN
+from bedside.deid.text.views import View, close_ups, views
 
-# A line is text where the detector is sure and there is ink of one colour or something to read,
-# or where it is half sure and the reader is, or where letter-like marks stand in a row.
-_HALF, _READABLE, _LEGIBLE, _VERY_SURE = 0.5, 0.85, 0.6, 0.88
-# Or where there is as much that is sharp as letters alone are, see sharp.py.
-_DRAWN_SURE, _DRAWN = 0.45, 40
-# More of the tissue than this never goes without a person: of what no ink was seen in, and with
-# what may be no ink, because nobody can read it or it changes by fewer levels than these.
-# Where less is of no ink, more may be unsure.
-_MOST, _LITTLE = ((0.0082, 0.0092), (0.0070, 0.0102)), 20.0
-_EXACT, _ABOUT = 0.5, 2.0
-TOO_MUCH = "text that cannot be told from the tissue around it"
-UNREADABLE = "what may be text that cannot be read"
-CUT = "a line of text that may go on where it cannot be seen"
-FAINT = "what may be faint text"
-UNSEEN = "a row of letter-like marks that the reader did not see"
-TURNED = "what may be text that runs upwards or aslant"
-
-# A line is looked at from near once more where that showed more of it.
-_ROUNDS = 2
-
-# What only one look shows is text where the reader makes out so many letters and figures.
-# After the removal less will do: what is left of letters is read badly.
-_SIGNS, _SAID, _STILL = 3, 0.7, 0.55
+TOO_MUCH = "text overlapping anatomy"
+UNREADABLE = "possible text that cannot be read"
+TRUNCATED = "a line of text that may continue unseen"
+FAINT = "possible faint text"
+UNDETECTED = "a row of letter-like marks that OCR did not detect"
+ROTATED = "possible vertical or slanted text"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text. The box is (y0, x0, y1, x1), lower ends exclusive; ``sure`` in [0, 1]
-    is the detector's, ``flat`` how much the ink's colour stands out, ``read`` the reader's, 0 where
-    it makes nothing of it."""
+    """One line of text: the box (y0, x0, y1, x1), lower ends exclusive; ``probability`` in [0, 1]
+    the detector's; ``strength``: how much the ink's colour stands out; ``legibility`` the
+    reader's score, 0 where it makes nothing of it."""
 
-    box: tuple[int, int, int, int]
-    sure: float
-    flat: float
-    read: float = 0.0
+    box: Box
+    probability: float
+    strength: float
+    legibility: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """``ink`` (H, W): pixels to remove; ``doubt``: a sentence, empty where there is none."""
+class Detection:
+    """``mask`` (H, W): pixels to remove; ``doubt``: a sentence, empty where there is none."""
 
     lines: tuple[Line, ...]
-    ink: Mask
+    mask: Mask
     doubt: str = ""
 
 
-def unseen(picture: npt.NDArray[np.uint8], gone: Mask) -> list[Box]:
-    """Boxes of what is as sharp as letters and was not taken out, whatever the reader says.
+def find_text(image: Image, enlarge: bool = True) -> Detection:
+    """Return the text in an image.
 
     Args:
-        picture: (H, W) or (H, W, 3) uint8, after the removal.
-        gone: (H, W), what was taken out.
-    """
-    values = np.asarray(picture, np.float32)
-    return edge_density.sharp(values[..., None] if values.ndim == 2 else values, gone)
-
-
-def readable(picture: npt.NDArray[np.uint8], boxes: list[Box]) -> bool:
-    """Whether the reader, from near, still makes out letters where lines were taken out.
-
-    Args:
-        picture: (H, W) or (H, W, 3) uint8, after the removal.
-        boxes: those of the lines.
-    """
-    for look in closer(picture, boxes):
-        seen = [b for b, sure in boxes_of(look.probable) if sure >= _HALF]
-        read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b in seen])
-        if any(sum(c.isalnum() for c in text) >= _SIGNS and score >= _STILL
-               for text, score in read):
-            return True
-    return False
-
-
-def _inside(inner: Box, outer: Box) -> bool:
-    return (inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2]
-            and inner[3] <= outer[3])
-
-
-def find(picture: npt.NDArray[np.uint8], enlarge: bool = True) -> Found:
-    """Text in a picture.
-
-    Args:
-        picture: (H, W) or (H, W, 3) uint8.
-        enlarge: look again for small and for faint print.
+        image: (H, W) or (H, W, 3) uint8.
+        enlarge: search the views for small and for faint print too.
 
     Raises:
         MissingComponent: the OCR engine is not installed.
     """
-    views = looks(picture, enlarge)
-    probable = np.maximum.reduce([look.probable for look in views if look.joined])
-    found = find_in(picture, probable, views if enlarge else ())
-    near: tuple[Look, ...] = ()
-    for _ in range(_ROUNDS if enlarge else 0):
-        near = closer(picture, [line.box for line in found.lines])
-        if not any(_said(look, found.ink) for look in near):
+    all_views = views(image, enlarge)
+    probability = np.maximum.reduce([view.probability for view in all_views if view.joined])
+    text = find_lines(image, probability, all_views if enlarge else ())
+    near: tuple[View, ...] = ()
+    for _ in range(DETECT.rounds if enlarge else 0):
+        near = close_ups(image, [line.box for line in text.lines])
+        if not any(_legible_missed(view, text.mask) for view in near):
             break
-        views += near
-        found = find_in(picture, probable, views)
-    left = missed(probable, found.ink, SURE, begun=True)
-    left += [line for look in near
-             for line in missed(look.probable, found.ink, SURE, begun=True, wide=look.letter)]
-    left += [(line.box, line.sure) for look in views for line in _said(look, found.ink)]
-    aslant = turned(probable, found.ink)
-    return Found((*found.lines, *(Line(box, sure, 0.0) for box, sure in left + aslant)), found.ink,
-                 found.doubt or (FAINT if left else TURNED if aslant else ""))
+        all_views += near
+        text = find_lines(image, probability, all_views)
+    missed = missed_lines(probability, text.mask, DETECT.sure, begun=True)
+    missed += [line for view in near for line in missed_lines(
+        view.probability, text.mask, DETECT.sure, begun=True, letter=view.letter)]
+    missed += [(line.box, line.probability) for view in all_views
+               for line in _legible_missed(view, text.mask)]
+    rotated = rotated_lines(probability, text.mask)
+    doubt = text.doubt or (FAINT if missed else ROTATED if rotated else "")
+    return Detection((*text.lines, *(Line(box, sure, 0.0) for box, sure in missed + rotated)),
+                     text.mask, doubt)
 
 
-def _said(look: Look, mask: Mask) -> list[Line]:
-    """Lines of one look that the reader makes out and of which letters are not taken out."""
-    left = missed(look.probable, mask, LEVELS[1], wide=look.letter)
-    read = ocr.read([look.picture[b[0]:b[2], b[1]:b[3]] for b, _ in left])
-    return [Line(box, sure, 0.0, score) for (box, sure), (text, score)
-            in zip(left, read, strict=True)
-            if sum(c.isalnum() for c in text) >= _SIGNS and score >= _SAID]
+def find_lines(image: Image, probability: Floats, all_views: tuple[View, ...] = ()) -> Detection:
+    """Return the text in an image once the detector has run.
 
-
-def find_in(picture: npt.NDArray[np.uint8], probable: Floats, views: tuple[Look, ...] = ()
-            ) -> Found:
-    """:func:`find` once the detector has spoken, ``views`` what each of its looks says."""
-    values = np.asarray(picture, np.float32)
-    if values.ndim == 2:
-        values = values[..., None]
-    ink_of = Inked(values)
-    lines: list[Line] = []
-    doubt = ""
-    boxes = boxes_of(probable)
-    marks = edge_density.marks(values)
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+        probability: (H, W) in [0, 1], of text.
+        all_views: the detector's runs, each evaluated on its own too.
+    """
+    values = as_values(image)
+    inks = InkMask(values)
     rows = strokes.rows(values)
-    read = ocr.read([picture[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
+    lines, doubt = _detected_lines(image, probability, inks, rows)
+    lines += _lines_of_views(all_views, inks)
+    more, undetected = _lines_of_rows(rows, [line.box for line in lines], inks)
+    lines += more
+    doubt = doubt or undetected
+    inks.extend()
+    mask, within = _mask_of(values, inks, lines)
+    if not within:
+        doubt = doubt or TOO_MUCH
+    if inks.untold or inks.may_leave_letters(mask):
+        doubt = doubt or FAINT
+    if inks.is_truncated(mask):
+        doubt = doubt or TRUNCATED
+    return Detection(tuple(lines), mask, doubt)
+
+
+def _detected_lines(image: Image, probability: Floats, inks: InkMask, rows: list[strokes.Row]
+                    ) -> tuple[list[Line], str]:
+    """Add the ink of lines that the detector, the reader or the strokes show; return them, and a
+    doubt, empty where there is none."""
+    doubt = ""
+    lines: list[Line] = []
+    boxes = candidates(probability)
+    sharp = strokes.sharp_pixels(inks.values)
+    read = ocr.read([image[b[0]:b[2], b[1]:b[3]] for b, _ in boxes])
     for (box, sure), (text, score) in zip(boxes, read, strict=True):
-        inside = [row for row in rows if _inside(row.box, box)]
-        best = max(inside, key=lambda row: int(row.mask.sum()), default=None)
-        found = whole_line(ink_of, probable, box, best)
-        signs = sum(c.isalnum() for c in text)
-        readable = score if signs >= 2 else 0.0
-        drawn = edge_density.most(marks[box[0]:box[2], box[1]:box[3]]) >= _DRAWN
-        seen = bool(inside) or (drawn and sure >= _DRAWN_SURE) or (
-            sure >= SURE and (found.flat >= FLAT or readable >= _HALF))
-        if not seen and not (sure >= _HALF and readable >= _READABLE):
-            if any(_inside(box, line.box) for line in lines):
+        within = [row for row in rows if _contains(box, row.box)]
+        best = max(within, key=lambda row: int(row.mask.sum()), default=None)
+        line = whole_line(inks, probability, box, best)
+        signs = _signs(text)
+        legibility = score if signs >= DETECT.few_signs else 0.0
+        density = strokes.edge_density(sharp[box[0]:box[2], box[1]:box[3]]).max()
+        # A line is text where the detector is sure and there is ink of one colour or something to
+        # read, where it is half sure and the edges are as dense as those of letters, or the
+        # reader is sure, or where letter-like marks stand in a row.
+        seen = bool(within) or (sure >= DETECT.drawn_sure and density >= DETECT.drawn_px) or (
+            sure >= DETECT.sure
+            and (line.ink.strength >= MASK.flat or legibility >= DETECT.half))
+        if not seen and not (sure >= DETECT.half and legibility >= DETECT.readable):
+            if any(_contains(other.box, box) for other in lines):
                 continue
-            if sure < _VERY_SURE and not (
-                    sure >= LEVELS[1] and signs >= _SIGNS and score >= _LEGIBLE):
+            if sure < DETECT.very_sure and not (
+                    sure >= DETECT.levels[1] and signs >= DETECT.signs
+                    and score >= DETECT.legible):
                 continue
             doubt = UNREADABLE
-        lines.append(Line(found.box, sure, found.flat, readable))
-        ink_of.add(found)
-    for look in views:
-        seen_in = Inked(np.asarray(look.picture, np.float32)[..., None]) if look.drawn else ink_of
-        for line in _said(look, ink_of.core):
+        lines.append(Line(line.box, sure, line.ink.strength, legibility))
+        inks.add(line)
+    return lines, doubt
+
+
+def _lines_of_views(all_views: tuple[View, ...], inks: InkMask) -> list[Line]:
+    """Add the ink of lines that one view alone shows, and return them."""
+    lines = []
+    for view in all_views:
+        source = InkMask(as_values(view.image)) if view.redrawn else inks
+        for line in _legible_missed(view, inks.ink):
             y0, x0, y1, x1 = line.box
-            if look.drawn and ink_of.core[y0:y1, x0:x1].any():
+            if view.redrawn and inks.ink[y0:y1, x0:x1].any():
                 continue  # what of a line stands on the frame goes with the line
-            found = whole_line(seen_in, look.probable, line.box, None)
-            lines.append(replace(line, box=found.box, flat=found.flat))
-            ink_of.add(found)
-    seen_boxes = [line.box for line in lines]
+            whole = whole_line(source, view.probability, line.box, None)
+            lines.append(replace(line, box=whole.box, strength=whole.ink.strength))
+            inks.add(whole)
+    return lines
+
+
+def _legible_missed(view: View, mask: Mask) -> list[Line]:
+    """Return lines of one view that the reader makes out and of which letters are not masked."""
+    missed = missed_lines(view.probability, mask, DETECT.levels[1], letter=view.letter)
+    read = ocr.read([view.image[b[0]:b[2], b[1]:b[3]] for b, _ in missed])
+    return [Line(box, sure, 0.0, score) for (box, sure), (text, score)
+            in zip(missed, read, strict=True)
+            if _signs(text) >= DETECT.signs and score >= DETECT.single_view]
+
+
+def _lines_of_rows(rows: list[strokes.Row], seen: list[Box], inks: InkMask
+                   ) -> tuple[list[Line], str]:
+    """Add the ink of rows of strokes that is not masked yet; return them, and a doubt where the
+    detector saw nothing: then a person decides what they are."""
+    lines, doubt = [], ""
+    shape = inks.ink.shape
     for row in rows:
-        if ink_of.covers(row):
+        if inks.covers(row):
             continue
-        if not any(_inside(row.box, box) for box in seen_boxes):
-            # The reader saw nothing here: what it is, a person says.
-            doubt = doubt or UNSEEN
-        box = grown(row.box, values.shape[:2])
-        near = np.zeros(values.shape[:2], bool)
-        near[row.box[0]:row.box[2], row.box[1]:row.box[3]] = True
-        found = ink_of.line(box, near[box[0]:box[2], box[1]:box[3]], row)
-        lines.append(Line(row.box, 0.0, found.flat))
-        ink_of.add(found)
-    ink_of.go_on()
+        if not any(_contains(box, row.box) for box in seen):
+            doubt = UNDETECTED
+        box = grow_to_line(row.box, shape)
+        near = inside([row.box], shape)[box[0]:box[2], box[1]:box[3]]
+        line = inks.segment(box, near, row)
+        lines.append(Line(row.box, 0.0, line.ink.strength))
+        inks.add(line)
+    return lines, doubt
+
+
+def _mask_of(values: Floats, inks: InkMask, lines: list[Line]) -> tuple[Mask, bool]:
+    """Return the mask with its margin, and whether it takes little enough of the tissue."""
     tissue = _textured(values)
-    rest = tissue & ~ink_of.pure
-    places = [line.box for line in lines]
-    known = around([line.box for line in lines if line.read >= _HALF or line.flat == CERTAIN],
-                   tissue.shape, by=0)
-    # Bold letters are known to a pixel without a rim around what is mixed with them, and beside a
-    # pixel that is little mixed with ink there is none.
-    for strong in (ink_of.strong, ink_of.bold, ink_of.slim):
-        mask = with_rim(ink_of.core, strong, rest, places, ink_of.faint)
+    rest = tissue & ~inks.pure
+    known = inside([line.box for line in lines
+                    if line.legibility >= DETECT.half or line.strength == CERTAIN], tissue.shape)
+    boxes = [line.box for line in lines]
+    # Bold letters are known to a pixel without a margin around what is mixed with them, and
+    # beside a pixel that is little mixed with ink there is none.
+    for strong in (inks.strong, inks.bold, inks.slim):
+        mask = with_margin(inks.ink, strong, rest, boxes, inks.faint)
         unsure = tissue & (rest | ~known | _little_changed(values, mask))
         shares = _share(mask, rest, rest), _share(mask, unsure, rest)
-        if any(shares[0] <= most and shares[1] <= unsure_most for most, unsure_most in _MOST):
-            break
-    else:
-        doubt = doubt or TOO_MUCH
-    if ink_of.untold or ink_of.uncertain(mask):
-        doubt = doubt or FAINT
-    if ink_of.cut(mask):
-        doubt = doubt or CUT
-    return Found(tuple(lines), mask, doubt)
+        if any(shares[0] <= most and shares[1] <= unsure_most
+               for most, unsure_most in DETECT.most):
+            return mask, True
+    return mask, False
 
 
-def _share(mask: Mask, place: Mask, tissue: Mask) -> float:
-    """How much goes of a place, as a share of the tissue."""
-    return float((mask & place).sum() / max(1, int(tissue.sum())))
+def _share(mask: Mask, where: Mask, tissue: Mask) -> float:
+    """Return how much of a region is masked, as a share of the tissue."""
+    return float((mask & where).sum() / max(1, int(tissue.sum())))
 
 
 def _little_changed(values: Floats, mask: Mask) -> Mask:
-    """What its neighbours hardly differ from, as in a shadow or a cyst of the ink's own level."""
-    little: Mask = np.abs(values - fill(values, mask)).max(axis=2) < _LITTLE
+    """Return pixels that the fill hardly changes, as in a shadow of the ink's own level."""
+    little: Mask = np.abs(values - inpaint(values, mask)).max(axis=2) < DETECT.little
     return little
 
 
 def _textured(values: Floats) -> Mask:
-    """Where the picture is not its background, which a black cyst is no part of."""
+    """Return where the image is not its background, which a black cyst is no part of."""
     grey = values.mean(axis=2)
-    level = np.bincount(np.clip(np.round(grey), 0, 255).astype(int).ravel()).argmax()
     # A frame of exactly one level, or one that compression has blurred.
-    even = on_background(values)[0].any()
-    flat = (np.abs(grey - level) <= (_EXACT if even else _ABOUT)).astype(np.float32)
-    labels, _ = ndimage.label(ndimage.uniform_filter(flat, 9, mode="nearest") >= 0.9)
+    within = PIXELS.exact if even_frame(values)[0].any() else DETECT.blurred_frame
+    flat = (np.abs(grey - common_level(grey)) <= within).astype(np.float32)
+    share = ndimage.uniform_filter(flat, DETECT.texture_px, mode="nearest")
+    labels, _ = ndimage.label(share >= DETECT.texture_flat)
     edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     textured: Mask = ~np.isin(labels, np.unique(edges[edges > 0]))
     return textured
 
 
-def holds_text(picture: npt.NDArray[np.uint8]) -> bool:
-    """Whether a picture holds text. Raises MissingComponent without the OCR engine."""
-    return bool(find(picture).lines)
+# ------------------------------------------------------------------ after the removal
 
+
+def undetected_letters(image: Image, masked: Mask) -> list[Box]:
+    """Return boxes of what is as sharp as letters and was not removed, whatever OCR says.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8, after the removal.
+        masked: (H, W), what was removed.
+    """
+    return strokes.dense_edges(as_values(image), masked)
+
+
+def is_legible(image: Image, boxes: list[Box]) -> bool:
+    """Return whether the reader, in close-ups, still makes out letters where lines were removed.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8, after the removal.
+        boxes: those of the lines.
+    """
+    for view in close_ups(image, boxes):
+        seen = [b for b, sure in candidates(view.probability) if sure >= DETECT.half]
+        read = ocr.read([image[b[0]:b[2], b[1]:b[3]] for b in seen])
+        if any(_signs(text) >= DETECT.signs and score >= DETECT.after for text, score in read):
+            return True
+    return False
+
+
+def _contains(outer: Box, inner: Box) -> bool:
+    return (inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2]
+            and inner[3] <= outer[3])
+
+
+def _signs(text: str) -> int:
+    """Return the number of letters and digits."""
+    return sum(c.isalnum() for c in text)

@@ -1,6 +1,6 @@
-"""The text detector of RapidOCR (PP-OCR, Apache-2.0): the only file that imports it.
+"""Text detection and recognition by RapidOCR (PP-OCR, Apache-2.0); no other file imports it.
 
-Its models lie inside the package; they are named by path, so that nothing is ever downloaded.
+Its models ship inside the package and are named by path, so that nothing is ever downloaded.
 """
 
 from __future__ import annotations
@@ -14,21 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bedside.core.errors import MissingComponent
+from bedside.deid.text.background import Floats, Image
+from bedside.deid.text.parameters import OCR
 
 _DETECTOR = "PP-OCRv6_det_small.onnx"
 _RECOGNISER = "PP-OCRv6_rec_small.onnx"
-_GRID = 32
-# A larger picture is looked at in bands, which keeps memory bounded; they overlap by more than
-# the highest letters.
-_MOST_PX, _OVERLAP_PX = 2_500_000, 64
 
 
 def _models() -> tuple[Path, Path]:
-    found = importlib.util.find_spec("rapidocr")
-    folder = Path(found.origin).parent / "models" if found and found.origin else None
+    spec = importlib.util.find_spec("rapidocr")
+    folder = Path(spec.origin).parent / "models" if spec and spec.origin else None
     if folder is None or not all((folder / m).is_file() for m in (_DETECTOR, _RECOGNISER)):
         raise MissingComponent(
             "the search for text in pixels needs rapidocr 3.10 with its models",
@@ -56,16 +53,16 @@ def _engine() -> Any:
 
 
 def check() -> None:
-    """Raises MissingComponent where the engine or its models are not installed."""
+    """Raise MissingComponent where the engine or its models are not installed."""
     _models()
 
 
-def probability(picture: npt.NDArray[np.uint8], scale: float = 1.0) -> npt.NDArray[np.float32]:
-    """How likely each pixel lies in the middle of a line of text.
+def probability(image: Image, scale: float = 1.0) -> Floats:
+    """Return the probability of each pixel to lie in the middle of a line of text.
 
     Args:
-        picture: (H, W) or (H, W, 3) uint8.
-        scale: by how much it is enlarged before.
+        image: (H, W) or (H, W, 3) uint8.
+        scale: enlargement before the detection.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -73,40 +70,41 @@ def probability(picture: npt.NDArray[np.uint8], scale: float = 1.0) -> npt.NDArr
     Raises:
         MissingComponent: the engine or its models are not installed.
     """
-    height, width = picture.shape[:2]
-    bands = math.ceil(height * width * scale**2 / _MOST_PX)
+    height, width = image.shape[:2]
+    bands = math.ceil(height * width * scale**2 / OCR.band_px)
     if bands == 1:
-        return _probability(picture, scale)
-    found = np.zeros((height, width), np.float32)
+        return _probability(image, scale)
+    out = np.zeros((height, width), np.float32)
     edges = np.linspace(0, height, bands + 1).astype(int)
     for start, stop in itertools.pairwise(edges):
-        rows = slice(max(0, start - _OVERLAP_PX), stop + _OVERLAP_PX)
-        found[rows] = np.maximum(found[rows], _probability(picture[rows], scale))
-    return found
+        rows = slice(max(0, start - OCR.overlap_px), stop + OCR.overlap_px)
+        out[rows] = np.maximum(out[rows], _probability(image[rows], scale))
+    return out
 
 
-def _probability(picture: npt.NDArray[np.uint8], scale: float) -> npt.NDArray[np.float32]:
+def _probability(image: Image, scale: float) -> Floats:
     import cv2
 
     engine = _engine()
-    height, width = picture.shape[:2]
-    colour = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-    size = tuple(max(_GRID, round(n * scale / _GRID) * _GRID) for n in (width, height))
+    height, width = image.shape[:2]
+    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    grid = OCR.grid_px
+    size = tuple(max(grid, round(n * scale / grid) * grid) for n in (width, height))
     big = cv2.resize(colour, size, interpolation=cv2.INTER_LINEAR)
     tensor = ((big[..., ::-1].astype(np.float32) / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None]
     answer = engine.text_det.session(np.ascontiguousarray(tensor))
-    found: npt.NDArray[np.float32] = cv2.resize(
-        np.asarray(answer)[0, 0], (width, height), interpolation=cv2.INTER_LINEAR)
-    return found
+    out: Floats = cv2.resize(np.asarray(answer)[0, 0], (width, height),
+                             interpolation=cv2.INTER_LINEAR)
+    return out
 
 
-def read(lines: list[npt.NDArray[np.uint8]]) -> list[tuple[str, float]]:
-    """What each cropped line says, and how sure that is (0 to 1)."""
+def read(lines: list[Image]) -> list[tuple[str, float]]:
+    """Return the text of each cropped line and its score in [0, 1]."""
     from rapidocr.ch_ppocr_rec import TextRecInput
 
     if not lines:
         return []
     colour = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in lines]
-    found = _engine().text_rec(TextRecInput(img=[np.ascontiguousarray(c[..., ::-1])
-                                                 for c in colour], return_word_box=False))
-    return [(str(t), float(s)) for t, s in zip(found.txts, found.scores, strict=True)]
+    answer = _engine().text_rec(TextRecInput(img=[np.ascontiguousarray(c[..., ::-1])
+                                                  for c in colour], return_word_box=False))
+    return [(str(t), float(s)) for t, s in zip(answer.txts, answer.scores, strict=True)]

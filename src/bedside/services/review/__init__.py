@@ -1,1 +1,1 @@
-"""The local page on which a person decides about quarantined files."""
+"""Local web page for reviewing quarantined files."""

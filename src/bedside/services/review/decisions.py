@@ -1,4 +1,4 @@
-"""What a person decides on quarantined images, kept in a file and carried out in one step.
+"""Review decisions on quarantined images, stored in a file and applied in one step.
 
 ``decisions.json`` in the private folder holds one decision an entry, bound to the SHA-256 of the
 candidate that was seen: of another candidate nothing has been decided. Applying is repeatable:
@@ -24,11 +24,11 @@ from PIL import Image
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.deid import batch, key, ledger, process_file
+from bedside.deid.image_files import png
 from bedside.deid.ledger import Entry, Ledger
-from bedside.deid.pictures import png
-from bedside.deid.private_folder import FILE as PLACE
-from bedside.deid.private_folder import STAGES, Place
-from bedside.deid.text.inpaint import fill
+from bedside.deid.private_folder import FILE as DESTINATION
+from bedside.deid.private_folder import STAGES, Destination
+from bedside.deid.text.background import inpaint
 from bedside.runfolder import artefact
 from bedside.runtime.preprocess import decode
 
@@ -51,7 +51,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """By id of the entry."""
+    """Review decisions by id of the entry."""
 
     entries: dict[str, Decision] = field(default_factory=dict)
 
@@ -69,21 +69,21 @@ class Review:
 
 
 def open_review(private: Path, out: Path | None = None) -> Review:
-    """Open what import or deid set apart.
+    """Open the quarantined files of an import or deid.
 
     Raises:
         BadInput: no such folder, others may open it, or its clean folder is gone or belongs to
             another private folder.
     """
-    if not (private / ledger.NAMES).is_file() or not (private / PLACE).is_file():
+    if not (private / ledger.NAMES).is_file() or not (private / DESTINATION).is_file():
         raise BadInput("not the private folder of a finished import or deid", where=private,
                        remedy="Give the folder that --private named.")
     key.private_dir(private)
-    place = codec.read_json(Place, private / PLACE)
+    place = codec.read_json(Destination, private / DESTINATION)
     clean = out or Path(place.out)
     # Sizes are not compared: an apply that was cut short is mended by the next one.
     if place.stage not in STAGES or place.stage not in artefact.read_manifest(clean).stages:
-        raise BadInput("its clean folder is not there", where=clean,
+        raise BadInput("the de-identified output folder is missing", where=clean,
                        remedy="Run the import again, or give the folder with --out.")
     rows = list(csv.DictReader(io.StringIO((private / ledger.NAMES).read_text(
         "utf-8", "surrogateescape"))))
@@ -98,7 +98,7 @@ def open_review(private: Path, out: Path | None = None) -> Review:
 
 
 def _ledger_rows(clean: Path) -> dict[str, Entry]:
-    """The clean folder's ledger by id of the entry."""
+    """Return the clean folder's ledger by id of the entry."""
     book = ledger.from_csv(codec.read_text(clean / ledger.LEDGER))
     return {e.id: e for e in book.entries}
 
@@ -110,59 +110,59 @@ def _another(clean: Path) -> BadInput:
 
 
 def candidate(work: Review, entry: Entry) -> str:
-    """The SHA-256 of what is decided upon."""
+    """Return the SHA-256 of the candidate."""
     return hashlib.sha256((work.private / entry.file).read_bytes()).hexdigest()
 
 
 def decisions(work: Review) -> dict[str, Decision]:
-    """What has been decided so far."""
+    """Return the decisions made so far."""
     path = work.private / DECISIONS
     return dict(codec.read_json(Decisions, path).entries) if path.is_file() else {}
 
 
 def decide(work: Review, entry_id: str, verdict: Verdict | None, boxes: tuple[RelativeBox, ...] = ()
            ) -> None:
-    """Keep one decision, or forget it with None.
+    """Store one decision, or remove it with None.
 
     Raises:
-        BadInput: no such entry or verdict, boxes outside the picture, or none to redact.
+        BadInput: no such entry or verdict, boxes outside the image, or none to redact.
     """
     entry = next((e for e in work.entries if e.id == entry_id), None)
     fine = all(0 <= b[0] < b[2] <= 1 and 0 <= b[1] < b[3] <= 1 for b in boxes)
     if entry is None or (verdict is not None and verdict not in VERDICTS) or not fine or (
             verdict == "redact" and not boxes):
         raise BadInput("not a decision", where=entry_id,
-                       remedy="Accept, reject, or redact with boxes inside the picture.")
+                       remedy="Accept, reject, or redact with boxes inside the image.")
     with work.lock:
-        found = decisions(work)
-        found.pop(entry_id, None)
+        decided = decisions(work)
+        decided.pop(entry_id, None)
         if verdict is not None:
-            found[entry_id] = Decision(verdict, candidate(work, entry),
-                                       boxes if verdict == "redact" else ())
+            decided[entry_id] = Decision(verdict, candidate(work, entry),
+                                         boxes if verdict == "redact" else ())
         key.write_private(work.private / DECISIONS, codec.to_json(
-            Decisions(dict(sorted(found.items())))).encode())
+            Decisions(dict(sorted(decided.items())))).encode())
 
 
-# ------------------------------------------------------------------ what is seen
+# ------------------------------------------------------------------ images
 
 
 def frame_count(work: Review, entry: Entry) -> int:
-    """How many frames a candidate has."""
+    """Return the number of frames of a candidate."""
     return len(_frames(work, entry)) if entry.kind == "dicom" else 1
 
 
-def picture(work: Review, entry: Entry, frame: int = 0) -> bytes:
-    """The candidate itself as PNG: what would be passed, not what it was."""
+def candidate_png(work: Review, entry: Entry, frame: int = 0) -> bytes:
+    """Return the candidate, which would be passed, as PNG."""
     if entry.kind == "picture":
         return (work.private / entry.file).read_bytes()
     from bedside.deid import dicom, payload
     from bedside.deid.free_text import Known
-    from bedside.deid.text import to_uint8
+    from bedside.deid.text.views import to_uint8
 
     dataset = dicom.read((work.private / entry.file).read_bytes())
     frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
     stored = payload.stored(dataset, frames, Known())
-    return png(to_uint8.shown(stored, min(max(frame, 0), len(frames) - 1)))
+    return png(to_uint8(stored, min(max(frame, 0), len(frames) - 1)))
 
 
 def _frames(work: Review, entry: Entry) -> npt.NDArray[Any]:
@@ -172,7 +172,7 @@ def _frames(work: Review, entry: Entry) -> npt.NDArray[Any]:
     return payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
 
 
-# ------------------------------------------------------------------ carrying out
+# ------------------------------------------------------------------ applying
 
 
 def apply(work: Review) -> dict[str, int]:
@@ -234,7 +234,7 @@ def apply(work: Review) -> dict[str, int]:
 
 
 def _rows_that_passed(work: Review, path: Path, name: str, there: set[str], gone: set[str]) -> str:
-    """A table of the clean folder with the rows of what is in it now."""
+    """Return a table of the clean folder with the rows of the files in it."""
     folder = posixpath.dirname(name)
 
     def stays(file: str) -> bool:
@@ -267,19 +267,19 @@ def _publish(work: Review, fresh: dict[str, artefact.FileRecord | None]) -> None
 
 
 def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
-    """The file that a decision lets through."""
+    """Return the file that a decision passes."""
     data = (work.private / entry.file).read_bytes()
     if entry.kind == "picture":
         pixels = decode(data, 3, "picture")
         grey = Image.open(io.BytesIO(data)).mode not in ("RGB", "RGBA", "P")
         plane = pixels[..., 0] if grey else pixels
-        return png(fill(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
+        return png(inpaint(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
     from bedside.deid import dicom, payload, provenance_tags
 
     dataset = dicom.read(data)
     frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
     mask = mask_of(choice.boxes, frames.shape[1], frames.shape[2])
-    payload.put(dataset, np.stack([fill(f, mask) for f in frames]))
+    payload.put(dataset, np.stack([inpaint(f, mask) for f in frames]))
     provenance_tags.mark_reviewed(dataset)
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=True)
@@ -287,7 +287,7 @@ def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
 
 
 def mask_of(boxes: tuple[RelativeBox, ...], height: int, width: int) -> npt.NDArray[Any]:
-    """Boxes as pixels, (H, W) bool, rounded outwards."""
+    """Return boxes as a mask, (H, W) bool, rounded outwards."""
     mask = np.zeros((height, width), bool)
     for x0, y0, x1, y1 in boxes:
         mask[int(y0 * height):int(np.ceil(y1 * height)),

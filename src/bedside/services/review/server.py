@@ -1,4 +1,4 @@
-"""The page of ``bedside review``: this machine alone, behind an address nobody can guess.
+"""Server of ``bedside review``: local only, behind an address that cannot be guessed.
 
 The socket is bound to 127.0.0.1; every path begins with 32 random bytes; the guard refuses another
 Host (a page elsewhere cannot rebind a name to it), and a change without the page's own Origin.
@@ -112,7 +112,7 @@ def application(work: Review, token: str, done: threading.Event) -> Starlette:
         try:
             if entry is None:
                 return _not_found()
-            return Response(decisions.picture(work, entry, request.path_params["frame"]),
+            return Response(decisions.candidate_png(work, entry, request.path_params["frame"]),
                             media_type="image/png")
         except OSError:
             return _not_found()
@@ -169,12 +169,12 @@ def _not_found() -> Response:
 
 
 def preview_file(work: Review, file: str) -> Path:
-    """The preview that belongs to a quarantined file."""
+    """Return the preview of a quarantined file."""
     return work.private / process_file.PREVIEWS / f"{Path(file).stem}.png"
 
 
 def items(work: Review) -> list[dict[str, Any]]:
-    """What waits, and what has been decided on it."""
+    """Return the quarantined files with their decisions."""
     decided = decisions.decisions(work)
     found = []
     for entry in work.entries:
@@ -190,7 +190,7 @@ def items(work: Review) -> list[dict[str, Any]]:
 
 
 def serve(work: Review, port: int, open_browser: bool, say: Callable[[str], None]) -> None:
-    """Serve until the person finishes. Ctrl-C leaves what was decided, and applies nothing."""
+    """Serve until the person finishes; Ctrl-C keeps the decisions and applies nothing."""
     with Server(work, port) as server:
         say(f"review: {server.address}")
         if open_browser:

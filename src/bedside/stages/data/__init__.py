@@ -1,4 +1,4 @@
-"""From a folder, a table or an array file of labelled images to the cases of a study.
+"""Read labelled images from a folder, a table or an array file and build a study's cases.
 
-``stage.prepare`` leads through: read, choose the task, scan every image, group, split, audit.
+``stage.prepare`` runs the steps: read, choose the task, scan every image, group, split, audit.
 """

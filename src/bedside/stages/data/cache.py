@@ -1,4 +1,4 @@
-"""Every image decoded and resized once, into the pixel store that later stages read."""
+"""Decode and resize every image once, into the pixel store that later stages read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import Pixels, resize
 from bedside.stages.data.source import dataset_root
 
-WIDE = "16-bit"
+FLAG_16BIT = "16-bit"
 STAGE = "cache"
 
 
@@ -43,23 +43,24 @@ def build_cache(run: Path, preprocess: Preprocess, workers: int = 2,
             progress(STAGE, len(cases), len(cases))
         return folder
     root = dataset_root(run)
-    wide = any(WIDE in c.flags for c in cases)
+    is_16bit = any(FLAG_16BIT in c.flags for c in cases)
     throttle = Throttle(progress, STAGE, len(cases))
 
     def prepared(case: Case) -> Pixels:
-        return _prepared(root, case, preprocess, wide)
+        return _prepared(root, case, preprocess, is_16bit)
 
     with artefact.writing(folder, STAGE, key) as scratch:
         with (scratch / PIXELS).open("wb") as handle:
             for pixels in ordered_map(prepared, cases, workers):
                 handle.write(pixels.tobytes())
                 throttle.tick()
-        index = PixelIndex(preprocess, "uint16" if wide else "uint8", tuple(c.id for c in cases))
+        index = PixelIndex(preprocess, "uint16" if is_16bit else "uint8",
+                           tuple(c.id for c in cases))
         artefact.write_text(scratch / INDEX, codec.to_json(index))
     return folder
 
 
-def _prepared(root: Path, case: Case, preprocess: Preprocess, wide: bool) -> Pixels:
+def _prepared(root: Path, case: Case, preprocess: Preprocess, is_16bit: bool) -> Pixels:
     try:
         pixels = resize(pixels_of(root, case.file, preprocess.channels), preprocess)
     except OSError as error:
@@ -70,10 +71,10 @@ def _prepared(root: Path, case: Case, preprocess: Preprocess, wide: bool) -> Pix
         raise BadInput(f"all black once resized to {preprocess.width_px} x "
                        f"{preprocess.height_px} (maximum 0)", where=root / case.file,
                        remedy="Remove the file or choose a larger image size.")
-    if wide and pixels.dtype == np.uint8:
+    if is_16bit and pixels.dtype == np.uint8:
         scaled: Pixels = pixels.astype(np.uint16) * np.uint16(257)
         return scaled
-    if not wide and pixels.dtype != np.uint8:
+    if not is_16bit and pixels.dtype != np.uint8:
         raise BadInput("has changed since the data stage (now 16-bit)", where=root / case.file,
                        remedy="Run the data stage again.")
     return pixels

@@ -1,4 +1,4 @@
-"""What a person decided after an audit: ``audit_decisions.toml``, read by the data stage.
+"""A person's decisions after an audit: ``audit_decisions.toml``, read by the data stage.
 
     [[apart]]
     first = "benign/a.png"
@@ -21,13 +21,14 @@ from pathlib import Path
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.types import Case
 
 NAME = "audit_decisions.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Two images that the audit takes for one picture and a person does not."""
+    """Two images that the audit takes for near-duplicates and a person does not."""
 
     first: str
     second: str
@@ -36,7 +37,7 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """An image that is not to be used."""
+    """An image that must not be used."""
 
     file: str
     reason: str = ""
@@ -52,7 +53,7 @@ class Decisions:
 
     @property
     def count(self) -> int:
-        """How many decisions there are."""
+        """Number of decisions."""
         return len(self.apart) + len(self.set_aside)
 
 
@@ -65,7 +66,7 @@ class Resolved:
 
 
 def read(file: str | None, run: Path) -> tuple[Decisions, Path | None]:
-    """The decisions of a study: ``file``, or the run's own where there is one.
+    """Return the decisions of a study: ``file``, or the run's own where there is one.
 
     Raises:
         BadInput: the file is named and missing, or does not read.
@@ -78,14 +79,12 @@ def read(file: str | None, run: Path) -> tuple[Decisions, Path | None]:
     return codec.read_toml(Decisions, path), path
 
 
-def resolve(decisions: Decisions, files: Sequence[str], ids: Sequence[str], where: Path | None
-            ) -> Resolved:
+def resolve(decisions: Decisions, cases: Sequence[Case], where: Path | None) -> Resolved:
     """Find the images that decisions name.
 
     Args:
         decisions: from :func:`read`.
-        files: of the readable images.
-        ids: their case ids.
+        cases: the readable images.
         where: the decisions' file, for messages.
 
     Raises:
@@ -93,15 +92,17 @@ def resolve(decisions: Decisions, files: Sequence[str], ids: Sequence[str], wher
     """
     if not decisions.count:
         return Resolved(frozenset(), {})
-    place = {name: i for names in (ids, files) for i, name in enumerate(names)}
+    files = [c.file for c in cases]
+    # A file's name goes before another image's id.
+    index_of = {**{c.id: i for i, c in enumerate(cases)}, **{f: i for i, f in enumerate(files)}}
 
     def find(name: str) -> int:
-        if name not in place:
+        if name not in index_of:
             near = difflib.get_close_matches(name, files[:5000], n=1)
             raise BadInput(f"{name!r} is no readable image of the data set", where=where,
                            remedy=f"Did you mean {near[0]!r}?" if near else
                            "Name it as cases.csv does, or remove the decision.")
-        return place[name]
+        return index_of[name]
 
     apart = set()
     for pair in decisions.apart:

@@ -1,4 +1,4 @@
-"""Small pictures of a data set's own images, for a page that stays on this machine."""
+"""Thumbnails of a data set's images, for a page that stays on this machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from PIL import Image
 from bedside.core.errors import BadInput
 from bedside.readers.load import pixels_of
 from bedside.readers.parallel import ordered_map
-from bedside.stages.data.scan import eight_bits
+from bedside.stages.data.scan import to_8bit
 
 SIDE_PX = 224
 
 
 def thumbnails(root: Path, files: Iterable[str], workers: int = 2) -> dict[str, str]:
-    """JPEG data URIs by file, the longer side at most 224 px, grey; unreadable ones are absent.
+    """Return JPEG data URIs by file, of at most 224 px, grey; unreadable images are absent.
 
     Args:
         root: the data set's folder, or its ``.npz``.
@@ -30,7 +30,7 @@ def thumbnails(root: Path, files: Iterable[str], workers: int = 2) -> dict[str, 
 
     def small(file: str) -> str | None:
         try:
-            grey = eight_bits(pixels_of(root, file, 1))
+            grey = to_8bit(pixels_of(root, file, 1))
         except (BadInput, OSError):
             return None
         image = Image.fromarray(np.ascontiguousarray(grey))

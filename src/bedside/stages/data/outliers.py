@@ -1,11 +1,12 @@
-"""Images whose size or brightness is far from what the data set holds."""
+"""Images whose size or brightness is an outlier within the data set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from bedside.core.audit import Outlier
 
 # Robust standard deviations from the median (Iglewicz and Hoaglin 1993 take 3.5 of these; ordinary
 # hospital folders mix devices, so only what is far outside is named).
@@ -13,19 +14,9 @@ _FAR = 6.0
 _LEAST_IMAGES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Outlier:
-    """``what`` is ``value`` in ``file``, where half of all images lie around ``median``."""
-
-    file: str
-    what: str
-    value: float
-    median: float
-
-
 def outliers(files: Sequence[str], columns: Mapping[str, Sequence[float]],
              logarithmic: Sequence[str] = ()) -> tuple[Outlier, ...]:
-    """Values more than six robust standard deviations (1.4826 · MAD) from the median.
+    """Return the values more than six robust standard deviations (1.4826 · MAD) from the median.
 
     Args:
         files: names of the images.
@@ -34,7 +25,7 @@ def outliers(files: Sequence[str], columns: Mapping[str, Sequence[float]],
     """
     if len(files) < _LEAST_IMAGES:
         return ()
-    found: list[Outlier] = []
+    out: list[Outlier] = []
     for what, values in columns.items():
         raw = np.asarray(values, np.float64)
         scale = np.log(np.maximum(raw, 1e-9)) if what in logarithmic else raw
@@ -44,6 +35,6 @@ def outliers(files: Sequence[str], columns: Mapping[str, Sequence[float]],
                      0.02 if what in logarithmic else 1.0)
         far = np.abs(scale - middle) > _FAR * spread
         median = float(np.median(raw))
-        found.extend(Outlier(files[i], what, round(float(raw[i]), 2), round(median, 2))
+        out.extend(Outlier(files[i], what, round(float(raw[i]), 2), round(median, 2))
                      for i in np.nonzero(far)[0].tolist())
-    return tuple(found)
+    return tuple(out)

@@ -1,11 +1,10 @@
-"""What a picture carries beside tissue: calipers, text, arrows, colour, several panels.
+"""Detect overlays: calipers, text, arrows, Doppler, panels.
 
-Rules on sharp ink, not a reader of text: they say that something is there, for a person to look
-at and for the test whether it gives the label away (``shortcut``). Ink is brighter
-than what surrounds it by an amount that speckle seldom reaches; connected pieces of it are told
-apart by their shape. Dark and faint letters are known by their sharpness
-(``deid.text.edge_density``): milliseconds, where OCR takes seconds. Sizes are in pixels of
-the picture as stored.
+Rules on sharp ink, not OCR: they say that something is there, for a person to check and for the
+shortcut test (``shortcut``). Ink is brighter than what surrounds it by an amount that speckle
+seldom reaches; connected pieces of it are classified by their shape. Dark and faint letters are
+detected by their dense edges (``deid.text.strokes``): milliseconds, where OCR takes seconds.
+Sizes are in pixels of the image as stored.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from bedside.deid.text import edge_density
+from bedside.deid.text.parameters import EDGES
+from bedside.deid.text.strokes import dense_edges
 
 Grey = npt.NDArray[np.uint8]
 
@@ -35,13 +35,13 @@ _SHARP = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one picture shows beside tissue, in numbers.
+class OverlayFindings:
+    """The overlays of one image, in numbers.
 
     ``calipers``, ``glyphs`` (bright pieces in lines of text), ``arrows``, ``ticks`` (regular marks
     at an edge), ``panels`` and ``strokes`` (lines of strokes too sharp for tissue) are counts;
     ``mean`` and ``spread`` are grey levels of 0 … 255; ``black`` and ``colour``
-    are shares of the picture.
+    are shares of the image.
     """
 
     calipers: int = 0
@@ -57,7 +57,7 @@ class Look:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Names of what is there, in the order of :data:`FLAGS`."""
+        """Names of the overlays present, in the order of :data:`FLAGS`."""
         here = (self.calipers > 0, self.glyphs + self.strokes > 0, self.arrows > 0,
                 self.colour >= _COLOUR_SHARE, self.panels > 1)
         return tuple(name for name, there in zip(FLAGS, here, strict=True) if there)
@@ -65,7 +65,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A connected piece of ink: its place, its pixels (height, width) bool, and the picture."""
+    """A connected piece of ink: its position, its pixels (height, width) bool, and the image."""
 
     top: int
     left: int
@@ -86,7 +86,7 @@ class _Piece:
 
     @property
     def rise(self) -> float:
-        """How much brighter the ink is than the ring two pixels around it: drawn ink is sharp."""
+        """Brightness of the ink above the ring two pixels around it: drawn ink is sharp."""
         margin = 3
         top, left = max(0, self.top - margin), max(0, self.left - margin)
         around = self.whole[top:self.top + self.height + margin,
@@ -98,50 +98,50 @@ class _Piece:
         return float(around[ink].mean() - around[ring].mean()) if ring.any() else 0.0
 
 
-def look(grey: Grey, colour: npt.NDArray[np.uint8] | None = None) -> Look:
-    """Examine one picture.
+def find_overlays(grey: Grey, colour: npt.NDArray[np.uint8] | None = None) -> OverlayFindings:
+    """Return the overlays of one image.
 
     Args:
         grey: (H, W) uint8.
-        colour: (H, W, 3) uint8 where the picture has colours, else None.
+        colour: (H, W, 3) uint8 where the image has colours, else None.
     """
-    found = pieces(grey)
-    lines = text_lines(found)
+    ink = pieces(grey)
+    lines = text_lines(ink)
     # Letters first: the X of a word is a cross too.
     written = {id(p) for line in lines for p in line}
-    rest = [p for p in found if id(p) not in written]
+    rest = [p for p in ink if id(p) not in written]
     crosses = [is_cross(p) for p in rest]
     left = [p for p, cross in zip(rest, crosses, strict=True) if not cross]
-    return Look(
+    return OverlayFindings(
         calipers=sum(crosses), glyphs=sum(map(len, lines)),
         arrows=sum(is_arrow(p) for p in left), ticks=_ticks(left, grey.shape[1]),
         panels=_panels(grey), mean=round(float(grey.mean()), 2),
         spread=round(float(grey.std()), 2), black=round(float((grey <= 2).mean()), 4),
         colour=0.0 if colour is None else round(coloured(colour), 4),
-        strokes=len(edge_density.sharp(grey, levels=(edge_density.TIMES,))))
+        strokes=len(dense_edges(grey, times=(EDGES.times,))))
 
 
 # ------------------------------------------------------------------ ink
 
 
 def pieces(grey: Grey) -> list[_Piece]:
-    """Connected pieces of ink from 3 to 48 px high and wide; none where ink is everywhere."""
+    """Return connected pieces of ink of 3 to 48 px; none where ink is everywhere."""
     around = np.asarray(Image.fromarray(grey).filter(ImageFilter.BoxBlur(_SURROUND_PX // 2)))
     # Brighter than the surroundings by _RISE: in 8 bits, where the sum cannot wrap around.
     ink = (grey >= _BRIGHT) & (grey >= np.minimum(around, 255 - _RISE) + np.uint8(_RISE))
     names, count = ndimage.label(ink, np.ones((3, 3), np.int8))
     if count > _MOST_PIECES:
         return []
-    found = []
+    out = []
     for name, box in enumerate(ndimage.find_objects(names), 1):
         height, width = box[0].stop - box[0].start, box[1].stop - box[1].start
         if 3 <= max(height, width) <= 48:
-            found.append(_Piece(box[0].start, box[1].start, names[box] == name, grey))
-    return found
+            out.append(_Piece(box[0].start, box[1].start, names[box] == name, grey))
+    return out
 
 
 def is_cross(piece: _Piece) -> bool:
-    """A plus or a times sign: two thin strokes through the middle, and little beside them."""
+    """Return whether a piece is a plus or a times sign: two thin strokes through the middle."""
     height, width = piece.height, piece.width
     if not (7 <= height <= 33 and 7 <= width <= 33 and 0.65 <= height / width <= 1.55):
         return False
@@ -157,7 +157,7 @@ def is_cross(piece: _Piece) -> bool:
 
 
 def _quarters(ink: npt.NDArray[np.bool_]) -> float:
-    """Share of ink in the four corners, each a third of the box high and wide."""
+    """Return the share of ink in the four corners, each a third of the box high and wide."""
     y, x = max(1, ink.shape[0] // 3), max(1, ink.shape[1] // 3)
     corners = [ink[:y, :x], ink[:y, -x:], ink[-y:, :x], ink[-y:, -x:]]
     return float(np.mean([c.mean() for c in corners]))
@@ -175,7 +175,7 @@ def _times(ink: npt.NDArray[np.bool_]) -> bool:
 
 
 def is_arrow(piece: _Piece) -> bool:
-    """A solid piece of 10 to 48 px that tapers evenly to one of its ends."""
+    """Return whether a piece is solid, of 12 to 48 px, and tapers evenly to one of its ends."""
     if min(piece.height, piece.width) < 8 or max(piece.height, piece.width) < 12:
         return False
     if not 0.3 <= piece.fill <= 0.72 or piece.rise < _SHARP:
@@ -194,9 +194,9 @@ def is_arrow(piece: _Piece) -> bool:
 # ------------------------------------------------------------------ text, ticks
 
 
-def text_lines(found: list[_Piece]) -> list[list[_Piece]]:
-    """Rows of at least three pieces of like height, side by side, as letters stand."""
-    letters = sorted((p for p in found if 5 <= p.height <= 34 and p.width <= 2.2 * p.height
+def text_lines(ink: list[_Piece]) -> list[list[_Piece]]:
+    """Return rows of at least three pieces of like height, side by side, as letters stand."""
+    letters = sorted((p for p in ink if 5 <= p.height <= 34 and p.width <= 2.2 * p.height
                       and 0.12 <= p.fill <= 0.95), key=lambda p: (p.left, p.top))
     lines: list[list[_Piece]] = []
     for piece in letters:
@@ -215,17 +215,17 @@ def text_lines(found: list[_Piece]) -> list[list[_Piece]]:
 
 
 def _level(line: list[_Piece]) -> bool:
-    """Letters share their upper or their lower edge; bright tissue does not."""
+    """Return whether the pieces share an upper or a lower edge, as letters do and tissue not."""
     size = float(np.median([p.height for p in line]))
     tops = [p.top for p in line]
     bottoms = [p.top + p.height for p in line]
     return min(float(np.std(tops)), float(np.std(bottoms))) <= max(1.0, 0.1 * size)
 
 
-def _ticks(found: list[_Piece], width_px: int) -> int:
-    """Marks of a depth scale: at least four alike, one below the other at equal distances."""
+def _ticks(ink: list[_Piece], width_px: int) -> int:
+    """Count the marks of a depth scale: at least four in a column at equal distances."""
     best = 0
-    small = [p for p in found if p.height <= 6 and p.width <= 24]
+    small = [p for p in ink if p.height <= 6 and p.width <= 24]
     for side in (0, 1):
         edge = [p for p in small if (p.left + p.width <= 0.12 * width_px if side == 0
                                      else p.left >= 0.88 * width_px)]
@@ -244,16 +244,16 @@ def _ticks(found: list[_Piece], width_px: int) -> int:
 
 
 def coloured(rgb: npt.NDArray[np.uint8]) -> float:
-    """Share of the picture in the red, orange, blue and cyan of flow, in patches, not in text."""
-    wide: Any = rgb.astype(np.int16)
-    red, green, blue = wide[..., 0], wide[..., 1], wide[..., 2]
-    flow = (wide.max(axis=2) - wide.min(axis=2) >= _CHROMA) & (
+    """Return the share of the image in the red, orange, blue and cyan of flow, in patches."""
+    values: Any = rgb.astype(np.int16)
+    red, green, blue = values[..., 0], values[..., 1], values[..., 2]
+    flow = (values.max(axis=2) - values.min(axis=2) >= _CHROMA) & (
         ((red >= green) & (red > blue)) | ((blue >= green) & (blue > red)))
     return float(ndimage.binary_opening(flow, np.ones((3, 3), bool)).mean())
 
 
 def _panels(grey: Grey) -> int:
-    """Pictures side by side or stacked: parted by a plain straight band through the middle."""
+    """Count images side by side or stacked, separated by a plain band through the middle."""
     return max(_parts(grey), _parts(np.ascontiguousarray(grey.T)))
 
 
@@ -266,7 +266,7 @@ def _parts(grey: Grey) -> int:
     bounds = np.flatnonzero(np.diff(np.concatenate([[False], plain, [False]]).astype(np.int8)))
     parts, start = 1, 0
     for a, b in bounds.reshape(-1, 2).tolist():
-        # Black beside a sector is no gap between two pictures: both sides hold something.
+        # Black beside a sector is no gap between two images: both sides hold something.
         wide_enough = a - start >= 0.2 * width and width - b >= 0.2 * width
         if wide_enough and 2 <= b - a <= 0.12 * width and (
                 grey[:, start:a].mean() > 12 and grey[:, b:].mean() > 12):

@@ -1,8 +1,8 @@
-"""Can the way an image was taken or exported tell its class, without its tissue?
+"""Detect possible shortcuts: acquisition and export features that alone predict the class.
 
-A small classifier sees numbers that no diagnosis should rest on (size and shape of the picture;
-calipers, text, arrows, depth marks, panels, colour) and never the pixels. Where it tells
-the classes apart better than chance, a network may learn the same shortcut, and its score will
+A small classifier gets numbers that no diagnosis should rest on (size and shape of the image;
+calipers, text, arrows, depth marks, panels, colour) and never the pixels. Where it separates
+the classes better than chance, a network may learn the same shortcut, and its score will
 not hold in another hospital. (Zech et al. 2018, PLOS Med. 15:e1002683; Winkler et al. 2019, JAMA
 Dermatol. 155:1135, on surgical markings.)
 
@@ -13,16 +13,16 @@ that of the area under the ROC curve (``docs/decisions/0003-intervals.md``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bedside.core.audit import Shortcut
 from bedside.core.types import Case, Estimate
 from bedside.metrics.design import clusters_of
 from bedside.metrics.stats import auc_estimate
 from bedside.stages.data import split
-from bedside.stages.data.scan import Scanned
+from bedside.stages.data.scan import ScannedImage
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,69 +34,55 @@ _LEAF = 5
 _MIN_IMAGES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Shortcut:
-    """How well ``features`` alone tell ``label`` from the other classes.
-
-    ``warning``: the whole interval of the AUC lies above 0.5.
-    """
-
-    name: str
-    features: tuple[str, ...]
-    label: str
-    auc: Estimate
-    warning: bool
-
-
 FAMILIES: dict[str, tuple[str, ...]] = {
     "picture size": ("height_px", "width_px", "aspect"),
     "marks on the picture": ("calipers", "glyphs", "strokes", "arrows", "ticks", "panels",
                              "colour"),
 }
 EVERYTHING = "both together"
+# The families by the names that notes use.
+SHOWN = {"picture size": "image size and shape", "marks on the picture": "image marks"}
 
 
-def features(case: Case, seen: Scanned) -> dict[str, float]:
-    """The numbers of one image that say how it was taken."""
-    look = seen.look
+def features(image: ScannedImage) -> dict[str, float]:
+    """Return the numbers of one image that describe how it was taken and exported."""
+    case, overlays = image.case, image.overlays
     return {"height_px": case.height_px, "width_px": case.width_px,
-            "aspect": case.width_px / max(1, case.height_px), "calipers": look.calipers,
-            "glyphs": look.glyphs, "strokes": look.strokes, "arrows": look.arrows,
-            "ticks": look.ticks, "panels": look.panels, "colour": look.colour}
+            "aspect": case.width_px / max(1, case.height_px), "calipers": overlays.calipers,
+            "glyphs": overlays.glyphs, "strokes": overlays.strokes, "arrows": overlays.arrows,
+            "ticks": overlays.ticks, "panels": overlays.panels, "colour": overlays.colour}
 
 
-def shortcuts(cases: Sequence[Case], seen: Sequence[Scanned], classes: Sequence[str],
-              positive: str | None, seed: int) -> tuple[Shortcut, ...]:
-    """One entry a family of features and class (of two classes the positive one alone).
+def shortcuts(images: Sequence[ScannedImage], classes: Sequence[str], positive: str | None,
+              seed: int) -> tuple[Shortcut, ...]:
+    """Return one entry per family of features and class (of two classes the positive alone).
 
     Args:
-        cases: images in use.
-        seen: as ``cases``.
+        images: images in use.
         classes: those of the task.
         positive: the positive class, or None.
         seed: of the folds, the trees and the draw from very large sets.
     """
-    chosen = _drawn(cases, seed)
-    cases, seen = [cases[i] for i in chosen], [seen[i] for i in chosen]
-    table = [features(c, s) for c, s in zip(cases, seen, strict=True)]
+    images = _drawn(images, seed)
+    cases, table = [i.case for i in images], [features(i) for i in images]
     families = {**FAMILIES, EVERYTHING: tuple(n for names in FAMILIES.values() for n in names)}
     labels = [positive] if positive is not None else list(classes)
-    found = []
+    out = []
     for name, columns in families.items():
         values = np.array([[row[c] for c in columns] for row in table], np.float64)
         for label in labels:
             truth = np.array([c.label == label for c in cases], np.int64)
             auc = _auc(values.reshape(len(cases), len(columns)), truth, cases, seed)
             warning = auc.low is not None and auc.low > 0.5
-            found.append(Shortcut(name, columns, label, auc, warning))
-    return tuple(found)
+            out.append(Shortcut(name, columns, label, auc, warning))
+    return tuple(out)
 
 
-def _drawn(cases: Sequence[Case], seed: int) -> list[int]:
-    if len(cases) <= MOST_IMAGES:
-        return list(range(len(cases)))
+def _drawn(images: Sequence[ScannedImage], seed: int) -> Sequence[ScannedImage]:
+    if len(images) <= MOST_IMAGES:
+        return images
     rng = np.random.default_rng(seed)
-    return sorted(rng.permutation(len(cases))[:MOST_IMAGES].tolist())
+    return [images[i] for i in sorted(rng.permutation(len(images))[:MOST_IMAGES].tolist())]
 
 
 def _auc(values: Floats, truth: npt.NDArray[np.int64], cases: Sequence[Case], seed: int

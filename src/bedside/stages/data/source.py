@@ -1,4 +1,4 @@
-"""Where a run's data set lies, kept beside its cases."""
+"""The path of a run's data set, stored beside its cases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Source:
 
 
 def dataset_root(run: Path, folder: Path | None = None) -> Path:
-    """The folder (or ``.npz``) that the files of a run's cases are relative to.
+    """Return the folder (or ``.npz``) that the files of a run's cases are relative to.
 
     Args:
         run: the run folder.
@@ -34,5 +34,5 @@ def dataset_root(run: Path, folder: Path | None = None) -> Path:
     root = run / source.root
     if not root.exists():
         raise BadInput("the data set is no longer here", where=root,
-                       remedy="Put it back, or run with its new place.")
+                       remedy="Put it back, or run with its new path.")
     return root

@@ -1,25 +1,22 @@
-"""Train, validation and test: stratified, seeded, and never through a group."""
+"""Split into train, validation and test: stratified, seeded, never separating a group."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
+from bedside.core.audit import SeparatedGroup
 from bedside.core.errors import BadInput
 from bedside.core.types import Case, Split
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class Twins:
-    """A group whose images a given split put into several parts."""
-
-    group: str
-    files: dict[str, tuple[str, ...]]
+def given_part(case: Case) -> Split | None:
+    """Return the part that a data set gives a case, None where it gives none."""
+    return None if case.split == "set_aside" else case.split
 
 
 def check_proportions(proportions: Sequence[int]) -> None:
@@ -71,7 +68,7 @@ _PerPart = dict[str, dict[str, float]]
 
 def _allowed(counts: Counter[str], lacking: _PerPart, left: Counter[str],
              without: Mapping[str, set[str]]) -> list[str]:
-    """Parts open to a group, in a fixed order."""
+    """Return the parts open to a group, in a fixed order."""
     for label in counts:
         # The last groups of a class belong to the parts that have none of it yet.
         if len(without[label]) > 0 and left[label] <= len(without[label]):
@@ -82,7 +79,7 @@ def _allowed(counts: Counter[str], lacking: _PerPart, left: Counter[str],
 
 
 def _best(counts: Counter[str], wanted: _PerPart, lacking: _PerPart, parts: list[str]) -> str:
-    """The part with the largest share of its target still to come; ties to the largest part."""
+    """Return the part that lacks most of its target; ties go to the largest part."""
     def need(part: str) -> tuple[float, float]:
         return (sum(n * lacking[part][k] / max(wanted[part][k], 1e-9) for k, n in counts.items()),
                 sum(wanted[part][k] for k in counts))
@@ -96,7 +93,7 @@ def _draw(seed: int, name: str) -> str:
 
 def _targets(labels: Sequence[str], members: Mapping[str, Counter[str]],
              shares: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Images of each class that each part should get; at least one where there are enough."""
+    """Return the images of each class that each part should get, one or more where possible."""
     parts = [p for p, share in shares.items() if share > 0]
     total = sum(shares[p] for p in parts)
     targets: dict[str, dict[str, float]] = {p: {} for p in parts}
@@ -160,14 +157,14 @@ def split(labels: Sequence[str], groups: Sequence[str], given: Sequence[Split | 
 # ------------------------------------------------------------------ groups across a given split
 
 
-def twins(files: Sequence[str], groups: Sequence[str], given: Sequence[Split | None]
-          ) -> list[Twins]:
-    """Groups with images in several parts of a given split, in the order of the images."""
+def separated_groups(files: Sequence[str], groups: Sequence[str],
+                     given: Sequence[Split | None]) -> list[SeparatedGroup]:
+    """Return the groups with images in several parts of a given split, in the images' order."""
     seen: dict[str, dict[str, list[str]]] = {}
     for file, group, part in zip(files, groups, given, strict=True):
         if part is not None:
             seen.setdefault(group, {}).setdefault(part, []).append(file)
-    return [Twins(group, {p: tuple(parts[p]) for p in PARTS if p in parts})
+    return [SeparatedGroup(group, {p: tuple(parts[p]) for p in PARTS if p in parts})
             for group, parts in seen.items() if len(parts) > 1]
 
 

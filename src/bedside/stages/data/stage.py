@@ -1,12 +1,12 @@
-"""The data stage: read, choose the task, check every image, group, split, audit, publish."""
+"""The data stage: read, choose the task, scan every image, group, split, audit, publish."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bedside import readers
@@ -62,33 +62,26 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
     if artefact.intact(folder, STAGE, key):
         _say(progress, "data", "already done")
         return
-    aside = list(listing.set_aside)
-    wanted = [i for i, c in enumerate(listing.cases) if becomes[c.label] is not None]
-    aside.extend(SetAside(c.file, f"class {c.label!r} excluded") for c in listing.cases
-                 if becomes[c.label] is None)
+    aside = [*listing.set_aside,
+             *(SetAside(c.file, f"class {c.label!r} excluded") for c in listing.cases
+               if becomes[c.label] is None)]
+    wanted = [replace(case, label=label, split=part or "set_aside", sha256=sha256)
+              for case, part, sha256 in zip(listing.cases, given, hashes, strict=True)
+              if (label := becomes[case.label]) is not None]
     # The counts of a data set that cannot work are known before an hour of decoding.
-    task.check_counts(Counter(becomes[listing.cases[i].label] or "" for i in wanted),
-                      chosen.classes, str(listing.root))
+    task.check_counts(Counter(c.label for c in wanted), chosen.classes, str(listing.root))
     with artefact.writing(folder, STAGE, key) as scratch, Thumbs(scratch) as thumbs:
-        found = scan.scan(listing.root, [listing.cases[i].file for i in wanted],
-                          [hashes[i] for i in wanted], thumbs, workers, progress, config.skip_bad)
-        raw, seen = [], []
-        for i, result in zip(wanted, found, strict=True):
-            case = dataclasses.replace(listing.cases[i], split=given[i])
-            if isinstance(result, BadInput):
-                aside.append(SetAside(case.file, result.fault))
-            else:
-                raw.append(case)
-                seen.append(result)
-        files = [c.file for c in raw]
-        ids = assemble.case_ids(seen, files)
-        resolved = decisions.resolve(decided, files, ids, decided_in)
+        results = scan.scan(listing.root, wanted, thumbs, workers, progress, config.skip_bad)
+        aside.extend(SetAside(case.file, result.fault)
+                     for case, result in zip(wanted, results, strict=True)
+                     if isinstance(result, BadInput))
+        images = assemble.with_ids([r for r in results if not isinstance(r, BadInput)])
+        resolved = decisions.resolve(decided, [i.case for i in images], decided_in)
         if progress:
             progress("compare images", 0, 1)
-        groups = group(seen, [c.patient for c in raw], thumbs, apart=resolved.apart)
-        labels = tuple(becomes[c.label] or "" for c in raw)
-        kept = assemble.Kept(tuple(raw), tuple(seen), labels, groups, tuple(ids), resolved)
-        cases, report = assemble.divide(kept, study, chosen, aside, [*listing.notes, *notes], gate)
+        groups = group(images, thumbs, apart=resolved.apart)
+        cases, report = assemble.assemble(images, groups, resolved, study, chosen, aside,
+                                          [*listing.notes, *notes], gate)
         for note in report.notes:
             _say(progress, "data", note)
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
@@ -125,7 +118,7 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         name, source = "manifest", Source("manifest", out.relative_to(run).as_posix())
     else:
         path = Path(config.source)
-        name = check_place(path, run)
+        name = reader_of(path, run)
         source = Source(name, "")
     listing = _listing(path, name, config)
     return listing, source if source.root else Source(name, str(listing.root))
@@ -138,7 +131,7 @@ def _listing(path: Path, name: str, config: DataConfig) -> Listing:
 
 
 def refuse(run: Path, study: Study) -> None:
-    """Stop where :func:`prepare` would before it decodes an image; nothing is written.
+    """Raise what :func:`prepare` would before it decodes an image; write nothing.
 
     Files of DICOM and of an ``.npz`` are not opened, which would take too long.
 
@@ -156,7 +149,7 @@ def refuse(run: Path, study: Study) -> None:
         place, labels = PHANTOM, list(phantom.labels(config.phantom, study.seed))
     else:
         path = Path(config.source)
-        name = check_place(path, run)
+        name = reader_of(path, run)
         if name not in ("folder", "manifest"):
             readers.options_of(name, config)
             return
@@ -169,11 +162,11 @@ def refuse(run: Path, study: Study) -> None:
                       chosen.classes, place)
 
 
-def check_place(path: Path, run: Path) -> str:
-    """Which reader takes a data set, whose folder the run must not lie in.
+def reader_of(path: Path, run: Path) -> str:
+    """Return the reader of a data set, whose folder the run must not lie in.
 
     Raises:
-        BadInput: nothing is there that bedside reads, or the run's own pictures would become
+        BadInput: bedside reads nothing there, or the run's own images would become
             images of the data set.
     """
     name = readers.detect(path)
@@ -185,9 +178,9 @@ def check_place(path: Path, run: Path) -> str:
 
 def _given_split(listing: Listing, split_file: str | None
                  ) -> tuple[list[Split | None], list[str]]:
-    """The given part of each image, from ``--split-file`` or the data set, and notes."""
+    """Return the given part of each image, from ``--split-file`` or the data set, and notes."""
     if split_file is None:
-        return [c.split for c in listing.cases], []
+        return [split.given_part(c) for c in listing.cases], []
     path = Path(split_file)
     rows, notes = read_table(path, ("file", "split"), ())
     parts: dict[str, Split] = {}
@@ -196,7 +189,7 @@ def _given_split(listing: Listing, split_file: str | None
         file, part = row["file"], split_of(row["split"], where)
         if file in parts:
             raise BadInput(f"{file!r} is listed twice", where=where,
-                           remedy="Keep one line an image.")
+                           remedy="Keep one line per image.")
         if part is None:
             raise BadInput(f"{file!r} has no split", where=where,
                            remedy="Write train, val or test, or remove the line.")
@@ -205,9 +198,9 @@ def _given_split(listing: Listing, split_file: str | None
                            remedy=_near(file, known))
         parts[file] = part
     if not parts:
-        raise BadInput("no image is listed", where=path, remedy="Add one line an image.")
+        raise BadInput("no image is listed", where=path, remedy="Add one line per image.")
     said = list(notes)
-    if any(c.split for c in listing.cases):
+    if any(split.given_part(c) for c in listing.cases):
         said.append(f"{path.name} replaces the split that the data set gives.")
     return [parts.get(c.file) for c in listing.cases], said
 
@@ -220,7 +213,7 @@ def _near(file: str, known: set[str]) -> str:
 
 
 def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split | None]) -> str:
-    """A hash of everything the stage takes from the data set."""
+    """Return a hash of everything the stage takes from the data set."""
     digest = hashlib.sha256()
     for case, sha256, part in zip(listing.cases, hashes, given, strict=True):
         row = (case.file, case.label, case.patient, part, case.masks, case.age, case.size_mm,

@@ -1,4 +1,4 @@
-"""Which classes a study tells apart: exclusions, merges, and the positive class."""
+"""The classes of a study: exclusions, merges, and the positive class."""
 
 from __future__ import annotations
 

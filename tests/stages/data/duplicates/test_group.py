@@ -1,5 +1,5 @@
-"""Duplicates: what is one picture, what is not, and that sorted orders find what comparing all
-does."""
+"""Near-duplicates are joined, other images are not, and sorted orders find what comparing all
+finds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_fixture import save, texture
+from data_fixture import save, scanned, texture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -18,14 +18,13 @@ from bedside.stages.data.duplicates.group import Groups, conflicts, group
 from bedside.stages.data.duplicates.near import Disjoint
 
 
-def grouped(root: Path, pictures: dict[str, np.ndarray],
+def grouped(root: Path, images: dict[str, np.ndarray],
             patients: dict[str, str] | None = None) -> Groups:
-    for name, pixels in pictures.items():
+    for name, pixels in images.items():
         save(root / name, pixels)
-    files = list(pictures)
+    files = list(images)
     with scan.Thumbs() as thumbs:
-        seen = scan.scan(root, files, scan.file_hashes(root, files), thumbs)
-        return group(seen, [(patients or {}).get(f) for f in files], thumbs)
+        return group(scanned(root, files, thumbs, patients), thumbs)
 
 
 def big(seed: int) -> np.ndarray:
@@ -33,7 +32,7 @@ def big(seed: int) -> np.ndarray:
 
 
 def variants(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """The same picture as data sets repeat it."""
+    """The same image as data sets repeat it."""
     image = Image.fromarray(pixels)
     marked = image.copy()
     draw = ImageDraw.Draw(marked)
@@ -60,7 +59,7 @@ def variants(pixels: np.ndarray) -> dict[str, np.ndarray]:
 def test_one_picture(tmp_path: Path, name: str) -> None:
     found = grouped(tmp_path, {"original.png": big(0), name: variants(big(0))[name],
                                "other.png": big(1)})
-    assert found.pictures == (0, 0, 2)
+    assert found.duplicates == (0, 0, 2)
     kinds = {"copy.png": "same file", "copy.bmp": "same pixels"}
     assert [k.kind for k in found.links] == [kinds.get(name, "near")]
     assert found.links[0].score >= near.MIN_CORRELATION
@@ -69,21 +68,21 @@ def test_one_picture(tmp_path: Path, name: str) -> None:
 def test_unlike_pictures_of_one_layout_stay_apart(tmp_path: Path) -> None:
     # Bright skin above, dark depth below, as all ultrasound has: the detail differs.
     fall = np.linspace(1.0, 0.1, 200)[:, None]
-    pictures = {f"{i}.png": np.rint(big(i) * fall).astype(np.uint8) for i in range(40)}
-    found = grouped(tmp_path, pictures)
-    assert found.pictures == tuple(range(40)) and found.links == ()
+    images = {f"{i}.png": np.rint(big(i) * fall).astype(np.uint8) for i in range(40)}
+    found = grouped(tmp_path, images)
+    assert found.duplicates == tuple(range(40)) and found.links == ()
 
 
 def test_flat_pictures_are_one_picture(tmp_path: Path) -> None:
-    pictures = {f"{v}.png": np.full((20, 30), v, np.uint8) for v in (10, 90, 200)}
-    assert grouped(tmp_path, {**pictures, "x.png": big(0)}).pictures == (0, 0, 0, 3)
+    images = {f"{v}.png": np.full((20, 30), v, np.uint8) for v in (10, 90, 200)}
+    assert grouped(tmp_path, {**images, "x.png": big(0)}).duplicates == (0, 0, 0, 3)
 
 
 def test_patients_are_kept_together_but_are_no_duplicates(tmp_path: Path) -> None:
-    pictures = {f"{i}.png": big(i) for i in range(4)}
-    found = grouped(tmp_path, {**pictures, "4.png": big(2)}, {"0.png": "P", "2.png": "P"})
-    assert found.pictures == (0, 1, 2, 3, 2)
-    assert found.kept == (0, 1, 0, 3, 0)
+    images = {f"{i}.png": big(i) for i in range(4)}
+    found = grouped(tmp_path, {**images, "4.png": big(2)}, {"0.png": "P", "2.png": "P"})
+    assert found.duplicates == (0, 1, 2, 3, 2)
+    assert found.together == (0, 1, 0, 3, 0)
 
 
 def test_conflicts_are_of_pictures() -> None:
@@ -92,7 +91,7 @@ def test_conflicts_are_of_pictures() -> None:
 
 def test_a_patient_with_two_lesions_is_no_conflict(tmp_path: Path) -> None:
     found = grouped(tmp_path, {"a.png": big(0), "b.png": big(1)}, {"a.png": "P", "b.png": "P"})
-    assert conflicts(found.pictures, ["benign", "malignant"]) == {}
+    assert conflicts(found.duplicates, ["benign", "malignant"]) == {}
 
 
 # ------------------------------------------------------------------ candidates
@@ -131,21 +130,16 @@ def test_crowded_hashes_hang_together_at_bounded_work() -> None:
 
 
 def test_grouping_is_the_same_with_sorted_orders(tmp_path: Path) -> None:
-    pictures = {f"{i}.png": big(i) for i in range(20)}
-    pictures |= {f"{i}b.png": variants(big(i))["darker.png"] for i in range(0, 20, 3)}
-    for name, pixels in pictures.items():
+    images = {f"{i}.png": big(i) for i in range(20)}
+    images |= {f"{i}b.png": variants(big(i))["darker.png"] for i in range(0, 20, 3)}
+    for name, pixels in images.items():
         save(tmp_path / name, pixels)
-    files = list(pictures)
+    files = list(images)
     with scan.Thumbs() as thumbs:
-        seen = scan.scan(tmp_path, files, scan.file_hashes(tmp_path, files), thumbs)
-        nobody = [None] * len(files)
-        ordered, compared = group(seen, nobody, thumbs, 0), group(seen, nobody, thumbs)
-        assert ordered.pictures == compared.pictures and set(ordered.links) == set(compared.links)
-
-
-def test_distance_counts_bits() -> None:
-    codes = near.to_codes([bytes(32), b"\xff" + bytes(31), b"\xff" * 32])
-    assert near.distance(codes, np.array([0, 0]), np.array([1, 2])).tolist() == [8, 256]
+        scans = scanned(tmp_path, files, thumbs)
+        ordered, compared = group(scans, thumbs, 0), group(scans, thumbs)
+        assert ordered.duplicates == compared.duplicates
+        assert set(ordered.links) == set(compared.links)
 
 
 # ------------------------------------------------------------------ union-find

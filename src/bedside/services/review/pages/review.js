@@ -1,6 +1,6 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
-let items = [], at = 0, boxes = [], found = false, frame = 0, drag = null;
+let items = [], at = 0, boxes = [], showText = false, frame = 0, drag = null;
 
 async function post(path, body) {
   const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"},
@@ -10,7 +10,7 @@ async function post(path, body) {
 }
 function draw() {
   const open = items.filter((i) => !i.verdict).length;
-  $("count").textContent = items.length === 0 ? "Nothing waits." :
+  $("count").textContent = items.length === 0 ? "No files to review." :
     `${items.length} images, ${open} undecided`;
   $("list").replaceChildren(...items.map((item, n) => {
     const button = document.createElement("button"), state = document.createElement("span");
@@ -26,12 +26,12 @@ function draw() {
   $("reason").textContent = item.reason;
   for (const name of ["accept", "redact", "reject"])
     $(name).setAttribute("aria-pressed", String(item.verdict === name));
-  $("original").setAttribute("aria-pressed", String(found));
+  $("original").setAttribute("aria-pressed", String(showText));
   $("original").disabled = !item.preview;
-  $("frames").hidden = item.frames < 2 || found;
+  $("frames").hidden = item.frames < 2 || showText;
   $("frame").textContent = `frame ${frame + 1} of ${item.frames}`;
-  $("boxes").hidden = found;
-  const source = found ? `preview/${item.id}` : `image/${item.id}/${frame}`;
+  $("boxes").hidden = showText;
+  const source = showText ? `preview/${item.id}` : `image/${item.id}/${frame}`;
   if (!$("image").src.endsWith(source)) $("image").src = source;
   $("boxes").replaceChildren(...boxes.map((b) => {
     const mark = document.createElement("i");
@@ -42,16 +42,16 @@ function draw() {
 }
 function go(n) {
   if (items.length === 0) { draw(); return; }
-  at = (n + items.length) % items.length; found = false; frame = 0;
+  at = (n + items.length) % items.length; showText = false; frame = 0;
   boxes = items[at].boxes.map((b) => [...b]);
-  $("hint").textContent = "Drag over the image to mark what must go.";
+  $("hint").textContent = "Drag over the image to mark regions to redact.";
   draw();
 }
 async function decide(verdict) {
   const item = items[at];
   if (!item) return;
   if (verdict === "redact" && boxes.length === 0) {
-    $("hint").textContent = "Drag over what must go first, then press R."; return;
+    $("hint").textContent = "Drag over the regions to redact first, then press R."; return;
   }
   const sent = verdict === "redact" ? boxes : [];
   if (await post("decide", {id: item.id, verdict, boxes: sent}) === null) return;
@@ -62,19 +62,19 @@ async function decide(verdict) {
     go(any >= 0 ? any : at);
   } else go(at);
 }
-function place(event) {
+function position(event) {
   const area = $("image").getBoundingClientRect();
   const share = (v, low, size) => Math.min(1, Math.max(0, (v - low) / size));
   return [share(event.clientX, area.left, area.width), share(event.clientY, area.top, area.height)];
 }
 $("stage").addEventListener("pointerdown", (event) => {
-  if (found) return;
-  event.preventDefault(); drag = place(event); $("stage").setPointerCapture(event.pointerId);
+  if (showText) return;
+  event.preventDefault(); drag = position(event); $("stage").setPointerCapture(event.pointerId);
   boxes.push([...drag, ...drag]);
 });
 $("stage").addEventListener("pointermove", (event) => {
   if (!drag) return;
-  const [x, y] = place(event);
+  const [x, y] = position(event);
   boxes[boxes.length - 1] = [Math.min(x, drag[0]), Math.min(y, drag[1]), Math.max(x, drag[0]),
     Math.max(y, drag[1])];
   draw();
@@ -84,19 +84,19 @@ $("stage").addEventListener("pointerup", () => {
   drag = null;
   const last = boxes[boxes.length - 1];
   if (last[2] - last[0] < 0.004 || last[3] - last[1] < 0.004) boxes.pop();
-  if (boxes.length) $("hint").textContent = `${boxes.length} marked: R redacts them.`;
+  if (boxes.length) $("hint").textContent = `${boxes.length} marked. Press R to redact.`;
   draw();
 });
 const actions = {
   accept: () => decide("accept"), redact: () => decide("redact"), reject: () => decide("reject"),
   forget: () => decide(null), prev: () => go(at - 1), next: () => go(at + 1),
-  original: () => { if (items[at]?.preview) { found = !found; draw(); } },
+  original: () => { if (items[at]?.preview) { showText = !showText; draw(); } },
   lastbox: () => { boxes.pop(); draw(); },
   fprev: () => { frame = Math.max(0, frame - 1); draw(); },
   fnext: () => { frame = Math.min(items[at].frames - 1, frame + 1); draw(); },
   done: async () => {
     if (await post("done", {}) !== null) {
-      document.body.textContent = "Done. The decisions are being applied; you can close this page.";
+      document.body.textContent = "Done. Your decisions are being applied. You can close this page.";
     }
   },
 };

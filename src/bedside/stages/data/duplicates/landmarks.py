@@ -1,10 +1,10 @@
-"""Places in an image that are found again after a crop, a flip or a change of size.
+"""Landmarks of an image that survive a crop, a flip or a change of size.
 
 A landmark is a blob: an extremum over place and scale of the difference of Gaussians (Lowe 2004,
-Int. J. Comput. Vis. 60:91). The picture around it, at its own scale, becomes a 64-bit hash of
+Int. J. Comput. Vis. 60:91). The image around it, at its own scale, becomes a 64-bit hash of
 signs of DCT terms, so that a crop (which moves and enlarges everything) leaves the hashes of the
 landmarks that stay. Signs are blind to gain; mirroring turns a fixed set of them, so the hash of
-the mirrored picture needs no second look. Rotation is not covered: no export rotates.
+the mirrored image needs no second pass. Rotation is not covered: no export rotates.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _LEVELS = tuple(0.8 * 2 ** (k / 3) for k in range(13))
 # Blobs are sought from this level on; the patch of one is read from this many levels below it.
 _COARSE = 4
 _PATCH_PX = 24
-# Grey levels; below it is rounding noise of flat pictures.
+# Grey levels; below it is rounding noise of flat images.
 _WEAKEST = 0.1
 _PATCH_RADIUS = 3.5
 
 
 @functools.lru_cache(maxsize=32)
 def _blurs(n: int) -> Floats:
-    """The filters of all levels along an axis of ``n`` pixels, (levels, n, n)."""
+    """Return the filters of all levels along an axis of ``n`` pixels, (levels, n, n)."""
     return np.stack([blur(n, sigma) for sigma in _LEVELS])
 
 
 def blur(n: int, sigma: float) -> Floats:
-    """A Gaussian filter along one axis as a matrix, (n, n); rows sum to 1 at the edges too."""
+    """Return a Gaussian filter along one axis as a matrix, (n, n); all rows sum to 1."""
     at = np.arange(n)
     weights = np.exp(-0.5 * ((at[:, None] - at[None]) / sigma) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -66,25 +66,25 @@ def _pack(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
     return rows.view(">u8")[..., 0].astype(np.uint64)
 
 
-# Bits that turn when the picture is mirrored left to right, and upside down.
+# Bits that turn when the image is mirrored left to right, and upside down.
 MIRROR = {"x": _pack(_COLUMNS % 2 == 1), "y": _pack(_ROWS % 2 == 1)}
 
 
 def frame(height_px: int, width_px: int) -> tuple[int, int]:
-    """Height and width of the picture in which landmarks lie: the longer side is 128."""
+    """Return the height and width of the image in which landmarks lie: the longer side is 128."""
     factor = SIDE_PX / max(height_px, width_px)
     return max(16, round(height_px * factor)), max(16, round(width_px * factor))
 
 
 def landmarks(grey: npt.NDArray[np.uint8]) -> bytes:
-    """Up to 24 landmarks of an image, strongest first, as packed :data:`RECORD` entries.
+    """Return up to 24 landmarks of an image, strongest first, as packed :data:`RECORD` entries.
 
     Args:
         grey: (H, W) uint8.
     """
     height, width = frame(*grey.shape)
-    picture = Image.fromarray(np.ascontiguousarray(grey))
-    plane = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    plane = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
     # One product for all levels down the columns, then one a level along the rows.
     down = (_blurs(height).reshape(-1, height) @ plane).reshape(-1, height, width)
     stack: Floats = np.empty_like(down)
@@ -99,7 +99,7 @@ def landmarks(grey: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _blobs(stack: Floats) -> tuple[Any, Any, Any, Any]:
-    """Level of the patch, y, x and scale (px of the 128-pixel picture) of the strongest."""
+    """Return level of the patch, y, x and scale (px of the 128-pixel image) of the strongest."""
     dog = stack[_COARSE + 1:] - stack[_COARSE:-1]
     strength = np.abs(dog)
     k, y, x = _peaks(strength)
@@ -118,7 +118,7 @@ def _blobs(stack: Floats) -> tuple[Any, Any, Any, Any]:
 
 
 def _peaks(strength: Floats) -> tuple[Any, Any, Any]:
-    """Level, y and x of values that none of their 26 neighbours exceeds, edges left out."""
+    """Return level, y and x of values that none of their 26 neighbours exceeds, edges left out."""
     inner = strength[1:-1, 1:-1, 1:-1]
     peak = inner > _WEAKEST
     for axis in range(3):
@@ -135,7 +135,7 @@ def _peaks(strength: Floats) -> tuple[Any, Any, Any]:
 
 
 def _vertex(before: Floats, here: Floats, after: Floats) -> Floats:
-    """Where the parabola through three values has its extremum, within half a step."""
+    """Return where the parabola through three values has its extremum, within half a step."""
     bend = before - 2 * here + after
     safe = np.where(np.abs(bend) > 1e-9, bend, 1.0)
     shift: Floats = np.where(np.abs(bend) > 1e-9, 0.5 * (before - after) / safe, 0.0)
@@ -143,7 +143,7 @@ def _vertex(before: Floats, here: Floats, after: Floats) -> Floats:
 
 
 def _signs(stack: Floats, level: Any, y: Any, x: Any, scale: Any) -> npt.NDArray[np.bool_]:
-    """Signs of the DCT terms of the patch around each landmark, (n, 64)."""
+    """Return the signs of the DCT terms of the patch around each landmark, (n, 64)."""
     height, width = stack.shape[1:]
     rows = np.clip(y[:, None] + _GRID * scale[:, None], 0, height - 1.001)
     columns = np.clip(x[:, None] + _GRID * scale[:, None], 0, width - 1.001)

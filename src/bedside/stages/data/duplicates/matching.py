@@ -1,4 +1,4 @@
-"""Which images share landmarks in one arrangement, and how the one lies over the other."""
+"""Match images that share landmarks in one arrangement, and estimate their overlay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 MAX_BITS = 12
 MIN_VOTES = 2
-# Beyond this many partners of one image only those that share most landmarks are looked at.
+# Beyond this many partners of one image only those that share most landmarks are compared.
 PARTNERS = 32
 
 _ROUNDS = 6
@@ -58,7 +58,7 @@ class Landmarks:
         self.owner = np.repeat(np.asarray(images, np.int64), lengths)
 
     def matches(self, roots: Sequence[int]) -> Iterator[Match]:
-        """Pairs of images of different ``roots`` with at least two landmarks in common.
+        """Return pairs of images of different ``roots`` with at least two landmarks in common.
 
         Plain pairs come first, then pairs of which one is mirrored; the most alike first.
         """
@@ -79,7 +79,7 @@ class Landmarks:
                     yield found
 
     def _by_images(self, shared: Index) -> tuple[Index, npt.NDArray[np.bool_], Index]:
-        """Pairs of landmarks in the order of their images, which are in ``pair`` as a · n + b.
+        """Return pairs of landmarks in the order of their images, in ``pair`` as a · n + b.
 
         ``swap`` says where the first landmark is the second image's.
         """
@@ -92,7 +92,7 @@ class Landmarks:
         return shared[order], swap[order], pair[order]
 
     def _shared(self, flip: Flip, root: Index) -> Index:
-        """Pairs of landmarks i < j as i · n + j, sorted, each once."""
+        """Return pairs of landmarks i < j as i · n + j, sorted, each once."""
         n = len(root)
         turned = np.array([MIRROR[flip]], np.uint64) if flip else None
         codes = self.record["code"].astype(np.uint64)[:, None]
@@ -106,7 +106,7 @@ class Landmarks:
         return _distinct([merged, *waiting])
 
     def _chosen(self, names: Index, votes: Index) -> list[int]:
-        """Positions of pairs with enough votes, most first, at most :data:`PARTNERS` an image."""
+        """Return the positions of pairs with enough votes, :data:`PARTNERS` per image at most."""
         used = np.zeros(self.count, np.int64)
         enough = np.nonzero(votes >= MIN_VOTES)[0]
         chosen = []
@@ -119,7 +119,7 @@ class Landmarks:
         return chosen
 
     def _arranged(self, i: Index, j: Index, flip: Flip) -> Match | None:
-        """The overlay that most of an image pair's common landmarks agree on."""
+        """Return the overlay that most of an image pair's common landmarks agree on."""
         a, b = int(self.owner[i[0]]), int(self.owner[j[0]])
         frame_a, frame_b = frame(*self.sizes[a]), frame(*self.sizes[b])
         one, two = self.record[i], self.record[j]
@@ -145,7 +145,7 @@ class Landmarks:
 
 
 def _distinct(parts: list[Index]) -> Index:
-    """The sorted different entries of all parts (``np.unique`` would hold one more copy)."""
+    """Return the sorted different entries of all parts (``np.unique`` would hold one more copy)."""
     every = np.concatenate(parts)
     parts.clear()
     every.sort()
@@ -155,7 +155,7 @@ def _distinct(parts: list[Index]) -> Index:
 
 
 def _axis(a: Floats, b: Floats, size_a: int, size_b: int, scale: float) -> tuple[float, float]:
-    """Scale and shift along one axis, in shares of the pictures' sizes."""
+    """Return scale and shift along one axis, in shares of the images' sizes."""
     a, b = (a + 0.5) / size_a, (b + 0.5) / size_b
     slope = scale * size_a / size_b
     # Landmarks far apart tell the scale better than their sizes do.

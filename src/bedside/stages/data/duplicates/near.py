@@ -1,6 +1,6 @@
-"""Pictures that are the same: byte for byte, pixel for pixel, or nearly so.
+"""Find duplicates and near-duplicates: equal files, equal pixels, or nearly equal images.
 
-Near duplicates come by two ways. Whole pictures: candidates differ in at most a third of their
+Near-duplicates are found in two ways. Whole images: candidates differ in at most a third of their
 256-bit perceptual hash and are confirmed by the correlation of thumbnails from which slow shading
 has been taken away. Parts and mirror images: candidates share landmarks in one arrangement
 (``matching``) and are confirmed by laying the one over the other
@@ -8,7 +8,7 @@ has been taken away. Parts and mirror images: candidates share landmarks in one 
 
 Above a few thousand images candidates come from sorted orders (``neighbours``):
 n log n, whatever the data. Where an image has more candidates than :data:`PATIENCE` that turn out
-to be other pictures, its further ones are left (the landmarks have a like bound of their own).
+to be other images, its further ones are left (the landmarks have a like bound of their own).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bedside.stages.data.duplicates import matching, neighbours, registration
 from bedside.stages.data.duplicates.neighbours import distance as distance
-from bedside.stages.data.scan import HASH_BITS, Scanned, Thumbs
+from bedside.stages.data.scan import HASH_BITS, ScannedImage, Thumbs
 
 Kind = Literal["same file", "same pixels", "near", "crop", "mirrored"]
 Index = npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ _CROP = 0.06
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two images, by index, that are one picture.
+    """Two near-duplicates, by index.
 
     ``score`` is a correlation, 1 where equal: of the whole thumbnails, or for a pair that was
     found by its landmarks the median over the blocks of the overlap.
@@ -67,7 +67,7 @@ class Disjoint:
         self._parent = list(range(n))
 
     def find(self, i: int) -> int:
-        """The smallest member of ``i``'s set."""
+        """Return the smallest member of ``i``'s set."""
         parent = self._parent
         while parent[i] != i:
             parent[i] = parent[parent[i]]
@@ -75,7 +75,7 @@ class Disjoint:
         return i
 
     def union(self, i: int, j: int) -> bool:
-        """Join two sets; False where they were one already."""
+        """Join two sets; return False where they were joined already."""
         a, b = self.find(i), self.find(j)
         if a == b:
             return False
@@ -83,12 +83,12 @@ class Disjoint:
         return True
 
     def roots(self) -> list[int]:
-        """Each member's set."""
+        """Return each member's set."""
         return [self.find(i) for i in range(len(self._parent))]
 
 
 def same(keys: Sequence[str], kind: Kind) -> Iterator[Link]:
-    """A link from the first image with a key to each later one with it."""
+    """Return a link from the first image with a key to each later one with it."""
     first: dict[str, int] = {}
     for i, key in enumerate(keys):
         if key in first:
@@ -101,12 +101,12 @@ def same(keys: Sequence[str], kind: Kind) -> Iterator[Link]:
 
 
 def to_codes(hashes: Sequence[bytes]) -> Codes:
-    """Hashes of 32 bytes as (n, 4) uint64."""
+    """Return hashes of 32 bytes as (n, 4) uint64."""
     return np.frombuffer(b"".join(hashes), ">u8").reshape(-1, HASH_BITS // 64).astype(np.uint64)
 
 
 def candidates(codes: Codes, exhaustive: int = _EXHAUSTIVE) -> Iterator[tuple[Index, Index]]:
-    """Chunks of pairs of rows at most :data:`MAX_DISTANCE` bits apart; a pair may come twice.
+    """Yield chunks of pairs of rows at most :data:`MAX_DISTANCE` bits apart; a pair may come twice.
 
     Up to ``exhaustive`` rows every pair is compared, beyond that those that some order brings
     together: at a tenth of the bits differing (the median of true pairs) a miss among 100,000 has
@@ -121,7 +121,7 @@ def candidates(codes: Codes, exhaustive: int = _EXHAUSTIVE) -> Iterator[tuple[In
 
 
 def detail(thumbs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Detail of thumbnails as unit vectors: (n, 64, 64) to (n, 4096) float32.
+    """Return the detail of thumbnails as unit vectors: (n, 64, 64) to (n, 4096) float32.
 
     A flat image has no detail and becomes the zero vector.
     """
@@ -133,7 +133,7 @@ def detail(thumbs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def correlation(thumbs: Thumbs, i: Index, j: Index) -> npt.NDArray[np.float64]:
-    """Correlation of detail for pairs of rows, (n,); two flat images correlate fully."""
+    """Return the correlation of detail for pairs of rows, (n,); two flat images correlate fully."""
     result = np.empty(len(i))
     for start in range(0, len(i), _CONFIRM):
         here = slice(start, start + _CONFIRM)
@@ -146,12 +146,12 @@ def correlation(thumbs: Thumbs, i: Index, j: Index) -> npt.NDArray[np.float64]:
     return result
 
 
-def near(images: Sequence[Scanned], thumbs: Thumbs, sets: Disjoint,
+def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint,
          exhaustive: int = _EXHAUSTIVE, apart: Pairs = frozenset()) -> Iterator[Link]:
-    """Join near duplicates into ``sets`` and yield the links that joined two sets.
+    """Join near-duplicates into ``sets`` and yield the links that joined two sets.
 
     Args:
-        images: what the scan saw.
+        images: what the scan measured.
         thumbs: rows as ``images``.
         sets: exact duplicates joined already; one of each is compared.
         exhaustive: see :func:`candidates`.
@@ -167,7 +167,7 @@ def near(images: Sequence[Scanned], thumbs: Thumbs, sets: Disjoint,
 
 @dataclass(frozen=True, slots=True)
 class _Join:
-    """What confirming pairs needs; ``failed`` counts each image's unlike candidates."""
+    """State of confirming pairs; ``failed`` counts each image's unlike candidates."""
 
     thumbs: Thumbs
     sets: Disjoint
@@ -175,13 +175,13 @@ class _Join:
     apart: Pairs
 
     def open(self, a: int, b: int) -> bool:
-        """Whether a pair is still worth looking at."""
+        """Return whether a pair is still worth comparing."""
         return (min(self.failed[a], self.failed[b]) < PATIENCE
                 and (min(a, b), max(a, b)) not in self.apart
                 and self.sets.find(a) != self.sets.find(b))
 
 
-def _whole(images: Sequence[Scanned], firsts: Index, join: _Join, exhaustive: int
+def _whole(images: Sequence[ScannedImage], firsts: Index, join: _Join, exhaustive: int
            ) -> Iterator[Link]:
     codes, inverse = np.unique(to_codes([images[i].phash for i in firsts.tolist()]), axis=0,
                                return_inverse=True)
@@ -220,10 +220,11 @@ def _median(thumbs: Thumbs, a: int, b: int) -> float:
     return registration.agree(first, second, registration.Overlay()).median
 
 
-def _parts(images: Sequence[Scanned], firsts: Index, join: _Join) -> Iterator[Link]:
-    """Links between pictures of which one is a part or a mirror image of the other."""
-    marks = matching.Landmarks([s.marks for s in images],
-                               [(s.height_px, s.width_px) for s in images], firsts.tolist())
+def _parts(images: Sequence[ScannedImage], firsts: Index, join: _Join) -> Iterator[Link]:
+    """Yield links between images of which one is a part or a mirror image of the other."""
+    marks = matching.Landmarks([i.landmarks for i in images],
+                               [(i.case.height_px, i.case.width_px) for i in images],
+                               firsts.tolist())
     for match in marks.matches(join.sets.roots()):
         a, b = match.first, match.second
         if not join.open(a, b):

@@ -1,4 +1,4 @@
-"""Pairs of binary codes that differ in few bits, without comparing all with all.
+"""Find pairs of binary codes that differ in few bits, without comparing all with all.
 
 The codes are sorted several times, each time by other bytes first, and each is compared with the
 next few in that order. Equal beginnings bring near codes side by side in one order or another; the
@@ -20,7 +20,7 @@ _SEED = 20220102
 
 
 def distance(codes: Codes, i: Index, j: Index, turned: Codes | None = None) -> Index:
-    """Number of differing bits for pairs of rows, (n,); ``turned`` is flipped in one of both."""
+    """Return the differing bits of pairs of rows, (n,); ``turned`` is flipped in one of both."""
     total = np.zeros(len(i), np.int64)
     for word in range(codes.shape[1]):
         column = codes[:, word]
@@ -33,7 +33,7 @@ def distance(codes: Codes, i: Index, j: Index, turned: Codes | None = None) -> I
 
 def all_pairs(codes: Codes, most: int, turned: Codes | None = None, chunk: int = 1 << 20
               ) -> Iterator[tuple[Index, Index]]:
-    """Chunks of pairs i < j at most ``most`` bits apart, by comparing every pair."""
+    """Yield chunks of pairs i < j at most ``most`` bits apart, by comparing every pair."""
     n = len(codes)
     step = max(1, chunk // max(1, n))
     for start in range(0, n, step):
@@ -48,7 +48,7 @@ def all_pairs(codes: Codes, most: int, turned: Codes | None = None, chunk: int =
 
 def sorted_pairs(codes: Codes, most: int, rounds: int, window: int = 8,
                  turned: Codes | None = None) -> Iterator[tuple[Index, Index]]:
-    """Chunks of pairs i < j at most ``most`` bits apart; a pair may come several times.
+    """Yield chunks of pairs i < j at most ``most`` bits apart; a pair may come several times.
 
     Args:
         codes: (n, words) uint64.

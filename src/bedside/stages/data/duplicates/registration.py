@@ -1,9 +1,9 @@
-"""How much of two pictures is one picture, once the one is laid over the other.
+"""Register two thumbnails and measure how well they agree.
 
 Thumbnails lose their slow shading, so that speckle and edges must agree and not the layout alone;
 the overlay (a scale and a shift an axis, perhaps mirrored) is refined by least squares (Lucas and
 Kanade 1981, IJCAI), and agreement is a correlation: over the whole overlap, and as the median over
-its blocks, which calipers and text that two pictures share cannot raise.
+its blocks, which calipers and text that two images share cannot raise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AT = ((np.arange(THUMB_PX) + 0.5) / THUMB_PX).astype(np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Where a point of the first picture lies in the second: ``u' = scale · u + shift``.
+    """Where a point of the first image lies in the second: ``u' = scale · u + shift``.
 
     Coordinates run from 0 to 1 over the width (x) and the height (y).
     """
@@ -43,7 +43,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """``whole`` and ``median`` correlations; ``overlap`` as a share of the smaller picture."""
+    """``whole`` and ``median`` correlations; ``overlap`` as a share of the smaller image."""
 
     whole: float
     median: float
@@ -52,17 +52,17 @@ class Agreement:
 
 
 def detail(thumbs: npt.NDArray[np.uint8]) -> Floats:
-    """Thumbnails less their Gaussian blur, (n, 64, 64) float32."""
+    """Return thumbnails less their Gaussian blur, (n, 64, 64) float32."""
     planes = thumbs.astype(np.float32)
     return planes - (_SHADE @ planes @ _SHADE.T).astype(np.float32)
 
 
 def agree(first: Floats, second: Floats, start: Overlay) -> Agreement:
-    """Refine an overlay and say how well two pictures agree under it.
+    """Refine an overlay and return how well two images agree under it.
 
     Args:
         first: (64, 64) :func:`detail`.
-        second: as ``first``, mirrored already where it is a mirrored picture.
+        second: as ``first``, mirrored already where it is a mirrored image.
         start: within about two pixels of the truth.
     """
     smooth = [(_SOFTEN @ plane @ _SOFTEN.T).astype(np.float32) for plane in (first, second)]
@@ -71,7 +71,7 @@ def agree(first: Floats, second: Floats, start: Overlay) -> Agreement:
 
 
 def _sampled(plane: Floats, overlay: Overlay) -> tuple[Floats, Any, Any]:
-    """The second picture on the first one's grid, and which rows and columns lie inside it."""
+    """Return the second image on the first one's grid, and its rows and columns inside."""
     u = overlay.scale_x * _AT + overlay.shift_x
     v = overlay.scale_y * _AT + overlay.shift_y
     x, y = u * THUMB_PX - 0.5, v * THUMB_PX - 0.5
@@ -119,7 +119,7 @@ def _refined(first: Floats, second: Floats, overlay: Overlay) -> Overlay:
 def _score(first: Floats, second: Floats, overlay: Overlay) -> Agreement:
     there, rows, columns = _sampled(second, overlay)
     share = float(rows.mean() * columns.mean())
-    # The smaller of both pictures is wholly inside the other when one is a crop.
+    # The smaller of both images is wholly inside the other when one is a crop.
     share /= min(1.0, 1 / max(overlay.scale_x * overlay.scale_y, 1e-6))
     if rows.sum() < THUMB_PX / 4 or columns.sum() < THUMB_PX / 4:
         return Agreement(0.0, 0.0, share, overlay)
@@ -134,7 +134,7 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def _block_median(a: Floats, b: Floats) -> float:
-    """The median over blocks of 8 x 8 of the correlation, of those with any detail in both."""
+    """Return the median correlation over blocks of 8 x 8 with any detail in both."""
     height, width = (n // _BLOCK_PX * _BLOCK_PX for n in a.shape)
 
     def blocks(plane: Floats) -> Floats:

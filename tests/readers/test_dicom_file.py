@@ -10,7 +10,7 @@ import pytest
 from dicom_fixture import as_bytes, bombs, dataset, mutants
 
 from bedside.core.errors import BadInput
-from bedside.readers import sandbox
+from bedside.readers import dicom_header, sandbox
 from bedside.readers.dicom import listing
 from bedside.readers.dicom_file import read_file
 
@@ -90,3 +90,10 @@ def test_without_skip_bad_the_first_is_an_error_that_names_the_file(tmp_path) ->
     with pytest.raises(BadInput, match=r"b\.dcm: an unknown photometric"):
         listing(tmp_path, skip_bad=False)
     assert [s.file for s in listing(tmp_path).faulty] == ["b.dcm"]
+
+
+@pytest.mark.parametrize(("head", "known"), [
+    (bytes(128) + b"DICM", True), (b"\x08\0\x05\0CS\x0a\0ISO_IR", True),
+    (b"\x89PNG\r\n\x1a\n", False), (b"", False)])
+def test_dicom_is_known_by_its_first_bytes(head, known):
+    assert dicom_header.looks_like_dicom(head) is known
