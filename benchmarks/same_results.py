@@ -102,25 +102,26 @@ def bundles(old: Path, new: Path, texts: dict[str, list[str]]) -> tuple[int, lis
 
 def main() -> None:
     revision = positional()[0]
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
+    WORK.mkdir(parents=True, exist_ok=True)
     old_code = WORK / "code"
     subprocess.run(["git", "worktree", "add", "--force", "--detach", old_code, revision], cwd=ROOT,
                    check=True, capture_output=True)
     sources = {"old": old_code / "src", "new": ROOT / "src"}
     try:
         for name, source in sources.items():
-            bedside(source, "demo", "--out", name)
+            bedside(source, "demo", "--out", name)  # what is finished is not run again
         texts: dict[str, list[str]] = {}
         made = folders(WORK / "old", WORK / "new", SAME, texts)
         again = WORK / "again"
+        shutil.rmtree(again, ignore_errors=True)
         shutil.copytree(WORK / "old", again)
         for part in COMPUTED:
             path = again / part
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         bedside(sources["new"], "report", again)
         computed = folders(WORK / "old", again, RESULTS, texts)
-        bedside(sources["old"], "keygen", "--out", "keys")
+        if not (WORK / "keys").is_dir():
+            bedside(sources["old"], "keygen", "--out", "keys")
         for name, run in (("old", "old"), ("new", "again")):
             bedside(sources[name], "bundle", run, "--target", "cpu", "--key", "keys/bedside.key",
                     "--out", f"{name}.zip")
