@@ -16,7 +16,6 @@ from bedside.core.errors import BadInput
 from bedside.metrics.stats import (
     auc_estimate,
     auc_interval,
-    delong,
     delong_covariance,
     mean_interval,
     proportion,
@@ -35,6 +34,11 @@ def split(sample: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 def two_of_each(sample: list[tuple[int, int]]) -> bool:
     ones = sum(label for label, _ in sample)
     return 2 <= ones <= len(sample) - 2
+
+
+def delong(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    aucs, covariance = delong_covariance(labels, np.asarray(scores)[None])
+    return float(aucs[0]), float(covariance[0, 0])
 
 
 def brute_delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

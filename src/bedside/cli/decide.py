@@ -12,6 +12,7 @@ from bedside.cli.options import Json, Run
 from bedside.cli.output import Reporter
 from bedside.cli.run import need_workbench
 from bedside.core.errors import GateFailed
+from bedside.core.text import capital, megabytes, milliseconds
 
 if TYPE_CHECKING:
     from bedside.core.recommendation import Recommendation
@@ -126,8 +127,6 @@ def card(run: Run, json: Json = False) -> None:
 
 
 def _print_recommendation(r: Recommendation) -> None:
-    from bedside.stages.recommend.wording import capital, mb, ms
-
     output.say(f"{r.target}: use {r.chosen}" if r.chosen is not None
                else f"{r.target}: none recommended")
     for text in r.why:
@@ -140,9 +139,9 @@ def _print_recommendation(r: Recommendation) -> None:
     rows = []
     for c in sorted(r.candidates, key=lambda c: rank.get(c.variant, len(rank) + 1)):
         auc = "—" if c.auc.value is None else f"{c.auc.value:.3f}"
-        time = "—" if c.latency_ms is None else ms(c.latency_ms.median) + (
+        time = "—" if c.latency_ms is None else milliseconds(c.latency_ms.median) + (
             "" if c.latency_evidence == "measured" else f" ({c.latency_evidence})")
-        rows.append([str(rank.get(c.variant, "")), c.variant, auc, time, mb(c.size_bytes),
+        rows.append([str(rank.get(c.variant, "")), c.variant, auc, time, megabytes(c.size_bytes),
                      r.rejected.get(c.variant, "recommended")])
     output.table("", ["rank", "variant", "AUC, val", "latency", "file", "why not"], rows,
                  {0, 2, 3, 4})
@@ -155,10 +154,8 @@ def _value(value: Any) -> str:
 
 def _diff_rows(c: Any) -> list[list[str]]:
     """Return a row a test; the cell's own facts stand in the first."""
-    from bedside.stages.recommend.wording import ms
-
     size = " → ".join(f"{b / 1e6:.2f}" for b in c.size_bytes)
-    time = (f"{ms(c.latency.old.median)} → {ms(c.latency.new.median)}"
+    time = (f"{milliseconds(c.latency.old.median)} → {milliseconds(c.latency.new.median)}"
             if c.latency.ratio is not None else f"not compared: {c.latency.reason}")
     flips = c.test.flips
     lost = "—" if flips is None else (f"{round(flips.changed.value * c.test.n)} of {c.test.n}: "

@@ -7,6 +7,8 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
+from bedside.core.text import duration
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -84,16 +86,6 @@ class Reporter:
         """Print one remark."""
         if not self._quiet:
             note(text)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text: 95 becomes ``1 min 35 s``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], numeric: set[int] | None = None

@@ -13,6 +13,7 @@ from bedside.cli.options import Json, Run, given
 from bedside.cli.output import Reporter
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
+from bedside.core.text import duration
 
 if TYPE_CHECKING:
     from bedside.core.study import Study
@@ -60,7 +61,7 @@ def calibrate(
     calibration_study.check(plan)
     if dry_run:
         seconds = study_seconds(run, _models(run, config, model), plan)
-        output.note(f"about {output.duration(seconds)} on this machine (estimated)")
+        output.note(f"about {duration(seconds)} on this machine (estimated)")
         if json:
             output.print_json({"schema": 1, "seconds": round(seconds, 1)})
         return
@@ -74,7 +75,7 @@ def calibrate(
                         for c in finished])
             return
         seconds = study_seconds(run, models, plan)
-        output.note(f"about {output.duration(seconds)} on this machine (estimated)")
+        output.note(f"about {duration(seconds)} on this machine (estimated)")
         results = [calibration_study.study(run, name, plan, progress) for name in models]
     if json:
         output.print_json({"schema": 1, "studies": results})

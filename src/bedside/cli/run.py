@@ -26,6 +26,7 @@ from bedside.cli.options import (
 )
 from bedside.cli.output import Reporter
 from bedside.core.errors import MissingComponent
+from bedside.core.text import duration
 
 if TYPE_CHECKING:
     from bedside.core.types import Estimate
@@ -192,10 +193,10 @@ def _stage(run: Path, name: str, only: str | None = None) -> None:
 
 def _print_plan(steps: list[Step]) -> None:
     output.table("", ["stage", "what", "estimate"],
-                 [[s.stage, s.subject, "finished" if s.finished else output.duration(s.seconds)]
+                 [[s.stage, s.subject, "finished" if s.finished else duration(s.seconds)]
                   for s in steps], {2})
     left = sum(s.seconds for s in steps if not s.finished)
-    output.say(f"about {output.duration(left)} on two cores (estimated)")
+    output.say(f"about {duration(left)} on two cores (estimated)")
 
 
 def _need_targets(names: tuple[str, ...], run: Path) -> None:

@@ -16,6 +16,10 @@ Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed"]
 
 _UNKNOWN = Estimate(None, reason="nothing was predicted")
 
+# Medians of one file on one idle machine differ by a few percent from run to run: medians that
+# differ by less than this share count as the same speed.
+SAME_SPEED = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:

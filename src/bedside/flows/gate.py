@@ -11,11 +11,12 @@ from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
+from bedside.core.text import megabytes, milliseconds
 from bedside.flows import compare_runs
 from bedside.runfolder import artefact, layout
 from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
 from bedside.stages.recommend.stage import stage_key
-from bedside.stages.recommend.wording import mb, ms, needed_text
+from bedside.stages.recommend.wording import needed_text
 
 Result = Literal["pass", "warning", "fail"]
 
@@ -194,13 +195,14 @@ def _heavier(c: compare_runs.CellChange, name: str, study: Study) -> list[Check]
     checks = []
     before, now = c.size_bytes
     if now > before * (1 + study.budget.larger):
-        checks.append(Check("not larger", name, "fail", f"{mb(now)} against {mb(before)} "
-                            f"before: more than {study.budget.larger:.0%} larger"))
+        checks.append(Check("not larger", name, "fail", f"{megabytes(now)} against "
+                            f"{megabytes(before)} before: more than "
+                            f"{study.budget.larger:.0%} larger"))
     time = c.latency
     if time.ratio is None or time.old is None or time.new is None:
         checks.append(Check("not slower", name, "warning", f"not compared: {time.reason}"))
     elif time.apart and time.ratio > 1 + study.budget.slower:
-        checks.append(Check("not slower", name, "fail", f"{ms(time.new.median)} against "
-                            f"{ms(time.old.median)} before: more than {study.budget.slower:.0%} "
-                            "slower"))
+        checks.append(Check("not slower", name, "fail", f"{milliseconds(time.new.median)} against "
+                            f"{milliseconds(time.old.median)} before: more than "
+                            f"{study.budget.slower:.0%} slower"))
     return checks

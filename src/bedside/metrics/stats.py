@@ -92,20 +92,6 @@ def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Esti
 # ------------------------------------------------------------------ areas under the ROC curve
 
 
-def delong(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return the area under the ROC curve and its variance after DeLong.
-
-    Args:
-        labels01: (n,) of 0 and 1.
-        scores: (n,) floats, higher for 1.
-
-    Raises:
-        BadInput: see :func:`delong_covariance`.
-    """
-    aucs, covariance = delong_covariance(labels01, np.asarray(scores)[None])
-    return float(aucs[0]), float(covariance[0, 0])
-
-
 def delong_covariance(labels01: npt.NDArray[Any], scores: npt.NDArray[Any]
                       ) -> tuple[Floats, Floats]:
     """Return the areas under m ROC curves of the same images, and their covariance.

@@ -21,6 +21,7 @@ from pathlib import Path
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
+from bedside.core.recommendation import SAME_SPEED
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import timing
@@ -37,7 +38,6 @@ EVALUATIONS = "evaluations.csv"
 BUDGET = "budget.json"
 GOALS = ("smallest", "fastest")
 SHORTLIST = 6
-SAME_SPEED = 0.05
 _CACHE = ".evaluations.jsonl"
 
 

@@ -14,16 +14,13 @@ from bedside.core.evidence import Comparison
 from bedside.core.recommendation import Candidate, Cause, Confirmation, Recommendation
 from bedside.core.registry import did_you_mean
 from bedside.core.study import BudgetConfig, EvidenceConfig, Limits
+from bedside.core.text import capital, count, megabytes, milliseconds
 from bedside.stages.recommend.wording import (
     auc,
     auc_high,
     auc_low,
-    capital,
-    count,
-    mb,
     measured,
     median,
-    ms,
     needed_text,
     rule,
     same_speed,
@@ -70,20 +67,20 @@ def broken_limits(candidate: Candidate, limits: Limits) -> list[str]:
     """Return every limit that a variant exceeds or cannot show to meet, in words."""
     broken = []
     if limits.size_bytes is not None and candidate.size_bytes > limits.size_bytes:
-        broken.append(f"its file of {mb(candidate.size_bytes)} exceeds the budget of "
-                      f"{mb(limits.size_bytes)}")
+        broken.append(f"its file of {megabytes(candidate.size_bytes)} exceeds the budget of "
+                      f"{megabytes(limits.size_bytes)}")
     memory = candidate.peak_memory_bytes
     if limits.peak_memory_bytes is not None and memory is None:
         broken.append("its peak memory is unknown, and the budget limits it")
     elif limits.peak_memory_bytes is not None and memory is not None and (
             memory > limits.peak_memory_bytes):
-        broken.append(f"its peak memory of {mb(memory)} exceeds the budget of "
-                      f"{mb(limits.peak_memory_bytes)}")
+        broken.append(f"its peak memory of {megabytes(memory)} exceeds the budget of "
+                      f"{megabytes(limits.peak_memory_bytes)}")
     speed = candidate.latency_ms
     if (limits.latency_ms is not None and speed is not None and measured(candidate)
             and speed.median > limits.latency_ms):
-        broken.append(f"its latency of {ms(speed.median)} exceeds the budget of "
-                      f"{ms(limits.latency_ms)}")
+        broken.append(f"its latency of {milliseconds(speed.median)} exceeds the budget of "
+                      f"{milliseconds(limits.latency_ms)}")
     return broken
 
 
@@ -152,8 +149,8 @@ def _unmeasured(c: Candidate) -> str:
     if c.latency_ms is None:
         return "its latency was not measured" + (f" ({c.reason})" if c.reason else "")
     how = c.latency_evidence or "of unknown origin"
-    return (f"its latency of {ms(c.latency_ms.median)} is {how}; only measured latencies are "
-            "ranked")
+    return (f"its latency of {milliseconds(c.latency_ms.median)} is {how}; only measured latencies "
+            "are ranked")
 
 
 def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> list[Candidate]:
@@ -196,7 +193,8 @@ def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: fl
         return (f"its validation AUC of {auc(c):.3f} is more than {margin:g} below the best "
                 f"({auc(top):.3f}, {top.variant})")
     if c not in near:
-        return f"slower at a comparable AUC: {ms(median(c))} against {ms(median(first))}"
+        return (f"slower at a comparable AUC: {milliseconds(median(c))} against "
+                f"{milliseconds(median(first))}")
     if c not in alike:
         return (f"as fast, but the 95% interval of its validation AUC ({auc(c):.3f}) lies below "
                 "that of the best")
@@ -205,7 +203,8 @@ def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: fl
         return (f"{same} is simpler ({first.steps} against {c.steps} decisions beyond a plain "
                 "conversion)")
     if c.size_bytes != first.size_bytes:
-        return f"{same} is smaller ({mb(first.size_bytes)} against {mb(c.size_bytes)})"
+        return (f"{same} is smaller ({megabytes(first.size_bytes)} against "
+                f"{megabytes(c.size_bytes)})")
     return f"{same} is as simple and as small and comes first by name"
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bedside.core.evidence import Needed
-from bedside.core.recommendation import Candidate, Speed
+from bedside.core.recommendation import SAME_SPEED, Candidate, Speed
 from bedside.core.study import BudgetConfig, Limits
-
-# Medians of one file on one idle machine differ by a few percent from run to run.
-SAME_SPEED = 0.05
+from bedside.core.text import count, megabytes, milliseconds
 
 
 def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
@@ -31,9 +29,9 @@ def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
 
 def _limit_texts(limits: Limits) -> list[str]:
     return [text for value, text in (
-        (limits.latency_ms, f"latency up to {ms(limits.latency_ms or 0)}"),
-        (limits.size_bytes, f"file up to {mb(limits.size_bytes or 0)}"),
-        (limits.peak_memory_bytes, f"memory up to {mb(limits.peak_memory_bytes or 0)}"))
+        (limits.latency_ms, f"latency up to {milliseconds(limits.latency_ms or 0)}"),
+        (limits.size_bytes, f"file up to {megabytes(limits.size_bytes or 0)}"),
+        (limits.peak_memory_bytes, f"memory up to {megabytes(limits.peak_memory_bytes or 0)}"))
         if value is not None]
 
 
@@ -65,16 +63,17 @@ def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[st
             f"the margin of {margin:g}."]
     others = [c for c in order[1:] if auc(c) >= auc(top) - margin]
     rival = min(others, key=lambda c: (median(c), c.variant), default=None)
-    text = f"Measured latency {ms(median(first))}"
+    text = f"Measured latency {milliseconds(median(first))}"
     if rival is None:
         said.append(f"{text}; no other variant has a comparable AUC.")
     elif same_speed(speed(rival), speed(first)):
-        said.append(f"{text}, indistinguishable from {rival.variant} ({ms(median(rival))}); "
-                    "among equals it is the simplest, then the smallest.")
+        said.append(f"{text}, indistinguishable from {rival.variant} "
+                    f"({milliseconds(median(rival))}); among equals it is the simplest, then the "
+                    "smallest.")
     else:
         said.append(f"{text}, the fastest at a comparable AUC; next is {rival.variant} with "
-                    f"{ms(median(rival))}.")
-    said.append(f"File {mb(first.size_bytes)}.")
+                    f"{milliseconds(median(rival))}.")
+    said.append(f"File {megabytes(first.size_bytes)}.")
     return tuple(said)
 
 
@@ -125,23 +124,3 @@ def _span(c: Candidate) -> str:
     if c.auc.low is None or c.auc.high is None:
         return ""
     return f" (95% interval {c.auc.low:.3f} to {c.auc.high:.3f})"
-
-
-def ms(value: float) -> str:
-    """Return milliseconds with three significant figures."""
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} ms"
-
-
-def mb(value: int) -> str:
-    """Return decimal megabytes."""
-    return f"{value / 1e6:.1f} MB" if value >= 950_000 else f"{value / 1e6:.2f} MB"
-
-
-def count(n: int) -> str:
-    """Return an integer with thousands separated."""
-    return f"{n:,}"
-
-
-def capital(text: str) -> str:
-    """Return a text with its first letter capitalised."""
-    return text[:1].upper() + text[1:]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+from bedside.core.recommendation import SAME_SPEED
 from bedside.core.text import EN_DASH, percent, signed
 from bedside.core.types import Estimate
-
-# Medians of one file on one idle machine differ by a few percent from run to run.
-SAME_SPEED = 0.05
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",
