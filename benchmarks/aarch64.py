@@ -32,7 +32,7 @@ from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages import quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
@@ -131,9 +131,9 @@ def measure(home: Path, emulated: Path, folder: Path) -> dict[str, object]:
 
 
 def _compared(run: Path, variant: str) -> dict[str, object]:
-    (row,) = (m for m in layout.measurements(run) if (m.variant, m.target) == (variant, "arm"))
+    (row,) = (m for m in stored.measurements(run) if (m.variant, m.target) == (variant, "arm"))
     assert row.status == "ok", row.reason
-    here, arm = (layout.predictions(run, variant, t).logits for t in ("cpu", "arm"))
+    here, arm = (stored.predictions(run, variant, t).logits for t in ("cpu", "arm"))
     made = codec.read_json(Build, layout.build_dir(run, variant, "arm") / layout.BUILD)
     return {"images": len(arm), "changed": row.agreement.changed if row.agreement else None,
             "largest_difference": float(np.abs(arm - here).max()),

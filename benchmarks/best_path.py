@@ -37,7 +37,7 @@ from bedside.core import codec, registry
 from bedside.core.build import Build
 from bedside.core.study import CalibrationConfig, ModelConfig
 from bedside.models import MODELS
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
 from bedside.stages import calibrate, quantize
@@ -194,9 +194,9 @@ def ours(run: Path, model: str, work: Path) -> dict[str, Timer]:
         if made.status != "ok":
             print(f"{variant}@{target}: {made.reason}", file=sys.stderr)
             continue
-        spec = layout.model_spec(run, model).preprocess
+        spec = stored.model_spec(run, model).preprocess
         main = made.main or next(iter(made.files))
-        with layout.pixel_store(run, spec) as store:
+        with stored.pixel_store(run, spec) as store:
             ids = store.ids[:IMAGES]
         job = Job("latency", targets.backend(targets.load(target)).RUNNER, str(folder / main),
                   made.files[main], THREADS, str(layout.cache_dir(run, spec)), ids,
@@ -250,7 +250,7 @@ def compare(network: str, rounds: int) -> dict[str, object]:
     run, work = RUNS / "best-path" / "run", RUNS / "best-path" / network
     work.mkdir(parents=True, exist_ok=True)
     model = prepare(run, network)
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         tensors = np.stack([store.tensor(i) for i in store.ids[:CALIBRATION]])
     np.save(work / "images.npy", tensors[:IMAGES])
     mine = ours(run, model, work)

@@ -28,7 +28,7 @@ from bedside.flows import variants
 from bedside.flows.search.scorer import CandidateScorer
 from bedside.metrics import stats
 from bedside.metrics.inputs import log_odds
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.stages import calibrate
 
@@ -58,7 +58,7 @@ def prepared(network: str, trained: Path) -> Path:
 def predicted(run: Path, network: str, path: Path, ids: list[str]) -> np.ndarray:
     """Logits (n, K) of images by a file."""
     model = LiteRTModel(path, threads=1)
-    with layout.pixel_store(run, layout.model_spec(run, network).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, network).preprocess) as store:
         return np.asarray([model.run(image)[LOGITS][0] for image in store.tensors(ids)])
 
 
@@ -101,10 +101,10 @@ def figure(network: str, trained: Path) -> dict:
     folder = layout.variant_dir(run, layout.variant_id(network, str(choice)))
     variant = codec.read_json(Variant, folder / layout.VARIANT)
     used = set(calibrate.choose(run, network, variants.calibration_of(choice, CONFIG)))
-    cases = [c for c in layout.cases(run)
+    cases = [c for c in stored.cases(run)
              if c.split in ("train", "val", "test") and c.id not in used]
     ids = [c.id for c in cases]
-    task = layout.task(run)
+    task = stored.task(run)
     labels = np.array([task.classes.index(c.label) for c in cases])
     positive = task.classes.index(task.positive or task.classes[-1])
     old = predicted(run, network, layout.model_dir(run, network) / layout.FLOAT_MODEL, ids)

@@ -21,7 +21,7 @@ from common import ROOT, finish, positional
 
 from bedside.core.study import ModelConfig
 from bedside.estimators import ESTIMATORS
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages import calibrate
 from bedside.stages.convert import convert
 
@@ -41,7 +41,7 @@ def main() -> None:
         write_tiny_data(run, px=PX, count=2 * images)
         model = write_untrained(run, ModelConfig("resnet34", image_px=PX))
         convert(run, model)
-        ids = [c.id for c in layout.cases(run) if c.split == "train"][:images]
+        ids = [c.id for c in stored.cases(run) if c.split == "train"][:images]
         seconds: dict[str, list[float]] = {n: [] for n in ESTIMATORS}
         names = list(ESTIMATORS)
         calibrate.observe(run, model, ids[:5], names)

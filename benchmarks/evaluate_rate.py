@@ -16,7 +16,7 @@ from common import finish
 
 from bedside.core import codec
 from bedside.core.types import Preprocess
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.launch import run_worker
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import Job
@@ -73,7 +73,7 @@ def main() -> None:
         work = Path(name)
         model = _model(work)
         store, ids = _store(work)
-        with layout.pixel_store(work, Preprocess()) as pixels:
+        with stored.pixel_store(work, Preprocess()) as pixels:
             tensors = [pixels.tensor(i) for i in ids]
         rates = [(_worker_rate(model, store, ids, work), _bare_rate(model, tensors))
                  for _ in range(ROUNDS)]

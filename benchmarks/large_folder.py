@@ -24,12 +24,12 @@ LIMIT_BYTES = 1_000_000_000
 WORK = """
 import json, sys
 from pathlib import Path
-from bedside import rundir
+from bedside.runfolder import layout
 from bedside.stages.data.stage import prepare
-from bedside.study_types import DataConfig, Study
+from bedside.core.study import DataConfig, Study
 run = Path(sys.argv[2])
 prepare(run, Study(data=DataConfig(source=sys.argv[1])))
-audit = json.loads((rundir.data_dir(run) / rundir.AUDIT).read_text())
+audit = json.loads((layout.data_dir(run) / layout.AUDIT).read_text())
 print(json.dumps({k: audit[k] for k in ("read", "groups", "largest_group", "used")}))
 """
 

@@ -27,7 +27,7 @@ from bedside.core.errors import BedsideError
 from bedside.core.study import PhantomConfig
 from bedside.metrics import stats
 from bedside.readers import dicom_file
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.synthetic import phantom
@@ -89,7 +89,7 @@ def _changed(change: Callable[[np.ndarray], np.ndarray]) -> Iterator[bytes]:
 def test_images() -> Iterator[bytes]:
     """The files of the run's test split."""
     busi = need_busi()
-    for case in layout.cases(trained_run()):
+    for case in stored.cases(trained_run()):
         if case.split == "test":
             yield (busi / case.file).read_bytes()
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from common import RUNS, finish
 
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import read_graph
 
 MODEL, PX, TEST, DAMAGE = "resnet34", 96, 2000, 0.5
@@ -85,7 +85,7 @@ def answers(run: Path) -> list[dict[str, Any]]:
                            "lost": t.lost, "difference": [t.difference.value, t.difference.low,
                                                           t.difference.high]}
                        for k, t in c.tests.items() if t.margin is not None}}
-            for c in layout.comparisons(run) if c.split == "test" and c.tests]
+            for c in stored.comparisons(run) if c.split == "test" and c.tests]
 
 
 def main() -> None:

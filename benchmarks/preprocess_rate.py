@@ -15,7 +15,7 @@ from common import BUSI, finish, positional
 
 from bedside.core.study import DataConfig, PhantomConfig, Study
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.data.cache import build_cache
 from bedside.stages.data.stage import prepare
 
@@ -25,7 +25,7 @@ GOAL = 150
 def rate(run: Path, spec: Preprocess, workers: int) -> float:
     start = time.perf_counter()
     build_cache(run, spec, workers)
-    return len(layout.cases(run)) / (time.perf_counter() - start)
+    return len(stored.cases(run)) / (time.perf_counter() - start)
 
 
 def main() -> None:

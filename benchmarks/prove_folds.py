@@ -24,7 +24,7 @@ from bedside.core.study import DataConfig, EvaluateConfig, ModelConfig, Study, T
 from bedside.flows import study
 from bedside.flows.check import check as check_study
 from bedside.metrics.design import clusters_of
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.data.split import folds
 
 K = 5
@@ -53,7 +53,7 @@ def _split_file(fold: int) -> str:
     config = _study(_data())
     with study.locked(base), Reporter() as progress:
         study.through(base, config, "data", None, progress)
-    cases = layout.cases(base)
+    cases = stored.cases(base)
     number = folds(cases, K, SEED)
     validation = folds([c for c in cases if number[c.id] != fold], 8, SEED + 1)
     with path.open("w", newline="") as handle:
@@ -84,12 +84,12 @@ def main(only: list[int]) -> None:
                                         "BreastMNIST's task", "network": NETWORK, "folds": K}
     decisions = {}
     for scheme in ("float32", "int8"):
-        parts = [layout.predictions(RUNS / f"fold-{k}", f"{NETWORK}-{scheme}", "cpu")
+        parts = [stored.predictions(RUNS / f"fold-{k}", f"{NETWORK}-{scheme}", "cpu")
                  for k in range(K)]
         labels = np.concatenate([p.labels for p in parts])
         logits = np.concatenate([p.logits for p in parts])
         decisions[scheme] = logits.argmax(1)
-        group = {c.id: c.group or c.id for c in layout.cases(RUNS / "folds-data")}
+        group = {c.id: c.group or c.id for c in stored.cases(RUNS / "folds-data")}
         clusters = clusters_of([group[str(i)] for p in parts for i in p.ids])
         found = metrics.evaluate(labels, logits, 1, clusters)
         per_fold = [metrics.evaluate(p.labels, p.logits, 1)["auroc"].value for p in parts]

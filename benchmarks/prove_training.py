@@ -20,7 +20,7 @@ from bedside.core.study import DataConfig, ModelConfig, Study, TrainConfig
 from bedside.flows import study
 from bedside.flows.check import check as check_study
 from bedside.models import default_config
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 SETTINGS = {
     "efficientnet_lite0": ModelConfig("efficientnet_lite0", image_px=224, epochs=15),
@@ -51,7 +51,7 @@ def main(name: str, threads: int = 2) -> None:
     with (folder / "timings.csv").open() as handle:
         seconds = sum(float(r["seconds"]) for r in csv.DictReader(handle))
     counts: dict[str, int] = {}
-    for case in layout.cases(run):
+    for case in stored.cases(run):
         counts[case.split] = counts.get(case.split, 0) + 1
     PROOF.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / layout.HISTORY, PROOF / f"training-{name}-history.csv")

@@ -19,7 +19,7 @@ from common import ROOT, finish, positional
 
 from bedside import schemes
 from bedside.core.study import CalibrationConfig, ModelConfig
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job
 from bedside.stages import calibrate, quantize
@@ -67,8 +67,8 @@ def main() -> None:
         build(run, f"{model}-int8", TARGET)
         folder = layout.build_dir(run, f"{model}-int8", TARGET)
         context = folder / hexagon.CONTEXT
-        preprocess = layout.model_spec(run, model).preprocess
-        with layout.pixel_store(run, preprocess) as store:
+        preprocess = stored.model_spec(run, model).preprocess
+        with stored.pixel_store(run, preprocess) as store:
             ids = tuple(store.ids)[:count]
             np.save(work / "images.npy", np.stack([store.tensor(i) for i in ids]))
         job = Job("predict", hexagon.RUNNER, str(context), artefact.sha256_file(context), 1,

@@ -20,7 +20,7 @@ from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.study import EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case, Preprocess, Task
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.stages import evidence
 
@@ -79,7 +79,7 @@ def main() -> None:
             name = "one image a patient" if a_patient == 1 else "two images a patient"
             seconds[name] = round(time.perf_counter() - start, 1)
             processor[name] = round(time.process_time() - spent, 1)
-            found = [c for c in layout.comparisons(run) if c.split == "test"]
+            found = [c for c in stored.comparisons(run) if c.split == "test"]
             answers[name] = {a: sum(c.answer == a for c in found)
                              for a in ("shown", "not shown", "worse")}
             assert len(found) == variants and all(c.n == images for c in found)

@@ -15,7 +15,7 @@ from common import RUNS, finish, need_busi
 from headless import chromium, served
 from trained_bundle import bundle, trained_run
 
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.services.app import export
@@ -26,7 +26,7 @@ SCHEMES = ("float32", "int8")
 def main() -> None:
     """Measure and print (or save)."""
     busi = need_busi()
-    files = [busi / c.file for c in layout.cases(trained_run()) if c.split == "val"]
+    files = [busi / c.file for c in stored.cases(trained_run()) if c.split == "val"]
     paths = {s: bundle(scheme=s) for s in SCHEMES}
     export.export(list(paths.values()), RUNS / "web-site")
     found = {}

@@ -20,7 +20,7 @@ from report_fixture import PAYLOADS
 from bedside import schemes
 from bedside.cli import app
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import keys, open_bundle
 from bedside.runtime.device import Device
@@ -207,9 +207,9 @@ def test_the_validation_images_get_the_class_that_python_gives(browser, site, ma
     page, _, _ = _watched(context)
     page.goto(site[0])
     _ready(page)
-    ids = [c.id for c in layout.cases(run) if c.split == "val"]
+    ids = [c.id for c in stored.cases(run) if c.split == "val"]
     assert len(ids) == 10
-    with layout.pixel_store(run, opened.manifest.preprocess) as store:
+    with stored.pixel_store(run, opened.manifest.preprocess) as store:
         for name in ids:
             Image.fromarray(store.pixels(name)[..., 0]).save(tmp_path / f"{name}.png")
     with Device(opened) as device:

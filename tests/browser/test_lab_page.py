@@ -22,7 +22,7 @@ from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.study import EvaluateConfig, ModelConfig, Study
 from bedside.figures import processors
-from bedside.runfolder import artefact, latency, layout
+from bedside.runfolder import artefact, latency, layout, stored
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.services.lab import certificates
 from bedside.services.lab.session import BATCH
@@ -209,14 +209,14 @@ def _nothing_but_pixels_left(run, sent, plan):
     assert images
     assert all(re.fullmatch(r"images/\d+/\d+", k) for k in images)
     text = codec.to_json(plan)
-    for case in layout.cases(run):
+    for case in stored.cases(run):
         assert case.id not in text
         assert case.file not in text
     assert "benign" not in text, "no label goes out"
 
 
 def _all_rows_stand(run):
-    rows = {(m.variant, m.machine["accelerator"]): m for m in layout.measurements(run)}
+    rows = {(m.variant, m.machine["accelerator"]): m for m in stored.measurements(run)}
     assert {(v, "wasm") for v in VARIANTS} <= set(rows)
     assert {a for _, a in rows} == {"wasm", "webgpu"}
     for (variant, accelerator), row in rows.items():
@@ -243,13 +243,13 @@ def _all_rows_stand(run):
 
 
 def _logits_are_pythons(run, variant, row):
-    found = layout.predictions(run, variant, row.target)
-    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
+    found = stored.predictions(run, variant, row.target)
+    cases = [c for c in stored.cases(run) if c.split in ("val", "test")]
     assert len(cases) < BATCH
     assert list(found.ids) == [c.id for c in cases]
     model = LiteRTModel(layout.variant_dir(run, variant) / "model.tflite")
     spec = codec.read_json(Variant, layout.variant_dir(run, variant) / layout.VARIANT).preprocess
-    with layout.pixel_store(run, spec) as store:
+    with stored.pixel_store(run, spec) as store:
         wanted = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
     np.testing.assert_allclose(found.logits, wanted, atol=0.05 if "int8" in variant else 1e-3)
 
@@ -328,7 +328,7 @@ def test_over_plain_http_it_offers_the_certificate_or_one_labelled_thread(
     finally:
         chromium.close()
         lab.kill()
-    (row,) = layout.measurements(copy)
+    (row,) = stored.measurements(copy)
     assert row.target.endswith("-cpu-http")
     assert row.machine["context"] == "plain http, one thread"
     assert row.latency_ms is not None

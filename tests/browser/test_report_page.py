@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from report_fixture import PAYLOADS, Names, make_run
 
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.services.lab.plan import make_plan
 from bedside.services.lab.session import Device, Lab
 from bedside.stages.report.build import build_report
@@ -135,7 +135,7 @@ def test_hostile_words_of_phones_do_not_fire(browser, tmp_path):
                            ("time-0-wasm-0", {"ms": [1.0 + number]})):
             lab.put(lab.by_token(token), key, value)
         lab.finish(lab.by_token(token))
-    rows = [m for m in layout.measurements(run) if m.target.startswith("lab-")]
+    rows = [m for m in stored.measurements(run) if m.target.startswith("lab-")]
     assert len(rows) == 2 * len(payloads)
     page, said, asked = _open(browser, build_report(run), 1280)
     assert said + asked == []

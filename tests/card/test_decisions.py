@@ -6,16 +6,16 @@ import numpy as np
 from card_fixture import MODEL
 
 from bedside.card import documents
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 
 def test_failures_are_all_wrong_decisions_with_their_maps(run):
     found = documents.read(run, MODEL)
-    locked = layout.operating_points(run, MODEL).locked
+    locked = stored.operating_points(run, MODEL).locked
     lists = found.value("failures", "Missed and false alarms among test images")
     maps = found.value("failures", "Where the model looked")
     for scheme in ("float32", "int8"):
-        p = layout.predictions(run, f"{MODEL}-{scheme}", "cpu").of("test")
+        p = stored.predictions(run, f"{MODEL}-{scheme}", "cpu").of("test")
         called = p.logits[:, 1].astype(float) - p.logits[:, 0] >= locked.threshold_log_odds
         ids = np.array([str(i) for i in p.ids])
         mine = lists[f"{MODEL}-{scheme}@cpu"]

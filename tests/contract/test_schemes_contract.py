@@ -13,7 +13,7 @@ from bedside.core import codec
 from bedside.core.build import Scheme, Variant
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
 
@@ -39,8 +39,8 @@ def formats(graph, scheme_id):
     """
     choice = schemes.parse(scheme_id)
     module, scheme = choice.module, choice.scheme
-    stored = {o.outputs[0]: o.inputs[0] for o in graph.operations if o.op == "DEQUANTIZE"}
-    found = Counter((graph.tensors[stored.get(o.inputs[1], o.inputs[1])].dtype,
+    saved = {o.outputs[0]: o.inputs[0] for o in graph.operations if o.op == "DEQUANTIZE"}
+    found = Counter((graph.tensors[saved.get(o.inputs[1], o.inputs[1])].dtype,
                      graph.tensors[o.inputs[0]].dtype)
                     for o in graph.operations if o.op in CONVOLUTIONS)
     declared = found[scheme.weights, scheme.activations]
@@ -66,7 +66,7 @@ def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_
     model = LiteRTModel(place / variant.file)
     original = LiteRTModel(layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL)
     assert set(model.outputs) == {"logits", "cam"}
-    with layout.pixel_store(tiny_run, variant.preprocess) as store:
+    with stored.pixel_store(tiny_run, variant.preprocess) as store:
         pairs = np.array([(original.run(t)["logits"][0], model.run(t)["logits"][0])
                           for t in store.tensors(store.ids)])
     error = np.sqrt(((pairs[:, 0] - pairs[:, 1]) ** 2).mean())

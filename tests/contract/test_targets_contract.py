@@ -13,7 +13,7 @@ from bedside.core.build import Build
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Evidence
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages import quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
@@ -101,7 +101,7 @@ def test_a_component_that_is_missing_is_a_row_and_tried_again_once_it_is_there(
         assert "LiteRT is not installed" in made.reason
         assert "Install it." in made.reason
         assert evaluate(run, [("resnet34-float32", "cpu")], EvaluateConfig())
-    (row,) = (m for m in layout.measurements(run) if m.variant == "resnet34-float32")
+    (row,) = (m for m in stored.measurements(run) if m.variant == "resnet34-float32")
     assert (row.status, row.reason) == ("unsupported", made.reason)
     assert (row.metrics, row.latency_ms, row.evidence) == ({}, None, {})
     assert build(run, "resnet34-float32", "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 import pytest
@@ -80,6 +81,15 @@ def test_every_source_file_that_a_page_names_exists(page):
                 continue
             assert any((base / path).exists() for base in (ROOT, house, ROOT / "web")), (
                 f"{page}: {path} is not there")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in HISTORY])
+def test_every_import_that_a_page_shows_works(page):
+    for code in _code(page):
+        for module, names in re.findall(r"^from (bedside[\w.]*) import ([\w, ]+)", code):
+            offered = importlib.import_module(module)
+            for name in re.split(r",\s*", names.strip()):
+                assert hasattr(offered, name) or importlib.util.find_spec(f"{module}.{name}"), code
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,7 @@ import pytest
 from analyse_fixture import figure_data
 from scipy.stats import spearmanr
 
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import LiteRTModel
 
 
@@ -17,10 +17,10 @@ def test_fidelity_is_what_the_maps_say(flipped):
     assert f["maps"]["float32"]["ssim"]["value"] == pytest.approx(1.0)
     models = {k: LiteRTModel(layout.variant_dir(flipped, f"tiny-{k}") / "model.tflite")
               for k in ("float32", "int8")}
-    variant = next(v for v in layout.variants(flipped) if v.id == "tiny-int8")
+    variant = next(v for v in stored.variants(flipped) if v.id == "tiny-int8")
     values = []
-    with layout.pixel_store(flipped, variant.preprocess) as store:
-        for case in layout.cases(flipped):
+    with stored.pixel_store(flipped, variant.preprocess) as store:
+        for case in stored.cases(flipped):
             if case.split == "test":
                 out = {k: m.run(store.tensor(case.id)) for k, m in models.items()}
                 k = int(out["float32"]["logits"].argmax())

@@ -8,20 +8,20 @@ from analyse_fixture import figure_data
 from scipy.special import softmax
 
 from bedside.figures import flips
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.stages.analyse import analyse
 
 
 def odds(flipped, variant):
-    p = layout.predictions(flipped, variant, "cpu")
+    p = stored.predictions(flipped, variant, "cpu")
     return dict(zip(p.ids.tolist(), (p.logits[:, 1] - p.logits[:, 0]).astype(float), strict=True))
 
 
 def test_every_changed_decision_is_listed_once_and_gravest_first(flipped):
     facts = figure_data(flipped, "flips").facts
-    limit = layout.operating_points(flipped, "tiny").locked.threshold_log_odds
-    labels = {c.id: c.label for c in layout.cases(flipped)}
+    limit = stored.operating_points(flipped, "tiny").locked.threshold_log_odds
+    labels = {c.id: c.label for c in stored.cases(flipped)}
     before = odds(flipped, "tiny-float32")
     expected = set()
     for variant in ("tiny-float16", "tiny-dynamic", "tiny-int8"):
@@ -47,12 +47,12 @@ def test_every_changed_decision_is_listed_once_and_gravest_first(flipped):
 def test_scores_are_softmax_and_maps_the_models_own(flipped):
     found = figure_data(flipped, "flips")
     row = next(r for r in found.facts["flips"] if r["variant"] == "tiny-int8")
-    p = layout.predictions(flipped, "tiny-int8", "cpu")
+    p = stored.predictions(flipped, "tiny-int8", "cpu")
     logits = p.logits[p.ids.tolist().index(row["id"])].astype(float)
     assert row["score"][1] == pytest.approx(softmax(logits)[1])
-    variant = next(v for v in layout.variants(flipped) if v.id == "tiny-float32")
+    variant = next(v for v in stored.variants(flipped) if v.id == "tiny-float32")
     model = LiteRTModel(layout.variant_dir(flipped, variant.id) / variant.file)
-    with layout.pixel_store(flipped, variant.preprocess) as store:
+    with stored.pixel_store(flipped, variant.preprocess) as store:
         cam = model.run(store.tensor(row["id"]))["cam"][0, :, :, 1]
     shown = found.arrays["before"][row["picture"]]
     assert shown.min() == 0 and shown.max() == 255

@@ -14,13 +14,13 @@ from bedside.figures import robustness as figure
 from bedside.figures.base import NotAvailable
 from bedside.figures.corrupt import table
 from bedside.flows.check import check as check_study
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 
 def test_the_figure_of_a_real_run(run):
     f = figure_data(run, "robustness").facts
     assert f["schemes"] == ["float32", "int8"]
-    assert f["n"] == sum(c.split == "val" for c in layout.cases(run))
+    assert f["n"] == sum(c.split == "val" for c in stored.cases(run))
     assert len(f["tests"]) == 5 and [t["scheme"] for t in f["overall"]] == ["int8"]
     means = [np.mean([t["test"][side] for t in f["tests"]]) for side in ("old", "new")]
     assert [f["overall"][0]["test"][side] for side in ("old", "new")] == pytest.approx(means)
@@ -28,23 +28,23 @@ def test_the_figure_of_a_real_run(run):
         assert (t["needed"] is None) == (t["answer"] != "not shown")
         assert t["answer"] in ("shown", "not shown", "worse")
         assert t["test"]["difference"]["value"] is not None
-    stored = layout.predictions(run, "tiny-float32", "cpu").of("val")
-    odds = stored.logits[:, 1] - stored.logits[:, 0]
+    saved = stored.predictions(run, "tiny-float32", "cpu").of("val")
+    odds = saved.logits[:, 1] - saved.logits[:, 0]
     assert f["values"]["float32"]["clean"]["value"] == pytest.approx(
-        roc_auc_score(stored.labels, odds))
+        roc_auc_score(saved.labels, odds))
 
 
 def test_the_sample_is_stratified_and_bounded(monkeypatch, tmp_path):
     cases = [Case(f"c{i:03d}", "f", "malignant" if i % 4 == 0 else "benign", split="val")
              for i in range(100)]
-    monkeypatch.setattr(layout, "cases", lambda _: tuple(cases))
+    monkeypatch.setattr(stored, "cases", lambda _: tuple(cases))
     chosen = figure._sample(tmp_path, 20)
     assert len(chosen) == 20 and sum(c.label == "malignant" for c in chosen) == 5
     assert len(figure._sample(tmp_path, 500)) == 100
 
 
 def test_it_can_be_switched_off_and_bad_numbers_are_refused(run, monkeypatch):
-    monkeypatch.setattr(layout, "study", lambda _: Study(
+    monkeypatch.setattr(stored, "study", lambda _: Study(
         evidence=EvidenceConfig(robustness_images=0)))
     with pytest.raises(NotAvailable, match="switched off"):
         figure.compute(run, "tiny")

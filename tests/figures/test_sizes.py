@@ -5,15 +5,15 @@ from __future__ import annotations
 from analyse_fixture import figure_data
 
 from bedside.figures import sizes
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 
 def test_shares_are_of_the_float32_file(run) -> None:
     rows = figure_data(run, "sizes", "all").facts["models"]["tiny"]
-    stored = {v.id: v.size_bytes for v in layout.variants(run)}
+    saved = {v.id: v.size_bytes for v in stored.variants(run)}
     assert rows["float32"]["share"] == 1.0
-    assert rows["int8"]["size_bytes"] == stored["tiny-int8"]
-    assert rows["int8"]["share"] == stored["tiny-int8"] / stored["tiny-float32"]
+    assert rows["int8"]["size_bytes"] == saved["tiny-int8"]
+    assert rows["int8"]["share"] == saved["tiny-int8"] / saved["tiny-float32"]
     assert rows["int8"]["paper_mb"] is None
 
 

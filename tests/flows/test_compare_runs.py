@@ -13,7 +13,7 @@ from gate_fixture import TEST, VAL, N, bedside, checks, document, splits
 
 from bedside.core.types import Case, Task
 from bedside.flows import compare_runs
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages import evidence
 from bedside.stages.recommend import stage
 
@@ -70,7 +70,7 @@ def test_cells_that_were_measured_after_the_evidence_are_compared(good, tmp_path
     """As ``evaluate`` leaves a run: the evidence is older than a cell."""
     old, new = tmp_path / "old", tmp_path / "new"
     _, labels, odds = sample(N)
-    names = layout.predictions(good, "net-int8", "cpu").ids
+    names = stored.predictions(good, "net-int8", "cpu").ids
     for run in (old, new):
         shutil.copytree(good, run)
     if again == "a new cell":
@@ -84,7 +84,7 @@ def test_cells_that_were_measured_after_the_evidence_are_compared(good, tmp_path
     name = "net-dynamic" if again == "a new cell" else "net-float32"
     one = next(c for c in said["cells"] if c["variant"] == name)
     assert (one["test"]["n"], one["test"]["flips"]["changed"]["value"]) == (TEST, 0)
-    study = layout.study(new)
+    study = stored.study(new)
     evidence.evidence(new, study.evidence)
     stage.recommend(new, study)
     assert bedside(capsys, "gate", new, "--against", old)[0] == 0

@@ -14,7 +14,7 @@ from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.study import BudgetConfig, Limits
 from bedside.flows import gate, study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.predictions import read_predictions
 from bedside.stages import evidence
 from bedside.stages.recommend import stage
@@ -23,7 +23,7 @@ big, good = gate_fixture.big, gate_fixture.good
 
 
 def test_enough_images_confirm_the_choice(good, capsys):
-    found = layout.recommendations(good).recommendations[0]
+    found = stored.recommendations(good).recommendations[0]
     assert (found.chosen, found.test.verdict) == ("net-int8", "confirmed")
     assert found.candidates[0].latency_ms.coverage == 0.75
     code, said = document(capsys, "gate", good)
@@ -32,7 +32,7 @@ def test_enough_images_confirm_the_choice(good, capsys):
 
 
 def test_a_damaged_variant_is_worse_and_the_gate_fails(big, capsys):
-    found = layout.recommendations(big).recommendations[0]
+    found = stored.recommendations(big).recommendations[0]
     assert (found.chosen, found.test.verdict, found.test.n) == ("net-int8", "confirmed", 2000)
     assert found.causes == {"net-dynamic": "worse"}
     code, said = document(capsys, "gate", big)
@@ -48,7 +48,7 @@ def test_a_veto_fails_the_gate(tmp_path, capsys):
     damaged = np.where((rng.random(2400) < 0.15) & (np.arange(2400) >= 400), -odds, odds)
     make(tmp_path, labels, splits(400, 2000), {"float32": Cell(odds, 12, 4_000_000),
                                                "int8": Cell(damaged, 4)})
-    found = layout.recommendations(tmp_path).recommendations[0]
+    found = stored.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.vetoed, found.cause) == (None, "net-int8", "vetoed")
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
@@ -64,7 +64,7 @@ def test_too_few_images_pass_with_a_warning_unless_proof_is_required(tmp_path, c
     assert "warning: net-int8@cpu: inconclusive: 200 test images are too few" in err
     assert "positive images" in err
     make(tmp_path / "b", labels, splits(100, 200), cells, BudgetConfig(require="shown"))
-    assert layout.recommendations(tmp_path / "b").recommendations[0].chosen is None
+    assert stored.recommendations(tmp_path / "b").recommendations[0].chosen is None
     assert bedside(capsys, "gate", tmp_path / "b")[0] == 1
 
 
@@ -72,7 +72,7 @@ def test_a_budget_that_nothing_keeps_fails_the_gate_and_recommends_none(tmp_path
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"float32": Cell(odds), "int8": Cell(odds, 4)},
          BudgetConfig(targets={"cpu": Limits(latency_ms=1.0)}))
-    assert layout.recommendations(tmp_path).recommendations[0].cause == "budget"
+    assert stored.recommendations(tmp_path).recommendations[0].cause == "budget"
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
     assert ("recommendation", "cpu") in checks(said, "fail")
@@ -93,7 +93,7 @@ def test_what_is_over_budget_and_not_recommended_fails_only_where_every_is_judge
 def test_estimates_alone_are_no_release(tmp_path, capsys):
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"int8": Cell(odds, 4, how="estimated")})
-    found = layout.recommendations(tmp_path).recommendations[0]
+    found = stored.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.cause, found.measure_first) == (None, "unmeasured", "net-int8")
     code, said = document(capsys, "gate", tmp_path)
     assert code == 1
@@ -199,7 +199,7 @@ def test_edited_answers_do_not_open_the_gate(tmp_path, capsys):
     code, out, err = bedside(capsys, "gate", run)
     assert (code, out) == (2, "")
     assert "hash" in err
-    config = layout.study(run)
+    config = stored.study(run)
     evidence.evidence(run, config.evidence)
     stage.recommend(run, config)
     assert '"not shown"' in path.read_text()
@@ -213,18 +213,18 @@ def test_evidence_retyped_in_place_is_refused_and_made_anew(good, tmp_path, file
     path = layout.evidence_dir(run, "net") / file
     before = path.read_bytes()
     _retyped(path)
-    read = {layout.OPERATING_POINT: layout.operating_points,
-            layout.STATISTICS: layout.statistics}[file]
+    read = {layout.OPERATING_POINT: stored.operating_points,
+            layout.STATISTICS: stored.statistics}[file]
     with pytest.raises(BadInput, match="hash"):
         read(run, "net")
-    evidence.evidence(run, layout.study(run).evidence)
+    evidence.evidence(run, stored.study(run).evidence)
     assert path.read_bytes() == before
 
 
 def test_edited_cases_and_task_are_refused(good, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(good, run)
-    for name, read in ((layout.CASES, layout.cases), (layout.TASK, layout.task)):
+    for name, read in ((layout.CASES, stored.cases), (layout.TASK, stored.task)):
         _retyped(layout.data_dir(run) / name)
         with pytest.raises(BadInput, match="hash"):
             read(run)

@@ -17,7 +17,7 @@ from bedside.core.study import DataConfig, ModelConfig, Study, TrainConfig
 from bedside.core.types import Case
 from bedside.flows import audit, leakage, study
 from bedside.flows.check import check as check_study
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages.data import split
 from bedside.stages.report import leakage_view
 from bedside.stages.train.crossfit import out_of_fold
@@ -144,7 +144,7 @@ def test_it_is_not_shown_for_other_cases(compared: Path) -> None:
 
 def test_an_interrupted_comparison_goes_on(compared: Path, tmp_path: Path) -> None:
     run = compared
-    cases = tuple(layout.cases(run))
+    cases = tuple(stored.cases(run))
     config = study.load(run)
     folds = split.folds(cases, 3, 0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -14,7 +14,7 @@ from bedside.core.errors import GateFailed
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import Case
 from bedside.readers import folder
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages.data import scan
 from bedside.stages.data.duplicates.group import group
 from bedside.stages.data.stage import prepare
@@ -42,7 +42,7 @@ def test_every_image_is_accounted_for(official: Path) -> None:
     # 624 images and the split file; 637 masks are no images.
     assert audit["read"] == 625 == used + len(audit["set_aside"])
     assert audit["masks"] == 637
-    assert layout.task(official).classes == ("other", "malignant")
+    assert stored.task(official).classes == ("other", "malignant")
 
 
 def test_the_known_conflict_is_found(official: Path) -> None:
@@ -65,7 +65,7 @@ def test_near_duplicates_are_found_without_chains(official: Path) -> None:
     ("malignant/malignant (177).png", "malignant/malignant (72).png", False),  # layout alone
 ])
 def test_pairs_that_were_looked_at(official: Path, first: str, second: str, same: bool) -> None:
-    groups = {c.file: c.group for c in layout.cases(official)}
+    groups = {c.file: c.group for c in stored.cases(official)}
     assert (groups[first] == groups[second]) is same
 
 
@@ -98,7 +98,7 @@ def test_precision_on_pairs_judged_by_eye(busi: Path) -> None:
 
 
 def test_groups_and_parts(official: Path) -> None:
-    used = [c for c in layout.cases(official) if c.split != "set_aside"]
+    used = [c for c in stored.cases(official) if c.split != "set_aside"]
     parts: dict[str, set[str]] = {}
     for case in used:
         parts.setdefault(case.group, set()).add(case.split)

@@ -14,7 +14,7 @@ import pytest
 from bedside.cli import app
 from bedside.core import codec
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.graph import read_graph
 
 TEST = 480
@@ -113,7 +113,7 @@ def test_a_sound_int8_is_shown_and_a_damaged_release_is_worse(tmp_path, capsys):
                           file, "--preprocess", tmp_path / "preprocess.toml", "--class-names",
                           "benign,malignant", "--out", run)
         assert code == 0
-    found = {c.variant: c for c in layout.comparisons(good) if c.split == "test"}
+    found = {c.variant: c for c in stored.comparisons(good) if c.split == "test"}
     (answer,) = found.values()
     assert (answer.answer, answer.n) == ("shown", TEST), codec.to_json(answer)
     code, gate = command(capsys, "gate", good, "--json")

@@ -21,7 +21,7 @@ from bedside.core.study import (
 )
 from bedside.core.types import Task
 from bedside.flows import variants
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages import convert, evidence
 from bedside.stages.build import build
 from bedside.stages.bundle import build as bundle
@@ -66,11 +66,11 @@ def entered(run, tmp_path, text=None, last_conv=None):
         given = tmp_path / "preprocess.toml"
         given.write_text(text)
     convert.import_float_model(run, FloatModelConfig(str(file), given and str(given), last_conv),
-                               layout.task(run))
-    spec = layout.model_spec(run, "foreign")
+                               stored.task(run))
+    spec = stored.model_spec(run, "foreign")
     cache = layout.cache_dir(run, spec.preprocess)
     if not cache.exists():
-        old = layout.cache_dir(run, layout.model_spec(run, "resnet34").preprocess)
+        old = layout.cache_dir(run, stored.model_spec(run, "resnet34").preprocess)
         with artefact.writing(cache, "cache", "tiny") as scratch:
             shutil.copy(old / "pixels.bin", scratch / "pixels.bin")
             index = codec.parse_json((old / "index.json").read_text(), "")
@@ -80,7 +80,7 @@ def entered(run, tmp_path, text=None, last_conv=None):
     build(run, "foreign-int8", "cpu")
     evaluation.evaluate(run, [("foreign-int8", "cpu")], QUICK)
     return (codec.read_json(Variant, layout.variant_dir(run, "foreign-int8") / layout.VARIANT),
-            layout.predictions(run, "foreign-int8", "cpu"))
+            stored.predictions(run, "foreign-int8", "cpu"))
 
 
 def test_a_model_from_elsewhere_with_other_preprocessing_is_made_and_measured_again(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bedside.cli import app
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 
 SMALL = """
 schemes = ["float32", "int8"]
@@ -81,7 +81,7 @@ def test_three_classes_report_macro_metrics(three):
 
 def test_a_given_split_is_respected(three):
     counts = {}
-    for case in layout.cases(three / "run"):
+    for case in stored.cases(three / "run"):
         part = case.file.split("_")[0]
         counts[(part, case.split)] = counts.get((part, case.split), 0) + 1
     assert counts == {("train", "train"): 60, ("val", "val"): 15, ("test", "test"): 15}
@@ -130,8 +130,8 @@ def test_predict_answers_as_the_study_did(three, capsys, tmp_path):
 
     run = three / "run"
     data = np.load(three / "d.npz")
-    predictions = layout.predictions(run, "resnet34-int8", "cpu")
-    case = next(c for c in layout.cases(run) if c.file == "test_images[3]")
+    predictions = stored.predictions(run, "resnet34-int8", "cpu")
+    case = next(c for c in stored.cases(run) if c.file == "test_images[3]")
     Image.fromarray(data["test_images"][3]).save(tmp_path / "x.png")
     capsys.readouterr()
     _bedside("predict", layout.variant_dir(run, "resnet34-int8"), tmp_path / "x.png", "--json")

@@ -8,7 +8,7 @@ import evaluate_fixture
 import numpy as np
 from evaluate_fixture import VARIANTS
 
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.launch import run_worker
 
 run, measured = evaluate_fixture.run, evaluate_fixture.measured
@@ -18,8 +18,8 @@ def test_memory_does_not_grow_with_the_number_of_images(run, tmp_path):
     from bedside.runtime.worker import Job
 
     folder = layout.variant_dir(run, VARIANTS[0])
-    preprocess = layout.model_spec(run, "resnet34").preprocess
-    with layout.pixel_store(run, preprocess) as store:
+    preprocess = stored.model_spec(run, "resnet34").preprocess
+    with stored.pixel_store(run, preprocess) as store:
         ids = store.ids
     peaks = []
     for count in (40, 8000):
@@ -39,8 +39,8 @@ def test_a_time_budget_keeps_what_was_predicted_in_time(run, tmp_path):
     from bedside.runtime.worker import Job
 
     folder = layout.variant_dir(run, VARIANTS[0])
-    preprocess = layout.model_spec(run, "resnet34").preprocess
-    with layout.pixel_store(run, preprocess) as store:
+    preprocess = stored.model_spec(run, "resnet34").preprocess
+    with stored.pixel_store(run, preprocess) as store:
         ids = tuple(store.ids)
     job = Job("predict", "bedside.runtime.litert:LiteRTModel", str(folder / "model.tflite"),
               artefact.sha256_file(folder / "model.tflite"), 1,

@@ -20,7 +20,7 @@ from bedside.deid.key import Key
 from bedside.readers import dicom, manifest
 from bedside.readers.dicom_file import header, read_file
 from bedside.readers.load import pixels_of
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages.data.stage import prepare
 
 
@@ -150,7 +150,7 @@ def test_through_the_data_stage(tmp_path):
     publish(root)
     run = tmp_path / "run"
     prepare(run, Study(data=DataConfig(source=str(root), frames="all", proportions=(2, 1, 1))))
-    cases = layout.cases(run)
+    cases = stored.cases(run)
     assert len(cases) == 28
     frames = [c for c in cases if "frame-" in c.file]
     assert len(frames) == 4 and len({c.group for c in frames}) == 1
@@ -174,7 +174,7 @@ def test_bad_files_in_a_study(tmp_path):
     told = {s.file: s.reason for s in audit.set_aside}
     assert told["benign/text.dcm"] == "not a DICOM file"
     assert told["benign/cut.dcm"] == "the pixel data end early"
-    assert len(layout.cases(tmp_path / "run")) == 24
+    assert len(stored.cases(tmp_path / "run")) == 24
 
 
 def test_many_files_in_bounded_time_and_memory(tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from bedside.core import codec
 from bedside.core.build import ModelSpec
 from bedside.core.errors import BadInput
+from bedside.core.model_files import Conversion, Tuning
 from bedside.core.study import ModelConfig
 from bedside.core.types import Preprocess, Task
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.artefact import FileRecord, Manifest, StageRecord
 
 
@@ -84,7 +85,7 @@ def test_killed_between_any_two_steps_never_shows_half(tmp_path):
     program = textwrap.dedent("""
         import os, signal, sys
         from pathlib import Path
-        from bedside import artefact
+        from bedside.runfolder import artefact
         left = int(sys.argv[2])
         def counted(name, function):
             def call(*a, **k):
@@ -220,15 +221,15 @@ def test_what_a_model_is_must_be_what_its_stage_published(tmp_path, name, stage)
     """An edited file is told, and not taken for what was trained and converted."""
     folder = layout.model_dir(tmp_path, "net")
     files = {"train": {layout.SPEC: codec.to_json(ModelSpec("net", "net", Preprocess(), Task(
-                 ("a", "b")), ModelConfig("net"))), layout.TUNING: codec.to_json(layout.Tuning(1))},
-             "convert": {layout.CONVERSION: codec.to_json(layout.Conversion("c", 3))}}
+                 ("a", "b")), ModelConfig("net"))), layout.TUNING: codec.to_json(Tuning(1))},
+             "convert": {layout.CONVERSION: codec.to_json(Conversion("c", 3))}}
     for one, texts in files.items():
         with artefact.writing(folder, one, "k") as scratch:
             for file, text in texts.items():
                 artefact.write_text(scratch / file, text)
-    assert layout.model_spec(tmp_path, "net").id == "net"
-    assert layout.tuning(tmp_path, "net") is not None
+    assert stored.model_spec(tmp_path, "net").id == "net"
+    assert stored.tuning(tmp_path, "net") is not None
     (folder / name).write_text((folder / name).read_text() + " ")
     with pytest.raises(BadInput, match=name):
-        layout.model_spec(tmp_path, "net")
-        layout.tuning(tmp_path, "net")
+        stored.model_spec(tmp_path, "net")
+        stored.tuning(tmp_path, "net")

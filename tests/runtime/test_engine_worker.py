@@ -10,7 +10,7 @@ from device_fixture import png
 
 from bedside.core import codec
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime import engine_worker
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import to_tensor
@@ -38,7 +38,7 @@ def _serve(*frames):
 
 def test_requests_are_answered_in_order_and_faults_are_replies(tiny_run):
     path = layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL
-    spec = layout.model_spec(tiny_run, "resnet34").preprocess
+    spec = stored.model_spec(tiny_run, "resnet34").preprocess
     image = png()
     opened = {"op": "open", "backend": "cpu", "threads": 1, "cam": True, "classes": 2,
               "files": [["model.tflite", path.stat().st_size]],

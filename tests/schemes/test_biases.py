@@ -10,7 +10,7 @@ import pytest
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.study import CalibrationConfig
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
@@ -76,7 +76,7 @@ def test_the_float_answer_does_not_change(dead, tiny_run, tmp_path):
     for name, content in (("a", data), ("b", held)):
         (tmp_path / f"{name}.tflite").write_bytes(content)
     models = [LiteRTModel(tmp_path / f"{n}.tflite") for n in "ab"]
-    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
+    with stored.pixel_store(tiny_run, stored.model_spec(tiny_run, MODEL).preprocess) as store:
         for image in store.tensors(store.ids[:5]):
             a, b = (m.run(image)["logits"] for m in models)
             np.testing.assert_allclose(a, b, atol=1e-5)

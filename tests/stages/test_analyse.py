@@ -10,7 +10,7 @@ from tiny import write_tiny_data
 from bedside.core import codec
 from bedside.core.study import Study
 from bedside.figures.base import FigureData, figure_module
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages import analyse
 
 
@@ -22,7 +22,7 @@ def test_a_figure_that_reads_the_settings_is_made_anew_when_they_change(tmp_path
     study, made = Study(), []
 
     def compute(run, model):
-        made.append(layout.study(run).evidence)
+        made.append(stored.study(run).evidence)
         return FigureData(facts={"number": len(made)})
 
     monkeypatch.setattr(analyse, "jobs", lambda run, models: [(figure, "net")])

@@ -9,7 +9,7 @@ from bedside.core import codec
 from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.selection import CHOICES
 from bedside.stages import calibrate
 
@@ -26,7 +26,7 @@ def test_calibration_uses_training_images_only_and_records_them(tiny_run, ranges
     import json
 
     facts = json.loads((ranges[0] / layout.CALIBRATION).read_text())
-    split = {c.id: c.split for c in layout.cases(tiny_run)}
+    split = {c.id: c.split for c in stored.cases(tiny_run)}
     assert len(facts["ids"]) == 12
     assert {split[i] for i in facts["ids"]} == {"train"}
 
@@ -38,7 +38,7 @@ def test_ranges_agree_with_the_quantizers_own_calibration(tiny_run, ranges):
     float_model = layout.model_dir(tiny_run, MODEL) / layout.FLOAT_MODEL
     ids = calibrate.choose(tiny_run, MODEL, CalibrationConfig(images=12))
     low, high = {}, {}
-    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
+    with stored.pixel_store(tiny_run, stored.model_spec(tiny_run, MODEL).preprocess) as store:
         for image in store.tensors(ids):
             engine = quantizer.Quantizer(str(float_model), recipe.static_wi8_ai8())
             found = engine.calibrate({"serving_default": [{"image": image}]})
@@ -54,7 +54,7 @@ def test_ranges_agree_with_the_quantizers_own_calibration(tiny_run, ranges):
 def test_only_training_images_are_ever_chosen_and_their_ids_recorded(tiny_run, name):
     folder = calibrate.calibrate(tiny_run, "resnet34", CalibrationConfig(images=6, choice=name))
     facts = codec.read_json(Calibration, folder / layout.CALIBRATION)
-    split = {c.id: c.split for c in layout.cases(tiny_run)}
+    split = {c.id: c.split for c in stored.cases(tiny_run)}
     assert len(facts.ids) == 6 and {split[i] for i in facts.ids} == {"train"}
 
 

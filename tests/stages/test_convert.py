@@ -12,7 +12,7 @@ from bedside import schemes
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.study import CalibrationConfig, FloatModelConfig, ModelConfig
 from bedside.core.types import Task
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages import calibrate, convert, quantize
 
 
@@ -21,11 +21,11 @@ def test_the_converted_logits_are_torchs(tiny_run):
 
     from bedside.runtime.litert import LiteRTModel
 
-    spec = layout.model_spec(tiny_run, "resnet34")
+    spec = stored.model_spec(tiny_run, "resnet34")
     folder = layout.model_dir(tiny_run, "resnet34")
     module = convert.load_module(spec, folder / layout.WEIGHTS)
     model = LiteRTModel(folder / layout.FLOAT_MODEL)
-    with layout.pixel_store(tiny_run, spec.preprocess) as store, torch.inference_mode():
+    with stored.pixel_store(tiny_run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(store.ids):
             wanted = module(torch.from_numpy(image))
             found = model.run(image)
@@ -52,7 +52,7 @@ def test_a_conversion_that_differs_fails_the_gate(tiny_run, tmp_path, monkeypatc
 def test_logits_that_are_no_numbers_fail_the_gate(tiny_run, tmp_path):
     from bedside.runtime.graph import parse_graph
 
-    spec = layout.model_spec(tiny_run, "resnet34")
+    spec = stored.model_spec(tiny_run, "resnet34")
     folder = layout.model_dir(tiny_run, "resnet34")
     data = bytearray((folder / layout.FLOAT_MODEL).read_bytes())
     graph = parse_graph(data)
@@ -168,7 +168,7 @@ def test_any_names_of_input_and_output_will_do(tmp_path):
     assert spec.id == "my_net"
     assert spec.origin == "external"
     assert spec.preprocess.height_px == 16
-    assert layout.model_spec(tmp_path / "run", "my_net").last_conv
+    assert stored.model_spec(tmp_path / "run", "my_net").last_conv
 
 
 @pytest.mark.parametrize(("text", "fault"), [

@@ -17,7 +17,7 @@ from bedside.core.study import EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case
 from bedside.flows.check import check as check_study
 from bedside.metrics.stats import wilson
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
 from bedside.stages import evidence
 
@@ -118,7 +118,7 @@ def test_a_study_without_float32_says_so(tmp_path):
     _, labels, odds = sample(60)
     make(tmp_path, labels, ["val"] * 30 + ["test"] * 30, {"int8": odds})
     evidence.evidence(tmp_path, CONFIG)
-    points = layout.operating_points(tmp_path, "net")
+    points = stored.operating_points(tmp_path, "net")
     assert points.locked is None
     assert points.cells["net-int8@cpu"].threshold is not None
     assert "no float32" in answers(tmp_path)["int8"].reason
@@ -186,7 +186,7 @@ def test_devices_are_groups_and_the_worst_one_is_named(tmp_path):
     make(tmp_path, labels, ["val"] * 200 + ["test"] * 600,
          {"float32": blurred, "int8": blurred}, devices=makers)
     evidence.evidence(tmp_path, CONFIG)
-    found = layout.statistics(tmp_path, "net")
+    found = stored.statistics(tmp_path, "net")
     assert {g.group for g in found.subgroups if g.column == "device"} == set(makers)
     worst = next(w for w in found.worst if w.column == "device" and w.metric == "auroc")
     assert worst.group == "old scanner" and worst.apart

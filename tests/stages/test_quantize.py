@@ -7,7 +7,7 @@ import pytest
 
 from bedside import schemes
 from bedside.core.study import CalibrationConfig
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.stages import calibrate, quantize
@@ -130,7 +130,7 @@ def test_float16_computes_in_float32_here(tiny_run, graphs, tmp_path):
     (tmp_path / "rounded.tflite").write_bytes(data)
     half = LiteRTModel(layout.variant_dir(tiny_run, f"{MODEL}-float16") / "model.tflite")
     full = LiteRTModel(tmp_path / "rounded.tflite")
-    with layout.pixel_store(tiny_run, layout.model_spec(tiny_run, MODEL).preprocess) as store:
+    with stored.pixel_store(tiny_run, stored.model_spec(tiny_run, MODEL).preprocess) as store:
         for case_id in store.ids[:5]:
             image = store.tensor(case_id)
             np.testing.assert_array_equal(half.run(image)["logits"], full.run(image)["logits"])
@@ -150,10 +150,10 @@ def test_io_dtypes(tiny_run, graphs):
 
 def test_int8_in_and_out_answers_as_float_in_and_out(tiny_run, graphs):
     del graphs
-    spec = layout.model_spec(tiny_run, MODEL)
+    spec = stored.model_spec(tiny_run, MODEL)
     models = [LiteRTModel(layout.variant_dir(tiny_run, f"{MODEL}-{s}") / "model.tflite")
               for s in ("int8", "int8+io8")]
-    with layout.pixel_store(tiny_run, spec.preprocess) as store:
+    with stored.pixel_store(tiny_run, spec.preprocess) as store:
         for case_id in store.ids[:5]:
             a, b = (m.run(store.tensor(case_id))["logits"] for m in models)
             np.testing.assert_allclose(a, b, atol=1e-5)

@@ -12,7 +12,7 @@ from bedside.core.build import ModelSpec, Variant
 from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.schemes import biascorrect, int8, quantizer
 from bedside.schemes import equalize as equalization
@@ -43,7 +43,7 @@ def test_plain_int8_fails_on_the_outlier_channel_and_equalization_rescues_it(run
     assert better.parent == f"{outliers.MODEL}+equalized"
     assert codec.read_json(ModelSpec, layout.model_dir(run, better.parent) / layout.SPEC
                            ).parent == outliers.MODEL
-    assert [s.id for s in layout.model_specs(run)] == [outliers.MODEL]
+    assert [s.id for s in stored.model_specs(run)] == [outliers.MODEL]
 
 
 def test_equalization_does_not_change_the_float_answer(run):

@@ -18,7 +18,7 @@ from bedside.core.study import CalibrationConfig, EvidenceConfig, ModelConfig, S
 from bedside.core.types import Case, Preprocess, Task
 from bedside.figures.base import FigureData
 from bedside.flows.search import calibration_study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.litert import LiteRTModel
@@ -105,7 +105,7 @@ def publish_model(run: Path, name: str, export: Callable[[Path], None], preproce
                   task: Task = TASK, last_conv: str | None = None, history: bool = True) -> None:
     """The folders of train and convert. ``export`` writes the float model."""
     folder = layout.model_dir(run, name)
-    study = layout.study(run)
+    study = stored.study(run)
     named = (*study.models, ModelConfig(name))
     artefact.write_text(layout.study_file(run), codec.to_toml(replace(study, models=named)))
     with artefact.writing(folder, "train", "k") as scratch:
@@ -133,13 +133,13 @@ def publish_variants(run: Path, name: str, images: int = 4) -> None:
 
 def publish_measurements(run: Path, name: str) -> None:
     """Real logits of validation and test; invented latencies."""
-    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
+    cases = [c for c in stored.cases(run) if c.split in ("val", "test")]
     rng = np.random.default_rng(1)
-    for variant in layout.variants(run):
+    for variant in stored.variants(run):
         if variant.model != name:
             continue
         model = LiteRTModel(layout.variant_dir(run, variant.id) / variant.file)
-        with layout.pixel_store(run, variant.preprocess) as store:
+        with stored.pixel_store(run, variant.preprocess) as store:
             logits = np.concatenate([model.run(t)["logits"]
                                      for t in store.tensors([c.id for c in cases])])
         folder = layout.measurement_dir(run, variant.id, "cpu")
@@ -223,7 +223,7 @@ def analysed_run(factory: Any) -> Path:
 
     if "run" not in _SHARED:
         run = make_run(factory.mktemp("analyse"))
-        study = layout.study(run)
+        study = stored.study(run)
         evidence(run, study.evidence)
         recommend(run, study)
         analyse(run)
@@ -245,8 +245,8 @@ def flipped_run(factory: Any) -> Path:
         cell = layout.measurement_dir(folder, f"{model}-int8", "cpu")
         old = read_predictions(cell / layout.PREDICTIONS)
         text = (cell / layout.MEASUREMENT).read_text()
-        limit = layout.operating_points(folder, model).locked.threshold_log_odds
-        plain = layout.predictions(folder, f"{model}-float32", "cpu").logits
+        limit = stored.operating_points(folder, model).locked.threshold_log_odds
+        plain = stored.predictions(folder, f"{model}-float32", "cpu").logits
         called = plain[:, 1] - plain[:, 0] >= limit
         # Every image but the first two goes to the other side of the threshold.
         other = np.where(np.arange(len(called)) < 2, called, ~called)

@@ -13,7 +13,7 @@ import xmlschema
 from bedside.core import codec
 from bedside.core.build import Build, Latency, Measurement, Variant
 from bedside.core.study import ModelConfig, Study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.stages import card, evidence
 
@@ -36,13 +36,13 @@ def card_run(quantized: Path, factory: Any) -> Path:
     shutil.copytree(quantized, run)
     artefact.write_text(layout.study_file(run), codec.to_toml(Study(
         models=(ModelConfig("resnet34", image_px=32, width=0.125),))))
-    for variant in layout.variants(run):
+    for variant in stored.variants(run):
         if variant.scheme in ("float32", "int8"):
             _measure(run, variant)
             with artefact.writing(layout.build_dir(run, variant.id, "cpu"), "build", "k") as out:
                 artefact.write_text(out / layout.BUILD, codec.to_json(Build(
                     variant.id, "cpu", "tflite", {"model.tflite": variant.sha256}, "bedside")))
-    evidence.evidence(run, layout.study(run).evidence)
+    evidence.evidence(run, stored.study(run).evidence)
     assert card.card(run) == [MODEL]
     _SHARED["run"] = run
     return run
@@ -50,8 +50,8 @@ def card_run(quantized: Path, factory: Any) -> Path:
 
 def _measure(run: Path, variant: Variant) -> None:
     model = LiteRTModel(layout.variant_dir(run, variant.id) / variant.file)
-    cases = [c for c in layout.cases(run) if c.split in ("val", "test")]
-    with layout.pixel_store(run, variant.preprocess) as store:
+    cases = [c for c in stored.cases(run) if c.split in ("val", "test")]
+    with stored.pixel_store(run, variant.preprocess) as store:
         logits = np.concatenate([model.run(store.tensor(c.id))[LOGITS] for c in cases])
     with artefact.writing(layout.measurement_dir(run, variant.id, "cpu"), "evaluate", "k") as out:
         np.savez(out / layout.PREDICTIONS, ids=np.array([c.id for c in cases]),

@@ -26,7 +26,7 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     from bedside.core.build import ModelSpec
     from bedside.core.study import ModelConfig, Study
     from bedside.core.types import Preprocess
-    from bedside.runfolder import artefact, layout
+    from bedside.runfolder import artefact, layout, stored
     from bedside.stages.convert import _export
 
     class Outlier(nn.Module):
@@ -53,8 +53,8 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     torch.set_num_threads(1)
     module = Outlier().eval()
     preprocess = Preprocess(32, 32, 1)
-    cases = layout.cases(run)
-    with torch.no_grad(), layout.pixel_store(run, preprocess) as store:
+    cases = stored.cases(run)
+    with torch.no_grad(), stored.pixel_store(run, preprocess) as store:
         train = [c for c in cases if c.split == "train"]
         images = torch.cat([torch.from_numpy(store.tensor(c.id)) for c in train])
         rows = module.features(images).mean((2, 3)).numpy()
@@ -76,7 +76,7 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
     folder = layout.model_dir(run, MODEL)
     with artefact.writing(folder, "train", "k") as scratch:
         artefact.write_text(scratch / layout.SPEC, codec.to_json(
-            ModelSpec(MODEL, MODEL, preprocess, layout.task(run))))
+            ModelSpec(MODEL, MODEL, preprocess, stored.task(run))))
     with artefact.writing(folder, "convert", "k") as scratch:
         _export(module, preprocess, scratch / layout.FLOAT_MODEL)
     return run
@@ -84,12 +84,12 @@ def write_outlier_run(run: Path, relu6: bool = False, factor: float = FACTOR) ->
 
 def logits(run: Path, path: Path, split: str = "test"):
     """Labels and logits of one split."""
-    from bedside.runfolder import layout
+    from bedside.runfolder import stored
     from bedside.runtime.litert import LiteRTModel
 
     model = LiteRTModel(path)
-    cases = [c for c in layout.cases(run) if c.split == split]
-    with layout.pixel_store(run, layout.model_spec(run, MODEL).preprocess) as store:
+    cases = [c for c in stored.cases(run) if c.split == split]
+    with stored.pixel_store(run, stored.model_spec(run, MODEL).preprocess) as store:
         found = np.concatenate([model.run(store.tensor(c.id))["logits"] for c in cases])
     return np.array([c.label == "malignant" for c in cases], np.int64), found
 

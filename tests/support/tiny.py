@@ -45,13 +45,13 @@ def write_untrained(run: Path, config, seed: int = 0) -> str:
     from bedside.core import codec, registry
     from bedside.core.build import ModelSpec
     from bedside.models import MODELS, preprocess_of
-    from bedside.runfolder import artefact, layout
+    from bedside.runfolder import artefact, layout, stored
 
     torch.manual_seed(seed)
     model_id = config.id or config.name
-    task = layout.task(run)
+    task = stored.task(run)
     module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes)).train()
-    with torch.no_grad(), layout.pixel_store(run, preprocess_of(config)) as store:
+    with torch.no_grad(), stored.pixel_store(run, preprocess_of(config)) as store:
         # Batch norm statistics of real images, so that activations have real ranges.
         batch = torch.cat([torch.from_numpy(store.tensor(i)) for i in store.ids[:16]])
         for _ in range(10):
@@ -73,10 +73,10 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
     from bedside.core import codec, registry
     from bedside.core.build import ModelSpec
     from bedside.models import MODELS, preprocess_of
-    from bedside.runfolder import artefact, layout
+    from bedside.runfolder import artefact, layout, stored
 
     model_id = write_untrained(run, config, seed)
-    task = layout.task(run)
+    task = stored.task(run)
     folder = layout.model_dir(run, model_id)
     module = registry.lookup(MODELS, config.name, "model")(config, len(task.classes))
     module.load_state_dict(load_file(folder / layout.WEIGHTS))
@@ -85,8 +85,8 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
         images = torch.cat([torch.from_numpy(store.tensor(c.id)) for c in cases])
         return images, torch.tensor([task.classes.index(c.label) for c in cases])
 
-    with layout.pixel_store(run, preprocess_of(config)) as store:
-        parts = {s: batch(store, [c for c in layout.cases(run) if c.split == s])
+    with stored.pixel_store(run, preprocess_of(config)) as store:
+        parts = {s: batch(store, [c for c in stored.cases(run) if c.split == s])
                  for s in ("train", "val")}
     optimizer = torch.optim.AdamW(module.parameters(), 3e-3)
     order = torch.Generator().manual_seed(seed)
@@ -115,9 +115,10 @@ def write_trained(run: Path, config, epochs: int = 8, seed: int = 0) -> tuple[st
 def publish_mixture(run: Path, model: str, kept: tuple[str, ...]) -> None:
     """Publish a mixture as if ``bedside search`` had found it."""
     from bedside.core import codec
+    from bedside.core.model_files import Mixture
     from bedside.runfolder import artefact, layout
 
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     with artefact.writing(layout.search_dir(run, model), "search", "tiny") as scratch:
-        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
+        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(Mixture(
             model, artefact.sha256_file(path), kept)))

@@ -11,7 +11,7 @@ from bedside import schemes, targets
 from bedside.core.build import Roofline, Target
 from bedside.core.errors import BadInput, Unsupported
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import read_graph
 from bedside.stages import quantize
 from bedside.stages.build import build
@@ -51,7 +51,7 @@ def rows(own_run):
     for pair in pairs:
         build(own_run, *pair)
     evaluate(own_run, pairs, EvaluateConfig(rounds=1, samples=1))
-    return {(m.variant, m.target): m for m in layout.measurements(own_run)}
+    return {(m.variant, m.target): m for m in stored.measurements(own_run)}
 
 
 def test_an_estimate_is_a_row_that_says_so(rows):

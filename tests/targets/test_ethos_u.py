@@ -12,7 +12,7 @@ from bedside.core import codec
 from bedside.core.build import Build, Target
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import LiteRTModel, reference_model
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
@@ -54,7 +54,7 @@ def test_latency_is_velas_cycles_at_its_clock(run):
         1e3 * facts["cycles"] / facts["clock_hz"], rel=1e-6)
     assert facts["clock_hz"] == 500e6
     assert min(facts["sram_bytes"], facts["flash_bytes"], facts["macs"]) > 0
-    (row,) = (m for m in layout.measurements(run) if m.scheme == "int8")
+    (row,) = (m for m in stored.measurements(run) if m.scheme == "int8")
     assert row.evidence == {"accuracy": "emulated", "latency": "estimated"}
     assert (row.latency_ms.n, row.latency_ms.p95) == (0, None)
     assert row.latency_note
@@ -63,10 +63,10 @@ def test_latency_is_velas_cycles_at_its_clock(run):
 
 
 def test_accuracy_is_that_of_the_reference_kernels(run):
-    predictions = layout.predictions(run, "resnet34-int8", TARGET)
+    predictions = stored.predictions(run, "resnet34-int8", TARGET)
     file = layout.variant_dir(run, "resnet34-int8") / "model.tflite"
     reference, usual = reference_model(file), LiteRTModel(file)
-    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, "resnet34").preprocess) as store:
         images = [store.tensor(str(i)) for i in predictions.ids]
     ours = [reference.run(i)["logits"][0].tolist() for i in images]
     assert predictions.logits.tolist() == ours
@@ -74,7 +74,7 @@ def test_accuracy_is_that_of_the_reference_kernels(run):
 
 
 def test_a_float_file_is_unsupported_and_the_layer_is_named(run):
-    (row,) = (m for m in layout.measurements(run) if m.scheme == "float32")
+    (row,) = (m for m in stored.measurements(run) if m.scheme == "float32")
     assert row.status == "unsupported"
     assert "'conv1'" in row.reason
     assert "Float32" in row.reason

@@ -12,7 +12,7 @@ from bedside import schemes
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.stages import calibrate, quantize
 from bedside.targets import float_source, load
@@ -38,7 +38,7 @@ def test_a_converted_model_that_is_another_network_is_refused(run, share, sound)
     """One logit of one image moves by a share of the logits' range."""
     file = layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL
     model = LiteRTModel(file)
-    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, "resnet34").preprocess) as store:
         images = list(store.tensors(store.ids[:4]))
     ours = [model.run(image)["logits"].copy() for image in images]
     ours[2][0, 1] += share * np.ptp(ours)
@@ -59,8 +59,8 @@ def test_calibration_uses_training_images_alone(run):
     found = json.loads((run / "calibration" / "resnet34" / variant.calibration
                         / "calibration.json").read_text())["ids"]
     assert len(found) == 16
-    assert {c.split for c in layout.cases(run) if c.id in found} == {"train"}
+    assert {c.split for c in stored.cases(run) if c.id in found} == {"train"}
     images = calibration_images(BuildRequest(variant, load("openvino"), folder, run, folder))
-    with layout.pixel_store(run, variant.preprocess) as store:
+    with stored.pixel_store(run, variant.preprocess) as store:
         for image, case_id in zip(images, found, strict=True):
             np.testing.assert_array_equal(image, store.tensor(case_id))

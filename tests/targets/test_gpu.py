@@ -11,7 +11,7 @@ from bedside.core import codec
 from bedside.core.build import Agreement, Build
 from bedside.core.study import EvaluateConfig
 from bedside.metrics.agreement import agree
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
 from bedside.stages.report import results, tables
@@ -34,7 +34,7 @@ def run(tiny_quantized, tmp_path_factory):
 
 
 def _row(run, scheme):
-    return next(m for m in layout.measurements(run) if m.scheme == scheme)
+    return next(m for m in stored.measurements(run) if m.scheme == scheme)
 
 
 def test_a_float_network_runs_on_the_gpu_alone_and_agrees_with_the_cpu(run):

@@ -12,7 +12,7 @@ from bedside.core import codec
 from bedside.core.build import Build, Latency, Target
 from bedside.core.errors import BadInput, Unsupported
 from bedside.core.study import CalibrationConfig, EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import read_graph
 from bedside.stages import calibrate, quantize
 from bedside.stages.build import build
@@ -41,7 +41,7 @@ def _build(run, scheme, target=CHIP):
 
 
 def _row(run, scheme, target=CHIP):
-    return next(m for m in layout.measurements(run)
+    return next(m for m in stored.measurements(run)
                 if (m.variant, m.target) == (f"resnet34-{scheme}", target))
 
 

@@ -12,7 +12,7 @@ from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.study import CalibrationConfig, EvaluateConfig, ModelConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.stages import calibrate, quantize
 from bedside.stages.build import build
@@ -62,8 +62,8 @@ def test_int8_is_as_near_to_float32_as_litert_s_on_a_trained_network(trained, ta
     runners = [LiteRTModel(layout.model_dir(trained, "resnet34") / layout.FLOAT_MODEL),
                LiteRTModel(layout.variant_dir(trained, "resnet34-int8") / "model.tflite"),
                {"openvino": OpenVinoModel, "onnxruntime": OnnxModel}[target](path)]
-    ids = [c.id for c in layout.cases(trained) if c.split != "train"]
-    with layout.pixel_store(trained, layout.model_spec(trained, "resnet34").preprocess) as store:
+    ids = [c.id for c in stored.cases(trained) if c.split != "train"]
+    with stored.pixel_store(trained, stored.model_spec(trained, "resnet34").preprocess) as store:
         exact, litert, ours = (np.stack([r.run(store.tensor(i))["logits"][0] for i in ids])
                                for r in runners)
     span = np.ptp(exact)
@@ -78,18 +78,18 @@ def rows(run):
     for pair in pairs:
         build(run, *pair)
     evaluate(run, pairs, EvaluateConfig(rounds=1, warmup=0, samples=2))
-    return {(m.scheme, m.target): m for m in layout.measurements(run)}
+    return {(m.scheme, m.target): m for m in stored.measurements(run)}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_float32_gives_litert_s_logits_and_int8_nearly_so(run, rows, target):
     float_model = LiteRTModel(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL)
-    with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, "resnet34").preprocess) as store:
         int8 = LiteRTModel(layout.variant_dir(run, "resnet34-int8") / "model.tflite")
         for scheme in ("float32", "int8"):
             row = rows[scheme, target]
             assert row.status == "ok", row.reason
-            found = layout.predictions(run, row.variant, target)
+            found = stored.predictions(run, row.variant, target)
             bare, theirs = (np.stack([m.run(store.tensor(str(i)))["logits"][0]
                                       for i in found.ids]) for m in (float_model, int8))
             error = np.sqrt(np.mean((found.logits - bare) ** 2))

@@ -11,7 +11,7 @@ import pytest
 from bedside import schemes, targets
 from bedside.core.build import Roofline
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages import quantize
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
@@ -96,4 +96,4 @@ def rows(own_run):
     for pair in pairs:
         build(own_run, *pair)
     evaluate(own_run, pairs, EvaluateConfig(rounds=1, samples=1))
-    return {(m.variant, m.target): m for m in layout.measurements(own_run)}
+    return {(m.variant, m.target): m for m in stored.measurements(own_run)}

@@ -27,7 +27,7 @@ from bedside.core.build import Agreement, Build, Target
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
 from bedside.flows.bench import bench
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
 from bedside.stages.build import build
@@ -70,17 +70,17 @@ def _fresh(run, tmp_path):
 
 
 def _row(run, variant=VARIANTS[0]):
-    (row,) = (m for m in layout.measurements(run) if (m.variant, m.target) == (variant, "board"))
+    (row,) = (m for m in stored.measurements(run) if (m.variant, m.target) == (variant, "board"))
     return row
 
 
 def test_the_board_s_logits_placements_and_samples_come_back(run):
-    rows = {(m.variant, m.target): m for m in layout.measurements(run)}
+    rows = {(m.variant, m.target): m for m in stored.measurements(run)}
     for variant in VARIANTS:
         board_, cpu = rows[variant, "board"], rows[variant, "cpu"]
         assert board_.status == "ok", board_.reason
-        np.testing.assert_array_equal(layout.predictions(run, variant, "board").logits,
-                                      layout.predictions(run, variant, "cpu").logits)
+        np.testing.assert_array_equal(stored.predictions(run, variant, "board").logits,
+                                      stored.predictions(run, variant, "cpu").logits)
         assert board_.metrics == cpu.metrics
         assert board_.evidence == {"accuracy": "measured", "latency": "measured"}
         assert board_.delegated_fraction == cpu.delegated_fraction
@@ -91,7 +91,7 @@ def test_the_board_s_logits_placements_and_samples_come_back(run):
             times = [float(r["ms"]) for r in csv.DictReader(handle)]
         assert len(times) == QUICK.rounds * QUICK.samples
         assert board_.latency_ms.median == pytest.approx(float(np.median(times)), abs=1e-5)
-    made = {b.target: b for b in layout.builds(run) if b.variant == VARIANTS[1]}
+    made = {b.target: b for b in stored.builds(run) if b.variant == VARIANTS[1]}
     assert made["board"].placement == made["cpu"].placement
 
 
@@ -207,8 +207,8 @@ def test_a_connection_that_is_lost_is_a_row_and_leaves_nothing(run, here, tmp_pa
     from bedside.runtime.worker import Job
 
     file = layout.variant_dir(copy, VARIANTS[0]) / "model.tflite"
-    spec = layout.model_spec(copy, "resnet34").preprocess
-    with layout.pixel_store(copy, spec) as store:
+    spec = stored.model_spec(copy, "resnet34").preprocess
+    with stored.pixel_store(copy, spec) as store:
         ids = store.ids[:2]
     job = Job("predict", ssh.RUNNER, str(file),
               hashlib.sha256(file.read_bytes()).hexdigest(), 2,

@@ -10,7 +10,7 @@ from bedside.card import compute
 from bedside.card.facts import Facts, empty, walk
 from bedside.card.table import Field, Item, listed, table
 from bedside.core import codec
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ NOTICE = "Research software, not a medical device."
 
 def facts_of(run: Path, model: str) -> Facts:
     """Return all variants and cells of one model of a run."""
-    return Facts(run, model, tuple(v for v in layout.variants(run) if v.model == model),
-                 tuple(m for m in layout.measurements(run) if m.model == model))
+    return Facts(run, model, tuple(v for v in stored.variants(run) if v.model == model),
+                 tuple(m for m in stored.measurements(run) if m.model == model))
 
 
 def collect(facts: Facts, answers: dict[str, str]) -> Card:

@@ -12,7 +12,7 @@ from bedside.core.build import Measurement
 from bedside.core.evidence import OperatingPoint
 from bedside.metrics.inputs import log_odds
 from bedside.metrics.probability import decide
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import CAM, LiteRTModel
 
 # Maps are listed for at most so many failures of a cell; the rest are counted.
@@ -37,7 +37,7 @@ def _scores(facts: Facts, m: Measurement) -> tuple[Any, Any, Any, int] | None:
     if facts.task.positive is None or len(facts.task.classes) != 2:
         return None
     positive = facts.task.classes.index(facts.task.positive)
-    test = layout.predictions(facts.run, m.variant, m.target).of("test")
+    test = stored.predictions(facts.run, m.variant, m.target).of("test")
     if not len(test.ids):
         return None
     return (test.ids, (test.labels == positive).astype(np.int64),
@@ -94,7 +94,7 @@ def saliency(facts: Facts) -> dict[str, Any]:
         index = model.classes - 1 if facts.task.positive is None else facts.task.classes.index(
             facts.task.positive)
         maps = {}
-        with layout.pixel_store(facts.run, variant.preprocess) as store:
+        with stored.pixel_store(facts.run, variant.preprocess) as store:
             for row in rows[:MAPS]:
                 plane = np.asarray(model.run(store.tensor(row.id))[CAM][0, :, :, index],
                                    np.float64)

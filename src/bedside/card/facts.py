@@ -13,7 +13,7 @@ from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
 from bedside.core.study import Study
 from bedside.core.types import Case, Task
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 BUNDLE = "bundle/"
 
@@ -37,22 +37,22 @@ class Facts:
     def study(self) -> Study:
         """The run's configuration."""
         given = layout.study_file(self.run).is_file()
-        return layout.study(self.run) if given else Study()
+        return stored.study(self.run) if given else Study()
 
     @cached_property
     def task(self) -> Task:
         """The run's task."""
-        return layout.task(self.run)
+        return stored.task(self.run)
 
     @cached_property
     def spec(self) -> ModelSpec:
         """The network."""
-        return layout.model_spec(self.run, self.model)
+        return stored.model_spec(self.run, self.model)
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Every case."""
-        return layout.cases(self.run)
+        return stored.cases(self.run)
 
     @cached_property
     def points(self) -> OperatingPoints | None:
@@ -82,7 +82,7 @@ class Facts:
 
     def measured(self) -> list[Measurement]:
         """Cells that ran and stored their predictions."""
-        return [m for m in self.cells if layout.usable(m)]
+        return [m for m in self.cells if stored.usable(m)]
 
     def document(self, name: str) -> Any:
         """Return a file of the run (or of the bundle) as plain data, or None where missing."""

@@ -22,12 +22,12 @@ def recommend(run: Run, json: Json = False) -> None:
     """Say which variant to use on which device, and why."""
     need_workbench()
     from bedside.flows import study
-    from bedside.runfolder import layout
+    from bedside.runfolder import stored
 
     config = study.load(run)
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "recommend", None, progress)
-    result = layout.recommendations(run)
+    result = stored.recommendations(run)
     if json:
         output.print_json(result)
         return
@@ -103,13 +103,13 @@ def card(run: Run, json: Json = False) -> None:
     need_workbench()
     from bedside.card import documents, human
     from bedside.flows import study
-    from bedside.runfolder import layout
+    from bedside.runfolder import layout, stored
 
     config = study.load(run)
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "card", None, progress)
     cards = [documents.read(run, m)
-             for m in dict.fromkeys(m.model for m in layout.measurements(run))]
+             for m in dict.fromkeys(m.model for m in stored.measurements(run))]
     values = [[v for f in c.fields for v in f.values] for c in cards]
     if json:
         output.print_json({"schema": 1, "cards": [

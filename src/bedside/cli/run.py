@@ -98,11 +98,11 @@ def convert(run: Run) -> None:
 
 def quantize(run: Run, only: Only = None) -> None:
     """Calibrate, and write every variant."""
-    from bedside.runfolder import layout
+    from bedside.runfolder import stored
 
     _stage(run, "quantize", only)
     output.table("", ["variant", "scheme", "MB"],
-                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}"] for v in layout.variants(run)],
+                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}"] for v in stored.variants(run)],
                  {2})
 
 
@@ -125,7 +125,7 @@ def evaluate(
     """Predict every image and time every build."""
     need_workbench()
     from bedside.flows import study
-    from bedside.runfolder import layout
+    from bedside.runfolder import layout, stored
 
     config = study.load(run)
     once = study.evaluation(run, config, target, images)
@@ -135,7 +135,7 @@ def evaluate(
     wanted = {layout.cell_name(v, t) for v, t in study.cells(run, once, only)}
     if json:
         output.print_json({"schema": 1, "rows": [
-            m for m in layout.measurements(run)
+            m for m in stored.measurements(run)
             if layout.cell_name(m.variant, m.target) in wanted]})
     else:
         _results(run, wanted)
@@ -208,19 +208,19 @@ def _need_targets(names: tuple[str, ...], run: Path) -> None:
 
 def _recommended(run: Path) -> None:
     """Print one line a target: what to use, and what the test images say of it."""
-    from bedside.runfolder import layout
+    from bedside.runfolder import stored
 
-    for r in layout.recommendations(run).recommendations:
+    for r in stored.recommendations(run).recommendations:
         reason = " ".join(r.why) if r.chosen is None or r.test is None else f"{r.test.text}."
         output.say(f"{r.target}: {f'use {r.chosen};' if r.chosen else 'none:'} {reason}")
 
 
 def _results(run: Path, wanted: set[str] | None = None) -> None:
     """Print the measurements of a run as a table."""
-    from bedside.runfolder import layout
+    from bedside.runfolder import layout, stored
 
     rows = []
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         if wanted is not None and layout.cell_name(m.variant, m.target) not in wanted:
             continue
         split = "test" if "test" in m.metrics else next(iter(m.metrics), "")

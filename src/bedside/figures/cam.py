@@ -17,7 +17,7 @@ from bedside.figures import input_images, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.input_images import shrink
 from bedside.figures.inputs import Real
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
 
@@ -49,7 +49,7 @@ def compute(run: Path, model: str) -> FigureData:
     arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": []}
     rows: list[dict[str, Any]] = []
     models = {label: _load(run, v) for label, v in variants.items()}
-    with layout.pixel_store(run, base.preprocess) as store:
+    with stored.pixel_store(run, base.preprocess) as store:
         for case, why in choose(run, model, store):
             grey = input_images.to_grey(store.pixels(case.id))
             mask = input_images.lesion_mask(root, case, base.preprocess)

@@ -17,7 +17,7 @@ from bedside.core.text import number, plural
 from bedside.estimators.histogram import Histogram
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runfolder.predictions import Predictions
 from bedside.runtime.graph import Graph
 from bedside.schemes.layers import layers
@@ -47,7 +47,7 @@ def compute(run: Path, model: str) -> FigureData:
     every = layers(base.graph)
     tensors = [base.graph.operations[x.operation].outputs[0] for x in every]
     seen = [Histogram() for _ in tensors]
-    with layout.pixel_store(run, original.preprocess) as store:
+    with stored.pixel_store(run, original.preprocess) as store:
         for case in cases[:IMAGES]:
             for watcher, values in zip(seen, base.tensors(store.tensor(case.id), tensors),
                                        strict=True):

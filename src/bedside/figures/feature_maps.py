@@ -17,7 +17,7 @@ from bedside.figures import input_images, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.input_images import shrink
 from bedside.figures.inputs import Real, Runner
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.graph import Operation
 
 TITLE = "Feature maps and filters (the paper's Figure 7)"
@@ -82,7 +82,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 def _images(run: Path, variant: Variant) -> tuple[list[Real], str]:
     """Load the image shown first, then the others that the errors are measured on."""
-    with layout.pixel_store(run, variant.preprocess) as store:
+    with stored.pixel_store(run, variant.preprocess) as store:
         shown = input_images.exemplar(run, store)
         rest = [c for c in input_images.shown_cases(run, store) if c.id != shown.id][:IMAGES - 1]
         return [store.tensor(c.id) for c in (shown, *rest)], shown.id

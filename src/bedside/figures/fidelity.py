@@ -28,7 +28,7 @@ from bedside.figures.noise import layer_sqnr
 from bedside.metrics import maps
 from bedside.metrics.paired import paired_proportion
 from bedside.metrics.stats import proportion
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
 
@@ -70,7 +70,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 
 def _sqnr(run: Path, base: Variant, variants: dict[str, Variant]) -> dict[str, Any]:
-    ids = sorted(c.id for c in layout.cases(run) if c.split == "val")[:SQNR_IMAGES]
+    ids = sorted(c.id for c in stored.cases(run) if c.split == "val")[:SQNR_IMAGES]
     if not ids:
         return {"sqnr": None, "sqnr_reason": "the study has no validation image"}
     table = {k: {x.name: db for x, db in layer_sqnr(run, base, v, ids)}
@@ -99,7 +99,7 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
     rows: dict[str, dict[str, list[Any]]] = {
         k: {"iou": [], "hit": [], "rank": [], "ssim": []} for k in every}
     seen: list[tuple[float, str, int]] = []
-    with layout.pixel_store(run, base.preprocess) as store:
+    with stored.pixel_store(run, base.preprocess) as store:
         cases = _chosen(run, store)
         lesions = [input_images.lesion_mask(root, c, base.preprocess) for c in cases]
         for number, (case, lesion) in enumerate(zip(cases, lesions, strict=True)):

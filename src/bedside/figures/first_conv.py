@@ -16,7 +16,7 @@ from bedside.core.text import number
 from bedside.figures import input_images, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.inputs import Real
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.graph import Graph, Operation
 
 TITLE = "The first convolution (the paper's Figure 1)"
@@ -50,9 +50,9 @@ def compute(run: Path, model: str) -> FigureData:
     conv = graph.convolutions()[inputs.first_conv(graph)]
     if inputs.is_depthwise(graph, conv):
         raise NotAvailable("the first convolution is depthwise")
-    with layout.pixel_store(run, variant.preprocess) as store:
+    with stored.pixel_store(run, variant.preprocess) as store:
         case = input_images.exemplar(run, store)
-        stored, tensor = store.pixels(case.id), store.tensor(case.id)
+        saved, tensor = store.pixels(case.id), store.tensor(case.id)
     layer_in, out = runner.tensors(tensor, [conv.inputs[0], conv.outputs[0]])
     weights = inputs.filters(graph, conv)
     bias = _bias(graph, conv)
@@ -67,7 +67,7 @@ def compute(run: Path, model: str) -> FigureData:
     left = x * window.stride[1] - window.before[1] - _padding(graph, conv)[1]
     kh, kw = weights.shape[1:3]
     return FigureData(
-        {"image": input_images.to_grey(stored), "pixels": cut(stored, top, left, kh, kw),
+        {"image": input_images.to_grey(saved), "pixels": cut(saved, top, left, kh, kw),
          "patch": patch, "filters": weights[order].astype(np.float32),
          "products": products.astype(np.float32),
          "maps": input_images.shrink(np.moveaxis(out[0][:, :, order], 2, 0), MAP_PX)},
@@ -76,7 +76,7 @@ def compute(run: Path, model: str) -> FigureData:
          "filters_total": weights.shape[0], "filters": order, "sum_of_products": total,
          "bias": float(bias[order[0]]), "before_activation": before, "output": after,
          "activation": activation_name(before, after), "output_row": y, "output_column": x,
-         "peak": int(stored.max()), "input_shape": layer_in.shape[1:],
+         "peak": int(saved.max()), "input_shape": layer_in.shape[1:],
          "output_shape": out.shape[1:]})
 
 

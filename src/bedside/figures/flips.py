@@ -25,7 +25,7 @@ from bedside.figures.cam import overlay, upsample
 from bedside.figures.input_images import shrink
 from bedside.metrics.compare import scores_of
 from bedside.metrics.probability import decide, probabilities
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import CAM, LiteRTModel
 
 TITLE = "Images whose decision changed"
@@ -69,8 +69,8 @@ def compute(run: Path, model: str) -> FigureData:
     """
     if not artefact.finished(layout.evidence_dir(run, model), "evidence"):
         raise NotAvailable("the paired tests have not been computed (bedside report RUN does it)")
-    points, task = layout.operating_points(run, model), layout.task(run)
-    measured = [m for m in layout.measurements(run) if m.model == model and layout.usable(m)]
+    points, task = stored.operating_points(run, model), stored.task(run)
+    measured = [m for m in stored.measurements(run) if m.model == model and stored.usable(m)]
     rows: list[dict[str, Any]] = []
     compared: dict[str, dict[str, int]] = {}
     for (cell, base), also in _distinct(run, measured):
@@ -95,10 +95,10 @@ def _distinct(run: Path, measured: Sequence[Measurement]
     """Pair cells with their float32 cell, merging cells with equal predictions."""
     found: dict[tuple[bytes, bytes], tuple[tuple[Measurement, Measurement], list[str]]] = {}
     for m in sorted(measured, key=lambda m: (not inputs.is_cpu(m.target), m.target)):
-        base = layout.baseline(measured, m.target)
+        base = stored.baseline(measured, m.target)
         if base is None or base == m:
             continue
-        mine, other = (layout.predictions(run, c.variant, c.target).logits.tobytes()
+        mine, other = (stored.predictions(run, c.variant, c.target).logits.tobytes()
                        for c in (m, base))
         key = (mine, other)
         if key in found:
@@ -110,7 +110,7 @@ def _distinct(run: Path, measured: Sequence[Measurement]
 
 def _part(run: Path, cell: Measurement, split: str, point: OperatingPoint, positive: int | None
           ) -> _Part:
-    rows = layout.predictions(run, cell.variant, cell.target).of(split)
+    rows = stored.predictions(run, cell.variant, cell.target).of(split)
     logits = rows.logits.astype(np.float64)
     called = decide(logits, scores_of(logits, positive), positive, point)
     return _Part(rows.ids.tolist(), rows.labels, called, probabilities(logits, None))
@@ -165,7 +165,7 @@ def _images(run: Path, model: str, rows: Sequence[dict[str, Any]], task: Task
     """Images and maps of the rows, and why there is no map."""
     if not rows:
         return {}, None
-    variants = {v.id: v for v in layout.variants(run) if v.model == model}
+    variants = {v.id: v for v in stored.variants(run) if v.model == model}
     base = inputs.original_of(run, model)
     original = LiteRTModel(inputs.variant_path(run, base))
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -181,7 +181,7 @@ def _fill(run: Path, base: Variant, variant: Variant, original: LiteRTModel,
           others: Sequence[tuple[int, dict[str, Any]]], count: int, task: Task,
           arrays: dict[str, npt.NDArray[Any]], with_maps: bool) -> None:
     model = LiteRTModel(inputs.variant_path(run, variant)) if with_maps else None
-    with layout.pixel_store(run, base.preprocess) as store:
+    with stored.pixel_store(run, base.preprocess) as store:
         for i, row in others:
             grey = input_images.to_grey(store.pixels(row["id"]))
             planes = {"images": grey.astype(np.float32)}

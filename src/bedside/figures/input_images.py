@@ -12,7 +12,7 @@ from bedside.core.errors import BadInput
 from bedside.core.types import Case, Preprocess
 from bedside.figures.base import NotAvailable
 from bedside.figures.inputs import Real
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.pixels import PixelStore
 from bedside.runtime.preprocess import decode, resize
 
@@ -21,14 +21,14 @@ SOURCE = "source.json"
 
 def used_cases(run: Path) -> tuple[Case, ...]:
     """Return the cases that are in a split, by id."""
-    return tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
+    return tuple(sorted((c for c in stored.cases(run) if c.split != "set_aside"),
                         key=lambda c: c.id))
 
 
 def shown_cases(run: Path, store: PixelStore) -> tuple[Case, ...]:
     """Return the cases that a figure may show: test, else validation, else training."""
-    stored = set(store.ids)
-    cases = [c for c in used_cases(run) if c.id in stored]
+    saved = set(store.ids)
+    cases = [c for c in used_cases(run) if c.id in saved]
     for split in ("test", "val", "train"):
         chosen = tuple(c for c in cases if c.split == split)
         if chosen:
@@ -39,7 +39,7 @@ def shown_cases(run: Path, store: PixelStore) -> tuple[Case, ...]:
 def exemplar(run: Path, store: PixelStore) -> Case:
     """Return one case for figures that show a single image: positive, with a lesion mask."""
     cases = shown_cases(run, store)
-    positive = layout.task(run).positive
+    positive = stored.task(run).positive
     return min(cases, key=lambda c: (c.label != positive, not c.masks, c.id))
 
 

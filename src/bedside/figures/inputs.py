@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bedside.core.build import Measurement, Variant
 from bedside.core.types import Case, Task
 from bedside.figures.base import NotAvailable
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
 from bedside.runtime.graph import (
     Graph,
@@ -45,7 +45,7 @@ def scheme_order(label: str) -> tuple[int, str]:
 
 def variants_of(run: Path, model: str) -> dict[str, Variant]:
     """Return the finished variants of a model by scheme label, the original first."""
-    found = {scheme_label(v): v for v in layout.variants(run) if v.model == model}
+    found = {scheme_label(v): v for v in stored.variants(run) if v.model == model}
     return dict(sorted(found.items(), key=lambda item: scheme_order(item[0])))
 
 
@@ -85,7 +85,7 @@ def validation_cases(run: Path) -> list[Case]:
     Raises:
         NotAvailable: there is none.
     """
-    cases = sorted((c for c in layout.cases(run) if c.split == "val"), key=lambda c: c.id)
+    cases = sorted((c for c in stored.cases(run) if c.split == "val"), key=lambda c: c.id)
     if not cases:
         raise NotAvailable("the study has no validation image")
     return cases
@@ -239,7 +239,7 @@ def predictions_by_scheme(run: Path, model: str, split: str = "test"
     for label, variant in variants_of(run, model).items():
         cell = cpu_cell(run, variant.id)
         if cell is not None:
-            found[label] = layout.predictions(run, cell.variant, cell.target).of(split)
+            found[label] = stored.predictions(run, cell.variant, cell.target).of(split)
     if ORIGINAL not in found:
         raise NotAvailable(f"{model} float32 has no predictions on the CPU")
     base = found[ORIGINAL]
@@ -258,7 +258,7 @@ def _in_order(rows: Predictions, ids: npt.NDArray[np.str_]) -> Predictions:
 
 def cpu_cell(run: Path, variant: str) -> Measurement | None:
     """Return the finished measurement of a variant on this machine's CPU, target ``cpu`` first."""
-    cells = [m for m in layout.measurements(run)
+    cells = [m for m in stored.measurements(run)
              if m.variant == variant and m.status == "ok" and is_cpu(m.target)]
     return min(cells, key=lambda m: (m.target != "cpu", m.target), default=None)
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from bedside.core.build import Measurement
 from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import latency, layout
+from bedside.runfolder import latency, layout, stored
 
 TITLE = "Inference time on the CPU (the CPU part of the paper's Figure 10)"
 READS = Reads(whole_study=True)
@@ -43,7 +43,7 @@ def compute(run: Path, model: str) -> FigureData:
     table: dict[str, dict[str, Any]] = {}
     machine: dict[str, str] = {}
     threads = set()
-    for name in sorted({v.model for v in layout.variants(run)}):
+    for name in sorted({v.model for v in stored.variants(run)}):
         samples = {}
         for label, variant in inputs.variants_of(run, name).items():
             cell = inputs.cpu_cell(run, variant.id)

@@ -18,7 +18,7 @@ from bedside.core.build import Variant
 from bedside.core.text import magnitude, number, plural, signed
 from bedside.figures import input_images, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.graph import Graph, Tensor
 
 TITLE = "Quantization mapping (the paper's Figure 3)"
@@ -108,17 +108,17 @@ def _weights(before: Graph, after: Graph, original: Variant
              ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8], dict[str, Any]]:
     position = inputs.last_conv(before, original.last_conv, len(original.task.classes))
     conv, other = before.convolutions()[position], inputs.same_layer(before, after, position)
-    stored = inputs.stored_weights(after, other)
-    codes = after.constant(stored)
-    if codes is None or stored.quantization is None:
+    saved = inputs.stored_weights(after, other)
+    codes = after.constant(saved)
+    if codes is None or saved.quantization is None:
         raise NotAvailable(f"{after.layer(other)} is not quantized")
-    axis = stored.quantization.axis
+    axis = saved.quantization.axis
     real = np.moveaxis(inputs.real_weights(before, conv), axis, 0)
     channels = real.reshape(real.shape[0], -1)
     peaks = np.abs(channels).max(axis=1)
     channel = int(np.argsort(peaks, kind="stable")[peaks.size // 2])
     mine = np.moveaxis(codes, axis, 0).reshape(codes.shape[axis], -1)[channel]
-    scales = stored.quantization.scales
+    scales = saved.quantization.scales
     # One scale for all channels where the scheme quantizes per tensor.
     per_channel = scales.size > 1
     scale = float(scales[channel if per_channel else 0])
@@ -129,7 +129,7 @@ def _weights(before: Graph, after: Graph, original: Variant
         "layer": before.layer(conv), "channel": channel, "channels": int(scales.size),
         "per_channel": per_channel, "low": float(channels[channel].min()),
         "high": float(channels[channel].max()), "largest": largest, "scale": scale,
-        "zero_point": int(stored.quantization.zero_points[channel if per_channel else 0]),
+        "zero_point": int(saved.quantization.zero_points[channel if per_channel else 0]),
         "scale_by_formula": formula, "scale_relative_error": abs(scale - formula) / formula,
         "codes_low": int(mine.min()), "codes_high": int(mine.max()), "values": int(mine.size),
         "codes_differing_from_formula": int(np.count_nonzero(again != mine)),
@@ -163,7 +163,7 @@ def _activations(run: Path, original: Variant, before: Graph, after: Graph, tens
                  ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     counterpart = _counterpart(before, after, tensor)
     runner = inputs.Runner(run, original)
-    with layout.pixel_store(run, original.preprocess) as store:
+    with stored.pixel_store(run, original.preprocess) as store:
         cases = input_images.shown_cases(run, store)[:IMAGES]
         values = np.concatenate([runner.tensors(store.tensor(c.id), [counterpart])[0].reshape(-1)
                                  for c in cases])

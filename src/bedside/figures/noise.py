@@ -9,7 +9,7 @@ import numpy as np
 
 from bedside.core.build import Variant
 from bedside.figures import inputs
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.schemes.layers import Layer, layers
 
 IMAGES = 8
@@ -33,7 +33,7 @@ def layer_sqnr(run: Path, original: Variant, other: Variant, ids: Sequence[str]
     pairs = [(x, i, theirs[x.output]) for x in layers(base.graph)
              for i in [base.graph.operations[x.operation].outputs[0]] if x.output in theirs]
     signal, noise = np.zeros(len(pairs)), np.zeros(len(pairs))
-    with layout.pixel_store(run, original.preprocess) as store:
+    with stored.pixel_store(run, original.preprocess) as store:
         for image in store.tensors(ids):
             real = base.tensors(image, [i for _, i, _ in pairs])
             codes = mine.tensors(image, [j for _, _, j in pairs])

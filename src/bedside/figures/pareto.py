@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from bedside.core.recommendation import Candidate, Recommendation
 from bedside.figures import style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, stored
 
 TITLE = "Accuracy against latency, and size"
 READS = Reads(whole_study=True)
@@ -38,7 +38,7 @@ def compute(run: Path, model: str) -> FigureData:
     if not artefact.finished(run, "recommend"):
         raise NotAvailable("there is no recommendation yet; bedside recommend makes one")
     targets: dict[str, Any] = {}
-    for found in layout.recommendations(run).recommendations:
+    for found in stored.recommendations(run).recommendations:
         points = [_point(c, found) for c in found.candidates if _placed(c)]
         if points:
             targets[found.target] = {"points": _with_front(points), "others": _others(found),

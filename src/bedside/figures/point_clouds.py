@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 TITLE = "Point clouds of logits (the paper's Figure 9)"
 READS = Reads()
@@ -51,7 +51,7 @@ def compute(run: Path, model: str) -> FigureData:
     right = int(np.count_nonzero(base.logits.argmax(axis=1) == base.labels))
     return FigureData(arrays, {
         "model": model, "split": split, "n": int(base.labels.size),
-        "classes": layout.task(run).classes, "original_right": right, "schemes": facts})
+        "classes": stored.task(run).classes, "original_right": right, "schemes": facts})
 
 
 def confidence(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

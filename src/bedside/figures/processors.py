@@ -13,7 +13,7 @@ from bedside.core.build import Measurement, Target
 from bedside.core.errors import BedsideError
 from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 
 TITLE = "Inference time by scheme and processor (the paper's Figure 10)"
 READS = Reads(whole_study=True)
@@ -59,7 +59,7 @@ def rows_of(run: Path) -> list[dict[str, Any]]:
     estimate is fitted.
     """
     rows = []
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         place = _place(run, m)
         if m.status != "ok" or m.latency_ms is None or place is None:
             continue

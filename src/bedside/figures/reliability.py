@@ -12,7 +12,7 @@ from bedside.core import codec
 from bedside.core.text import number, plural
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 TITLE = "Are the probabilities calibrated?"
 READS = Reads(evidence=True)
@@ -32,7 +32,7 @@ def compute(run: Path, model: str) -> FigureData:
     """
     if not artefact.finished(layout.evidence_dir(run, model), "evidence"):
         raise NotAvailable("the paired tests have not been computed (bedside report RUN does it)")
-    points, found = layout.operating_points(run, model), layout.statistics(run, model)
+    points, found = stored.operating_points(run, model), stored.statistics(run, model)
     schemes = {v.id: label for label, v in inputs.variants_of(run, model).items()}
     panels: dict[str, Any] = {}
     target = None

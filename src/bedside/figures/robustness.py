@@ -27,7 +27,7 @@ from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, log_odds
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import share
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.runtime.preprocess import normalise
 
@@ -55,7 +55,7 @@ def compute(run: Path, model: str) -> FigureData:
     Raises:
         NotAvailable: switched off, no integer variant, no validation image, or a class missing.
     """
-    config = layout.study(run).evidence
+    config = stored.study(run).evidence
     if config.robustness_images == 0:
         raise NotAvailable("switched off (evidence.robustness_images is 0 in study.toml)")
     base = inputs.original_of(run, model)
@@ -65,7 +65,7 @@ def compute(run: Path, model: str) -> FigureData:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
     every = {inputs.ORIGINAL: base, **dict(list(integer.items())[:VARIANTS])}
     cases = _sample(run, config.robustness_images)
-    kinds, task = table(), layout.task(run)
+    kinds, task = table(), stored.task(run)
     logits = _logits(run, every, cases, kinds)
     return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin,
                    config.seed)
@@ -89,7 +89,7 @@ def _logits(run: Path, every: dict[str, Variant], cases: list[Case],
     models = {k: LiteRTModel(inputs.variant_path(run, v)) for k, v in every.items()}
     steps = [(c.kind, s) for c in kinds for s in c.strengths]
     found: dict[str, list[list[Any]]] = {k: [] for k in every}
-    with layout.pixel_store(run, every[inputs.ORIGINAL].preprocess) as store:
+    with stored.pixel_store(run, every[inputs.ORIGINAL].preprocess) as store:
         for case in cases:
             pixels = store.pixels(case.id)
             versions = [pixels, *(corrupt(pixels, k, s, case.id) for k, s in steps)]

@@ -11,7 +11,7 @@ from bedside.core.types import Case, Preprocess
 from bedside.figures import input_images, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.input_images import shrink
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 TITLE = "Samples of each class (the paper's Figure 5)"
 READS = Reads(whole_study=True)
@@ -28,13 +28,13 @@ def compute(run: Path, model: str) -> FigureData:
     del model
     preprocess = stored_preprocess(run)
     root = input_images.dataset_root(run)
-    task = layout.task(run)
+    task = stored.task(run)
     # The positive class on top, as in the paper.
     classes = tuple(reversed(task.classes))
     images, masks, rows = [], [], []
-    with layout.pixel_store(run, preprocess) as store:
-        stored = set(store.ids)
-        used = [c for c in input_images.used_cases(run) if c.id in stored]
+    with stored.pixel_store(run, preprocess) as store:
+        saved = set(store.ids)
+        used = [c for c in input_images.used_cases(run) if c.id in saved]
         for name in classes:
             for case in spread([c for c in used if c.label == name]):
                 grey = input_images.to_grey(store.pixels(case.id))
@@ -70,8 +70,8 @@ def stored_preprocess(run: Path) -> Preprocess:
     Raises:
         NotAvailable: no image has been stored.
     """
-    found = [v.preprocess for v in layout.variants(run)]
-    found += [s.preprocess for s in layout.model_specs(run)]
+    found = [v.preprocess for v in stored.variants(run)]
+    found += [s.preprocess for s in stored.model_specs(run)]
     for preprocess in found:
         if artefact.finished(layout.cache_dir(run, preprocess), "cache"):
             return preprocess

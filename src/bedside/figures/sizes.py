@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 
 TITLE = "Model sizes (from the paper's Table 2)"
 READS = Reads(whole_study=True)
@@ -28,7 +28,7 @@ def compute(run: Path, model: str) -> FigureData:
     """
     del model
     table = {}
-    for name in sorted({v.model for v in layout.variants(run)}):
+    for name in sorted({v.model for v in stored.variants(run)}):
         found = inputs.variants_of(run, name)
         base = found.get(inputs.ORIGINAL)
         paper = PAPER_MB.get(network_name(run, name), {})
@@ -43,7 +43,7 @@ def compute(run: Path, model: str) -> FigureData:
 
 def network_name(run: Path, model: str) -> str:
     """Return the network of a model's id."""
-    return next((s.name for s in layout.model_specs(run) if s.id == model), model)
+    return next((s.name for s in stored.model_specs(run) if s.id == model), model)
 
 
 # ------------------------------------------------------------------ drawing

@@ -21,7 +21,7 @@ from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case, Preprocess, Task
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.graph import Graph, ops_by_dtype, read_graph
 from bedside.stages.build import build
@@ -67,7 +67,7 @@ def bench(file: Path, names: Sequence[str], config: EvaluateConfig = ROUNDS,
                 progress("build", number + 1, len(chosen))
         evaluate(run, [(variant, name) for name in chosen],
                  replace(config, splits=("val",), images=config.images or IMAGES), progress)
-        rows = {m.target: m for m in layout.measurements(run)}
+        rows = {m.target: m for m in stored.measurements(run)}
     return [replace(rows[name], variant=file.name, model=file.stem, metrics={}, predictions=None,
                     build=None, evidence={k: v for k, v in rows[name].evidence.items()
                                           if k != "accuracy"}) for name in chosen]

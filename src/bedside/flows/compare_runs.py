@@ -15,7 +15,7 @@ from bedside.core.recommendation import Speed
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Case, Estimate, Task
 from bedside.metrics import compare
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages import evidence
 from bedside.stages.recommend.stage import speed
 from bedside.stages.recommend.wording import same_speed
@@ -108,19 +108,19 @@ class _Run:
 
 
 def _read(run: Path) -> _Run:
-    layout.require_intact(run)  # what is damaged is not "gone"
-    every = {layout.cell_name(m.variant, m.target): m for m in layout.measurements(run)}
-    task = layout.task(run)
+    stored.require_intact(run)  # what is damaged is not "gone"
+    every = {layout.cell_name(m.variant, m.target): m for m in stored.measurements(run)}
+    task = stored.task(run)
     points: dict[str, OperatingPoint] = {}
-    cases = {c.id: c for c in layout.cases(run)}
-    config = layout.study(run).evidence
+    cases = {c.id: c for c in stored.cases(run)}
+    config = stored.study(run).evidence
     for model in dict.fromkeys(m.model for m in every.values()):
-        usable = [m for m in every.values() if m.model == model and layout.usable(m)]
+        usable = [m for m in every.values() if m.model == model and stored.usable(m)]
         key = evidence.model_key(run, model, usable, cases, task, config)
         if artefact.finished(layout.evidence_dir(run, model), evidence.STAGE, key):
-            found = layout.operating_points(run, model)
+            found = stored.operating_points(run, model)
         else:  # none yet, or a cell was measured since
-            cells = [evidence.Cell(m, layout.predictions(run, m.variant, m.target))
+            cells = [evidence.Cell(m, stored.predictions(run, m.variant, m.target))
                      for m in usable]
             found = evidence.operating_points(model, cells, task, config)
         points |= {name: found.locked or own for name, own in found.cells.items()}
@@ -139,7 +139,7 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 def settings(old: Path, new: Path) -> tuple[Setting, ...]:
     """Return keys of the configurations that differ."""
-    before, after = (_flat(codec.encode(layout.study(r))) for r in (old, new))
+    before, after = (_flat(codec.encode(stored.study(r))) for r in (old, new))
     return tuple(Setting(k, before.get(k), after.get(k)) for k in dict.fromkeys([*before, *after])
                  if before.get(k) != after.get(k))
 
@@ -173,7 +173,7 @@ def diff(old: Path, new: Path, pairs: Sequence[tuple[str, str]] = ()) -> RunDiff
         if not layout.study_file(run).is_file():
             raise BadInput("not a run folder (no study.toml)", where=run,
                            remedy="Give a folder that bedside run made.")
-    config = layout.study(new).evidence
+    config = stored.study(new).evidence
     before, after = _read(old), _read(new)
     if (before.task.classes, before.task.positive) != (after.task.classes, after.task.positive):
         raise BadInput(f"its classes are {', '.join(before.task.classes)}, not "
@@ -200,7 +200,7 @@ def _cell(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -> 
     shared = {n: (old.metrics[SPLIT][n], new.metrics[SPLIT][n])
               for n in new.metrics.get(SPLIT, {}) if n in old.metrics.get(SPLIT, {})}
     test = Comparison(new.variant, new.target, a, SPLIT, 0, reason="one of them predicts nothing")
-    if layout.usable(old) and layout.usable(new):
+    if stored.usable(old) and stored.usable(new):
         test = _paired(before, after, a, b, config)
     return CellChange(
         new.variant, new.target, old.status, new.status,
@@ -210,7 +210,7 @@ def _cell(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -> 
 
 
 def _paired(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -> Comparison:
-    sides = [evidence.side(evidence.Cell(r.measured[n], layout.predictions(
+    sides = [evidence.side(evidence.Cell(r.measured[n], stored.predictions(
         r.path, r.measured[n].variant, r.measured[n].target)), SPLIT, r.points[n])
         for r, n in ((before, a), (after, b))]
     old, new, only = evidence.matched(*sides)
@@ -249,7 +249,7 @@ def _latency(before: _Run, after: _Run, old: Measurement, new: Measurement) -> L
 
 
 def _recommended(old: Path, new: Path) -> dict[str, tuple[str | None, str | None]]:
-    chosen = [{r.target: r.chosen for r in layout.recommendations(run).recommendations}
+    chosen = [{r.target: r.chosen for r in stored.recommendations(run).recommendations}
               if artefact.finished(run, "recommend") else {} for run in (old, new)]
     return {t: (chosen[0].get(t), chosen[1].get(t)) for t in dict.fromkeys([*chosen[0],
                                                                            *chosen[1]])}

@@ -13,7 +13,7 @@ from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.core.text import megabytes, milliseconds
 from bedside.flows import compare_runs
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
 from bedside.stages.recommend.stage import stage_key
 from bedside.stages.recommend.wording import needed_text
@@ -54,7 +54,7 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
         BadInput: no recommendation, one that is older than the measurements, or a file that is
             no longer what its stage published.
     """
-    layout.require_intact(run)
+    stored.require_intact(run)
     choices = current(run, study)
     for r in choices:
         for c in r.candidates:
@@ -63,7 +63,7 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
                 artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
     checks = [c for r in choices for c in _target(r, study, every)]
-    checks += [c for a in layout.comparisons(run) if a.split == "test"
+    checks += [c for a in stored.comparisons(run) if a.split == "test"
                for c in _answer(a, chosen, study, every)]
     if against is not None:
         checks += _against(run, study, choices, against, every)
@@ -86,7 +86,7 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
     if not artefact.finished(run, "recommend", stage_key(run, study)):
         raise BadInput("the recommendation is older than the measurements or the budget",
                        where=run, remedy=remedy)
-    return layout.recommendations(run).recommendations
+    return stored.recommendations(run).recommendations
 
 
 def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:
@@ -158,7 +158,7 @@ def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, 
     """Return what each target ran before and would run now, where the recommendation changed."""
     if not artefact.finished(against, "recommend"):
         return []
-    before = {r.target: r.chosen for r in layout.recommendations(against).recommendations}
+    before = {r.target: r.chosen for r in stored.recommendations(against).recommendations}
     return [(layout.cell_name(str(before[r.target]), r.target),
              layout.cell_name(r.chosen, r.target)) for r in choices
             if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]

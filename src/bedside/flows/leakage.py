@@ -24,7 +24,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import ModelConfig, Study
 from bedside.core.types import Case, Estimate
 from bedside.flows import study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.data import split
 
 Floats = npt.NDArray[np.float32]
@@ -57,7 +57,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     if folds < 3:
         raise BadInput(f"must be 3 or more; got {folds}", where="--folds", remedy="Correct it.")
     study.prepare(run, config, progress)
-    cases = tuple(sorted((c for c in layout.cases(run) if c.split != "set_aside"),
+    cases = tuple(sorted((c for c in stored.cases(run) if c.split != "set_aside"),
                          key=lambda c: c.id))
     sizes = Counter(c.group for c in cases)
     related = np.asarray([sizes[c.group] > 1 for c in cases])
@@ -71,7 +71,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
     sha256 = artefact.sha256_file(layout.data_dir(run) / layout.CASES)
     weights = Path(model.weights)
     key = artefact.stage_key(STAGE, _FORMAT, model, config.train, config.seed, folds, sha256,
-                             layout.task(run),
+                             stored.task(run),
                              artefact.sha256_file(weights) if weights.is_file() else None)
     if not artefact.finished(folder, STAGE, key):
         from bedside.stages.train.crossfit import out_of_fold
@@ -79,7 +79,7 @@ def leakage(run: Path, config: Study, model: ModelConfig, folds: int,
         with artefact.writing(folder, STAGE, key, resume=True) as scratch:
             found = {arm: out_of_fold(run, config, model, cases, parts[arm], folds, arm, scratch,
                                       progress) for arm in ARMS}
-            result = compare(cases, layout.task(run).classes, layout.task(run).positive, found,
+            result = compare(cases, stored.task(run).classes, stored.task(run).positive, found,
                              related, config.seed)
             result = replace(result, model=model.name, image_px=model.image_px, folds=folds,
                              epochs=model.epochs or config.train.epochs,

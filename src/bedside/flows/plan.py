@@ -16,7 +16,7 @@ from bedside.core.build import Target
 from bedside.core.study import ModelConfig, Study
 from bedside.flows import study
 from bedside.flows.check import check as check_study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.data import stage as data
 
 # Images a second at 224 pixels and width 1: training, and one inference.
@@ -91,7 +91,7 @@ def _same(run: Path, config: Study, ids: Sequence[str]) -> set[str]:
     """
     if not layout.study_file(run).is_file():
         return set()
-    old = check_study(layout.study(run), run)
+    old = check_study(stored.study(run), run)
     if (old.data, old.seed) != (config.data, config.seed):
         return set()
     found = {"data"} | {m.id for m in config.models
@@ -112,7 +112,7 @@ def _kept(model_id: str, stage: str, same: set[str]) -> bool:
 def _counts(run: Path, config: Study, ready: bool) -> dict[str, int]:
     if ready:
         counts: dict[str, int] = {}
-        for case in layout.cases(run):
+        for case in stored.cases(run):
             counts[case.split] = counts.get(case.split, 0) + 1
         return counts
     total = (config.data.phantom.images if config.data.source == "phantom"

@@ -21,7 +21,7 @@ from bedside.core.study import (
 )
 from bedside.flows.check import check as check_study
 from bedside.models import default_config, paper_preset
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 
 DEFAULT_MODELS = ("efficientnet_lite0",)
 PRESETS = ("practical", "paper", "demo")
@@ -107,7 +107,7 @@ def _base(file: Path | None, flags: Flags, run: Path | None) -> Study:
         return _anchored(codec.read_toml(Study, file), file.parent)
     existing = run is not None and layout.study_file(run).is_file()
     if run is not None and existing and flags.preset is None:
-        return layout.study(run)
+        return stored.study(run)
     if flags.dataset is None and flags.preset != "demo":
         raise BadInput("no dataset given", where="bedside run",
                        remedy="Give a folder, CSV or .npz, -c study.toml, or try bedside demo.")

@@ -16,7 +16,7 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import Study
 from bedside.flows.check import check
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 # ------------------------------------------------------------------ the run folder
 
@@ -107,7 +107,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None,
     if study.float_model is not None:
         from bedside.stages.convert import import_float_model
 
-        import_float_model(run, study.float_model, layout.task(run))
+        import_float_model(run, study.float_model, stored.task(run))
     # Last, so that a study that cannot work leaves no configuration behind to go on from.
     artefact.write_text(layout.study_file(run), codec.to_toml(kept or study))
 
@@ -115,7 +115,7 @@ def prepare(run: Path, study: Study, progress: Progress | None = None,
 def model_ids(run: Path, study: Study) -> list[str]:
     """Return the ids of the study's models, the one trained elsewhere last."""
     ids = [m.id for m in study.models]
-    return ids + [s.id for s in layout.model_specs(run)
+    return ids + [s.id for s in stored.model_specs(run)
                   if s.origin == "external" and study.float_model is not None]
 
 
@@ -126,7 +126,7 @@ def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
 
     wanted = {preprocess_of(m) for m in study.models}
     if study.float_model is not None:
-        wanted |= {s.preprocess for s in layout.model_specs(run) if s.origin == "external"}
+        wanted |= {s.preprocess for s in stored.model_specs(run) if s.origin == "external"}
     for preprocess in sorted(wanted, key=repr):
         build_cache(run, preprocess, progress=progress)
 
@@ -303,7 +303,7 @@ def load(run: Path) -> Study:
     if not path.is_file():
         raise BadInput("not a run folder (no study.toml)", where=run,
                        remedy="Make one with: bedside run DATASET --out RUN.")
-    return check(layout.study(run), run)
+    return check(stored.study(run), run)
 
 
 def evaluation(run: Path, study: Study, targets: Sequence[str] | None, images: int | None

@@ -9,7 +9,7 @@ from typing import Any
 from bedside.core.progress import Progress
 from bedside.figures import ALL_MODELS, FIGURES
 from bedside.figures.base import UNAVAILABLE, FigureData, NotAvailable, figure_module
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 STAGE = "analyse"
 
@@ -41,7 +41,7 @@ def jobs(run: Path, models: Sequence[str] | None = None) -> list[tuple[str, str]
 
     The model is ``all`` for figures of the whole study.
     """
-    chosen = list(models) if models is not None else [s.id for s in layout.model_specs(run)]
+    chosen = list(models) if models is not None else [s.id for s in stored.model_specs(run)]
     whole = {f: figure_module(f).READS.whole_study for f in FIGURES}
     return ([(f, ALL_MODELS) for f in FIGURES if whole[f]]
             + [(f, m) for m in chosen for f in FIGURES if not whole[f]])
@@ -53,7 +53,7 @@ def _analyse_figure(run: Path, figure: str, model: str) -> None:
     key = artefact.stage_key(STAGE, reads.version, figure, model, _inputs(run, model),
                              *([_hashes(layout.evidence_dir(run, model), "evidence")]
                                if reads.evidence else []),
-                             *([layout.study(run).evidence] if reads.settings else []))
+                             *([stored.study(run).evidence] if reads.settings else []))
     if artefact.finished(folder, STAGE, key):
         return
     try:
@@ -73,16 +73,16 @@ def _inputs(run: Path, model: str) -> dict[str, Any]:
         return model in (ALL_MODELS, name)
 
     trained = {s.id: _hashes(layout.model_dir(run, s.id), "train")
-               for s in layout.model_specs(run) if mine(s.id)}
-    variants = {v.id: v.sha256 for v in layout.variants(run) if mine(v.model)}
+               for s in stored.model_specs(run) if mine(s.id)}
+    variants = {v.id: v.sha256 for v in stored.variants(run) if mine(v.model)}
     cells = {}
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         if mine(m.model):
             folder = layout.measurement_dir(run, m.variant, m.target)
             cells[folder.name] = _hashes(folder, "evaluate") | _hashes(folder, "predict")
     searched = {s.id: _hashes(layout.search_dir(run, s.id), "search")
                 | _hashes(layout.calibration_study_dir(run, s.id), "calibration study")
-                for s in layout.model_specs(run) if mine(s.id)}
+                for s in stored.model_specs(run) if mine(s.id)}
     return {"data": _hashes(layout.data_dir(run), "data"), "trained": trained,
             "searched": searched,
             "recommended": _hashes(run, "recommend") if model == ALL_MODELS else {},

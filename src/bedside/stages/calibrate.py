@@ -21,7 +21,7 @@ from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS, Observer
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.selection import CHOICES, NEEDS_FEATURES, Pool
@@ -92,7 +92,7 @@ def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -
     files = artefact.record(layout.model_dir(run, model), layout.float_stage(run, model)).files
     # A model trained elsewhere may be given other preprocessing: its file stays the same.
     return artefact.stage_key("calibrate 2", files[layout.FLOAT_MODEL].sha256, config, list(ids),
-                              layout.model_spec(run, model).preprocess)
+                              stored.model_spec(run, model).preprocess)
 
 
 # ------------------------------------------------------------------ which images
@@ -101,7 +101,7 @@ def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -
 def choose(run: Path, model: str, config: CalibrationConfig, progress: Progress | None = None
            ) -> tuple[str, ...]:
     """Return the ids of the calibration images, in drawn order; all are training images."""
-    train = sorted((c for c in layout.cases(run) if c.split == "train"), key=lambda c: c.id)
+    train = sorted((c for c in stored.cases(run) if c.split == "train"), key=lambda c: c.id)
     if not train:
         raise BadInput("no training images to calibrate on", where="data/cases.csv",
                        remedy="Give a split with a train part.")
@@ -122,14 +122,14 @@ def image_features(run: Path, model: str, ids: Sequence[str], progress: Progress
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     files = artefact.record(path.parent, layout.float_stage(run, model)).files
     key = artefact.stage_key("features 2", files[layout.FLOAT_MODEL].sha256, list(ids),
-                             layout.model_spec(run, model).preprocess)
+                             stored.model_spec(run, model).preprocess)
     folder = layout.image_features_dir(run, model)
     if not artefact.finished(folder, "features", key):
         graph = read_graph(path)
         index = feature_tensor(graph)
         loaded = LiteRTModel(path, preserve_all=True)
         rows = []
-        with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+        with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
             for done, image in enumerate(store.tensors(ids), 1):
                 loaded.run(image)
                 values = loaded.tensor(index)
@@ -187,7 +187,7 @@ def observe_sets(run: Path, model: str, ids: Sequence[str], sizes: Sequence[int]
                                        for n in names}
     loaded = LiteRTModel(path, preserve_all=True)
     by_size = {}
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         for done, image in enumerate(store.tensors(ids), 1):
             loaded.run(image)
             for k, index in enumerate(watched):

@@ -14,7 +14,7 @@ from bedside.card.collect import facts_of
 from bedside.card.documents import STAGE, documents
 from bedside.card.table import TABLE, text
 from bedside.core.progress import Progress
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 _VERSION = 1
 
@@ -29,7 +29,7 @@ def card(run: Path, progress: Progress | None = None) -> list[str]:
         BadInput: ``card.toml`` or a stage's file does not read.
     """
     answers = human.read(run)
-    models = list(dict.fromkeys(m.model for m in layout.measurements(run)))
+    models = list(dict.fromkeys(m.model for m in stored.measurements(run)))
     for number, model in enumerate(models):
         _model(run, model, answers)
         if progress is not None:

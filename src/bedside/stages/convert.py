@@ -17,12 +17,13 @@ import numpy as np
 from bedside.core import codec, registry
 from bedside.core.build import ModelSpec
 from bedside.core.errors import BadInput, GateFailed
+from bedside.core.model_files import Conversion
 from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
 from bedside.models import MODELS
 from bedside.models.redundant_relu import remove_redundant_relus
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 
@@ -48,7 +49,7 @@ def convert(run: Path, model: str, progress: Progress | None = None) -> bool:
     key = artefact.stage_key("convert", _VERSION, trained.key, trained.files[layout.WEIGHTS].sha256)
     if artefact.finished(folder, "convert", key):
         return False
-    spec = layout.model_spec(run, model)
+    spec = stored.model_spec(run, model)
     if progress:
         progress(f"convert {model}", 0, 2)
     module = load_module(spec, folder / layout.WEIGHTS)
@@ -100,7 +101,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 
 def parity_ids(run: Path) -> list[str]:
     """Return images for parity checks: the first of validation, else of training, by id."""
-    cases = sorted(layout.cases(run), key=lambda c: c.id)
+    cases = sorted(stored.cases(run), key=lambda c: c.id)
     chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
                                                           if c.split == "train"]
     return chosen[:PARITY_IMAGES]
@@ -111,7 +112,7 @@ def _parity(run: Path, spec: ModelSpec, module: Any, path: Path) -> float:
 
     model = LiteRTModel(path)
     worst = 0.0
-    with layout.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
+    with stored.pixel_store(run, spec.preprocess) as store, torch.inference_mode():
         for image in store.tensors(parity_ids(run)):
             expected = module(torch.from_numpy(image))[LOGITS].numpy()
             # numpy's maximum keeps a NaN, which Python's max drops: a NaN must fail the gate.
@@ -139,7 +140,7 @@ def last_convolution(graph: Graph) -> str | None:
 
 def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
                       difference: float | None) -> None:
-    facts = layout.Conversion(last_conv or last_convolution(graph), len(graph.operations),
+    facts = Conversion(last_conv or last_convolution(graph), len(graph.operations),
                               difference)
     artefact.write_text(scratch / layout.CONVERSION, codec.to_json(facts))
 

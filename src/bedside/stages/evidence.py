@@ -29,7 +29,7 @@ from bedside.metrics import bootstrap, compare, probability, subgroups
 from bedside.metrics.compare import Side
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels, log_odds
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.predictions import Predictions
 
 STAGE = "evidence"
@@ -57,10 +57,10 @@ def evidence(run: Path, config: EvidenceConfig, progress: Progress | None = None
     Raises:
         BadInput: predictions do not read.
     """
-    measured = [m for m in layout.measurements(run) if layout.usable(m)]
+    measured = [m for m in stored.measurements(run) if stored.usable(m)]
     models = list(dict.fromkeys(m.model for m in measured))
-    cases = {c.id: c for c in layout.cases(run)}
-    task = layout.task(run)
+    cases = {c.id: c for c in stored.cases(run)}
+    task = stored.task(run)
     made = [_model(run, model, [m for m in measured if m.model == model], cases, task, config)
             for model in models if _tell(progress, models, model)]
     _answers(run, models, artefact.stage_key(STAGE, VERSION, made))
@@ -99,7 +99,7 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
     key = model_key(run, model, measured, cases, task, config)
     if artefact.intact(folder, STAGE, key):
         return key
-    cells = [Cell(m, layout.predictions(run, m.variant, m.target)) for m in measured]
+    cells = [Cell(m, stored.predictions(run, m.variant, m.target)) for m in measured]
     positive = positive_index(task)
     points = replace(operating_points(model, cells, task, config),
                      predictions=_hashes(run, measured))
@@ -122,7 +122,7 @@ def model_key(run: Path, model: str, measured: Sequence[Measurement],
 
 
 def _hashes(run: Path, measured: Sequence[Measurement]) -> dict[str, str]:
-    return {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
+    return {layout.cell_name(m.variant, m.target): stored.predictions_sha256(run, m)
             for m in measured}
 
 
@@ -152,7 +152,7 @@ def operating_points(model: str, cells: Sequence[Cell], task: Task, config: Evid
 
 def reference(measured: Sequence[Measurement], target: str = "cpu") -> Measurement | None:
     """Return the float32 cell that a model's variants on ``target`` are compared with."""
-    return layout.baseline(measured, target)
+    return stored.baseline(measured, target)
 
 
 def side(cell: Cell, split: str, point: OperatingPoint) -> Side:

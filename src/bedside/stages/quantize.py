@@ -8,7 +8,7 @@ from typing import Any
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import ops_by_dtype, parse_graph, read_graph
 from bedside.schemes import SchemeChoice, quantizer
 from bedside.schemes.biases import hold_biases
@@ -38,7 +38,7 @@ def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | No
     calibration_hash = calibration.name if calibration is not None else None
     float_model = layout.model_dir(run, origin) / layout.FLOAT_MODEL
     rules = recipe(run, model, choice, float_model)
-    spec = layout.model_spec(run, model)
+    spec = stored.model_spec(run, model)
     key = artefact.stage_key("quantize 3", source.sha256, rules, calibration_hash,
                              quantizer_version(), spec.task, spec.preprocess, spec.last_conv)
     if artefact.finished(folder, "quantize", key):
@@ -85,7 +85,7 @@ def recipe(run: Path, model: str, choice: SchemeChoice, float_model: Path
 
 
 def _searched(run: Path, model: str) -> tuple[str, ...]:
-    mixture = layout.mixture(run, model)
+    mixture = stored.mixture(run, model)
     file = layout.model_dir(run, mixture.model) / layout.FLOAT_MODEL
     if not file.is_file() or artefact.sha256_file(file) != mixture.float_sha256:
         raise BadInput("the mixture of layers was searched with other weights",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bedside.core import codec
 from bedside.core.progress import Progress
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Graph, dequantize, read_graph
 from bedside.runtime.litert import LiteRTModel, predict
 from bedside.schemes import biascorrect, quantizer
@@ -43,7 +43,7 @@ def equalize(run: Path, model: str, ids: Sequence[str], progress: Progress | Non
     child = f"{model}+equalized"
     source = _source(run, model)
     key = artefact.stage_key("equalize 2", artefact.sha256_file(source), list(ids),
-                             layout.model_spec(run, model))
+                             stored.model_spec(run, model))
     folder = layout.model_dir(run, child)
     if artefact.finished(folder, STAGE, key):
         return child
@@ -77,7 +77,7 @@ def correct_biases(run: Path, model: str, child: str, recipe: list[dict[str, Any
     source = _source(run, model)
     key = artefact.stage_key("biascorrect 2", artefact.sha256_file(source), recipe,
                              [list(i) for i in sorted(ranges.items())], list(ids),
-                             layout.model_spec(run, model))
+                             stored.model_spec(run, model))
     folder = layout.model_dir(run, child)
     if artefact.finished(folder, STAGE, key):
         return child
@@ -106,7 +106,7 @@ def _source(run: Path, model: str) -> Path:
 def _watched(run: Path, model: str, path: Path, ids: Sequence[str], wanted: Sequence[int],
              progress: Progress | None, label: str) -> Iterable[Mapping[int, npt.NDArray[Any]]]:
     loaded, graph = LiteRTModel(path, preserve_all=True), read_graph(path)
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         for done, image in enumerate(store.tensors(ids), 1):
             loaded.run(image)
             yield {i: dequantize(loaded.tensor(i), graph.tensors[i].quantization)
@@ -127,14 +127,14 @@ def _means(run: Path, model: str, path: Path, graph: Graph, wanted: Sequence[int
 
 def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
                  ) -> npt.NDArray[np.float64]:
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         logits, _ = predict(data, store.tensors(ids))
     return np.asarray(np.mean(logits, axis=0, dtype=np.float64))
 
 
 def _publish(run: Path, parent: str, child: str, key: str, data: bytes, facts: dict[str, Any]
              ) -> None:
-    spec = dataclasses.replace(layout.model_spec(run, parent), id=child, parent=parent)
+    spec = dataclasses.replace(stored.model_spec(run, parent), id=child, parent=parent)
     with artefact.writing(layout.model_dir(run, child), STAGE, key) as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(data)
         artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))

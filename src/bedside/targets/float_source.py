@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import BadInput, Unsupported
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.targets.base import BuildRequest
@@ -50,18 +50,18 @@ def calibration_images(request: BuildRequest) -> list[Image]:
     if request.variant.calibration is None:
         raise Unsupported("the variant names no calibration images",
                           remedy="Quantize it in a run.")
-    calibration = layout.calibration(request.run, request.variant)
+    calibration = stored.calibration(request.run, request.variant)
     if calibration is None or not calibration.ids:
         raise BadInput("its calibration is not in the run, or names no images",
                        where=request.variant.id, remedy="Calibrate and quantize again.")
-    with layout.pixel_store(request.run, request.variant.preprocess) as store:
+    with stored.pixel_store(request.run, request.variant.preprocess) as store:
         return list(store.tensors(calibration.ids))
 
 
 def check_images(request: BuildRequest) -> list[Image]:
     """Return a few training images to compare a converted model on (any, without training ones)."""
-    known = [c.id for c in layout.cases(request.run) if c.split == "train"]
-    with layout.pixel_store(request.run, request.variant.preprocess) as store:
+    known = [c.id for c in stored.cases(request.run) if c.split == "train"]
+    with stored.pixel_store(request.run, request.variant.preprocess) as store:
         ids = [i for i in known if i in set(store.ids)] or list(store.ids)
         return list(store.tensors(ids[:CHECKED]))
 

@@ -16,7 +16,7 @@ from bedside.core.errors import BadInput
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import budget
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import read_graph
 from bedside.schemes.layers import layers
 
@@ -53,7 +53,7 @@ def test_every_evaluation_is_logged_and_the_recipe_is_data(run, found):
     with (folder / budget.EVALUATIONS).open() as handle:
         rows = list(csv.DictReader(handle))
     assert len(rows) == found.evaluations >= 2 * found.layers
-    assert layout.mixture(run, outliers.MODEL).kept == found.kept
+    assert stored.mixture(run, outliers.MODEL).kept == found.kept
     with (folder / budget.LAYERS).open() as handle:
         table = {r["layer"]: r for r in csv.DictReader(handle)}
     assert len(table) == found.layers

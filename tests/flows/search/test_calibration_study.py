@@ -17,7 +17,7 @@ from bedside.core.study import ModelConfig, Study
 from bedside.flows import study
 from bedside.flows.check import check
 from bedside.flows.search import calibration_study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_an_estimate_runs_no_stage_and_is_a_document(run, capsys, monkeypatch):
     assert "bedside convert" in capsys.readouterr().err
     with artefact.writing(layout.model_dir(run, "resnet34"), "convert", "x") as scratch:
         (scratch / "float.tflite").write_bytes(b"x")
-    monkeypatch.setattr(layout, "model_specs", lambda _: ())
+    monkeypatch.setattr(stored, "model_specs", lambda _: ())
     monkeypatch.setattr(calibration_study, "seconds", lambda run, model, plan: 12.04 * len(
         plan.sizes))
     assert guarded(command) == 0

@@ -11,7 +11,7 @@ import pytest
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.flows.search.scorer import CandidateScorer
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 
 
@@ -29,9 +29,9 @@ def test_validation_without_a_class_is_refused(tiny_run, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(tiny_run, other)
     cases = [replace(c, split="train") if c.split == "val" and c.label == "malignant" else c
-             for c in layout.cases(other)]
+             for c in stored.cases(other)]
     with artefact.writing(layout.data_dir(other), "data", "changed") as scratch:
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
-        artefact.write_text(scratch / layout.TASK, codec.to_json(layout.task(tiny_run)))
+        artefact.write_text(scratch / layout.TASK, codec.to_json(stored.task(tiny_run)))
     with pytest.raises(BadInput, match="no validation image of class 'malignant'"):
         CandidateScorer(other, "resnet34")

@@ -24,7 +24,7 @@ from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig, Study
 from bedside.flows import study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.services.guard import Limits
 from bedside.services.lab import certificates
@@ -79,19 +79,19 @@ def test_a_phone_becomes_measured_rows(run):
     assert names == ("resnet34-float32@lab-pixel-8-chrome-156-cpu",
                      "resnet34-float32@lab-pixel-8-chrome-156-webgpu")
     assert lab.finish(lab.by_token(token)) == names
-    cpu, gpu = layout.measurements(run)
+    cpu, gpu = stored.measurements(run)
     assert cpu.evidence == {"latency": "measured", "accuracy": "measured"}
     assert (cpu.latency_ms.median, cpu.latency_ms.n, cpu.latency_ms.threads) == (3.5, 6, 8)
     assert cpu.metrics["test"]["accuracy"].value == 1.0
     assert (gpu.status, gpu.reason, gpu.metrics) == ("unsupported", "an operation is missing", {})
-    assert layout.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
+    assert stored.predictions(run, cpu.variant, cpu.target).logits.shape == (20, 2)
 
 
 def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
-    cases = layout.cases(run)
+    cases = stored.cases(run)
     tested = [c for c in cases if c.split in ("val", "test")]
     named = {tested[0].id, tested[-1].id}
-    task = codec.to_json(layout.task(run))
+    task = codec.to_json(stored.task(run))
 
     def flag(which):
         (run / "data" / "manifest.json").unlink()
@@ -110,9 +110,9 @@ def test_images_with_text_in_their_pixels_stay_on_the_workbench(run):
     for key, value in _all(lab, session, True).items():
         lab.put(lab.by_token(token), key, value)
     lab.finish(lab.by_token(token))
-    cpu = layout.measurements(run)[0]
+    cpu = stored.measurements(run)[0]
     assert (cpu.images, cpu.images_total) == (len(tested) - 2, len(tested))
-    assert not named & set(layout.predictions(run, cpu.variant, cpu.target).ids)
+    assert not named & set(stored.predictions(run, cpu.variant, cpu.target).ids)
     flag({c.id for c in cases})
     with pytest.raises(BadInput, match="none may leave"):
         make_plan(run, share_images=True)
@@ -126,9 +126,9 @@ def test_images_of_one_patient_are_not_independent(run):
         for key, value in _all(lab, session, True).items():
             lab.put(lab.by_token(token), key, value)
         lab.finish(lab.by_token(token))
-        return next(m for m in layout.measurements(run) if m.metrics).metrics["test"]["accuracy"]
+        return next(m for m in stored.measurements(run) if m.metrics).metrics["test"]["accuracy"]
 
-    alone, cases, task = accuracy(), layout.cases(run), codec.to_json(layout.task(run))
+    alone, cases, task = accuracy(), stored.cases(run), codec.to_json(stored.task(run))
     (run / "data" / "manifest.json").unlink()
     with artefact.writing(layout.data_dir(run), "data", "grouped") as scratch:
         artefact.write_text(scratch / layout.CASES, cases_to_csv(
@@ -149,7 +149,7 @@ def test_a_used_token_takes_nothing_more(run):
     with pytest.raises(Refused, match="used up") as refused:
         lab.put(lab.by_token(token), "time-0-wasm-0", {"ms": [1.0, 1.0, 1.0]})
     assert refused.value.status == 410
-    cpu = layout.measurements(run)[0]
+    cpu = stored.measurements(run)[0]
     assert cpu.evidence == {"latency": "measured"} and cpu.metrics == {}
     assert cpu.machine["inputs"] == "noise of the same size"
 
@@ -162,7 +162,7 @@ def test_another_workbench_process_goes_on_where_the_first_was(run):
     assert set(again.by_token(token).chunks) == {"cell-0-wasm"}
     with pytest.raises(Refused, match="uploads are missing"):
         again.finish(again.by_token(token))
-    assert layout.measurements(run) == ()
+    assert stored.measurements(run) == ()
 
 
 def test_an_older_measurement_moves_to_the_history(run):
@@ -261,9 +261,9 @@ def test_the_command_publishes_only_while_it_holds_the_run(run, monkeypatch):
     with study.locked(run):
         refused = client.post("/lab/api/finish", headers=signed)
     assert (refused.status_code, "another bedside process" in refused.text) == (503, True)
-    assert layout.measurements(run) == ()
+    assert stored.measurements(run) == ()
     assert len(client.post("/lab/api/finish", headers=signed).json()["measurements"]) == 2
-    assert len(layout.measurements(run)) == 2
+    assert len(stored.measurements(run)) == 2
     with study.locked(run):
         pass
 

@@ -20,7 +20,7 @@ from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.bundle import manifest, signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.runtime.device import Device
@@ -52,10 +52,10 @@ def test_a_bundle_answers_with_the_engine_of_its_target(run, variant, target):
     data, _ = deploy.make(run, target, variant)
     opened = open_bundle(data, (), allow_unsigned=True)
     assert opened.manifest.model.backend == targets.load(target, run).backend
-    case = next(c for c in layout.cases(run) if c.split == "test")
-    measured = layout.predictions(run, variant, target)
+    case = next(c for c in stored.cases(run) if c.split == "test")
+    measured = stored.predictions(run, variant, target)
     wanted = measured.logits[list(measured.ids).index(case.id)]
-    with layout.pixel_store(run, opened.manifest.preprocess) as store, \
+    with stored.pixel_store(run, opened.manifest.preprocess) as store, \
             Device(opened) as device:
         buffer = io.BytesIO()
         Image.fromarray(store.pixels(case.id)[..., 0]).save(buffer, "PNG")
@@ -121,13 +121,13 @@ def test_a_bundle_holds_the_build_and_no_image_of_the_data(cells, file, keys):
     bundle = open_bundle(file, {signing.read_public(keys[1])}, allow_unsigned=False)
     model = bundle.manifest.model
     assert (model.variant, model.target, model.backend, model.cam) == (VARIANT, "cpu", "cpu", True)
-    stored = layout.variant_dir(cells, VARIANT) / "model.tflite"
-    assert bytes(bundle.files[model.file]) == stored.read_bytes()
+    saved = layout.variant_dir(cells, VARIANT) / "model.tflite"
+    assert bytes(bundle.files[model.file]) == saved.read_bytes()
     pictures = [bytes(bundle.files[n]) for n in bundle.named("reference-pixels")]
-    with layout.pixel_store(cells, bundle.manifest.preprocess) as store:
+    with stored.pixel_store(cells, bundle.manifest.preprocess) as store:
         assert not {store.pixels(i).tobytes() for i in store.ids} & set(pictures)
     text = b"".join(bytes(v) for n, v in bundle.files.items() if n.endswith((".json", ".md")))
-    assert not [c.id for c in layout.cases(cells) if c.id.encode() in text]
+    assert not [c.id for c in stored.cases(cells) if c.id.encode() in text]
     assert str(cells).encode() not in file.read_bytes()
 
 

@@ -11,7 +11,7 @@ from bundle_fixture import packed
 from device_fixture import VARIANT
 
 from bedside.core.errors import BadInput
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.bundle import signing
 from bedside.runtime.bundle.reader import open_bundle
 from bedside.stages.bundle import build as deploy
@@ -39,8 +39,8 @@ def test_the_change_record_names_what_changed_and_tests_it(cells, file, keys, tm
     assert record["previous"] == previous.id
     assert {"name", "model", "model file"} <= set(record["changed"])
     test = record["comparison"]
-    before = layout.predictions(cells, VARIANT, "cpu").of("test")
-    after = layout.predictions(cells, "resnet34-float32", "cpu").of("test")
+    before = stored.predictions(cells, VARIANT, "cpu").of("test")
+    after = stored.predictions(cells, "resnet34-float32", "cpu").of("test")
     right = [(p.logits[:, 1] >= p.logits[:, 0]) == p.labels for p in (before, after)]
     assert test["images"] == len(before.ids)
     assert test["lost"] == (right[0] & ~right[1]).sum()

@@ -8,7 +8,7 @@ from tiny import write_tiny_data, write_trained
 
 from bedside import schemes
 from bedside.core.study import ModelConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.bundle.manifest import OperatingPoint
 from bedside.runtime.decide import decide
 from bedside.runtime.engine import Engine, Load
@@ -45,8 +45,8 @@ def answers(tmp_path_factory):
             raw = engine.resized(np.ascontiguousarray(pixels).tobytes(), "x")
             return decide("x", raw.logits, raw.features, raw.quality, variant.task, point, known)
 
-        with layout.pixel_store(run, variant.preprocess) as store:
-            like = [store.pixels(c.id) for c in layout.cases(run) if c.split == "test"]
+        with stored.pixel_store(run, variant.preprocess) as store:
+            like = [store.pixels(c.id) for c in stored.cases(run) if c.split == "test"]
             yield answer, like
 
 

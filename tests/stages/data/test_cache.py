@@ -11,7 +11,7 @@ from data_fixture import folder, npz, save, texture
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime.preprocess import to_tensor
 from bedside.stages.data.cache import build_cache
 from bedside.stages.data.stage import prepare
@@ -30,10 +30,10 @@ def test_the_store_holds_what_the_device_sees(tmp_path: Path) -> None:
     for channels in (1, 3):
         spec = Preprocess(16, 24, channels)
         build_cache(run, spec)
-        with layout.pixel_store(run, spec) as store:
-            assert store.ids == tuple(c.id for c in layout.cases(run))
+        with stored.pixel_store(run, spec) as store:
+            assert store.ids == tuple(c.id for c in stored.cases(run))
             assert store.index.dtype == "uint8"
-            for case in layout.cases(run):
+            for case in stored.cases(run):
                 np.testing.assert_array_equal(store.tensor(case.id),
                                               to_tensor(root / case.file, spec))
 
@@ -45,9 +45,9 @@ def test_sixteen_bits_beside_eight(tmp_path: Path, normalise: str) -> None:
     run, spec = tmp_path / "run", Preprocess(16, 24, normalise=normalise)  # type: ignore[arg-type]
     made(run, root)
     build_cache(run, spec)
-    with layout.pixel_store(run, spec) as store:
+    with stored.pixel_store(run, spec) as store:
         assert store.index.dtype == "uint16"
-        for case in layout.cases(run):
+        for case in stored.cases(run):
             np.testing.assert_array_equal(store.tensor(case.id), to_tensor(root / case.file, spec))
 
 
@@ -55,8 +55,8 @@ def test_npz(tmp_path: Path) -> None:
     run = tmp_path / "run"
     made(run, npz(tmp_path / "x.npz"))
     build_cache(run, Preprocess(28, 28))
-    with layout.pixel_store(run, Preprocess(28, 28)) as store:
-        for case in layout.cases(run):
+    with stored.pixel_store(run, Preprocess(28, 28)) as store:
+        for case in stored.cases(run):
             part, index = case.file.rstrip("]").split("_images[")
             expected = texture(int(index) + (12 if part == "val" else 0), 28, 28)
             np.testing.assert_array_equal(store.pixels(case.id)[..., 0], expected)
@@ -78,8 +78,8 @@ def test_set_aside_cases_are_not_stored(tmp_path: Path) -> None:
     run = tmp_path / "run"
     made(run, root)
     build_cache(run, SPEC)
-    with layout.pixel_store(run, SPEC) as store:
-        assert len(store.ids) == 15 and len(layout.cases(run)) == 17
+    with stored.pixel_store(run, SPEC) as store:
+        assert len(store.ids) == 15 and len(stored.cases(run)) == 17
 
 
 def test_a_vanished_image(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bedside.core.audit import Audit
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import Case
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.data import decisions
 from bedside.stages.data.stage import prepare
 
@@ -27,7 +27,7 @@ def prepared(tmp_path: Path, text: str) -> tuple[Audit, dict[str, Case]]:
     (out / decisions.NAME).write_text(text)
     prepare(out, Study(data=DataConfig(source=str(data))))
     audit = codec.read_json(Audit, out / "data" / "audit.json")
-    return audit, {c.file: c for c in layout.cases(out)}
+    return audit, {c.file: c for c in stored.cases(out)}
 
 
 def test_decisions_are_applied_and_take_part_in_the_key(tmp_path) -> None:

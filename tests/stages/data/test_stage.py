@@ -15,7 +15,7 @@ from data_fixture import folder, npz, save, texture
 
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.study import DataConfig, Study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.data.stage import prepare
 
 
@@ -129,7 +129,7 @@ def test_unreadable_images(tmp_path: Path, fault: str) -> None:
     audit = audit_of(tmp_path / "run")
     assert [e["file"] for e in audit["set_aside"]] == ["malignant/003.png"]
     assert message in audit["set_aside"][0]["reason"]
-    assert len(layout.cases(tmp_path / "run")) == 15 and audit["read"] == 16
+    assert len(stored.cases(tmp_path / "run")) == 15 and audit["read"] == 16
 
 
 def test_all_black(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_images_that_a_split_leaves_out_are_set_aside_and_listed(tmp_path: Path)
     audit = audit_of(tmp_path / "run")
     assert audit["set_aside"] == [{"file": "benign/001.png",
                                    "reason": "no part in the given split"}]
-    assert {c.file: c.split for c in layout.cases(tmp_path / "run") if c.split != "set_aside"} \
+    assert {c.file: c.split for c in stored.cases(tmp_path / "run") if c.split != "set_aside"} \
         == rows
 
 
@@ -224,7 +224,7 @@ def test_a_split_that_separates_twins_fails_the_gate(tmp_path: Path) -> None:
     said: list[str] = []
     prepare(run, study(source, split_file=file, regroup=True),
             lambda stage, done, total, detail="": said.append(detail))
-    parts = {c.file: c.split for c in layout.cases(run)}
+    parts = {c.file: c.split for c in stored.cases(run)}
     assert parts["benign/002.png"] == parts["benign/007.png"]
     audit = audit_of(run)
     assert audit["regrouped"] and len(audit["twins"]) == 1
@@ -244,7 +244,7 @@ def test_the_same_images_give_the_same_files(tmp_path: Path) -> None:
     for name in (layout.CASES, layout.TASK, layout.AUDIT, "source.json"):
         assert (layout.data_dir(runs[0]) / name).read_bytes() == \
             (layout.data_dir(runs[1]) / name).read_bytes()
-    cases = layout.cases(runs[0])
+    cases = stored.cases(runs[0])
     ids = [c.id for c in cases]
     assert len(set(ids)) == len(ids) and sum(i.endswith("-2") for i in ids) == 1
     assert all(i.startswith("c") and len(i.partition("-")[0]) == 16 for i in ids)
@@ -272,7 +272,7 @@ def test_conflicting_labels_are_set_aside_and_listed(tmp_path: Path) -> None:
     audit = audit_of(run)
     assert audit["conflicts"] == [{"labels": {"benign": ["benign/twin.png"],
                                               "malignant": ["malignant/004.png"]}}]
-    aside = {c.file: c for c in layout.cases(run) if c.split == "set_aside"}
+    aside = {c.file: c for c in stored.cases(run) if c.split == "set_aside"}
     assert set(aside) == {"benign/twin.png", "malignant/004.png"}
     assert all(c.flags == ("conflict",) for c in aside.values())
     assert {e["reason"] for e in audit["set_aside"]} == {"one image under several classes"}

@@ -14,7 +14,7 @@ from evaluate_fixture import CONFIG, VARIANTS
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.study import EvaluateConfig
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.stages.evaluate import stage
 
@@ -23,7 +23,7 @@ run, measured = evaluate_fixture.run, evaluate_fixture.measured
 
 def test_measurements_say_what_was_measured_and_how(run, measured):
     del measured
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         assert m.status == "ok"
         assert m.evidence == {"accuracy": "measured", "latency": "measured"}
         assert m.latency_ms.n == CONFIG.rounds * CONFIG.samples
@@ -31,13 +31,13 @@ def test_measurements_say_what_was_measured_and_how(run, measured):
         assert 20e6 < m.peak_memory_bytes < 500e6  # a process without torch
         assert m.delegated_fraction == (1.0 if m.scheme == "float32" else 59 / 60)
         assert set(m.metrics["test"]) == {"accuracy", "sensitivity", "specificity", "auroc"}
-        n = int((layout.predictions(run, m.variant, "cpu").split == "test").sum())
+        n = int((stored.predictions(run, m.variant, "cpu").split == "test").sum())
         assert m.metrics["test"]["accuracy"].n == n
 
 
 def test_raw_latency_samples_are_kept(run, measured):
     del measured
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         file = layout.measurement_dir(run, m.variant, "cpu") / layout.LATENCY
         with file.open() as handle:
             rows = list(csv.DictReader(handle))
@@ -55,14 +55,14 @@ def test_images_of_one_patient_are_not_independent(run, measured, tmp_path):
     shutil.copytree(run, copy)
     pair = [(VARIANTS[0], "cpu")]
     assert stage.evaluate(copy, pair, CONFIG) == []
-    task = codec.to_json(layout.task(copy))
-    cases = [replace(c, group=f"p{i % 6}") for i, c in enumerate(layout.cases(copy))]
+    task = codec.to_json(stored.task(copy))
+    cases = [replace(c, group=f"p{i % 6}") for i, c in enumerate(stored.cases(copy))]
     (layout.data_dir(copy) / "manifest.json").unlink()
     with artefact.writing(layout.data_dir(copy), "data", "grouped") as scratch:
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / layout.TASK, task)
     assert stage.evaluate(copy, pair, CONFIG) == [f"{VARIANTS[0]}@cpu"]
-    before, after = (next(m for m in layout.measurements(r) if m.variant == VARIANTS[0]
+    before, after = (next(m for m in stored.measurements(r) if m.variant == VARIANTS[0]
                           ).metrics["test"] for r in (run, copy))
     for name, own in after.items():
         assert own.value == before[name].value and own.n == before[name].n
@@ -89,7 +89,7 @@ def test_a_build_that_fails_now_does_not_erase_what_was_measured(run, measured, 
         artefact.write_text(scratch / layout.BUILD, codec.to_json(Build(
             VARIANTS[1], "cpu", "none", {}, "none", status="failed", reason="the compiler died")))
     assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == [name]
-    (row,) = [m for m in layout.measurements(copy) if m.variant == VARIANTS[1]]
+    (row,) = [m for m in stored.measurements(copy) if m.variant == VARIANTS[1]]
     assert (row.status, row.reason) == ("failed", "the compiler died")
     shelf = copy / "measurements" / ".history" / name
     assert before in [artefact.check(p, "evaluate") for p in shelf.iterdir()]
@@ -103,12 +103,12 @@ def test_a_measurement_of_a_variant_made_anew_is_history(run, measured, tmp_path
 
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    assert VARIANTS[0] in {m.variant for m in layout.measurements(copy)}
+    assert VARIANTS[0] in {m.variant for m in stored.measurements(copy)}
     folder = layout.variant_dir(copy, VARIANTS[0])
     variant = codec.read_json(Variant, folder / layout.VARIANT)
     with artefact.writing(folder, "quantize", "anew") as scratch:
         (scratch / "model.tflite").write_bytes((folder / "model.tflite").read_bytes())
         artefact.write_text(scratch / layout.VARIANT, codec.to_json(
             replace(variant, sha256="0" * 64)))
-    assert VARIANTS[0] not in {m.variant for m in layout.measurements(copy)}
-    assert VARIANTS[1] in {m.variant for m in layout.measurements(copy)}
+    assert VARIANTS[0] not in {m.variant for m in stored.measurements(copy)}
+    assert VARIANTS[1] in {m.variant for m in stored.measurements(copy)}

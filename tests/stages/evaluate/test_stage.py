@@ -15,7 +15,7 @@ from evaluate_fixture import CONFIG, VARIANTS
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import JobResult
 from bedside.stages.evaluate import stage
@@ -27,9 +27,9 @@ run, measured = evaluate_fixture.run, evaluate_fixture.measured
 def test_the_workers_logits_are_the_bare_loops(run, measured):
     assert measured[0] == [f"{v}@cpu" for v in VARIANTS]
     for variant in VARIANTS:
-        predictions = layout.predictions(run, variant, "cpu")
+        predictions = stored.predictions(run, variant, "cpu")
         model = LiteRTModel(layout.variant_dir(run, variant) / "model.tflite", 2)
-        with layout.pixel_store(run, layout.model_spec(run, "resnet34").preprocess) as store:
+        with stored.pixel_store(run, stored.model_spec(run, "resnet34").preprocess) as store:
             bare = np.stack([model.run(store.tensor(str(i)))["logits"][0]
                              for i in predictions.ids])
         np.testing.assert_array_equal(predictions.logits, bare)
@@ -40,7 +40,7 @@ def test_an_operation_off_the_delegate_is_named_with_the_reason(run, measured):
     """XNNPACK has no dynamic-range depthwise convolution: the grey stem stays with LiteRT."""
     del measured
     off = {b.variant: [p for p in b.placement if p.runs_on != "xnnpack" and p.op != "RESHAPE"]
-           for b in layout.builds(run)}
+           for b in stored.builds(run)}
     assert off["resnet34-float32"] == []
     (stem,) = off["resnet34-dynamic"]
     assert (stem.op, stem.name) == ("DEPTHWISE_CONV_2D", "conv1")
@@ -123,7 +123,7 @@ def test_a_crash_is_a_row_with_its_reason_and_the_others_stand(run, tmp_path, mo
     config = EvaluateConfig(rounds=1, warmup=0, samples=2)
     shutil.rmtree(copy / "measurements", ignore_errors=True)
     stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
-    rows = {m.variant: m for m in layout.measurements(copy)}
+    rows = {m.variant: m for m in stored.measurements(copy)}
     assert rows[VARIANTS[0]].status == "ok"
     bad = rows[VARIANTS[1]]
     assert bad.status == "failed"
@@ -139,10 +139,10 @@ def test_a_sample_and_an_option_to_skip_latency_show_in_the_measurement(run, tmp
     shutil.rmtree(copy / "measurements", ignore_errors=True)
     config = EvaluateConfig(rounds=1, warmup=0, samples=2, images=8)
     stage.evaluate(copy, [(VARIANTS[0], "cpu")], config)
-    (m,) = layout.measurements(copy)
+    (m,) = stored.measurements(copy)
     assert (m.images, m.images_total) == (8, 20)
     assert m.metrics["val"]["accuracy"].n + m.metrics["test"]["accuracy"].n == 8
-    predictions = layout.predictions(copy, VARIANTS[0], "cpu")
+    predictions = stored.predictions(copy, VARIANTS[0], "cpu")
     assert {(str(s), int(y)) for s, y in zip(predictions.split, predictions.labels, strict=True)
             } == {(s, y) for s in ("val", "test") for y in (0, 1)}
 
@@ -163,7 +163,7 @@ def test_a_worker_that_hangs_is_a_row_and_the_other_cell_stands(run, tmp_path, m
     monkeypatch.setattr(stage, "_job", job)
     config = EvaluateConfig(rounds=1, warmup=0, samples=2, timeout_s=10)
     stage.evaluate(copy, [(v, "cpu") for v in VARIANTS], config)
-    rows = {m.variant: m for m in layout.measurements(copy)}
+    rows = {m.variant: m for m in stored.measurements(copy)}
     assert rows[VARIANTS[0]].status == "ok"
     assert rows[VARIANTS[1]].status == "failed"
     assert "stopped after 10 s" in rows[VARIANTS[1]].reason
@@ -179,6 +179,6 @@ def test_predictions_that_were_damaged_are_made_anew(run, measured, tmp_path, ha
     before = artefact.sha256_file(path)
     harm(path)
     with pytest.raises(BadInput, match=r"predictions\.npz"):
-        layout.predictions(copy, VARIANTS[1], "cpu")
+        stored.predictions(copy, VARIANTS[1], "cpu")
     assert stage.evaluate(copy, [(VARIANTS[1], "cpu")], CONFIG) == ["resnet34-dynamic@cpu"]
     assert artefact.sha256_file(path) == before

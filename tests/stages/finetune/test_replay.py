@@ -13,7 +13,7 @@ from bedside.core.study import CalibrationConfig
 from bedside.core.types import Preprocess
 from bedside.flows.search import tuned
 from bedside.flows.search.budget import Budget
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.stages.finetune import replay, stage
@@ -40,8 +40,8 @@ def _replayed(run, model, data, quantized=None):
     graph = parse_graph(data)
     grids = replay.grids(quantized) if quantized is not None else {}
     weights = replay.rounded_weights(quantized) if quantized is not None else frozenset()
-    ids = [c.id for c in layout.cases(run) if c.split == "val"]
-    with (torch.no_grad(), layout.pixel_store(run, layout.model_spec(run, model).preprocess)
+    ids = [c.id for c in stored.cases(run) if c.split == "val"]
+    with (torch.no_grad(), stored.pixel_store(run, stored.model_spec(run, model).preprocess)
           as store):
         images = torch.from_numpy(np.concatenate([store.tensor(i) for i in ids]))
         found = replay.run(graph, stage.constants_of(graph), images, grids, weights)

@@ -19,7 +19,7 @@ from bedside.flows import variants
 from bedside.flows.search import tuned
 from bedside.flows.search.budget import Budget
 from bedside.flows.search.scorer import CandidateScorer
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.graph import parse_graph, read_graph
 from bedside.stages import quantize
 from bedside.stages.finetune import replay, stage
@@ -62,7 +62,7 @@ def test_the_child_names_its_parent_and_lies_like_any_variant(run, found):
     folder = layout.model_dir(run, variant.parent)
     assert codec.read_json(ModelSpec, folder / layout.SPEC).parent == outliers.MODEL
     assert not variants.make(run, outliers.MODEL, schemes.parse("int8+qat"), CONFIG)
-    assert [s.id for s in layout.model_specs(run)] == [outliers.MODEL]
+    assert [s.id for s in stored.model_specs(run)] == [outliers.MODEL]
 
 
 def test_the_epoch_is_chosen_on_validation_with_plain_int8_among_them(run, found):
@@ -96,8 +96,8 @@ def _replayed(run, model, data, quantized=None):
     graph = parse_graph(data)
     grids = replay.grids(quantized) if quantized is not None else {}
     weights = replay.rounded_weights(quantized) if quantized is not None else frozenset()
-    ids = [c.id for c in layout.cases(run) if c.split == "val"]
-    with (torch.no_grad(), layout.pixel_store(run, layout.model_spec(run, model).preprocess)
+    ids = [c.id for c in stored.cases(run) if c.split == "val"]
+    with (torch.no_grad(), stored.pixel_store(run, stored.model_spec(run, model).preprocess)
           as store):
         images = torch.from_numpy(np.concatenate([store.tensor(i) for i in ids]))
         found = replay.run(graph, stage.constants_of(graph), images, grids, weights)

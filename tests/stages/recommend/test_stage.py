@@ -12,7 +12,7 @@ from choice_fixture import Cell, make, sample
 from gate_fixture import bedside, document, splits
 
 from bedside.core.study import BudgetConfig
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages.recommend import stage
 
 good = gate_fixture.good
@@ -34,7 +34,7 @@ def test_poor_data_gives_reasons_and_never_a_nan(tmp_path, capsys, labels, parts
     odds = {"random": rng.normal(0, 1, len(labels)), "perfect": 4.0 * labels - 2,
             "tied": np.zeros(len(labels))}[kind]
     make(tmp_path, labels, parts, {"float32": Cell(odds, 12, 4_000_000), "int8": Cell(odds, 4)})
-    found = layout.recommendations(tmp_path).recommendations[0]
+    found = stored.recommendations(tmp_path).recommendations[0]
     assert (found.chosen, found.cause) == (chosen, cause)
     for name in (layout.RECOMMENDATION,):
         text = (tmp_path / name).read_text()
@@ -62,7 +62,7 @@ def test_the_stage_is_left_alone_until_something_changes(tmp_path):
     _, labels, odds = sample(300)
     make(tmp_path, labels, splits(100, 200), {"float32": Cell(odds), "int8": Cell(odds, 4)})
     path = tmp_path / layout.RECOMMENDATION
-    before, config = path.stat().st_mtime_ns, layout.study(tmp_path)
+    before, config = path.stat().st_mtime_ns, stored.study(tmp_path)
     stage.recommend(tmp_path, config)
     assert path.stat().st_mtime_ns == before
     found = stage.recommend(tmp_path, replace(config, budget=BudgetConfig(
@@ -82,5 +82,5 @@ def test_a_choice_retyped_in_place_is_made_anew(good, tmp_path):
     shutil.copytree(good, run)
     before = (run / layout.RECOMMENDATION).read_bytes()
     _retyped(run / layout.RECOMMENDATION)
-    stage.recommend(run, layout.study(run))
+    stage.recommend(run, stored.study(run))
     assert (run / layout.RECOMMENDATION).read_bytes() == before

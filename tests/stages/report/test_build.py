@@ -16,7 +16,7 @@ from report_reader import page
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.study import Study
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report.build import build_report
 
 
@@ -33,7 +33,7 @@ def test_a_finished_report_is_left_alone_and_a_new_measurement_remakes_it(tmp_pa
     before = path.stat().st_mtime_ns
     build_report(tmp_path)
     assert path.stat().st_mtime_ns == before
-    m = layout.measurements(tmp_path)[0]
+    m = stored.measurements(tmp_path)[0]
     _stage(layout.measurement_dir(tmp_path, m.variant, m.target), "other", {"x": "y"})
     build_report(tmp_path)
     assert path.stat().st_mtime_ns != before
@@ -49,4 +49,4 @@ def test_three_classes_are_reported_by_macro_means(tmp_path: Path) -> None:
     build_report(make_run(tmp_path, Names(classes=("benign", "malignant", "normal"))))
     html = page(tmp_path)
     assert "AUC (macro, one-vs-rest)" in html and "Sensitivity (macro)" in html
-    assert layout.recommendations(tmp_path).recommendations[0].candidates[0].metric == "macro_auroc"
+    assert stored.recommendations(tmp_path).recommendations[0].candidates[0].metric == "macro_auroc"

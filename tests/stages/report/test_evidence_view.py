@@ -15,7 +15,7 @@ from report_reader import words
 
 from bedside.core.evidence import Comparison, Flips, Needed
 from bedside.core.types import Estimate
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.stages import evidence
 from bedside.stages.report import evidence_view
 from bedside.stages.report.build import build_report
@@ -43,7 +43,7 @@ def section(run):
 
 def test_every_answer_stands_in_words_beside_its_numbers(run):
     said = words(section(run))
-    found = {c.variant: c for c in layout.comparisons(run) if c.split == "test"}
+    found = {c.variant: c for c in stored.comparisons(run) if c.split == "test"}
     assert {c.answer for c in found.values()} == {"shown", "not shown", "worse"}
     for c in found.values():
         assert evidence_view.VERDICTS[c.answer] in said
@@ -62,11 +62,11 @@ def test_every_answer_stands_in_words_beside_its_numbers(run):
 
 def test_thresholds_temperature_and_worst_groups_are_there(run):
     said = words(section(run))
-    points = layout.operating_points(run, "net")
+    points = stored.operating_points(run, "net")
     assert f"{points.locked.threshold:.3f}" in said
     own = points.cells["net-int8+mse@cpu"]
     assert f"{own.threshold:.3f}" in said and f"{own.temperature:.2f}" in said
-    worst = layout.statistics(run, "net").worst
+    worst = stored.statistics(run, "net").worst
     assert worst
     for w in worst:
         assert w.group in said
@@ -79,8 +79,8 @@ def test_results_json_holds_what_the_stage_published(run):
     assert document["schema"] == 1
     assert document["evidence"]["margins"] == {
         "sensitivity": 0.02, "specificity": 0.05, "auc": 0.02}
-    stored = json.loads((layout.evidence_dir(run, "all") / layout.COMPARISONS).read_text())
-    assert document["evidence"]["comparisons"] == stored["comparisons"]
+    saved = json.loads((layout.evidence_dir(run, "all") / layout.COMPARISONS).read_text())
+    assert document["evidence"]["comparisons"] == saved["comparisons"]
     rows = {r["variant"]: r for r in document["rows"]}
     assert rows["net-float32"]["answer"] is None
     assert rows["net-dynamic"]["answer"]["answer"] == "worse"

@@ -11,7 +11,7 @@ from analyse_fixture import figure_data
 
 from bedside.figures import flips
 from bedside.figures.base import FigureData
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report import flips_page
 
 
@@ -25,7 +25,7 @@ def test_the_page_holds_every_flip_with_three_pictures_and_no_file_name(flipped)
     assert html.count('src="data:image/jpeg') == 3 * tiny + (len(every) - tiny)
     for row in every:
         assert row["id"] in html
-    for case in layout.cases(flipped):
+    for case in stored.cases(flipped):
         assert case.file not in html
     assert not re.search(r"(https?:|file:|//\w)", re.sub(r'src="data:[^"]*"', "", html))
     assert "default-src 'none'" in html and "<script" not in html

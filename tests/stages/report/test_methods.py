@@ -10,18 +10,19 @@ from report_fixture import (
 from report_reader import page, read
 
 from bedside.core import codec
-from bedside.runfolder import artefact, layout
+from bedside.core.model_files import Trial, Tuning
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report import methods
 
 
 def test_the_recipe_that_tuning_chose_is_the_one_shown(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    model = layout.model_specs(run)[0].id
-    tuning = layout.Tuning(2, (layout.Trial(5e-4, 0.05, 1.5, 0.7),
-                               layout.Trial(2e-3, 0.01, 0.25, 0.8)), 1)
+    model = stored.model_specs(run)[0].id
+    tuning = Tuning(2, (Trial(5e-4, 0.05, 1.5, 0.7),
+                               Trial(2e-3, 0.01, 0.25, 0.8)), 1)
     with artefact.writing(layout.model_dir(run, model), "train", "tuned") as scratch:
         artefact.write_text(scratch / layout.TUNING, codec.to_json(tuning))
-    facts = dict(dict(methods.training(run, layout.study(run), layout.model_specs(run)))[model])
+    facts = dict(dict(methods.training(run, stored.study(run), stored.model_specs(run)))[model])
     assert facts["Tuning"] == "2 trials of 2 epochs, chosen on validation AUC (0.800 in trial 2)"
     for shown in ("learning rate 0.002", "weight decay 0.01", "augmentation 0.25"):
         assert shown in facts["Recipe"]

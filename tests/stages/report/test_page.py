@@ -15,7 +15,7 @@ from report_reader import page, read
 from bedside.core.recommendation import Confirmation
 from bedside.core.study import ModelConfig
 from bedside.core.types import Task
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report import changes, matrix, results, summary, tables
 
 
@@ -77,20 +77,20 @@ def _context(name: str, base: Path) -> dict:
 
     task = Task((name + "0", name), name)
     cases = [dataclasses.replace(c, label=name if c.label == "malignant" else name + "0",
-                                 patient=name) for c in layout.cases(base)]
+                                 patient=name) for c in stored.cases(base)]
     measured = [dataclasses.replace(
         m, model=name, variant=name + m.scheme, target=name, compute_dtype=name,
         reason=name if m.reason else None, machine={name: name}, metrics={
             s: {n: dataclasses.replace(e, reason=name if e.reason else None)
                 for n, e in found.items()} for s, found in m.metrics.items()})
-        for m in layout.measurements(base) if m.model == "vgg16"]
+        for m in stored.measurements(base) if m.model == "vgg16"]
     rows = [results.row(m, changes.Change(name, 10, 2, 1, 1)) for m in measured]
-    specs = [dataclasses.replace(s, id=name, name=name) for s in layout.model_specs(base)[:1]]
-    study = dataclasses.replace(layout.study(base), models=(ModelConfig(name),))
+    specs = [dataclasses.replace(s, id=name, name=name) for s in stored.model_specs(base)[:1]]
+    study = dataclasses.replace(stored.study(base), models=(ModelConfig(name),))
     figures = [gallery.GalleryFigure(name, name, name, "data:image/png;base64,", (name + ".svg",)),
                gallery.GalleryFigure("all", name, name)]
     found = build.context(base, study, specs, measured, rows, figures)
-    known = layout.recommendations(base).recommendations[0]
+    known = stored.recommendations(base).recommendations[0]
     hostile = dataclasses.replace(
         known, target=name, chosen=name + "int8", rejected={name: name}, why=(name,),
         warnings=(name,), test=Confirmation("not shown", name))

@@ -18,7 +18,7 @@ from report_fixture import (
 from report_reader import page, rows_of
 
 from bedside.core.types import Estimate
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report import results
 from bedside.stages.report.build import build_report
 
@@ -38,7 +38,7 @@ def test_results_json_keeps_the_contract(run: Path) -> None:
 
 
 def test_results_json_gives_back_what_was_measured(run: Path) -> None:
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         row = next(r for r in rows_of(run) if r["variant"] == m.variant)
         for name, estimate in m.metrics.get("test", {}).items():
             if estimate.value is None:
@@ -72,7 +72,7 @@ def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
     assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
                               "predicted", "logit_benign", "logit_malignant"]
     assert len(lines) == 7 * 20
-    found = layout.predictions(run, "vgg16-int8", "cpu")
+    found = stored.predictions(run, "vgg16-int8", "cpu")
     mine = [line for line in lines if line["variant"] == "vgg16-int8"]
     logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])
     assert np.array_equal(logits.astype(np.float32), found.logits)

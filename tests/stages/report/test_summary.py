@@ -9,12 +9,12 @@ from report_fixture import (
 )
 from report_reader import page, read, rows_of
 
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report.build import build_report
 
 
 def test_the_page_opens_with_the_recommendation(run: Path) -> None:
-    found = layout.recommendations(run).recommendations
+    found = stored.recommendations(run).recommendations
     assert [(r.target, r.chosen) for r in found] == [("cpu", "efficientnet_lite0-int8")]
     text = " ".join("".join(read(page(run)).words).split())
     top = text[:text.index("Results of every variant")]

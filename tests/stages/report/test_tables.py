@@ -11,7 +11,7 @@ from report_fixture import (
 )
 from report_reader import rows_of
 
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report import paper, tables
 
 
@@ -40,7 +40,7 @@ def test_spread_is_the_sample_standard_deviation() -> None:
 
 
 def test_the_flow_adds_up(run: Path) -> None:
-    flow = tables.flow(layout.cases(run), TASK, {"set_aside": [{"file": "x", "reason": "torn"}]})
+    flow = tables.flow(stored.cases(run), TASK, {"set_aside": [{"file": "x", "reason": "torn"}]})
     assert (flow.read, flow.used, flow.set_aside_total) == (41, 40, 1)
     assert flow.set_aside == (("torn", 1),)
     assert (flow.groups, flow.largest_group) == (38, 2)

@@ -11,7 +11,7 @@ from bedside.core import codec
 from bedside.core.build import ModelSpec
 from bedside.core.errors import BadInput
 from bedside.models import MODELS
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.train.stage import train
 
 
@@ -42,9 +42,9 @@ def test_published_weights_are_those_of_the_best_epoch(reference):
     module = load_module(spec, folder / layout.WEIGHTS)
     rows = history(reference)
     best = max(rows, key=lambda r: (float(r["val_auroc"]), -float(r["val_loss"])))
-    cases = [c for c in layout.cases(reference) if c.split == "val"]
+    cases = [c for c in stored.cases(reference) if c.split == "val"]
     right = 0
-    with layout.pixel_store(reference, spec.preprocess) as store, torch.inference_mode():
+    with stored.pixel_store(reference, spec.preprocess) as store, torch.inference_mode():
         for case in cases:
             logits = module(torch.from_numpy(store.tensor(case.id)))["logits"]
             right += int(logits.argmax()) == spec.task.classes.index(case.label)

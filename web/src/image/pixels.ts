@@ -6,7 +6,7 @@ export interface Pixels {
   readonly data: Uint8Array | Uint16Array;
 }
 
-/** How an image becomes a tensor; the same fields as `bedside.types.Preprocess`. */
+/** How an image becomes a tensor; the same fields as `bedside.core.types.Preprocess`. */
 export interface Preprocess {
   readonly height_px: number;
   readonly width_px: number;

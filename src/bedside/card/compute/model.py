@@ -13,7 +13,7 @@ from typing import Any
 import bedside
 from bedside.card.facts import Facts, cell_of
 from bedside.core import codec
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import macs as macs_of
 from bedside.runtime.graph import read_graph
 
@@ -115,7 +115,7 @@ def calibration(facts: Facts) -> Any:
     """Return the number of calibration images, the estimator and the selection."""
     found = {}
     for v in facts.variants:
-        made = layout.calibration(facts.run, v)
+        made = stored.calibration(facts.run, v)
         if made is not None:
             found[v.id] = {"images": len(made.ids), "part": "train",
                            "estimator": made.config.estimator, "choice": made.config.choice,
@@ -139,7 +139,7 @@ def hashes(facts: Facts) -> Any:
     stages = artefact.read_manifest(folder).stages.values()
     found |= {f"models/{facts.model}/{n}": e.sha256 for s in stages for n, e in s.files.items()}
     mine = {cell_of(m) for m in facts.cells}
-    for build in layout.builds(facts.run):
+    for build in stored.builds(facts.run):
         name = cell_of(build)
         if name in mine:
             found |= {f"builds/{name}/{n}": sha for n, sha in build.files.items()}

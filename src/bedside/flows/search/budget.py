@@ -20,13 +20,14 @@ from pathlib import Path
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.model_files import Mixture
 from bedside.core.progress import Progress
 from bedside.core.recommendation import SAME_SPEED
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
 from bedside.flows.search import timing
 from bedside.flows.search.scorer import CandidateScorer, Score
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import parse_graph
 from bedside.schemes import SchemeChoice, mixed, quantizer
 from bedside.schemes.biases import hold_biases
@@ -147,7 +148,7 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
                               scorer.reference, budget, timed)
         bench.write_log(scratch / EVALUATIONS)
         artefact.write_text(scratch / BUDGET, codec.to_json(result))
-        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(layout.Mixture(
+        artefact.write_text(scratch / layout.MIXTURE, codec.to_json(Mixture(
             source, artefact.sha256_file(layout.model_dir(run, source) / layout.FLOAT_MODEL),
             result.kept)))
     return result
@@ -296,7 +297,7 @@ def _write_layers(path: Path, table: Sequence[Row]) -> None:
 
 def with_scheme(run: Path, choice: SchemeChoice) -> None:
     """Add a scheme to the run's configuration, so that it is evaluated like any other."""
-    config = layout.study(run)
+    config = stored.study(run)
     if str(choice) not in config.schemes:
         artefact.write_text(layout.study_file(run), codec.to_toml(
             replace(config, schemes=(*config.schemes, str(choice)))))

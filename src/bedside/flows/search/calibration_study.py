@@ -23,7 +23,7 @@ from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
 from bedside.estimators import ESTIMATORS
 from bedside.flows.search.scorer import CandidateScorer, Logits
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import int8, quantizer
 from bedside.selection import CHOICES
@@ -112,7 +112,7 @@ def check(plan: Plan) -> None:
 
 def sizes(run: Path, plan: Plan) -> tuple[int, ...]:
     """Return the plan's sizes; those beyond the training images become all of them."""
-    count = sum(c.split == "train" for c in layout.cases(run))
+    count = sum(c.split == "train" for c in stored.cases(run))
     return tuple(sorted({min(s, count) for s in plan.sizes}))
 
 
@@ -132,7 +132,7 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
     names, recipe = list(plan.estimators), int8.recipe(frozenset())
     ranges = calibrate.observe(run, model, ids[:1], names)
     loaded = LiteRTModel(path)
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         image = store.tensor(ids[0])
     # Loading the model cancels: it is in both passes.
     first = took(lambda: calibrate.observe(run, model, ids[:1], names))
@@ -142,7 +142,7 @@ def seconds(run: Path, model: str, plan: Plan) -> float:
         path.read_bytes(), recipe, next(iter(ranges.values()))))
     answer = took(lambda: loaded.run(image))
     counts = sizes(run, plan)
-    validation = sum(c.split == "val" for c in layout.cases(run))
+    validation = sum(c.split == "val" for c in stored.cases(run))
     sets = len(plan.choices) * plan.seeds
     return sets * (max(counts) * one_image + len(counts) * len(plan.estimators) * (
         one_model + min(validation, plan.images or validation) * answer))

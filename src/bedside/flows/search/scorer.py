@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bedside import metrics
 from bedside.core.errors import BadInput
 from bedside.core.types import Case
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.litert import predict
 
 Logits = npt.NDArray[np.float32]
@@ -50,10 +50,10 @@ class CandidateScorer:
     """
 
     def __init__(self, run: Path, model: str, limit: int | None = None) -> None:
-        self.spec = layout.model_spec(run, model)
-        self.task = layout.task(run)
+        self.spec = stored.model_spec(run, model)
+        self.task = stored.task(run)
         self._run = run
-        cases = _spread(sorted((c for c in layout.cases(run) if c.split == "val"),
+        cases = _spread(sorted((c for c in stored.cases(run) if c.split == "val"),
                                key=lambda c: c.id), limit)
         missing = [k for k in self.task.classes if k not in {c.label for c in cases}]
         if missing:
@@ -71,7 +71,7 @@ class CandidateScorer:
 
     def logits(self, data: bytes) -> tuple[Logits, float]:
         """Return the logits (n, K) of the validation images, and median ms per image."""
-        with layout.pixel_store(self._run, self.spec.preprocess) as store:
+        with stored.pixel_store(self._run, self.spec.preprocess) as store:
             logits, times = predict(data, store.tensors(self.ids))
         return logits, float(np.median(times))
 

@@ -14,7 +14,7 @@ from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 Accelerator = Literal["wasm", "webgpu", "webnn"]
 _TEXT = "text"  # the audit's flag of a case
@@ -64,7 +64,7 @@ class Plan:
 
         Nothing else of the image leaves: no file, no name, no label, no full resolution.
         """
-        with layout.pixel_store(self.run, self.variants[variant].preprocess) as store:
+        with stored.pixel_store(self.run, self.variants[variant].preprocess) as store:
             found = store.pixels(self.cases[image].id)
         return found.astype(found.dtype.newbyteorder("<")).tobytes(), found.dtype.name
 
@@ -81,12 +81,12 @@ def make_plan(run: Path, share_images: bool, only: str | None = None) -> Plan:
     Raises:
         BadInput: nothing to measure, or no image that may leave.
     """
-    config = layout.study(run).evaluate
-    variants = tuple(v for v in layout.variants(run) if only is None or fnmatch(v.id, only))
+    config = stored.study(run).evaluate
+    variants = tuple(v for v in stored.variants(run) if only is None or fnmatch(v.id, only))
     if not variants:
         raise BadInput("no variants to measure", where=run,
                        remedy="Run bedside quantize first, or change --only.")
-    asked = [c for c in layout.cases(run) if c.split in config.splits] if share_images else []
+    asked = [c for c in stored.cases(run) if c.split in config.splits] if share_images else []
     # Text burned into an image may be a name, and may still be read at the network's size.
     cases = tuple(c for c in asked if _TEXT not in c.flags)
     if asked and not cases:

@@ -15,7 +15,7 @@ from bedside.core import codec, registry
 from bedside.core.build import Build, Measurement, Target, Variant
 from bedside.core.errors import BadInput, MissingComponent
 from bedside.core.progress import Progress
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
 from bedside.runtime.bundle.reader import Bundle, open_bundle
 from bedside.runtime.engine import Engine, Load
@@ -63,7 +63,7 @@ def recommended(run: Path, target: str) -> str:
     if not path.is_file():
         raise BadInput("no recommendation yet", where=run,
                        remedy="Run bedside recommend, or name a variant with --variant.")
-    choice = next((r for r in layout.recommendations(run).recommendations
+    choice = next((r for r in stored.recommendations(run).recommendations
                    if r.target == target), None)
     if choice is None:
         raise BadInput(f"no recommendation for target {target!r}", where=path,
@@ -84,7 +84,7 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
     target = targets.load(target_id, run)
     folder = layout.variant_dir(run, variant_id)
     if not artefact.finished(folder, "quantize"):
-        made_ids = ", ".join(v.id for v in layout.variants(run))
+        made_ids = ", ".join(v.id for v in stored.variants(run))
         raise BadInput(f"no variant {variant_id!r} in this run", where=run,
                        remedy=f"There are: {made_ids}." if made_ids else
                        "It has none yet: run bedside quantize first.")
@@ -125,7 +125,7 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
     default = manifest.OperatingPoint(threshold=0.5 if positive is not None else None)
     if not artefact.recorded(folder, "evidence"):
         return default
-    points = layout.operating_points(cell.run, cell.variant.model)
+    points = stored.operating_points(cell.run, cell.variant.model)
     if not _current(cell.run, points.predictions):
         raise BadInput("the threshold is older than the predictions",
                        where=folder / layout.OPERATING_POINT,
@@ -146,8 +146,8 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
 
 def _current(run: Path, chosen_on: Mapping[str, str]) -> bool:
     """Return whether every prediction file behind a threshold is unchanged."""
-    now = {layout.cell_name(m.variant, m.target): layout.predictions_sha256(run, m)
-           for m in layout.measurements(run) if layout.usable(m)}
+    now = {layout.cell_name(m.variant, m.target): stored.predictions_sha256(run, m)
+           for m in stored.measurements(run) if stored.usable(m)}
     return bool(chosen_on) and all(now.get(n) == sha256 for n, sha256 in chosen_on.items())
 
 

@@ -16,7 +16,7 @@ from bedside.core.evidence import OperatingPoint as Point
 from bedside.core.study import EvidenceConfig
 from bedside.metrics import compare
 from bedside.metrics.compare import Side
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runtime.bundle.manifest import Change, Manifest, OperatingPoint
 from bedside.runtime.bundle.reader import Bundle
 
@@ -59,14 +59,14 @@ def _compare(run: Path, manifest: Manifest, previous: Bundle, previous_run: Path
     if old.task.classes != manifest.task.classes:
         return None, "the classes differ"
     sha256 = old.files[old.model.file].sha256
-    found = [m for m in layout.measurements(previous_run) if m.status == "ok"
+    found = [m for m in stored.measurements(previous_run) if m.status == "ok"
              and m.predictions and m.target == old.model.target
              and m.variant == old.model.variant
              and _holds(previous_run, m.variant, m.target, sha256)]
     if not found:
         return None, "the previous build's predictions are not in the run"
-    before = layout.predictions(previous_run, found[0].variant, found[0].target).of("test")
-    after = layout.predictions(run, manifest.model.variant, manifest.model.target).of("test")
+    before = stored.predictions(previous_run, found[0].variant, found[0].target).of("test")
+    after = stored.predictions(run, manifest.model.variant, manifest.model.target).of("test")
     shared, i, j = np.intersect1d(before.ids, after.ids, return_indices=True)
     same = before.labels[i] == after.labels[j]
     shared, i, j = shared[same], i[same], j[same]
@@ -75,7 +75,7 @@ def _compare(run: Path, manifest: Manifest, previous: Bundle, previous_run: Path
     old_side, new_side = (
         Side(shared, p.labels[k], p.logits[k].astype(np.float64), point(head.operating_point))
         for p, k, head in ((before, i, old), (after, j, manifest)))
-    groups = {c.id: c.group or c.id for c in layout.cases(run)}
+    groups = {c.id: c.group or c.id for c in stored.cases(run)}
     positive = manifest.task.positive
     one = compare.compare(
         old_side, new_side, None if positive is None else manifest.task.classes.index(positive),
@@ -84,7 +84,7 @@ def _compare(run: Path, manifest: Manifest, previous: Bundle, previous_run: Path
 
 
 def _margins(run: Path) -> EvidenceConfig:
-    return layout.study(run).evidence if layout.study_file(run).is_file() else EvidenceConfig()
+    return stored.study(run).evidence if layout.study_file(run).is_file() else EvidenceConfig()
 
 
 def _flat(one: Paired, before: int, after: int) -> Comparison:

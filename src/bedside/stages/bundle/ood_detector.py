@@ -9,7 +9,7 @@ import numpy as np
 
 from bedside.core.progress import Progress
 from bedside.core.types import Preprocess
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.runtime import features
 from bedside.runtime.bundle.manifest import Familiarity, Range
 from bedside.runtime.engine import Engine, Raw
@@ -25,7 +25,7 @@ def learn(run: Path, engine: Engine, spec: Preprocess, classes: int, cam: bool, 
     Returns:
         None where training or validation has fewer than eight images.
     """
-    ids = {split: [c.id for c in layout.cases(run) if c.split == split]
+    ids = {split: [c.id for c in stored.cases(run) if c.split == split]
            for split in ("train", "val")}
     if min(len(v) for v in ids.values()) < FEWEST:
         return None
@@ -59,7 +59,7 @@ def _spread(ids: Sequence[str], count: int) -> list[str]:
 def _answers(run: Path, engine: Engine, spec: Preprocess, ids: Sequence[str], what: str,
              progress: Progress | None) -> list[Raw]:
     found = []
-    with layout.pixel_store(run, spec) as store:
+    with stored.pixel_store(run, spec) as store:
         for number, case_id in enumerate(ids, 1):
             pixels = store.pixels(case_id)
             found.append(engine.resized(pixels.tobytes(), case_id, pixels.dtype.name))

@@ -12,7 +12,7 @@ from bedside.core.progress import Progress
 from bedside.core.types import Case, Preprocess
 from bedside.readers.load import pixels_of
 from bedside.readers.parallel import Throttle, ordered_map
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import Pixels, resize
 from bedside.stages.data.source import dataset_root
@@ -35,7 +35,7 @@ def build_cache(run: Path, preprocess: Preprocess, workers: int = 2,
         BadInput: an image changed or vanished since the data stage, or is all black once
             resized.
     """
-    cases = [c for c in layout.cases(run) if c.split != "set_aside"]
+    cases = [c for c in stored.cases(run) if c.split != "set_aside"]
     folder = layout.cache_dir(run, preprocess)
     key = artefact.stage_key(STAGE, 1, preprocess, [(c.id, c.sha256) for c in cases])
     if artefact.finished(folder, STAGE, key):

@@ -22,7 +22,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
 from bedside.metrics.agreement import agree
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
 from bedside.stages.evaluate.cell import Cell, Outcome, publish
@@ -43,7 +43,7 @@ def evaluate(run: Path, pairs: Sequence[tuple[str, str]], config: EvaluateConfig
     Returns:
         Names of the cells that were measured now.
     """
-    cases = [c for c in layout.cases(run) if c.split in config.splits]
+    cases = [c for c in stored.cases(run) if c.split in config.splits]
     if not cases:
         raise BadInput(f"no images in the splits {', '.join(config.splits)}", where=run,
                        remedy="Change evaluate.splits or the split.")

@@ -29,7 +29,7 @@ from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.models.deterministic import deterministic
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Graph, parse_graph
 from bedside.runtime.litert import LOGITS, predict
 from bedside.schemes import quantizer
@@ -108,21 +108,21 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
     recipe = recipe or Recipe()
     source = layout.model_dir(run, model)
     files = artefact.check(source, layout.float_stage(run, model)).files
-    ids = {s: sorted(c.id for c in layout.cases(run) if c.split == s) for s in ("train", "val")}
+    ids = {s: sorted(c.id for c in stored.cases(run) if c.split == s) for s in ("train", "val")}
     for split, found in ids.items():
         if not found:
             raise BadInput(f"no image in the split {split!r}", where="data/cases.csv",
                            remedy="Fine-tuning needs training and validation images.")
     key = artefact.stage_key("qat", _VERSION, files[layout.FLOAT_MODEL].sha256, rules,
                              [list(i) for i in sorted(ranges.items())], recipe, ids,
-                             torch.__version__, layout.model_spec(run, model))
+                             torch.__version__, stored.model_spec(run, model))
     folder = layout.model_dir(run, child)
     if artefact.finished(folder, STAGE, key):
         return child
     data = (source / layout.FLOAT_MODEL).read_bytes()
     with deterministic(recipe.threads):
         best, chosen, history = _train(run, model, data, rules, ranges, ids, recipe, progress)
-    spec = dataclasses.replace(layout.model_spec(run, model), id=child, parent=model)
+    spec = dataclasses.replace(stored.model_spec(run, model), id=child, parent=model)
     with artefact.writing(folder, STAGE, key, facts={"torch": torch.__version__}) as scratch:
         (scratch / layout.FLOAT_MODEL).write_bytes(best)
         artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
@@ -135,7 +135,7 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
 
 def answers(run: Path, model: str, data: bytes, ids: Sequence[str]) -> Logits:
     """Return the logits (n, K) of images by a ``.tflite``."""
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         return predict(data, store.tensors(ids))[0]
 
 
@@ -211,7 +211,7 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
         optimizer, epochs * -(-len(teacher) // recipe.batch))
     best, chosen = data, selector.score(first, 0, None)
     history = [chosen]
-    with layout.pixel_store(run, layout.model_spec(run, model).preprocess) as store:
+    with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         for epoch in range(1, epochs + 1):
             order = np.random.default_rng([recipe.seed, epoch]).permutation(len(teacher))
             total = 0.0
@@ -261,8 +261,8 @@ class EpochSelector:
 
     def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
         self._run, self._model, self._ids, self._truth = run, model, ids, truth
-        task = layout.task(run)
-        by_id = {c.id: c.label for c in layout.cases(run)}
+        task = stored.task(run)
+        by_id = {c.id: c.label for c in stored.cases(run)}
         self._labels = np.array([task.classes.index(by_id[i]) for i in ids], np.int64)
         self._positive = None if task.positive is None else task.classes.index(task.positive)
         self.parent = self._auroc(truth)

@@ -16,7 +16,7 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
-from bedside.runfolder import artefact, latency, layout
+from bedside.runfolder import artefact, latency, layout, stored
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
@@ -39,19 +39,19 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
             artefact.write_text(scratch / layout.RECOMMENDATION, codec.to_json(chosen))
     if progress is not None:
         progress(STAGE, 1, 1)
-    return layout.recommendations(run).recommendations
+    return stored.recommendations(run).recommendations
 
 
 def stage_key(run: Path, study: Study) -> str:
     """Return the key of a recommendation's inputs: measurements, answers, budget, margins."""
     cells = {}
-    for m in layout.measurements(run):
+    for m in stored.measurements(run):
         folder = layout.measurement_dir(run, m.variant, m.target)
         entry = artefact.record(folder, "evaluate")
         cells[folder.name] = {n: f.sha256 for n, f in entry.files.items()}
     answers = artefact.read_manifest(layout.evidence_dir(run, layout.ALL_MODELS)).stages.get(
         "evidence")
-    names = sorted({m.scheme for m in layout.measurements(run)})
+    names = sorted({m.scheme for m in stored.measurements(run)})
     steps = {n: schemes.parse(n).steps for n in names}
     return artefact.stage_key(STAGE, VERSION, cells, answers and answers.key, study.budget,
                               study.evidence, study.targets, steps)
@@ -59,12 +59,12 @@ def stage_key(run: Path, study: Study) -> str:
 
 def recommendations(run: Path, study: Study) -> Recommendations:
     """Return the choice for each target, the study's targets first."""
-    every = layout.measurements(run)
+    every = stored.measurements(run)
     if not every:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside evaluate RUN.")
     answers: Answers = {(c.variant, c.target, c.split): c
-                        for c in layout.comparisons(run)}
+                        for c in stored.comparisons(run)}
     names = dict.fromkeys([*study.targets, *sorted({m.target for m in every})])
     made = []
     for target in names:

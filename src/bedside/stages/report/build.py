@@ -15,7 +15,7 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.figures.base import figure_module
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report import (
     card_view,
     changes,
@@ -64,8 +64,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     key = report_key(run)
     if artefact.finished(folder, STAGE, key):
         return folder / INDEX
-    study, specs = layout.study(run), layout.model_specs(run)
-    measured = ordered(layout.measurements(run), study, specs)
+    study, specs = stored.study(run), stored.model_specs(run)
+    measured = ordered(stored.measurements(run), study, specs)
     if not measured:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
@@ -84,7 +84,7 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
             rows, None if evidence is None
             else evidence_view.document(evidence) | fidelity.facts)))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
-        results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, layout.task(run))
+        results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, stored.task(run))
         card_view.copy(run, scratch, models)
         html = page.render(context(run, study, specs, measured, rows, figures, evidence, flips,
                                    fidelity))
@@ -143,7 +143,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
             flips: flips_page.Flips | None = None,
             fidelity: fidelity_view.FidelityView | None = None) -> dict[str, Any]:
     """Return the template variables of the page."""
-    cases, task, variants = layout.cases(run), layout.task(run), layout.variants(run)
+    cases, task, variants = stored.cases(run), stored.task(run), stored.variants(run)
     notes = matrix.Notes()
     targets = tuple(dict.fromkeys(m.target for m in measured))
     home = "cpu" if "cpu" in targets else targets[0]
@@ -201,7 +201,7 @@ def recommended(run: Path) -> tuple[Recommendation, ...]:
     """Return the choice for each target, or nothing where the stage has not run."""
     if not artefact.finished(run, "recommend"):
         return ()
-    return layout.recommendations(run).recommendations
+    return stored.recommendations(run).recommendations
 
 
 def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]

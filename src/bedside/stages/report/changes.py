@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bedside.core.build import Measurement
-from bedside.runfolder import layout
+from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
 
 BASELINE = layout.BASELINE
@@ -54,13 +54,13 @@ def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
     found: dict[Cell, Change] = {}
     loaded: dict[Cell, Predictions] = {}
     for m in measurements:
-        base = layout.baseline((c for c in measurements if c.model == m.model), m.target)
-        if base is None or base == m or not layout.usable(m) or not layout.usable(base):
+        base = stored.baseline((c for c in measurements if c.model == m.model), m.target)
+        if base is None or base == m or not stored.usable(m) or not stored.usable(base):
             continue
         where = (base.variant, base.target)
         if where not in loaded:
             # One baseline at a time: memory does not grow with the number of models.
-            loaded = {where: layout.predictions(run, *where).of(split)}
-        new = layout.predictions(run, m.variant, m.target).of(split)
+            loaded = {where: stored.predictions(run, *where).of(split)}
+        new = stored.predictions(run, m.variant, m.target).of(split)
         found[m.variant, m.target] = compare(loaded[where], new, layout.cell_name(*where))
     return found

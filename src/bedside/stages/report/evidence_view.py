@@ -14,7 +14,7 @@ from bedside.core.study import EvidenceConfig
 from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate
 from bedside.metrics.compare import ALPHA
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report import wording
 
 ARROW = " → "
@@ -65,8 +65,8 @@ def load(run: Path, models: Sequence[str]) -> Evidence | None:
     if not artefact.finished(layout.evidence_dir(run, layout.ALL_MODELS), "evidence"):
         return None
     have = [m for m in models if artefact.finished(layout.evidence_dir(run, m), "evidence")]
-    return Evidence(layout.comparisons(run), {m: layout.operating_points(run, m) for m in have},
-                 {m: layout.statistics(run, m) for m in have}, layout.study(run).evidence)
+    return Evidence(stored.comparisons(run), {m: stored.operating_points(run, m) for m in have},
+                 {m: stored.statistics(run, m) for m in have}, stored.study(run).evidence)
 
 
 def document(evidence: Evidence) -> dict[str, Any]:

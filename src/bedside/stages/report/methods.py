@@ -11,9 +11,10 @@ from pathlib import Path
 import bedside
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.model_files import Conversion
 from bedside.core.study import Study
 from bedside.core.text import count, plural
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -97,7 +98,7 @@ def training(run: Path, study: Study, specs: Sequence[ModelSpec]) -> tuple[tuple
 def _tuned(run: Path, model: str
            ) -> tuple[list[tuple[str, str]], tuple[float, float, float] | None]:
     """Return what ``--tune`` did, and the learning rate, weight decay and augmentation chosen."""
-    found = layout.tuning(run, model)
+    found = stored.tuning(run, model)
     if found is None or found.chosen is None:
         return [], None
     best = found.trials[found.chosen]
@@ -119,7 +120,7 @@ def _parity(run: Path, model: str) -> list[tuple[str, str]]:
     path = layout.model_dir(run, model) / layout.CONVERSION
     if not path.is_file():
         return []
-    found = codec.read_json(layout.Conversion, path).largest_logit_difference
+    found = codec.read_json(Conversion, path).largest_logit_difference
     return [] if found is None else [
         ("Conversion", f"largest logit difference between torch and .tflite {found:.1e}")]
 
@@ -144,7 +145,7 @@ def calibration(run: Path, study: Study, variants: Sequence[Variant]) -> Facts:
         return (("Calibration", "not needed by any variant"),)
     c = study.calibration
     counts = sorted({str(len(made.ids)) for v in using
-                     if (made := layout.calibration(run, v)) is not None})
+                     if (made := stored.calibration(run, v)) is not None})
     return (
         ("Images", f"{', '.join(counts) or f'up to {c.images}'} of the training split "
                    f"({c.choice}, seed {c.seed})"),
@@ -158,7 +159,7 @@ def _by_estimator(run: Path, study: Study, variants: Sequence[Variant]) -> dict[
     """Group the variants' ids by the estimator of their calibration."""
     found: dict[str, list[str]] = {}
     for v in variants:
-        made = layout.calibration(run, v)
+        made = stored.calibration(run, v)
         name = (made.config if made else study.calibration).estimator
         found.setdefault(name, []).append(v.id)
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.types import Estimate, Task
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.report.changes import Change
 
 SCHEMA = 1
@@ -158,7 +158,7 @@ def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurem
             if m.status != "ok" or m.predictions is None:
                 continue
             cell = [safe_cell(v) for v in (m.model, m.scheme, m.variant, m.target)]
-            found = layout.predictions(run, m.variant, m.target)
+            found = stored.predictions(run, m.variant, m.target)
             chosen = found.logits.argmax(axis=1)
             for i in range(len(found.ids)):
                 writer.writerow([

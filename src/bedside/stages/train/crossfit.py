@@ -20,7 +20,7 @@ from bedside.core.types import Case
 from bedside.models import MODELS, preprocess_of
 from bedside.models.deterministic import deterministic
 from bedside.models.weights import initial_weights
-from bedside.runfolder import layout
+from bedside.runfolder import stored
 from bedside.stages.train.augment import Batches
 from bedside.stages.train.checkpoint import best_file, predict
 from bedside.stages.train.stage import Job, fit, recipe_of
@@ -53,7 +53,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
     Raises:
         BadInput: a class that lies in so few folds that some training lacks it.
     """
-    recipe, task = recipe_of(study, config), layout.task(run)
+    recipe, task = recipe_of(study, config), stored.task(run)
     index = {label: i for i, label in enumerate(task.classes)}
     labels = np.asarray([index[c.label] for c in cases], np.int64)
     folds = np.asarray([fold_of[c.id] for c in cases])
@@ -66,7 +66,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
         initial_weights(module, config)
         return module
 
-    with layout.pixel_store(run, preprocess_of(config)) as store, deterministic(recipe.threads):
+    with stored.pixel_store(run, preprocess_of(config)) as store, deterministic(recipe.threads):
         def part(rows: npt.NDArray[np.intp]) -> Batches:
             return Batches(store, tuple(cases[i].id for i in rows), labels[rows],
                            recipe.batch_size)

@@ -29,7 +29,7 @@ from bedside.models import MODELS, preprocess_of
 from bedside.models.deterministic import deterministic
 from bedside.models.head import folded_parameters
 from bedside.models.weights import initial_weights
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.pixels import PixelStore
 from bedside.stages.train.augment import Batches, ultrasound
 from bedside.stages.train.checkpoint import (
@@ -93,7 +93,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
                              {k: v.sha256 for k, v in cache.files.items()})
     if artefact.finished(folder, "train", key):
         return False
-    task = layout.task(run)
+    task = stored.task(run)
     origin = ["random"]
 
     def start() -> nn.Module:
@@ -104,7 +104,7 @@ def train(run: Path, study: Study, config: ModelConfig, progress: Progress | Non
         return module
 
     facts: dict[str, str] = {"torch": torch.__version__}
-    with layout.pixel_store(run, preprocess) as store, deterministic(recipe.threads):
+    with stored.pixel_store(run, preprocess) as store, deterministic(recipe.threads):
         job = _job(run, model_id, recipe, study.seed, task, store, start)
         start()  # refuses weights and sizes that do not fit before anything is written
         with artefact.writing(folder, "train", key, resume=True, facts=facts) as scratch:
@@ -154,7 +154,7 @@ def _job(run: Path, model_id: str, recipe: TrainConfig, seed: int, task: Task, s
     index = {name: i for i, name in enumerate(task.classes)}
     batches = {}
     for split in ("train", "val"):
-        cases = sorted((c for c in layout.cases(run) if c.split == split), key=lambda c: c.id)
+        cases = sorted((c for c in stored.cases(run) if c.split == split), key=lambda c: c.id)
         labels = np.asarray([index[c.label] for c in cases], dtype=np.int64)
         batches[split] = Batches(store, tuple(c.id for c in cases), labels, recipe.batch_size)
     counts = np.bincount(batches["train"].labels, minlength=len(index))

@@ -9,9 +9,10 @@ from pathlib import Path
 import optuna
 
 from bedside.core import codec
+from bedside.core.model_files import Trial, Tuning
 from bedside.core.study import TrainConfig
 from bedside.runfolder import artefact
-from bedside.runfolder.layout import TUNING, Trial, Tuning
+from bedside.runfolder.layout import TUNING
 
 _SPREAD = 10.0
 _STRONGEST = 2.0
