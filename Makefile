@@ -6,11 +6,12 @@ STAMP := $(VENV)/.installed
 APP := src/bedside/services/app/dist/index.html
 APP_SOURCES := $(shell find web -type f -not -path '*/node_modules/*')
 
-.PHONY: help demo test lint prove clean wheel app test-app
+.PHONY: help demo test quick lint prove clean wheel app test-app
 
 help:
 	@echo "make demo   set up and take synthetic ultrasound the whole way to a report"
 	@echo "make test   set up, lint and run every test"
+	@echo "make quick  lint and the unit tests, about two minutes (the inner loop)"
 	@echo "make app    build the web app (needs Node.js 20 and npm)"
 	@echo "make prove  the full figures of the requirements, saved under docs/proof/ (hours)"
 
@@ -25,6 +26,7 @@ demo: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 web/node_modules/.installed: web/package.json web/package-lock.json
@@ -39,6 +41,11 @@ app: $(APP)
 
 test-app: web/node_modules/.installed
 	cd web && npm test --silent
+
+# Without what starts processes, needs a browser, walks every table or is marked slow.
+quick: lint
+	$(BIN)/pytest -n 2 --dist loadgroup -q -m "not slow" --ignore tests/integration \
+		--ignore tests/browser --ignore tests/contract
 
 test: lint app test-app
 	$(BIN)/pytest -n 2 --dist loadgroup
