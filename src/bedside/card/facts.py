@@ -1,4 +1,4 @@
-"""The subject of a card, and access to what the table's paths name."""
+"""The model that a card describes, and look-up of run values by the paths of its table."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command line: one file a command group that parses, calls one function and prints."""
+"""The command line: one file a command group; each parses, calls one function and prints."""

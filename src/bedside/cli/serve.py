@@ -39,18 +39,18 @@ def serve(
     """Answer images over HTTP, on this machine unless told otherwise."""
     _need("the server needs", ("fastapi", "uvicorn"), "Install it: pip install 'bedside[server]'.")
     from bedside.services.guard import Limits
-    from bedside.services.rest import serving
+    from bedside.services.rest import server
     from bedside.services.rest.token import new_token, read_token
 
     token = read_token(token_file) if token_file is not None else None
-    if token is None and host not in serving.LOOPBACK:
+    if token is None and host not in server.LOOPBACK:
         token = new_token()
         output.note(f"token: {token}")
-    settings = serving.Settings(
+    settings = server.Settings(
         host, port, token, tuple(allow_host or ()), tls_cert, tls_key, audit_log,
         Limits(upload_bytes=max_upload_mb * 1_000_000,
                held_bytes=max(48, max_upload_mb) * 1_000_000))
-    serving.serve(bundle or [], settings, queue=queue, timeout_s=timeout, threads=threads,
+    server.serve(bundle or [], settings, queue=queue, timeout_s=timeout, threads=threads,
                   trust=tuple(trust or ()), store=store, say=output.note)
 
 

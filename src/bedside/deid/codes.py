@@ -1,4 +1,4 @@
-"""Standard meanings of codes: a file's own words for a code may name a patient."""
+"""Standard meanings of coded entries (PS3.16), as the text in a file may name a patient."""
 
 from __future__ import annotations
 

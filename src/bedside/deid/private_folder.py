@@ -1,4 +1,4 @@
-"""The clean folder, source and key that a private folder belongs to."""
+"""Bind a private folder to one output folder, source and key; never mix it with another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bedside calibrate``: every calibration that a study's schemes ask for, and a study's time."""
+"""``bedside calibrate``: run every calibration the schemes need; estimate a study's time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leakage of a split by image: one training on folds by image against one on folds by group.
+"""Measure how much a split by image inflates AUC: cross-validation by image and by group.
 
 Both arms predict every image once, with the same network, recipe, seed and number of folds. Only
 in the first may near-duplicates of an image, or other images of its patient, be in its training

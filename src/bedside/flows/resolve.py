@@ -1,4 +1,4 @@
-"""The configuration that a study file and the flags of a command line give together."""
+"""Merge a study file and command-line flags into one configuration."""
 
 from __future__ import annotations
 

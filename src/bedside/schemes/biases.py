@@ -1,4 +1,4 @@
-"""Prevention of int32 bias overflow, by raising a weight of filters that died out.
+"""Prevent int32 bias overflow where the weights of a filter have decayed to almost zero.
 
 An integer convolution stores its bias as ``round(bias / (S_in · S_w))`` in int32. A filter whose
 weights have died out in training (all nearly 0, as weight decay leaves them) gets so small an

@@ -1,4 +1,4 @@
-"""A bounded queue in front of the models: one inference at a time, counts without patients."""
+"""A bounded queue in front of the models, with counters that hold no patient data."""
 
 from __future__ import annotations
 

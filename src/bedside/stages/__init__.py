@@ -1,1 +1,1 @@
-"""One step of the way each; stages never import each other."""
+"""The pipeline's stages, one module or package a step; no stage imports another."""

@@ -40,7 +40,6 @@ COMPILED = "compiled.tflite"
 SUMMARY = "summary.csv"
 REFUSALS = "refusals.json"
 CONFIG = "Arm/vela.ini"
-_EDGE = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _KIB = 1024.0
 _ACCELERATORS = tuple(f"ethos-u{k}-{m}" for k, macs in (
     (55, (32, 64, 128, 256)), (65, (256, 512)), (85, (128, 256, 512, 1024, 2048))) for m in macs)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bedside.card import compute
-from bedside.services.rest import serving
+from bedside.services.rest import server
 
 
 def test_a_source_that_is_not_there_is_refused():
@@ -17,6 +17,6 @@ def test_a_source_that_is_not_there_is_refused():
 
 
 def test_the_audit_fields_are_those_that_the_server_writes(tmp_path):
-    write = serving.auditor(tmp_path / "log")
+    write = server.auditor(tmp_path / "log")
     write("GET", "health", 200, 1.0, 0)
     assert tuple(json.loads((tmp_path / "log").read_text())) == compute.AUDIT_FIELDS

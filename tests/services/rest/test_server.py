@@ -22,7 +22,7 @@ from bedside.runtime.files import write_bytes
 from bedside.services.app import files as app_files
 from bedside.services.guard import Limits
 from bedside.services.inference_queue import InferenceQueue
-from bedside.services.rest.serving import Settings, auditor, server
+from bedside.services.rest.server import Settings, auditor, server
 
 cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
 TOKEN = "a-token-of-more-than-twenty-characters"

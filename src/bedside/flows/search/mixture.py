@@ -1,4 +1,4 @@
-"""``bedside search``: a mixture of layers for every model, evaluated like any other variant."""
+"""``bedside search``: choose the layers that stay out of INT8 for every model, then evaluate."""
 
 from __future__ import annotations
 

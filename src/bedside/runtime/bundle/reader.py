@@ -193,7 +193,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
         ("the model's file is not listed as a model", chosen is not None
          and chosen.role == "model"),
         (f"each of {', '.join(ONCE)} is needed once", all(roles.count(r) == 1 for r in ONCE)),
-        ("familiarityis listed twice", roles.count("familiarity") <= 1),
+        ("familiarity is listed twice", roles.count("familiarity") <= 1),
         ("fewer than two classes, or one twice", 2 <= len(task.classes) == len(set(task.classes))),
         ("the positive class is not the last of two", task.positive is None
          or (len(task.classes) == 2 and task.classes[-1] == task.positive)),

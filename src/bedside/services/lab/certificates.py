@@ -1,4 +1,4 @@
-"""A certificate authority of the lab's own, so that phones grant it a secure context.
+"""The lab's own certificate authority, so that phones treat its pages as secure (HTTPS).
 
 It can vouch for addresses of private networks and ``.local`` names only (name constraints, RFC
 5280 section 4.2.1.10): a phone that trusts it cannot be fooled about any site of the internet.

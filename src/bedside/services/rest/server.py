@@ -1,162 +1,175 @@
-"""The HTTP application: ``/predict``, ``/models``, ``/health``, the bundles and the app."""
+"""The running server: sockets, TLS, slow clients, the audit log, a graceful end."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+import json
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.exceptions import HTTPException
+import uvicorn
 
-from bedside import __version__
-from bedside.core import codec
-from bedside.core.errors import BadInput, GateFailed, MissingComponent
+from bedside.core.errors import BadInput
+from bedside.runtime import store as stores
 from bedside.runtime.bundle.manifest import NOTICE
 from bedside.runtime.bundle.reader import Bundle
 from bedside.runtime.device import Device
-from bedside.runtime.engine import Raw
-from bedside.services.app.chunked_response import ChunkedResponse
-from bedside.services.app.server import GET, app_router, fault
-from bedside.services.inference_queue import Full, InferenceQueue
+from bedside.services.address import WILDCARDS, reached_at
+from bedside.services.guard import Guard, Limits, Policy
+from bedside.services.inference_queue import InferenceQueue
+from bedside.services.rest.application import application
+from bedside.services.slow_clients import SlowClientProtocol
 
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff")
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {
-    "type": "object", "required": ["fault", "remedy"], "properties": {
-        "fault": {"type": "string"}, "remedy": {"type": "string"}}}}}
-_FAULTS = {
-    400: "The query does not read.", 403: "Another host, origin or site, or no token.",
-    404: "No such bundle.", 408: "The upload was too slow.", 413: "The upload is too large.",
-    415: "Not an image's Content-Type.", 422: "Not an image that can be read.",
-    429: "Too many requests wait: send it again later.",
-    503: "The process that runs the model ended; a fresh one was started."}
-BundleId = Annotated[str | None, Query(
-    pattern="^[0-9a-f]{16}$", description="A bundle's id (default: the first).")]
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+CONNECTIONS = 256
 
 
-def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {s: {"description": _FAULTS[s], "content": {"application/json": {"schema": _ERROR}}}
-            for s in statuses}
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the server listens. ``token`` is needed beyond the loopback addresses."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    certificate: Path | None = None
+    private_key: Path | None = None
+    audit_log: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    header_s: float = 10.0
+    write_s: float = 10.0
 
 
-def describe(device: Device) -> dict[str, Any]:
-    """Return what ``/models`` says of a bundle."""
-    bundle = device.bundle
-    manifest = bundle.manifest
-    facts: dict[str, Any] = codec.encode({
-        "id": bundle.id, "name": manifest.name, "signed": bundle.signer is not None,
-        "signer": bundle.signer, "model": manifest.model, "task": manifest.task,
-        "preprocess": manifest.preprocess, "operating_point": manifest.operating_point,
-        "self_test": device.test, "size_bytes": bundle.size_bytes,
-        "href": f"/bundles/{bundle.id}.zip"})
-    return facts
-
-
-def application(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]],
-                trusted: Iterable[bytes] = ()) -> FastAPI:
-    """Return the application behind the guard.
+def serve(sources: Sequence[Path], settings: Settings, *, queue: int, timeout_s: float,
+          threads: int | None, trust: tuple[Path, ...], store: Path | None,
+          say: Callable[[str], None]) -> None:
+    """Verify and self-test every bundle, then answer until stopped.
 
     Args:
-        line: the queue with its devices.
-        bundles: the verified files, for the web app to download.
-        trusted: the public keys that the app may trust.
+        sources: bundles (files or installed ids); the active one where none is given.
+        settings: how the server listens.
+        queue: requests that may wait.
+        timeout_s: seconds that one inference may take.
+        threads: CPU threads.
+        trust: public keys that may sign, besides those of the store.
+        store: where bundles are installed; this user's by default.
+        say: called with each line for the person who started it.
+
+    Raises:
+        BadInput: see :func:`server`; a bundle that is given twice, or an address that is taken.
+        GateFailed: a bundle does not verify, or its self-test fails.
     """
-    api = FastAPI(title="bedside", version=__version__, description=NOTICE, docs_url=None,
-                  redoc_url=None)
-
-    @api.get("/health", responses=_responses(403))
-    async def health() -> dict[str, Any]:
-        """Whether it answers, and counts since the start that name no patient."""
-        return {"status": "ok", "bedside": __version__, "bundles": list(line.devices),
-                "counts": dict(line.counts)}
-
-    @api.get("/models", responses=_responses(403))
-    async def models() -> dict[str, Any]:
-        """The bundles, the first of them the default."""
-        return {"schema": 1, "models": [describe(d) for d in line.devices.values()],
-                "notice": NOTICE}
-
-    body = {"required": True, "content": {t: {"schema": {"type": "string", "format": "binary"}}
-                                          for t in IMAGE_TYPES}}
-
-    @api.post("/predict", responses=_responses(*_FAULTS), openapi_extra={"requestBody": body})
-    async def predict(request: Request, bundle: BundleId = None,
-                      cam: Annotated[bool, Query(description="Add the class activation map.")]
-                      = False) -> Response:
-        """Answer one image, sent as the body."""
-        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind not in IMAGE_TYPES:
-            return fault(415, "not an image's Content-Type",
-                          f"Send the image itself as {', '.join(IMAGE_TYPES)}.")
-        device = line.devices.get(bundle or line.first)
-        if device is None:
-            return fault(404, "no such bundle", "See /models.")
-        try:
-            answer, raw = await line.ask(device.bundle.id, await request.body())
-        except Full:
-            return fault(429, "too many requests wait", "Send it again later.",
-                          {"retry-after": "1"})
-        except BadInput as error:
-            return fault(422, error.fault, "Send a whole PNG, JPEG, BMP or TIFF.")
-        except GateFailed as error:
-            return fault(503, error.fault, "Send it again.")
-        document = {
-            "schema": 1, "variant": device.bundle.manifest.model.variant,
-            "bundle": {"id": device.bundle.id, "name": device.bundle.manifest.name,
-                       "signed": device.bundle.signer is not None,
-                       "signer": device.bundle.signer},
-            "threshold": device.bundle.manifest.operating_point.threshold,
-            "answers": [answer], "notice": NOTICE}
-        if cam:
-            document["cam"] = _map(raw)
-        return JSONResponse(codec.encode(document))
-
-    @api.exception_handler(HTTPException)
-    async def refused(request: Request, error: Exception) -> JSONResponse:
-        # Starlette's own: no such route, or not with this method; its words are {"detail"}.
-        assert isinstance(error, HTTPException)
-        words = "no such page" if error.status_code == 404 else error.detail.lower()
-        return fault(error.status_code, words, "See /openapi.json.", error.headers)
-
-    @api.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
-        return fault(400, "the query does not read", "See /openapi.json.")
-
-    _pages(api, bundles, trusted)
-    return api
-
-
-def _map(raw: Raw) -> dict[str, Any] | None:
-    if raw.cam_shape is None:
-        return None
-    values = np.frombuffer(raw.cam, "<f4").reshape(raw.cam_shape)
-    return {"shape": list(raw.cam_shape), "values": values.tolist()}
-
-
-def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
-           ) -> None:
-    """Add the web app and the bundles it opens; where the app is not built, a page that says so."""
+    folder = stores.default_store() if store is None else store
+    devices: list[Device] = []
+    files: list[tuple[Bundle, bytes]] = []
     try:
-        api.include_router(app_router(bundles, trusted))
-        return
-    except MissingComponent as error:
-        text = f"{error.fault} {error.remedy}"
-    held = {f"{b.id}.zip": data for b, data in bundles}
+        for source in sources or [Path(stores.ACTIVE)]:
+            data, where = stores.read_source(source, folder)
+            bundle = stores.open_trusted(data, folder, trust, where)
+            if bundle.id in {b.id for b, _ in files}:
+                raise BadInput("this bundle is given twice", where=source, remedy="Give it once.")
+            devices.append(Device(bundle, threads))
+            files.append((bundle, data))
+        waiting = InferenceQueue(devices, queue, timeout_s)
+        ready = server(waiting, files, settings, stores.trusted(folder, trust))
+        scheme = "https" if settings.certificate is not None else "http"
+        reached = reached_at(settings.host)
+        shown = f"[{reached}]" if ":" in reached else reached
+        for device in devices:
+            say(f"{device.bundle.id} {device.bundle.manifest.name}, {device.bundle.signed}; "
+                "self-test passed")
+        if settings.certificate is None and settings.host not in LOOPBACK:
+            say("warning: plain HTTP sends the token and the images unencrypted; give --tls-cert "
+                "and --tls-key")
+        say(f"serving on {scheme}://{shown}:{settings.port} (Ctrl-C ends it). {NOTICE}")
+        # uvicorn ends in order on SIGTERM and then raises it again, which would kill this process
+        # before its own children have ended.
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            ready.run()
+        except SystemExit:
+            raise BadInput("the address cannot be used", where=f"{settings.host}:{settings.port}",
+                           remedy="Choose another --host or --port.") from None
+        finally:
+            waiting.close()
+            signal.signal(signal.SIGTERM, before)
+    finally:
+        for device in devices:
+            device.close()
 
-    @api.api_route("/bundles/{name}", methods=GET, include_in_schema=False)
-    async def bundle_file(name: str) -> Response:
-        data = held.get(name)
-        if data is None:
-            return fault(404, "no such bundle", "See /models.")
-        return ChunkedResponse(data, media_type="application/zip")
 
-    @api.api_route("/", methods=GET, include_in_schema=False)
-    async def index() -> Response:
-        return HTMLResponse(
-            "<!doctype html><html lang=en><meta charset=utf-8><title>bedside</title>"
-            f"<h1>bedside</h1><p>{NOTICE}</p><p>{html.escape(text)}</p>"
-            "<p>POST an image to /predict; see <a href=/openapi.json>openapi.json</a> and "
-            "<a href=/models>models</a>.</p></html>")
+def auditor(path: Path | None) -> Callable[[str, str, int, float, int], None]:
+    """Return a writer of the audit log, one JSON line a request.
+
+    A line holds time, method, route, status, milliseconds and bytes: no answer, no file name, no
+    address, nothing that leads to a patient. A disk that fills up is reported once on standard
+    error, and answers go on.
+    """
+    if path is None:
+        return lambda *_: None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise BadInput(f"the audit log cannot be written ({error.strerror})", where=path,
+                       remedy="Give --audit-log a file in a folder that can be written."
+                       ) from None
+    failed: list[Path] = []
+
+    def write(method: str, route: str, status: int, ms: float, size: int) -> None:
+        known = method if method in ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"
+                                     ) else "OTHER"
+        line = json.dumps({
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "method": known,
+            "route": route, "status": status, "ms": round(ms, 1), "bytes": size})
+        try:
+            log.write(line + "\n")
+        except OSError as error:
+            if not failed:
+                failed.append(path)
+                print(f"the audit log cannot be written ({error.strerror}): {path}",
+                      file=sys.stderr, flush=True)
+
+    return write
+
+
+def server(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]], settings: Settings,
+           trusted: Iterable[bytes] = ()) -> uvicorn.Server:
+    """Return the server, ready to run.
+
+    Raises:
+        BadInput: an address beyond loopback without a token, TLS files that do not read, or an
+            audit log that cannot be written.
+    """
+    if settings.host not in LOOPBACK and not settings.token:
+        raise BadInput("an address that others reach needs a token", where="--host",
+                       remedy="Give --token-file.")
+    if (settings.certificate is None) != (settings.private_key is None):
+        raise BadInput("TLS needs a certificate and its key", where="--tls-cert, --tls-key",
+                       remedy="Give both.")
+    if settings.certificate is not None and settings.private_key is not None:
+        _check_tls(settings.certificate, settings.private_key)
+    hosts = {"127.0.0.1", "localhost", "[::1]", settings.host.lower(),
+             *(h.lower() for h in settings.hosts)} - set(WILDCARDS)
+    guarded = Guard(application(line, bundles, trusted),
+                    Policy(frozenset(hosts), settings.token, own_address=True,
+                           limits=settings.limits), auditor(settings.audit_log))
+    protocol = type("Protocol", (SlowClientProtocol,),
+                    {"header_s": settings.header_s, "write_s": settings.write_s})
+    return uvicorn.Server(uvicorn.Config(
+        guarded, host=settings.host, port=settings.port, http=protocol, ws="none",
+        log_config=None, access_log=False, server_header=False, date_header=False,
+        proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10,
+        ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key))
+
+
+def _check_tls(certificate: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"the certificate and its key do not fit ({type(error).__name__})",
+                       where=certificate, remedy="Give PEM files that belong together.") from None
