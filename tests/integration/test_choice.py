@@ -126,7 +126,7 @@ def test_the_gate_passes_it_and_stops_a_damaged_release(root, capsys):
     assert code == 1
     failed = [c for c in json.loads(out)["checks"] if c["result"] == "fail"]
     assert {"not worse than before"} <= {c["check"] for c in failed}
-    assert "worse on the 2000 test images of both runs" in failed[0]["detail"]
+    assert "inferior on the 2000 test images of both runs" in failed[0]["detail"]
     code, out, _ = bedside(capsys, "diff", root / "run-good", root / "run-damaged", "--json")
     assert code == 0
     found = json.loads(out, parse_constant=pytest.fail)

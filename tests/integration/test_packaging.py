@@ -90,7 +90,7 @@ def test_a_source_install_without_npm_says_what_to_run(tiny_run, tmp_path):
     """The sources without the built app: ``web`` names the command; ``make app`` names npm."""
     source = tmp_path / "source"
     shutil.copytree(ROOT / "src", source / "src",
-                    ignore=shutil.ignore_patterns("__pycache__", "app"))
+                    ignore=shutil.ignore_patterns("__pycache__", "dist"))
     quantize.quantize(tiny_run, "resnet34", schemes.parse("float32"), None, None)
     (tmp_path / "b.zip").write_bytes(make_bundle(tiny_run, "resnet34-float32"))
     done = subprocess.run(

@@ -123,4 +123,4 @@ def test_a_sound_int8_is_shown_and_a_damaged_release_is_worse(tmp_path, capsys):
         "confirmed", "reference")
     code, gate = command(capsys, "gate", bad, "--against", good, "--json")
     assert code == 1 and not gate["passed"]
-    assert any(c["result"] == "fail" and "worse" in c["detail"] for c in gate["checks"])
+    assert any(c["result"] == "fail" and "inferior" in c["detail"] for c in gate["checks"])
