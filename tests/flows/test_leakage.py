@@ -23,7 +23,6 @@ from bedside.stages.report import leakage_view
 from bedside.stages.train.crossfit import out_of_fold
 
 # One run for all, made and used in order.
-pytestmark = pytest.mark.xdist_group("leakage")
 
 MODEL = ModelConfig("resnet34", image_px=32, width=0.125, epochs=1, batch_size=8)
 

@@ -24,7 +24,6 @@ size_bytes = 50_000
 
 WIDTH = 128
 
-pytestmark = pytest.mark.xdist_group("studies")
 
 
 def bedside(capsys, *arguments):

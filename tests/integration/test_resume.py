@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 STUDY = """
 seed = 3
 schemes = ["float32", "float16", "dynamic", "int8"]
@@ -39,7 +37,6 @@ samples = 2
 """
 KILLS = int(os.environ.get("BEDSIDE_KILLS", "6"))
 
-pytestmark = pytest.mark.xdist_group("resume")
 
 
 def _start(study: Path, out: Path) -> subprocess.Popen[bytes]:

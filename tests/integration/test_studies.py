@@ -26,7 +26,6 @@ warmup = 0
 samples = 2
 """
 
-pytestmark = pytest.mark.xdist_group("studies")
 
 
 def _bedside(*arguments) -> None:
