@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 
 import numpy as np
 from device_fixture import png
@@ -29,11 +30,35 @@ def _replies(stream):
     return replies
 
 
+class _Answers(io.BytesIO):
+    def __init__(self):
+        super().__init__()
+        self.any = threading.Event()
+
+    def write(self, data):
+        written = super().write(data)
+        self.any.set()
+        return written
+
+
+class _Requests(io.BytesIO):
+    """Frames of which the second follows the first one's answer, as from the parent process."""
+
+    def __init__(self, frames, answers):
+        super().__init__(b"".join(frames))
+        self._first, self._answers = len(frames[0]), answers
+
+    def read(self, size=-1):
+        if self.tell() >= self._first:
+            assert self._answers.any.wait(60)
+        return super().read(size)
+
+
 def _serve(*frames):
-    out = io.BytesIO()
-    engine_worker.serve(io.BytesIO(b"".join(frames)), out)
-    out.seek(0)
-    return _replies(out)
+    answers = _Answers()
+    engine_worker.serve(_Requests(frames, answers), answers)
+    answers.seek(0)
+    return _replies(answers)
 
 
 def test_requests_are_answered_in_order_and_faults_are_replies(tiny_run):
