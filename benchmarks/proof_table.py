@@ -178,6 +178,9 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "duplicate-recall": _recall,
     "interval-coverage": _coverage,
     "statistics-speed": _statistics,
+    "start-up": lambda f: (
+        f"{f['ratio']['version']} for --version, {f['ratio']['help']} for --help",
+        f"{f['goal']:g} for --version"),
     "phantom-evidence": _phantom_evidence,
     "estimator-time": lambda f: (
         ", ".join(f"{n} {x}" for n, x in f["added"].items()) + f" at {f['images']} images",
