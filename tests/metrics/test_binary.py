@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metric_samples import bounds, sample
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
@@ -11,23 +12,6 @@ from bedside.core.types import Estimate
 from bedside.metrics import evaluate
 from bedside.metrics.binary import accuracy, auroc, sensitivity, specificity
 from bedside.metrics.multiclass import macro_auroc, macro_sensitivity
-
-
-def sample(classes: int, n: int, seed: int, *, coarse: bool = False
-           ) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    labels = np.r_[np.arange(classes), np.arange(classes),
-                   rng.integers(0, classes, n - 2 * classes)]
-    logits = rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[labels]
-    if coarse:
-        logits = np.round(logits * 2) / 2  # ties, as an integer network gives
-    return labels, logits.astype(np.float32)
-
-
-def bounds(estimate: Estimate) -> tuple[float, float]:
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return estimate.low, estimate.high
 
 
 def test_a_small_table_by_hand() -> None:

@@ -8,27 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_samples import bounds, sample
 
 from bedside.core.errors import BadInput
-from bedside.core.types import Estimate
 from bedside.metrics import evaluate, for_task
-
-
-def sample(classes: int, n: int, seed: int, *, coarse: bool = False
-           ) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    labels = np.r_[np.arange(classes), np.arange(classes),
-                   rng.integers(0, classes, n - 2 * classes)]
-    logits = rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[labels]
-    if coarse:
-        logits = np.round(logits * 2) / 2  # ties, as an integer network gives
-    return labels, logits.astype(np.float32)
-
-
-def bounds(estimate: Estimate) -> tuple[float, float]:
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return estimate.low, estimate.high
 
 
 @settings(deadline=None, max_examples=60)

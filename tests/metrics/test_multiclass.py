@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metric_samples import bounds, sample
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
-from bedside.core.types import Estimate
 from bedside.metrics import evaluate
 from bedside.metrics.binary import auroc
 from bedside.metrics.multiclass import macro_auroc, macro_sensitivity, macro_specificity
-
-
-def sample(classes: int, n: int, seed: int, *, coarse: bool = False
-           ) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    labels = np.r_[np.arange(classes), np.arange(classes),
-                   rng.integers(0, classes, n - 2 * classes)]
-    logits = rng.normal(size=(n, classes)) + 1.5 * np.eye(classes)[labels]
-    if coarse:
-        logits = np.round(logits * 2) / 2  # ties, as an integer network gives
-    return labels, logits.astype(np.float32)
-
-
-def bounds(estimate: Estimate) -> tuple[float, float]:
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return estimate.low, estimate.high
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
