@@ -26,7 +26,6 @@ from bedside.core.study import EvaluateConfig, Study
 from bedside.flows import study
 from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
-from bedside.services.guard import Limits
 from bedside.services.lab import certificates
 from bedside.services.lab import lab as lab_serving
 from bedside.services.lab.plan import make_plan
@@ -339,7 +338,7 @@ def test_rounds_are_interleaved_and_the_same_every_time(run):
 def lab_port(client, monkeypatch):
     """The lab's own server with short clocks."""
     monkeypatch.setattr("bedside.services.slow_clients.SlowClientProtocol.header_s", 0.5)
-    monkeypatch.setattr("bedside.services.lab.server._LIMITS", Limits(body_s=0.5, late_status=503))
+    monkeypatch.setattr(client.app, "_limits", replace(client.app._limits, body_s=0.5))
     place = Place("http://testserver", None, None, None, frozenset({"testserver"}))
     server = lab_serving.servers(lab_serving.Served("", "", place, client.app, (0, None), None))[0]
     thread = threading.Thread(target=server.run, daemon=True)
