@@ -96,8 +96,7 @@ def saliency(facts: Facts) -> dict[str, Any]:
         maps = {}
         with stored.pixel_store(facts.run, variant.preprocess) as store:
             for row in rows[:MAPS]:
-                plane = np.asarray(model.run(store.tensor(row.id))[CAM][0, :, :, index],
-                                   np.float64)
+                plane = np.asarray(model.run(store.tensor(row.id))[CAM][0, :, :, index], np.float64)
                 span = float(plane.max() - plane.min())
                 share = (plane - plane.min()) / span if span > 0 else np.zeros_like(plane)
                 y, x = np.unravel_index(int(plane.argmax()), plane.shape)

@@ -7,22 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bedside.cli import output
-from bedside.cli.options import (
-    ClassNames,
-    Dataset,
-    Decisions,
-    Exclude,
-    Json,
-    Merge,
-    Positive,
-    Regroup,
-    Run,
-    Seed,
-    SkipBad,
-    SplitFile,
-    given,
-)
+from bedside.cli import options, output
 from bedside.cli.output import Reporter
 from bedside.cli.run import need_workbench
 from bedside.core.errors import BadInput, GateFailed
@@ -37,22 +22,22 @@ def audit(
         help="A run folder, or a data set as for 'run'.", metavar="DIR")],
     out: Annotated[Path, typer.Option(
         help="Where a data set's audit goes; a run's goes into the run.")] = Path("runs/audit"),
-    exclude: Exclude = None,
-    merge: Merge = None,
-    positive: Positive = None,
-    split_file: SplitFile = None,
-    class_names: ClassNames = None,
-    regroup: Regroup = False,
-    skip_bad: SkipBad = False,
-    decisions: Decisions = None,
-    seed: Seed = None,
-    json: Json = False,
+    exclude: options.Exclude = None,
+    merge: options.Merge = None,
+    positive: options.Positive = None,
+    split_file: options.SplitFile = None,
+    class_names: options.ClassNames = None,
+    regroup: options.Regroup = False,
+    skip_bad: options.SkipBad = False,
+    decisions: options.Decisions = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
 ) -> None:
     """Look for near-duplicates, leakage, marks, outliers and shortcuts before training."""
     from bedside.flows import audit as auditing
     from bedside.runfolder import layout
 
-    flags = given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
+    flags = options.given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
                   class_names=class_names, regroup=regroup, skip_bad=skip_bad,
                   decisions=decisions, seed=seed)
     is_run = layout.study_file(source).is_file()
@@ -74,24 +59,24 @@ def audit(
 
 
 def split(
-    source: Dataset,
+    source: options.Dataset,
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/study"),
-    exclude: Exclude = None,
-    merge: Merge = None,
-    positive: Positive = None,
-    split_file: SplitFile = None,
-    class_names: ClassNames = None,
-    regroup: Regroup = False,
-    skip_bad: SkipBad = False,
-    decisions: Decisions = None,
-    seed: Seed = None,
-    json: Json = False,
+    exclude: options.Exclude = None,
+    merge: options.Merge = None,
+    positive: options.Positive = None,
+    split_file: options.SplitFile = None,
+    class_names: options.ClassNames = None,
+    regroup: options.Regroup = False,
+    skip_bad: options.SkipBad = False,
+    decisions: options.Decisions = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
 ) -> None:
     """Read, group and split a data set, and stop; 'run --out' goes on from there."""
     from bedside.flows import audit as auditing
     from bedside.runfolder import layout
 
-    flags = given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
+    flags = options.given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
                   class_names=class_names, regroup=regroup, skip_bad=skip_bad,
                   decisions=decisions, seed=seed)
     with Reporter() as progress:
@@ -100,14 +85,14 @@ def split(
 
 
 def leakage(
-    run: Run,
+    run: options.Run,
     model: Annotated[str | None, typer.Option(
         help="A network (default: the run's first, with its settings).")] = None,
     image_px: Annotated[int | None, typer.Option(
         min=32, max=1024, help="Image side, pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each training.")] = None,
     folds: Annotated[int, typer.Option(min=3, max=20, help="Trainings for each split.")] = 5,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Train on folds by image and on folds by group, and put both scores side by side."""
     need_workbench()
@@ -119,7 +104,7 @@ def leakage(
 
     config = study.load(run)
     network = resolve.one_model(run, config, model,
-                                given(image_px=image_px, epochs=epochs)).models[0]
+                                options.given(image_px=image_px, epochs=epochs)).models[0]
     with study.locked(run), Reporter() as progress:
         result = comparison.leakage(run, config, network, folds, progress)
     if json:

@@ -48,8 +48,7 @@ def import_(
     folder = private or private_of(out)
     names = tuple(n.strip() for n in class_names.split(",")) if class_names else ()
     with Reporter() as progress:
-        ledger = import_dataset(src, out, folder, config, progress, key_file=key,
-                                class_names=names)
+        ledger = import_dataset(src, out, folder, config, progress, key_file=key, class_names=names)
     warn_of_folders(folder)
     _print_ledger(ledger, json)
     if json:

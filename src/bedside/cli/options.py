@@ -30,8 +30,7 @@ Regroup = Annotated[bool, typer.Option(
     "--regroup", help="Move groups that a given split tears apart into one part.")]
 SkipBad = Annotated[bool, typer.Option(
     "--skip-bad", help="Set unreadable images aside (they are listed).")]
-Seed = Annotated[int | None, typer.Option(
-    min=0, max=2**31 - 1, help="Seed of split and training.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Seed of split and training.")]
 
 # De-identification
 KeepDates = Annotated[bool, typer.Option(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 from bedside.core.text import duration
 
 if TYPE_CHECKING:
-    from types import TracebackType
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -58,8 +57,7 @@ class Reporter:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
 

@@ -120,8 +120,7 @@ def search(
         result = mixture.search(run, config, _models(run, config, model), scheme, wanted, qat,
                                 progress)
     if json:
-        output.print_json({"schema": 1, "searches": result.searches,
-                           "finetuned": result.finetuned})
+        output.print_json({"schema": 1, "searches": result.searches, "finetuned": result.finetuned})
         return
     _print_search(result.searches, result.finetuned)
     if result.missed and not qat:

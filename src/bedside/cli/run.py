@@ -8,22 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bedside.cli import output
-from bedside.cli.options import (
-    ClassNames,
-    Decisions,
-    Exclude,
-    Json,
-    Merge,
-    Only,
-    Positive,
-    Regroup,
-    Run,
-    Seed,
-    SkipBad,
-    SplitFile,
-    given,
-)
+from bedside.cli import options, output
 from bedside.cli.output import Reporter
 from bedside.core.errors import MissingComponent
 from bedside.core.text import duration
@@ -46,17 +31,17 @@ def run(
     scheme: Annotated[list[str] | None, typer.Option(
         help="A quantization scheme with options, as int8+io8; repeat for more.")] = None,
     target: Targets = None,
-    only: Only = None,
+    only: options.Only = None,
     dry_run: Annotated[bool, typer.Option(
         "--dry-run", help="Print the stages with a time estimate, and stop.")] = False,
-    skip_bad: SkipBad = False,
-    exclude: Exclude = None,
-    merge: Merge = None,
-    positive: Positive = None,
-    split_file: SplitFile = None,
-    class_names: ClassNames = None,
-    regroup: Regroup = False,
-    decisions: Decisions = None,
+    skip_bad: options.SkipBad = False,
+    exclude: options.Exclude = None,
+    merge: options.Merge = None,
+    positive: options.Positive = None,
+    split_file: options.SplitFile = None,
+    class_names: options.ClassNames = None,
+    regroup: options.Regroup = False,
+    decisions: options.Decisions = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs for every network.")] = None,
     image_px: Annotated[int | None, typer.Option(
         min=32, max=1024, help="Image side for every network, pixels.")] = None,
@@ -64,7 +49,7 @@ def run(
         help="Pretrained weights, .safetensors with torchvision's names.")] = None,
     tune: Annotated[int | None, typer.Option(
         min=0, help="Trials of learning rate, weight decay and augmentation.")] = None,
-    seed: Seed = None,
+    seed: options.Seed = None,
     float_model: Annotated[Path | None, typer.Option(
         help="A float .tflite trained elsewhere.")] = None,
     preprocess: Annotated[Path | None, typer.Option(
@@ -73,7 +58,7 @@ def run(
         help="That model's last convolution layer, for the figures.")] = None,
 ) -> None:
     """Take images the whole way to the report; continues where it stopped."""
-    _study(config, out, only, dry_run, given(
+    _study(config, out, only, dry_run, options.given(
         dataset=dataset, preset=preset, model=model, scheme=scheme, target=target,
         exclude=exclude, merge=merge, positive=positive, split_file=split_file,
         class_names=class_names, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
@@ -86,17 +71,17 @@ def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs
     _study(None, out, None, False, {"preset": "demo"})
 
 
-def train(run: Run) -> None:
+def train(run: options.Run) -> None:
     """Train the run's networks (reads and splits the data first where that is missing)."""
     _stage(run, "train")
 
 
-def convert(run: Run) -> None:
+def convert(run: options.Run) -> None:
     """Convert trained networks to float .tflite and check them against torch."""
     _stage(run, "convert")
 
 
-def quantize(run: Run, only: Only = None) -> None:
+def quantize(run: options.Run, only: options.Only = None) -> None:
     """Calibrate, and write every variant."""
     from bedside.runfolder import stored
 
@@ -106,7 +91,7 @@ def quantize(run: Run, only: Only = None) -> None:
                  {2})
 
 
-def build(run: Run, only: Only = None) -> None:
+def build(run: options.Run, only: options.Only = None) -> None:
     """Make what each target runs for each variant."""
     from bedside.flows import study
 
@@ -115,12 +100,12 @@ def build(run: Run, only: Only = None) -> None:
 
 
 def evaluate(
-    run: Run,
+    run: options.Run,
     target: Targets = None,
-    only: Only = None,
+    only: options.Only = None,
     images: Annotated[int | None, typer.Option(
         min=1, help="At most so many images a cell, stratified by split and class.")] = None,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Predict every image and time every build."""
     need_workbench()
@@ -142,12 +127,12 @@ def evaluate(
     _need_targets(once.targets, run)
 
 
-def analyse(run: Run) -> None:
+def analyse(run: options.Run) -> None:
     """Compute the numbers behind every figure."""
     _stage(run, "analyse")
 
 
-def report(run: Run) -> None:
+def report(run: options.Run) -> None:
     """Write report/index.html and the tables beside it."""
     from bedside.runfolder import layout
 

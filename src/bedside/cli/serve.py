@@ -40,11 +40,10 @@ def serve(
     _need("the server needs", ("fastapi", "uvicorn"), "Install it: pip install 'bedside[server]'.")
     from bedside.services.guard import Limits
     from bedside.services.rest import server
-    from bedside.services.rest.token import new_token, read_token
 
-    token = read_token(token_file) if token_file is not None else None
+    token = server.read_token(token_file) if token_file is not None else None
     if token is None and host not in server.LOOPBACK:
-        token = new_token()
+        token = server.new_token()
         output.note(f"token: {token}")
     settings = server.Settings(
         host, port, token, tuple(allow_host or ()), tls_cert, tls_key, audit_log,

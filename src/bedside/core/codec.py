@@ -144,8 +144,7 @@ def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
         place = f"{where}.{name}" if where else name
         if name in data:
             values[name] = decode(hints[name], data[name], place)
-        elif (spec.default is dataclasses.MISSING
-              and spec.default_factory is dataclasses.MISSING):
+        elif (spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING):
             raise BadInput(f"key {name!r} is missing", where=where or cls.__name__,
                            remedy=f"Add {name}.")
     return cls(**values)

@@ -9,8 +9,7 @@ from bedside.core.evidence import Answer, Needed
 from bedside.core.types import Estimate, Evidence, Status
 
 # Why there is no choice, or why a variant cannot be one.
-Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "vetoed",
-                "not shown"]
+Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "vetoed", "not shown"]
 Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed"]
 
 

@@ -192,8 +192,7 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
          journal: Path, secret: Key, config: DeidConfig, throttle: Throttle,
          workers: int) -> list[Entry]:
     stems = names.stems((f[0] for f in files), secret)
-    folders = {f[0]: names.folders(PurePosixPath(f[0]), secret, config.keep_names)
-               for f in files}
+    folders = {f[0]: names.folders(PurePosixPath(f[0]), secret, config.keep_names) for f in files}
     settings = codec.encode(config)
     pool = Pool(workers, _LIMITS)
 
@@ -205,8 +204,7 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
             if done.status != "ok" or (scratch / done.file).is_file():
                 return done
         # A mask shares its image's id; the entry's own comes from the path.
-        base = Entry("e" + secret.name("entry", name), "other", "quarantined", fault,
-                     original=name)
+        base = Entry("e" + secret.name("entry", name), "other", "quarantined", fault, original=name)
         if fault:
             return base
         entry = _ask(pool, base, {

@@ -58,8 +58,7 @@ class Known:
         return not self.places.isdisjoint(_words(text))
 
 
-def known(persons: Iterable[str], numbers: Iterable[str],
-          places: Iterable[str] = ()) -> Known:
+def known(persons: Iterable[str], numbers: Iterable[str], places: Iterable[str] = ()) -> Known:
     """Collect what names a patient.
 
     Args:

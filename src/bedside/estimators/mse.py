@@ -59,8 +59,7 @@ class LeastSquares(Histogram):
             if full == 0.0:
                 continue
             middle = (low, high)[end] / full
-            shares = np.linspace(max(middle - reach, 0.005), min(middle + reach, 1.0),
-                                 _CANDIDATES)
+            shares = np.linspace(max(middle - reach, 0.005), min(middle + reach, 1.0), _CANDIDATES)
             # The present end stays a candidate, so no round makes it worse.
             tried = np.append(shares, middle) * full
             lows = np.full(tried.size, low) if end else tried

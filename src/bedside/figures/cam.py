@@ -220,8 +220,7 @@ def _row_label(figure: Figure, case: dict[str, str], y: float) -> None:
                 color=style.WRONG if wrong else style.INK)
 
 
-def overlay(image: npt.NDArray[np.uint8], plane: npt.NDArray[np.float32]
-            ) -> npt.NDArray[np.uint8]:
+def overlay(image: npt.NDArray[np.uint8], plane: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Blend a map in colour over the grey image, (H, W, 3), more opaque where it is higher."""
     colour = mpl.colormaps["inferno"](plane)[..., :3]
     grey = np.repeat(image[..., None].astype(np.float64) / 255, 3, axis=2)

@@ -107,8 +107,7 @@ def draw(data: FigureData) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     places = range(len(names))
     for k, (label, row) in enumerate(variants.items()):
-        known = [(p, 100 * v) for p, v in zip(places, row["clipped"], strict=True)
-                 if v is not None]
+        known = [(p, 100 * v) for p, v in zip(places, row["clipped"], strict=True) if v is not None]
         left.plot([v for _, v in known], [p for p, _ in known], _MARKS[k % len(_MARKS)], ms=3.5,
                   mfc="none" if k else None, color=style.scheme_colour(label),
                   label=style.short_name(label))

@@ -56,8 +56,7 @@ def corrupt(pixels: Pixels, kind: str, strength: float, name: str) -> Pixels:
     """
     peak = float(np.iinfo(pixels.dtype).max)
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    changed = _KINDS[kind](pixels.astype(np.float64) / peak, strength,
-                           np.random.default_rng(seed))
+    changed = _KINDS[kind](pixels.astype(np.float64) / peak, strength, np.random.default_rng(seed))
     whole = np.rint(np.clip(changed, 0.0, 1.0) * peak)
     if not whole.any():
         return pixels

@@ -160,8 +160,7 @@ def activation_name(before: float, after: float) -> str:
     return "cut to 0 by ReLU" if after == 0 else f"clipped to {after:g} by the activation"
 
 
-def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int
-        ) -> npt.NDArray[Any]:
+def cut(image: npt.NDArray[Any], top: int, left: int, height: int, width: int) -> npt.NDArray[Any]:
     """Cut a window from (H, W, C), zero outside the image."""
     window = np.zeros((height, width, image.shape[2]), image.dtype)
     rows = range(max(top, 0), min(top + height, image.shape[0]))
@@ -217,8 +216,7 @@ def _image(axes: Axes, data: FigureData) -> None:
                              fill=False, ec=style.MARK, lw=1.3))
 
 
-def _numbers(axes: Axes, values: npt.NDArray[np.float64], colours: str,
-             zero: bool = True) -> None:
+def _numbers(axes: Axes, values: npt.NDArray[np.float64], colours: str, zero: bool = True) -> None:
     limit = float(np.abs(values).max()) or 1.0
     low, high = (-limit, limit) if zero else (0.0, 255.0 if limit <= 255 else limit)
     axes.imshow(values, cmap=colours, vmin=low, vmax=high)
@@ -231,8 +229,7 @@ def _numbers(axes: Axes, values: npt.NDArray[np.float64], colours: str,
         size = min(10.0, 57.0 / max(rows, columns))
     for y in range(rows):
         for x in range(columns):
-            dark = (abs(values[y, x]) > 0.62 * limit if zero
-                    else values[y, x] < 0.5 * high)
+            dark = (abs(values[y, x]) > 0.62 * limit if zero else values[y, x] < 0.5 * high)
             text = f"{values[y, x]:.0f}" if not zero else _short(float(values[y, x]))
             axes.text(x, y, text, ha="center", va="center", fontsize=size,
                       color="white" if dark else style.INK)
@@ -249,8 +246,7 @@ def _short(value: float) -> str:
 def _sum_text(data: FigureData) -> str:
     f = data.facts
     parts = data.arrays["products"].sum(axis=(0, 1))
-    channels = (" (" + " + ".join(number(float(p)) for p in parts) + ")"
-                if parts.size > 1 else "")
+    channels = (" (" + " + ".join(number(float(p)) for p in parts) + ")" if parts.size > 1 else "")
     total, bias = number(f["sum_of_products"], 4), number(f["bias"], 3)
     result = number(f["output"], 4)
     return (f"sum of the products{channels} {total}  +  bias {bias}  =  "

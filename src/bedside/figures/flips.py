@@ -149,8 +149,7 @@ def kind(truth: int, before: int, after: int, positive: int | None) -> str:
     return "lost" if before == truth else "gained" if after == truth else "other"
 
 
-def _margin(shares: npt.NDArray[np.float64], point: OperatingPoint, positive: int | None
-            ) -> float:
+def _margin(shares: npt.NDArray[np.float64], point: OperatingPoint, positive: int | None) -> float:
     if positive is not None and point.threshold is not None:
         return float(shares[positive]) - point.threshold
     first, second = np.sort(shares)[::-1][:2]

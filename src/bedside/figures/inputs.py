@@ -14,13 +14,7 @@ from bedside.core.types import Case, Task
 from bedside.figures.base import NotAvailable
 from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
-from bedside.runtime.graph import (
-    Graph,
-    Operation,
-    Tensor,
-    dequantize,
-    read_graph,
-)
+from bedside.runtime.graph import Graph, Operation, Tensor, dequantize, read_graph
 from bedside.runtime.litert import LiteRTModel
 
 ORIGINAL = "float32"
@@ -228,8 +222,7 @@ class Runner:
 # ------------------------------------------------------------------ measurements
 
 
-def predictions_by_scheme(run: Path, model: str, split: str = "test"
-                          ) -> dict[str, Predictions]:
+def predictions_by_scheme(run: Path, model: str, split: str = "test") -> dict[str, Predictions]:
     """Return predictions on this machine's CPU by scheme label, all in one order of images.
 
     Raises:
@@ -252,8 +245,7 @@ def predictions_by_scheme(run: Path, model: str, split: str = "test"
 def _in_order(rows: Predictions, ids: npt.NDArray[np.str_]) -> Predictions:
     place = {v: i for i, v in enumerate(rows.ids.tolist())}
     order = np.asarray([place[v] for v in ids.tolist()], dtype=np.int64)
-    return Predictions(rows.ids[order], rows.split[order], rows.labels[order],
-                              rows.logits[order])
+    return Predictions(rows.ids[order], rows.split[order], rows.labels[order], rows.logits[order])
 
 
 def cpu_cell(run: Path, variant: str) -> Measurement | None:

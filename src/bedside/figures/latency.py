@@ -10,7 +10,6 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bedside.core.build import Measurement
 from bedside.figures import bars, inputs, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.runfolder import latency, layout, stored
@@ -49,7 +48,8 @@ def compute(run: Path, model: str) -> FigureData:
             cell = inputs.cpu_cell(run, variant.id)
             if cell is None or cell.evidence.get("latency") != "measured":
                 continue
-            raw = latency.read(_path(run, cell))
+            raw = latency.read(
+                layout.measurement_dir(run, cell.variant, cell.target) / layout.LATENCY)
             if not raw:
                 continue
             rounds, ms = np.array([r for r, _, _ in raw], np.int64), np.array([s[2] for s in raw])
@@ -64,10 +64,6 @@ def compute(run: Path, model: str) -> FigureData:
         raise NotAvailable("no latency was measured on this machine's CPU")
     return FigureData(arrays, {"models": table, "machine": machine, "paper": PAPER,
                                "threads": sorted(threads)})
-
-
-def _path(run: Path, cell: Measurement) -> Path:
-    return layout.measurement_dir(run, cell.variant, cell.target) / layout.LATENCY
 
 
 def _describe(samples: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]

@@ -66,8 +66,7 @@ def quantize(real: npt.NDArray[Any], scale: float, zero_point: int, low: int = -
     return codes
 
 
-def dequantize(codes: npt.NDArray[Any], scale: float, zero_point: int
-               ) -> npt.NDArray[np.float64]:
+def dequantize(codes: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.float64]:
     """Return ``S · (q − Z)``."""
     return scale * (np.asarray(codes, np.float64) - zero_point)
 
@@ -273,8 +272,7 @@ def _panel(axes: Axes, counts: npt.NDArray[Any], edges: npt.NDArray[Any],
                       textcoords="offset points", ha=_side(place(code), clip), va="top",
                       fontsize=8.5, weight="bold" if code == zero else "normal",
                       color=style.MARK if code == zero else style.INK)
-    for beyond, edge, code in ((observed[0], clip[0], codes[0]),
-                               (observed[1], clip[1], codes[1])):
+    for beyond, edge, code in ((observed[0], clip[0], codes[0]), (observed[1], clip[1], codes[1])):
         if (beyond < edge - scale / 2) if code == codes[0] else (beyond > edge + scale / 2):
             axes.plot((beyond, place(code)), (0, -1), color=style.WRONG, lw=1.1, ls=(0, (3, 2)))
             axes.annotate("clipped", (beyond, 0), xytext=(0, 5), textcoords="offset points",

@@ -160,8 +160,7 @@ def _detail(axes: Axes, detail: dict[str, Any]) -> None:
     style.bare(axes)
     times = "" if detail["total"] == 1 else f", {detail['total']} in the network"
     shape = "×".join(str(v) for v in detail["shape"])
-    axes.text(-0.98, -0.8, _TITLES[detail["kind"]], fontsize=9, weight="bold",
-              va="center")
+    axes.text(-0.98, -0.8, _TITLES[detail["kind"]], fontsize=9, weight="bold", va="center")
     axes.text(max(depth, 3) + 0.1, -0.8, f"here to {shape}{times}", fontsize=8,
               color=style.QUIET, va="center", ha="right")
     middle = (rows - 1) / 2

@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from bedside.core.text import number
 from bedside.figures import inputs, style
 from bedside.figures.base import FigureData, Reads
-from bedside.runtime.graph import Graph, Operation, Quantization, Tensor, ops_by_dtype
+from bedside.runtime.graph import Graph, Operation, Tensor, ops_by_dtype
 
 TITLE = "Operations and number formats (the paper's Figure 4)"
 READS = Reads()
@@ -52,8 +52,7 @@ def describe(graph: Graph, conv: Operation) -> dict[str, Any]:
     """Return the formats around one convolution of one file."""
     source, out = graph.tensors[conv.inputs[0]], graph.tensors[conv.outputs[0]]
     weights = inputs.stored_weights(graph, conv)
-    bias = (graph.tensors[conv.inputs[2]]
-            if len(conv.inputs) > 2 and conv.inputs[2] >= 0 else None)
+    bias = (graph.tensors[conv.inputs[2]] if len(conv.inputs) > 2 and conv.inputs[2] >= 0 else None)
     stored_bias = bias if bias is None else _stored(graph, bias.index)
     kinds = [o.op for o in graph.operations]
     facts: dict[str, Any] = {
@@ -70,7 +69,8 @@ def describe(graph: Graph, conv: Operation) -> dict[str, Any]:
     facts["accumulator"] = {"float": "float32", "hybrid": "int32", "integer": "int32",
                             "wide": "int64"}[facts["kind"]]
     if facts["kind"] == "integer" and source.quantization and out.quantization:
-        product = float(source.quantization.scales[0]) * float(_scale(weights.quantization))
+        product = float(source.quantization.scales[0]) * float(
+            weights.quantization.scales[0] if weights.quantization is not None else 1.0)
         facts["multiplier_example"] = product / float(out.quantization.scales[0])
     return facts
 
@@ -121,10 +121,6 @@ def _converted(graph: Graph, tensor: int, op: str) -> bool:
     while source is not None and source.op in _MOVES:
         source = graph.producer(source.inputs[0])
     return source is not None and source.op == op
-
-
-def _scale(quantization: Quantization | None) -> float:
-    return float(quantization.scales[0]) if quantization is not None else 1.0
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:

@@ -100,8 +100,7 @@ def draw(data: FigureData) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, target: str, table: dict[str, Any], models: list[str], largest: int
-           ) -> None:
+def _panel(axes: Axes, target: str, table: dict[str, Any], models: list[str], largest: int) -> None:
     points = table["points"]
     front = sorted((p for p in points if p["front"]), key=lambda p: p["ms"])
     axes.plot([p["ms"] for p in front], [p["auc"] for p in front], color=style.QUIET, lw=1,
@@ -124,8 +123,7 @@ def _panel(axes: Axes, target: str, table: dict[str, Any], models: list[str], la
     _ticks(axes, [v for p in points for v in (p["ms_low"], p["ms_high"])])
     axes.set_title(target)
     axes.set_xlabel("measured latency, median ms per image")
-    axes.set_ylabel("AUC, validation" if table["metric"] == "auroc"
-                    else "macro AUC, validation")
+    axes.set_ylabel("AUC, validation" if table["metric"] == "auroc" else "macro AUC, validation")
     style.grid(axes, "both")
 
 
@@ -168,8 +166,7 @@ def caption(data: FigureData) -> str:
     """State the result, with the figure's own numbers."""
     lines = []
     for target, table in data.facts["targets"].items():
-        front = [p["variant"] for p in sorted(table["points"], key=lambda p: p["ms"])
-                 if p["front"]]
+        front = [p["variant"] for p in sorted(table["points"], key=lambda p: p["ms"]) if p["front"]]
         left = "; ".join(f"{n} with {why}" for why, n in table["others"].items())
         lines.append(f"Pareto-optimal on {target}: {', '.join(front)}"
                      + (f" (not placed: {left})" if left else "") + ".")

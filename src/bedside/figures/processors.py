@@ -156,8 +156,7 @@ def draw(data: FigureData) -> Figure:
             flat = 0.97 < row["ratio"] < 1.03  # FP32 itself: keep its bar visible
             bars.bar(axes, y, 1.03 if flat else row["ratio"],
                      style.scheme_colour(row["scheme"]), row, 0.97 if flat else 1.0)
-            bars.note(axes, y, f"{row['ms']:.3g} ms  {_times(row['ratio'])}  {bars.word(row)}",
-                      7.5)
+            bars.note(axes, y, f"{row['ms']:.3g} ms  {_times(row['ratio'])}  {bars.word(row)}", 7.5)
             printed = (data.facts["paper"].get(row["unit"], {}).get(row["scheme"])
                        if device == data.facts["paper_device"] else None)
             if printed is not None:

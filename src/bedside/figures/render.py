@@ -86,8 +86,7 @@ def _repack(data: bytes, colours: int) -> bytes:
         packed = image.convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT,
                                                dither=Image.Dither.NONE)
     else:
-        packed = image.quantize(colours, method=Image.Quantize.FASTOCTREE,
-                                dither=Image.Dither.NONE)
+        packed = image.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     return _png(packed)
 
 

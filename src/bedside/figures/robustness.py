@@ -67,8 +67,7 @@ def compute(run: Path, model: str) -> FigureData:
     cases = _sample(run, config.robustness_images)
     kinds, task = table(), stored.task(run)
     logits = _logits(run, every, cases, kinds)
-    return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin,
-                   config.seed)
+    return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin, config.seed)
 
 
 def _sample(run: Path, count: int) -> list[Case]:

@@ -120,8 +120,7 @@ def _read(run: Path) -> _Run:
         if artefact.finished(layout.evidence_dir(run, model), evidence.STAGE, key):
             found = stored.operating_points(run, model)
         else:  # none yet, or a cell was measured since
-            cells = [evidence.Cell(m, stored.predictions(run, m.variant, m.target))
-                     for m in usable]
+            cells = [evidence.Cell(m, stored.predictions(run, m.variant, m.target)) for m in usable]
             found = evidence.operating_points(model, cells, task, config)
         points |= {name: found.locked or own for name, own in found.cells.items()}
     return _Run(run, task, cases, every, points)
@@ -180,8 +179,7 @@ def diff(old: Path, new: Path, pairs: Sequence[tuple[str, str]] = ()) -> RunDiff
                        f"{', '.join(after.task.classes)} as in {new}", where=old,
                        remedy="Compare runs of one task.")
     names = [(n, n) for n in after.measured if n in before.measured]
-    names += [(a, b) for a, b in pairs if a != b and a in before.measured
-              and b in after.measured]
+    names += [(a, b) for a, b in pairs if a != b and a in before.measured and b in after.measured]
     cells = [_cell(before, after, a, b, config) for a, b in names]
     tested = _answered(cells)
     compared = [c for c in tested if c.old_status == c.new_status == "ok"]
@@ -227,8 +225,7 @@ def _answered(cells: Sequence[CellChange]) -> list[CellChange]:
     # Two comparisons of one cell (by name, and as the recommended one) need separate names.
     named = [replace(c.test, target=f"{c.test.target}|{c.against}") for c in cells]
     done = compare.answers(named)
-    return [replace(c, test=replace(d, target=c.target))
-            for c, d in zip(cells, done, strict=True)]
+    return [replace(c, test=replace(d, target=c.target)) for c, d in zip(cells, done, strict=True)]
 
 
 def _latency(before: _Run, after: _Run, old: Measurement, new: Measurement) -> LatencyChange:

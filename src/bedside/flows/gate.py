@@ -150,7 +150,8 @@ def _against(run: Path, study: Study, choices: Sequence[Recommendation], against
     checks += [Check("still there", name, "warning", "only the earlier run has it")
                for name in diff.removed]
     for c in diff.cells:
-        checks += _cell(c, study, every or _is_chosen(c, choices))
+        checks += _cell(c, study, every or any(
+            r.target == c.target and r.chosen == c.variant for r in choices))
     return checks
 
 
@@ -162,10 +163,6 @@ def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, 
     return [(layout.cell_name(str(before[r.target]), r.target),
              layout.cell_name(r.chosen, r.target)) for r in choices
             if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
-
-
-def _is_chosen(c: compare_runs.CellChange, choices: Sequence[Recommendation]) -> bool:
-    return any(r.target == c.target and r.chosen == c.variant for r in choices)
 
 
 def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Check]:

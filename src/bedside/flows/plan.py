@@ -60,8 +60,7 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
         folder, kept = layout.model_dir(run, model.id), model.id in same
         steps.append(Step("train", model.id, kept and artefact.finished(folder, "train"),
                           _train_seconds(model, config, train_images)))
-        steps.append(Step("convert", model.id, kept and artefact.finished(folder, "convert"),
-                          15.0))
+        steps.append(Step("convert", model.id, kept and artefact.finished(folder, "convert"), 15.0))
     by_id = {m.id: m for m in config.models}
     for model_id in ids:
         for scheme in config.schemes:

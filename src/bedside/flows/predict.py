@@ -136,8 +136,7 @@ def _run(model: _Variant | _Bundle, images: Sequence[Path]
                                             str(path)), None
 
 
-def _sending(paths: Iterator[Path], sent: deque[tuple[Path, bytes]]
-             ) -> Iterator[tuple[str, bytes]]:
+def _sending(paths: Iterator[Path], sent: deque[tuple[Path, bytes]]) -> Iterator[tuple[str, bytes]]:
     for path in paths:
         data = _read(path)
         sent.append((path, data))

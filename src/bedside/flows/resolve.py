@@ -67,8 +67,7 @@ def preset(name: str) -> Study:
         return Study(data=DataConfig(exclude=("normal",)), models=paper_preset())
     if name == "demo":
         return _demo()
-    raise BadInput(f"unknown preset {name!r}", where="--preset",
-                   remedy=did_you_mean(name, PRESETS))
+    raise BadInput(f"unknown preset {name!r}", where="--preset", remedy=did_you_mean(name, PRESETS))
 
 
 def _demo() -> Study:
@@ -138,8 +137,7 @@ def _with_data(base: Study, flags: Flags) -> Study:
     data = base.data
     if flags.dataset is not None:
         source = str(flags.dataset)
-        data = replace(data, source=source if source == "phantom" else
-                       str(flags.dataset.resolve()))
+        data = replace(data, source=source if source == "phantom" else str(flags.dataset.resolve()))
     if flags.exclude:
         data = replace(data, exclude=flags.exclude)
     if flags.merge:

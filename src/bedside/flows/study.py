@@ -154,7 +154,8 @@ def quantize(run: Path, study: Study, only: str | None = None,
 
     for model in model_ids(run, study):
         for number, choice in enumerate(map(schemes.parse, study.schemes)):
-            if not _selected(layout.variant_id(model, str(choice)), study, only):
+            variant = layout.variant_id(model, str(choice))
+            if only is not None and not any(_matches(variant, t, only) for t in study.targets):
                 continue
             variants.make(run, model, choice, study.calibration, progress)
             if progress:
@@ -176,10 +177,6 @@ def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str
 def _matches(variant: str, target: str, only: str) -> bool:
     names = (variant, target, layout.cell_name(variant, target))
     return any(fnmatch.fnmatchcase(n, only) for n in names)
-
-
-def _selected(variant: str, study: Study, only: str | None) -> bool:
-    return only is None or any(_matches(variant, t, only) for t in study.targets)
 
 
 def build(run: Path, study: Study, only: str | None = None,
@@ -306,8 +303,7 @@ def load(run: Path) -> Study:
     return check(stored.study(run), run)
 
 
-def evaluation(run: Path, study: Study, targets: Sequence[str] | None, images: int | None
-               ) -> Study:
+def evaluation(run: Path, study: Study, targets: Sequence[str] | None, images: int | None) -> Study:
     """Return the study with other targets or fewer images, for one evaluation.
 
     Raises:

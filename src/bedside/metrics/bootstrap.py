@@ -158,8 +158,7 @@ def clustered(test: PairedTest, spread: tuple[float, float, float] | None, count
                    excluded=min(low, floor), reason=none)
 
 
-def _balance(counted: Ints, changes: Ints | None, cases: int, value: float
-             ) -> tuple[float, float]:
+def _balance(counted: Ints, changes: Ints | None, cases: int, value: float) -> tuple[float, float]:
     """Count cases gained and lost, with one patient's images offset against each other.
 
     Gains of some patients do not hide the losses of others: a small variance that came about by

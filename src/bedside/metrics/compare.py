@@ -128,8 +128,7 @@ def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right:
     drawn = Resampled({"accuracy": of[0].values["accuracy"]} | {
         f"macro_{name}": np.mean([one.values[name] for one in of], axis=0)
         for name in ("sensitivity", "auroc")})
-    rarest = min((labels == k for k in range(classes)),
-                 key=lambda mine: effective(clusters[mine]))
+    rarest = min((labels == k for k in range(classes)), key=lambda mine: effective(clusters[mine]))
     change = right[1].astype(np.int64) - right[0].astype(np.int64)
     return {name: clustered(test, drawn.spread(name, 0, 1), clusters, change)
             if name == "accuracy" else

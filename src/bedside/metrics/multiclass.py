@@ -7,7 +7,6 @@ intervals are analytic (no resampling, no seed).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,7 @@ def macro_sensitivity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
     Interval: MOVER on Wilson's intervals. The shares come from disjoint images, so they are
     independent.
     """
-    y, z = checked(labels, logits, positive)
-    reason = _undefined(y, z)
-    if reason:
-        return Estimate(None, n=len(y), reason=reason)
-    called = z.argmax(axis=1)
-    classes = range(z.shape[1])
-    return _mean_share([called == y] * len(classes), [y == k for k in classes], clusters)
+    return _mean_share(*checked(labels, logits, positive), clusters, own=True)
 
 
 def macro_specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
@@ -44,13 +37,7 @@ def macro_specificity(labels: Labels, logits: npt.NDArray[np.floating[Any]],
     side: an image is taken for one class only, so false positives of two classes never correlate
     positively (and for two classes not at all).
     """
-    y, z = checked(labels, logits, positive)
-    reason = _undefined(y, z)
-    if reason:
-        return Estimate(None, n=len(y), reason=reason)
-    called = z.argmax(axis=1)
-    classes = range(z.shape[1])
-    return _mean_share([called != k for k in classes], [y != k for k in classes], clusters)
+    return _mean_share(*checked(labels, logits, positive), clusters, own=False)
 
 
 def macro_auroc(labels: Labels, logits: npt.NDArray[np.floating[Any]], positive: int | None,
@@ -105,12 +92,18 @@ def _undefined(y: Labels, z: Floats) -> str | None:
     return None
 
 
-def _mean_share(hits: Sequence[npt.NDArray[np.bool_]], chosen: Sequence[npt.NDArray[np.bool_]],
-                clusters: Ints | None) -> Estimate:
-    """Return the mean over classes of the share of the chosen images (n,) that hit (n,)."""
-    shares = [share(h[c], design.of(clusters, c), "") for h, c in zip(hits, chosen, strict=True)]
+def _mean_share(y: Labels, z: Floats, clusters: Ints | None, own: bool) -> Estimate:
+    """Return the mean over classes of the share of its own, or of other, images told rightly."""
+    reason = _undefined(y, z)
+    if reason:
+        return Estimate(None, n=len(y), reason=reason)
+    called = z.argmax(axis=1)
+    shares = []
+    for k in range(z.shape[1]):
+        chosen = (y == k) == own
+        shares.append(share(((called == k) == own)[chosen], design.of(clusters, chosen), ""))
     values = np.array([e.value for e in shares], np.float64)
     low, high = mean_interval(values, np.array([e.low for e in shares], np.float64),
                               np.array([e.high for e in shares], np.float64))
     mean = float(values.mean())
-    return Estimate(mean, min(low, mean), max(high, mean), len(hits[0]))
+    return Estimate(mean, min(low, mean), max(high, mean), len(y))

@@ -65,5 +65,4 @@ def paper_preset() -> tuple[ModelConfig, ...]:
 
 def preprocess_of(config: ModelConfig) -> Preprocess:
     """Return the preprocessing of one of our own networks: square, divided by the maximum."""
-    return Preprocess(height_px=config.image_px, width_px=config.image_px,
-                      channels=config.channels)
+    return Preprocess(height_px=config.image_px, width_px=config.image_px, channels=config.channels)

@@ -43,8 +43,7 @@ class BasicBlock(nn.Module):
 class ResNet34(Network):
     """3-4-6-3 basic blocks."""
 
-    checkpoint = Checkpoint("conv1", "bn1", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225),
-                            ("fc.",))
+    checkpoint = Checkpoint("conv1", "bn1", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), ("fc.",))
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()

@@ -47,8 +47,7 @@ def check_text(text: str, what: str, where: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadInput(f"{what} {text!a} is not UTF-8", where=where,
-                       remedy="Rename it.") from None
+        raise BadInput(f"{what} {text!a} is not UTF-8", where=where, remedy="Rename it.") from None
     if _CONTROL.search(text):
         raise BadInput(f"{what} {text!a} holds a control character", where=where,
                        remedy="Rename it.")

@@ -44,8 +44,7 @@ def imported(root: Path) -> Imported | None:
         if (folder / artefact.MANIFEST).is_file() and artefact.finished(folder, STAGE):
             entry = artefact.record(folder, STAGE)
             if entry.facts.get(FACT) == DEIDENTIFIED:
-                return Imported(folder, entry.key,
-                                {n: r.sha256 for n, r in entry.files.items()})
+                return Imported(folder, entry.key, {n: r.sha256 for n, r in entry.files.items()})
     return None
 
 

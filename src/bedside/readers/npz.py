@@ -11,10 +11,10 @@ import threading
 import zipfile
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self, cast
 
 import numpy as np
@@ -58,8 +58,7 @@ class NpzImages:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -200,22 +199,14 @@ def _labels_of(images: NpzImages, part: str) -> npt.NDArray[Any]:
 # ------------------------------------------------------------------ zip and npy
 
 
-class _readable:  # noqa: N801 - a context manager that reads as one
+@contextmanager
+def _readable(path: Path, name: str) -> Iterator[None]:
     """Turn what zipfile and zlib raise on damaged data into one message."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        known = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
-                 NotImplementedError)
-        if isinstance(error, known):
-            raise BadInput(f"the array {self._name!r} does not read ({type(error).__name__})",
-                           where=self._path, remedy=_REWRITE) from None
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise BadInput(f"the array {name!r} does not read ({type(error).__name__})",
+                       where=path, remedy=_REWRITE) from None
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -232,8 +223,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> list[str]:
     names = [i.filename[:-4] for i in archive.infolist() if i.filename.endswith(".npy")]
     twice = sorted(n for n, count in Counter(names).items() if count > 1)
     if twice:
-        raise BadInput(f"the array {twice[0]!r} is in the file twice", where=path,
-                       remedy=_REWRITE)
+        raise BadInput(f"the array {twice[0]!r} is in the file twice", where=path, remedy=_REWRITE)
     return names
 
 

@@ -41,8 +41,7 @@ def _answer(request: dict[str, Any], blob: bytes) -> tuple[dict[str, Any], list[
         function = registry.resolve(request["function"])
         value, arrays = function(blob, **request["arguments"])
         plain = [np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for a in arrays]
-        head = {"value": value, "arrays": [{"dtype": a.dtype.str, "shape": a.shape}
-                                           for a in plain]}
+        head = {"value": value, "arrays": [{"dtype": a.dtype.str, "shape": a.shape} for a in plain]}
         return head, [a.tobytes() for a in plain], True
     except MissingComponent as error:
         return {"missing": error.fault, "remedy": error.remedy}, [], True

@@ -233,7 +233,7 @@ def writing(folder: Path, stage: str, key: str, *, resume: bool = False,
     scratch = scratch_dir(folder, stage)
     with disk_errors(folder):
         key_file = scratch / _KEY_FILE
-        if scratch.exists() and not (resume and _text_or_none(key_file) == key):
+        if scratch.exists() and not (resume and key_file.is_file() and key_file.read_text() == key):
             shutil.rmtree(scratch)
         scratch.mkdir(parents=True, exist_ok=True)
         key_file.write_text(key)
@@ -245,10 +245,6 @@ def writing(folder: Path, stage: str, key: str, *, resume: bool = False,
         if not resume:
             shutil.rmtree(scratch, ignore_errors=True)
         raise
-
-
-def _text_or_none(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
 
 
 def _publish(folder: Path, stage: str, entry: StageRecord, scratch: Path) -> None:

@@ -167,8 +167,7 @@ def predictions_sha256(run: Path, measured: Measurement) -> str:
     return artefact.sha256_file(folder / layout.PREDICTIONS)
 
 
-def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu"
-             ) -> Measurement | None:
+def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu") -> Measurement | None:
     """Return the float32 cell of one model: on ``target``, else on ``home``, else none."""
     # An NPU that computes a float32 file in half precision is not the original.
     candidates = [m for m in measured if m.scheme == layout.BASELINE and m.status == "ok"

@@ -7,7 +7,6 @@ import platform
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from bedside.core.errors import GateFailed
@@ -53,8 +52,7 @@ def self_test(engine: Engine, bundle: Bundle) -> SelfTest:
         if own != pixels:
             grey = max(grey, max(abs(a - b) for a, b in zip(own, pixels, strict=True)))
         found = engine.resized(pixels, vector.image)
-        worst = max(worst, *(abs(a - b) for a, b in zip(found.logits, vector.logits,
-                                                        strict=True)))
+        worst = max(worst, *(abs(a - b) for a, b in zip(found.logits, vector.logits, strict=True)))
     if grey > reference.pixel_tolerance:
         raise _differs(bundle, f"images are read differently here (by {grey} grey levels, "
                                f"{reference.pixel_tolerance} allowed)")
@@ -108,8 +106,7 @@ class Device:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -19,12 +19,10 @@ from bedside.core.errors import BadInput
 
 _REMEDY = "Give a complete LiteRT (.tflite) file."
 
-_DTYPES = {getattr(schema.TensorType, n): n.lower() for n in vars(schema.TensorType)
-           if n.isupper()}
+_DTYPES = {getattr(schema.TensorType, n): n.lower() for n in vars(schema.TensorType) if n.isupper()}
 _NUMPY = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "int16": np.int16,
           "int32": np.int32, "int64": np.int64, "uint8": np.uint8, "bool": np.bool_}
-_OPS = {getattr(schema.BuiltinOperator, n): n for n in vars(schema.BuiltinOperator)
-        if n.isupper()}
+_OPS = {getattr(schema.BuiltinOperator, n): n for n in vars(schema.BuiltinOperator) if n.isupper()}
 
 _OPTIONS = {"CONV_2D": schema.Conv2DOptions, "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
             "FULLY_CONNECTED": schema.FullyConnectedOptions, "ADD": schema.AddOptions,

@@ -108,8 +108,7 @@ def equalize(model: bytes, maxima: Maxima, where: str = "model") -> tuple[bytes,
     return bytes(data), len(changed)
 
 
-def _factors(graph: Graph, pair: Pair, largest: npt.NDArray[np.float64]
-             ) -> npt.NDArray[np.float64]:
+def _factors(graph: Graph, pair: Pair, largest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if pair.second.op == "DEPTHWISE_CONV_2D":
         wanted = largest / max(float(largest.max()), 1e-30)
     else:

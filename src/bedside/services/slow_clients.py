@@ -21,8 +21,7 @@ class SlowClientProtocol(H11Protocol):
     """
 
     header_s = 10.0
-    late = (b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n"
-            b"connection: close\r\n\r\n")
+    late = (b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n" b"connection: close\r\n\r\n")
     write_s = 10.0
     _clock: asyncio.TimerHandle | None = None
     _watch: asyncio.TimerHandle | None = None

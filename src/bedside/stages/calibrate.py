@@ -183,8 +183,7 @@ def observe_sets(run: Path, model: str, ids: Sequence[str], sizes: Sequence[int]
     path = layout.model_dir(run, model) / layout.FLOAT_MODEL
     graph = read_graph(path)
     watched = activation_tensors(graph)
-    seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched]
-                                       for n in names}
+    seen: dict[str, list[Observer]] = {n: [estimators.observer(n) for _ in watched] for n in names}
     loaded = LiteRTModel(path, preserve_all=True)
     by_size = {}
     with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:

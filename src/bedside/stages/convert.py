@@ -102,8 +102,7 @@ def _export(module: Any, preprocess: Preprocess, path: Path) -> None:
 def parity_ids(run: Path) -> list[str]:
     """Return images for parity checks: the first of validation, else of training, by id."""
     cases = sorted(stored.cases(run), key=lambda c: c.id)
-    chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases
-                                                          if c.split == "train"]
+    chosen = [c.id for c in cases if c.split == "val"] + [c.id for c in cases if c.split == "train"]
     return chosen[:PARITY_IMAGES]
 
 
@@ -140,8 +139,7 @@ def last_convolution(graph: Graph) -> str | None:
 
 def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
                       difference: float | None) -> None:
-    facts = Conversion(last_conv or last_convolution(graph), len(graph.operations),
-                              difference)
+    facts = Conversion(last_conv or last_convolution(graph), len(graph.operations), difference)
     artefact.write_text(scratch / layout.CONVERSION, codec.to_json(facts))
 
 
@@ -177,8 +175,7 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
                        where=source, remedy="Rename the file.")
     loaded = LiteRTModel(source)
     graph = read_graph(source)
-    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16")
-                                              for t in graph.tensors):
+    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16") for t in graph.tensors):
         raise BadInput("not a floating-point model", where=source,
                        remedy="Give the model from before quantization.")
     last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
@@ -243,5 +240,4 @@ def _preprocess_for(config: FloatModelConfig, model: LiteRTModel) -> Preprocess:
 
 
 def _parameters(graph: Graph) -> int:
-    return int(sum(np.prod(t.shape) for t in graph.tensors
-                   if t.buffer and t.dtype == "float32"))
+    return int(sum(np.prod(t.shape) for t in graph.tensors if t.buffer and t.dtype == "float32"))

@@ -168,8 +168,7 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
     # Without a locked point every baseline decides at its own, so a draw serves only one of them.
-    drawn: dict[tuple[OperatingPoint, tuple[str, ...]],
-                tuple[bootstrap.Resampled, list[str]]] = {}
+    drawn: dict[tuple[OperatingPoint, tuple[str, ...]], tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
     found = []
     for cell in cells:

@@ -69,8 +69,7 @@ def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | No
     return True
 
 
-def recipe(run: Path, model: str, choice: SchemeChoice, float_model: Path
-           ) -> list[dict[str, Any]]:
+def recipe(run: Path, model: str, choice: SchemeChoice, float_model: Path) -> list[dict[str, Any]]:
     """Return the quantizer's recipe of a scheme for one model, layer by layer where it differs.
 
     Raises:

@@ -125,8 +125,7 @@ def _means(run: Path, model: str, path: Path, graph: Graph, wanted: Sequence[int
     return [sums[i] / len(ids) for i in wanted]
 
 
-def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]
-                 ) -> npt.NDArray[np.float64]:
+def _mean_logits(run: Path, model: str, data: bytes, ids: Sequence[str]) -> npt.NDArray[np.float64]:
     with stored.pixel_store(run, stored.model_spec(run, model).preprocess) as store:
         logits, _ = predict(data, store.tensors(ids))
     return np.asarray(np.mean(logits, axis=0, dtype=np.float64))

@@ -142,8 +142,7 @@ def _gain(rng: np.random.Generator, grid: Grid, muscle_mm: float) -> F32:
     return gain
 
 
-def _add_rib(rng: np.random.Generator, grid: Grid, top_mm: float, specular: F32, gain: F32
-             ) -> None:
+def _add_rib(rng: np.random.Generator, grid: Grid, top_mm: float, specular: F32, gain: F32) -> None:
     """Add a bright convex surface under the muscle with little behind it."""
     z, x = grid.depth_mm, grid.across_mm
     offset = (x - np.float32(rng.uniform(0, float(x[-1])))) * np.float32(1 / rng.uniform(5, 8))

@@ -126,8 +126,7 @@ def _between(rng: np.random.Generator, law: _Law) -> float:
 def _streams(seed: int, index: int) -> tuple[np.random.Generator, np.random.Generator]:
     case, image = np.random.SeedSequence(seed, spawn_key=(0, index)).spawn(2)
     # SFC64 is the fastest of numpy's generators at normal deviates.
-    return (np.random.Generator(np.random.SFC64(case)),
-            np.random.Generator(np.random.SFC64(image)))
+    return (np.random.Generator(np.random.SFC64(case)), np.random.Generator(np.random.SFC64(image)))
 
 
 def draw(config: PhantomConfig, seed: int, index: int) -> Findings:

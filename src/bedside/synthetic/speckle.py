@@ -51,8 +51,7 @@ class Grid:
     @property
     def across_mm(self) -> F32:
         """(W,) lateral position of the columns' centres."""
-        return ((np.arange(self.width_px, dtype=np.float32) + 0.5)
-                * np.float32(self.mm_per_px))
+        return ((np.arange(self.width_px, dtype=np.float32) + 0.5) * np.float32(self.mm_per_px))
 
 
 def amplitude(level_db: F32) -> F32:

@@ -151,8 +151,7 @@ def inside(job: Path, name: str) -> Path:
 
 def follow(request: dict[str, Any], job: Path, paths: list[str]) -> dict[str, Any]:
     """Run the command to its end, pass progress on, and end it with the connection."""
-    environment = {**os.environ, **request["environment"],
-                   "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {**os.environ, **request["environment"], "PYTHONPATH": os.pathsep.join(paths)}
     with (job / ".stderr").open("w+b") as errors:
         child = subprocess.Popen(
             [request["python"], "-P", *request["arguments"]], cwd=job, env=environment,

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from bedside.core.build import Target
@@ -35,8 +34,7 @@ ALIVE_S, ALIVE_TIMES = 5, 6
 OLDEST_PYTHON = (3, 11)
 _GREETING = "bedside-board "
 _LARGEST = 2**31
-_OPTIONS = ("host", "user", "port", "key", "known_hosts", "python", "folder", "wheels",
-            "emulated")
+_OPTIONS = ("host", "user", "port", "key", "known_hosts", "python", "folder", "wheels", "emulated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +163,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _end(self) -> None:

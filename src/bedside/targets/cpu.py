@@ -55,8 +55,7 @@ def place(file: Path, target: Target, scratch: Path) -> Placed:
     return Placed(placement, ACCELERATOR, partitions, fraction(placement, ACCELERATOR))
 
 
-def placements(graph: Graph, executed: list[dict[str, Any]]
-               ) -> tuple[tuple[Placement, ...], int]:
+def placements(graph: Graph, executed: list[dict[str, Any]]) -> tuple[tuple[Placement, ...], int]:
     """Find where LiteRT runs each operation, and in how many XNNPACK partitions.
 
     A delegate node shows only its inputs and outputs, so its operations are found by walking

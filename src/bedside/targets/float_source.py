@@ -48,8 +48,7 @@ def calibration_images(request: BuildRequest) -> list[Image]:
         BadInput: the calibration that the variant names is not in the run.
     """
     if request.variant.calibration is None:
-        raise Unsupported("the variant names no calibration images",
-                          remedy="Quantize it in a run.")
+        raise Unsupported("the variant names no calibration images", remedy="Quantize it in a run.")
     calibration = stored.calibration(request.run, request.variant)
     if calibration is None or not calibration.ids:
         raise BadInput("its calibration is not in the run, or names no images",

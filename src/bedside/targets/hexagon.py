@@ -68,8 +68,7 @@ def chip(target: Target) -> str:
     """
     where = f"targets/{target.id}.toml: options.chip"
     if "chip" not in target.options:
-        raise BadInput("no chip is named", where=where,
-                       remedy=f"Add one, as {qualcomm.CHIPS[0]}.")
+        raise BadInput("no chip is named", where=where, remedy=f"Add one, as {qualcomm.CHIPS[0]}.")
     qualcomm.check_chip(target.options["chip"], where)
     return target.options["chip"]
 

@@ -157,8 +157,7 @@ def predict(works_: Sequence[Work], roofline: Roofline, efficiency: Mapping[str,
         kind = arithmetic(work, roofline)
         width = WIDTH.get(kind, 4)
         # Numbers of a dynamic-range file stay float32 in memory, its weights int8.
-        moved = work.activations * (4 if work.kind == "float32×int8" and kind == "int8"
-                                    else width)
+        moved = work.activations * (4 if work.kind == "float32×int8" and kind == "int8" else width)
         off_chip = work.weights * width + (moved if moved > roofline.on_chip_bytes else 0)
         compute = 0.0
         if work.macs:
@@ -233,31 +232,3 @@ def reference_works(network: str, number_format: str, roofline: Roofline) -> tup
 
     kinds = [k for k, v in roofline.runs_as.items() if v == number_format and "×" not in k]
     return network_works(network, min(kinds, key=lambda k: (k != number_format, k != "float32")))
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A published row, estimated from the same processor's other networks."""
-
-    row: Published
-    estimated_ms: float
-
-    @property
-    def error(self) -> float:
-        """Absolute error as a share of the published time."""
-        return abs(self.estimated_ms - self.row.ms) / self.row.ms
-
-
-def leave_one_out(roofline: Roofline) -> tuple[LeftOut, ...]:
-    """Estimate every published row of a processor without its own network."""
-    found = []
-    for number_format in sorted(roofline.peak_gmacs):
-        rows = rows_for(roofline, number_format)
-        for row in rows:
-            rest = [r for r in rows if r.network != row.network]
-            if not rest:
-                continue
-            share = dict.fromkeys(roofline.peak_gmacs, fit(roofline, number_format, rest))
-            works_ = reference_works(row.network, number_format, roofline)
-            found.append(LeftOut(row, predict(works_, roofline, share).ms))
-    return tuple(found)

@@ -257,8 +257,7 @@ def run_job(target: Target, job: Job, work: Path, on_progress: OnProgress | None
         return JobResult(fault=error.fault)
 
 
-def _job(board: Settings, job: Job, on_progress: OnProgress | None, timeout_s: float
-         ) -> JobResult:
+def _job(board: Settings, job: Job, on_progress: OnProgress | None, timeout_s: float) -> JobResult:
     if sha256_file(Path(job.file)) != job.sha256:
         raise BadInput("differs from the hash of its build", where=job.file,
                        remedy="Delete the build's folder and run again.")

@@ -50,8 +50,7 @@ class _Writer:
         values = self.graph.real_constant(tensor)
         if values is None or f"t{tensor}" in self.constants:
             return f"t{tensor}"
-        return self.constant(f"t{tensor}",
-                             values.transpose(_FIRST) if values.ndim == 4 else values)
+        return self.constant(f"t{tensor}", values.transpose(_FIRST) if values.ndim == 4 else values)
 
     def whole(self, tensor: int) -> npt.NDArray[Any]:
         """Return a constant that shapes an operation (paddings, axes, a shape)."""
@@ -160,8 +159,7 @@ def _pad(w: _Writer, o: Operation) -> None:
     pairs = w.whole(o.inputs[1])
     if len(pairs) == 4:
         pairs = pairs[list(_FIRST)]
-    inputs = [w.value(o.inputs[0]),
-              w.constant(f"p{o.index}", pairs.T.reshape(-1).astype(np.int64))]
+    inputs = [w.value(o.inputs[0]), w.constant(f"p{o.index}", pairs.T.reshape(-1).astype(np.int64))]
     if o.op == "PADV2":
         inputs.append(w.value(o.inputs[2]))
     w.node("Pad", inputs, f"t{o.outputs[0]}")

@@ -22,7 +22,7 @@ from bedside.runtime.files import write_bytes
 from bedside.services.app import files as app_files
 from bedside.services.guard import Limits
 from bedside.services.inference_queue import InferenceQueue
-from bedside.services.rest.server import Settings, auditor, server
+from bedside.services.rest.server import Settings, auditor, new_token, read_token, server
 
 cells, keys, file = device_fixture.cells, device_fixture.keys, device_fixture.file
 TOKEN = "a-token-of-more-than-twenty-characters"
@@ -379,3 +379,17 @@ def test_schemathesis_finds_nothing(running):
         check()
         tried += 1
     assert tried == 3
+
+
+def test_a_new_token_can_be_read_back(tmp_path):
+    token = new_token()
+    (tmp_path / "token").write_text(f"{token}\n")
+    assert read_token(tmp_path / "token") == token
+    assert new_token() != token
+
+
+@pytest.mark.parametrize("text", ["", "short", "two words of twenty characters", "ä" * 30])
+def test_a_token_that_can_be_guessed_or_not_sent_is_refused(tmp_path, text):
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(BadInput, match="one word of 20 characters"):
+        read_token(tmp_path / "token")

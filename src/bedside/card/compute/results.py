@@ -61,8 +61,7 @@ def worst_groups(facts: Facts) -> Any:
 
 def robustness(facts: Facts) -> Any:
     """Return the robustness analysis, or why it is missing."""
-    path = artefact.verified(
-        layout.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
+    path = artefact.verified(layout.analysis_dir(facts.run, "robustness", facts.model) / FACTS)
     if not path.is_file():
         return None
     found = artefact.read_document(path)

@@ -202,8 +202,7 @@ def _mask_of(values: Floats, inks: InkMask, lines: list[Line]) -> tuple[Mask, bo
         mask = with_margin(inks.ink, strong, rest, boxes, inks.faint)
         unsure = tissue & (rest | ~known | _little_changed(values, mask))
         shares = _share(mask, rest, rest), _share(mask, unsure, rest)
-        if any(shares[0] <= most and shares[1] <= unsure_most
-               for most, unsure_most in DETECT.most):
+        if any(shares[0] <= most and shares[1] <= unsure_most for most, unsure_most in DETECT.most):
             return mask, True
     return mask, False
 

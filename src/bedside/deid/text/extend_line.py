@@ -208,8 +208,7 @@ def _peaks(level: npt.NDArray[np.int64]) -> Mask:
     comb = (whole - inside) / np.maximum(_usual(whole) - usual, 1.0)
     expected = usual * np.clip(comb, 1.0, PEAKS.comb)
     excess = inside - expected
-    peaks: Mask = (excess >= PEAKS.least_px) & (
-        excess >= PEAKS.deviations * np.sqrt(expected + 1))
+    peaks: Mask = (excess >= PEAKS.least_px) & (excess >= PEAKS.deviations * np.sqrt(expected + 1))
     around: Mask = ndimage.maximum_filter(peaks, size, mode="constant")
     return around
 

@@ -197,8 +197,7 @@ def _undetected(before: Stored, frames: Frames) -> list[tuple[int, Box]]:
     out: list[tuple[int, Box]] = []
     for index, image in _different(replace(before, frames=frames), value_range(before.frames)):
         masked = before.frames[index] != frames[index]
-        boxes = detect.undetected_letters(image, masked if masked.ndim == 2
-                                          else masked.any(axis=2))
+        boxes = detect.undetected_letters(image, masked if masked.ndim == 2 else masked.any(axis=2))
         out.extend((index, box) for box in boxes)
     return out
 

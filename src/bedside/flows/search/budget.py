@@ -133,7 +133,8 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
         bench = Bench(scorer, ranges, options, scratch / _CACHE, progress)
         table = sensitivity(bench)
         _write_layers(scratch / LAYERS, table)
-        mixture = _choose(bench, [row.layer for row in _by_damage(table)], budget)
+        mixture = _choose(bench, [
+            row.layer for row in sorted(table, key=lambda r: -r.alone.logit_damage)], budget)
         timed: tuple[timing.Timed, ...] = ()
         if budget.goal == "fastest":
             timed = timing.measure(run, scorer.spec.preprocess, scorer.ids, [
@@ -196,8 +197,7 @@ class Bench:
         if names not in self._done:
             self._done[names] = self.scorer.score(self.mixture(names))
             with self._cache.open("a") as handle:
-                handle.write(json.dumps({"kept": names, "score": asdict(self._done[names])})
-                             + "\n")
+                handle.write(json.dumps({"kept": names, "score": asdict(self._done[names])}) + "\n")
             if self._progress:
                 self._progress("search", self.evaluations, 2 * len(self.layers) + 20)
         return self._done[names]
@@ -231,10 +231,6 @@ def sensitivity(bench: Bench) -> list[Row]:
     bench.score(())
     return [Row(x, bench.score([n for n in names if n != x.name]), bench.score([x.name]))
             for x in bench.layers]
-
-
-def _by_damage(table: Sequence[Row]) -> list[Row]:
-    return sorted(table, key=lambda r: -r.alone.logit_damage)
 
 
 def _choose(bench: Bench, order: list[Layer], budget: Budget) -> tuple[str, ...]:

@@ -69,8 +69,7 @@ def export(paths: Sequence[Path], out: Path, trust: Sequence[Path] = ()) -> list
                     _write(scratch / name, found.data)
             for bundle, data in opened:
                 _write(scratch / files.bundle_path(bundle), data)
-            _write(scratch / files.APP_JSON,
-                   files.app_json([b for b, _ in opened], trusted))
+            _write(scratch / files.APP_JSON, files.app_json([b for b, _ in opened], trusted))
             lines = "".join(f"  {k}: {v}\n" for k, v in files.HEADERS.items())
             _write(scratch / _HEADERS_FILE, f"/*\n{lines}".encode())
             if place.exists():

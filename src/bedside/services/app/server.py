@@ -17,8 +17,7 @@ GET = ["GET", "HEAD"]
 def fault(status: int, fault: str, remedy: str, headers: Mapping[str, str] | None = None
           ) -> JSONResponse:
     """Return a fault in the form that every client gets."""
-    return JSONResponse({"error": {"fault": fault, "remedy": remedy}}, status,
-                        dict(headers or {}))
+    return JSONResponse({"error": {"fault": fault, "remedy": remedy}}, status, dict(headers or {}))
 
 
 def file_response(name: str, request: Request) -> Response:

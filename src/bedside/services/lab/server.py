@@ -134,7 +134,8 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> gu
         if max(len(v) for v in (device.name, device.browser, device.platform, device.gpu)) > 120:
             raise Refused(400, "a device description that is too long")
         # A device cannot claim a secure context that it did not have.
-        if device.secure != (request.url.scheme == "https" or _local(request)):
+        if device.secure != (request.url.scheme == "https"
+                             or request.url.hostname in ("localhost", "127.0.0.1", "::1")):
             raise Refused(400, "the connection is not what the device says")
         if len(lab.sessions()) >= MAX_SESSIONS:
             raise Refused(429, "too many devices")
@@ -174,8 +175,7 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> gu
     @api.put("/lab/api/uploads/{key}")
     async def upload(key: str, request: Request) -> dict[str, bool]:
         value = await body(request)
-        new = await run_in_threadpool(
-            locked, lambda: lab.put(session_of(request), key, value))
+        new = await run_in_threadpool(locked, lambda: lab.put(session_of(request), key, value))
         return {"new": new}
 
     @api.post("/lab/api/finish")
@@ -193,11 +193,6 @@ def lab_app(plan: Plan, place: Place, code: str, hold: Hold = nullcontext) -> gu
 
 def _render(refused: guard.Refused) -> tuple[str, bytes]:
     return "application/json", json.dumps({"error": refused.fault}).encode()
-
-
-def _local(request: Request) -> bool:
-    """Return whether browsers call the connection secure without TLS, as on loopback."""
-    return request.url.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _add_file(api: FastAPI, name: str) -> None:

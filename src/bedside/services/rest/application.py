@@ -136,8 +136,7 @@ def _map(raw: Raw) -> dict[str, Any] | None:
     return {"shape": list(raw.cam_shape), "values": values.tolist()}
 
 
-def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]
-           ) -> None:
+def _pages(api: FastAPI, bundles: Sequence[tuple[Bundle, bytes]], trusted: Iterable[bytes]) -> None:
     """Add the web app and the bundles it opens; where the app is not built, a page that says so."""
     try:
         api.include_router(app_router(bundles, trusted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import ssl
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
+from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.runtime import store as stores
 from bedside.runtime.bundle.manifest import NOTICE
@@ -42,6 +44,20 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     header_s: float = 10.0
     write_s: float = 10.0
+
+
+def new_token() -> str:
+    """Make up a token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def read_token(path: Path) -> str:
+    """Read the token of ``--token-file``. Raises BadInput where it is short or several words."""
+    token = codec.read_text(path).strip()
+    if len(token) < 20 or not token.isascii() or any(c.isspace() for c in token):
+        raise BadInput("a token is one word of 20 characters at least", where=path,
+                       remedy="Make one, as with: openssl rand -hex 32.")
+    return token
 
 
 def serve(sources: Sequence[Path], settings: Settings, *, queue: int, timeout_s: float,

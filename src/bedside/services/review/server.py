@@ -122,8 +122,7 @@ def application(work: Review, token: str, done: threading.Event) -> Starlette:
         try:
             boxes = tuple((float(a), float(b), float(c), float(d))
                           for a, b, c, d in body.get("boxes", ()))
-            await run_in_threadpool(decisions.decide, work, str(body["id"]), body["verdict"],
-                                    boxes)
+            await run_in_threadpool(decisions.decide, work, str(body["id"]), body["verdict"], boxes)
         except BadInput as error:
             return PlainTextResponse(error.remedy or error.fault, 400)
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -12,7 +12,7 @@ from bedside.card import chai, human, markdown
 from bedside.card.collect import Card, collect
 from bedside.card.facts import Facts
 from bedside.core import codec, registry
-from bedside.core.build import Build, Measurement, Target, Variant
+from bedside.core.build import Build, Measurement, Variant
 from bedside.core.errors import BadInput, MissingComponent
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout, stored
@@ -171,7 +171,10 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
         BadInput: the run does not hold what a bundle needs.
         MissingComponent: the target's backend does not work here.
     """
-    _refuse(targets.load(target, run))
+    backend = targets.load(target, run).backend
+    if backend in NO_BUNDLE:
+        raise BadInput(f"no bundle for target {target!r}: {NO_BUNDLE[backend][0]}",
+                       where="--target", remedy=NO_BUNDLE[backend][1])
     chosen = cell(run, variant or recommended(run, target), target)
     _need(chosen, target)
     point = operating_point(chosen)
@@ -204,13 +207,6 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
     data = writer.pack(head, files, key)
     own = frozenset({signing.public_of(key)}) if key is not None else frozenset()
     return data, open_bundle(data, own, allow_unsigned=key is None, where="the new bundle")
-
-
-def _refuse(target: Target) -> None:
-    if target.backend in NO_BUNDLE:
-        why, remedy = NO_BUNDLE[target.backend]
-        raise BadInput(f"no bundle for target {target.id!r}: {why}", where="--target",
-                       remedy=remedy)
 
 
 def _need(chosen: Cell, target: str) -> None:

@@ -79,12 +79,9 @@ def _compare(run: Path, manifest: Manifest, previous: Bundle, previous_run: Path
     positive = manifest.task.positive
     one = compare.compare(
         old_side, new_side, None if positive is None else manifest.task.classes.index(positive),
-        [groups.get(str(v), str(v)) for v in shared], _margins(run))
+        [groups.get(str(v), str(v)) for v in shared], stored.study(run).evidence
+        if layout.study_file(run).is_file() else EvidenceConfig())
     return _flat(compare.answers([one])[0], len(before.ids), len(after.ids)), None
-
-
-def _margins(run: Path) -> EvidenceConfig:
-    return stored.study(run).evidence if layout.study_file(run).is_file() else EvidenceConfig()
 
 
 def _flat(one: Paired, before: int, after: int) -> Comparison:

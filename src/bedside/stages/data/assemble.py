@@ -76,7 +76,9 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
     part_of: Mapping[int, Split] = dict(zip(used, parts, strict=True))
     images = [replace(image, case=replace(
         image.case, group=names[i], split=part_of.get(i, "set_aside"),
-        flags=_flags(image, i in in_dispute))) for i, image in enumerate(images)]
+        flags=(*((FLAG_16BIT,) if image.is_16bit else ()),
+               *(("conflict",) if i in in_dispute else ()), *image.overlays.flags)))
+        for i, image in enumerate(images)]
     cases, in_use = [image.case for image in images], [images[i] for i in used]
     counts = audit.used_counts(cases, chosen.classes)
     if chosen.positive is not None and config.positive is None \
@@ -112,11 +114,6 @@ def _disputed(cases: Sequence[Case], groups: Groups, out: set[int]) -> dict[int,
     left = [i for i in range(len(cases)) if i not in out]
     sets = conflicts([groups.duplicates[i] for i in left], [cases[i].label for i in left])
     return {root: [left[k] for k in members] for root, members in sets.items()}
-
-
-def _flags(image: ScannedImage, in_dispute: bool) -> tuple[str, ...]:
-    return (*((FLAG_16BIT,) if image.is_16bit else ()), *(("conflict",) if in_dispute else ()),
-            *image.overlays.flags)
 
 
 def _outliers(images: Sequence[ScannedImage]) -> tuple[Outlier, ...]:

@@ -148,8 +148,7 @@ def is_cross(piece: _Piece) -> bool:
     rows, columns = piece.ink.mean(axis=1), piece.ink.mean(axis=0)
     middle_y = slice(height // 2 - height // 6, height // 2 + height // 6 + 1)
     middle_x = slice(width // 2 - width // 6, width // 2 + width // 6 + 1)
-    plus = (rows[middle_y].max() >= 0.85 and columns[middle_x].max() >= 0.85
-            and piece.fill <= 0.6)
+    plus = (rows[middle_y].max() >= 0.85 and columns[middle_x].max() >= 0.85 and piece.fill <= 0.6)
     ends_thin = (rows[[0, -1]].max() <= 0.5 and columns[[0, -1]].max() <= 0.5)
     if plus and ends_thin and _quarters(piece.ink) <= 0.2:
         return True

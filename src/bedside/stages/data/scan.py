@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -61,8 +60,7 @@ class Thumbs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def append(self, thumb: npt.NDArray[np.uint8]) -> int:
@@ -168,8 +166,7 @@ def file_hashes(root: Path, files: Sequence[str], workers: int = 2,
 # ------------------------------------------------------------------ the pass
 
 
-def scan_image(root: Path, case: Case
-               ) -> tuple[ScannedImage, npt.NDArray[np.uint8]] | BadInput:
+def scan_image(root: Path, case: Case) -> tuple[ScannedImage, npt.NDArray[np.uint8]] | BadInput:
     """Decode one image and measure what the data stage needs of it.
 
     Returns:

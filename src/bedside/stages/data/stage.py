@@ -176,8 +176,7 @@ def reader_of(path: Path, run: Path) -> str:
     return name
 
 
-def _given_split(listing: Listing, split_file: str | None
-                 ) -> tuple[list[Split | None], list[str]]:
+def _given_split(listing: Listing, split_file: str | None) -> tuple[list[Split | None], list[str]]:
     """Return the given part of each image, from ``--split-file`` or the data set, and notes."""
     if split_file is None:
         return [split.given_part(c) for c in listing.cases], []

@@ -53,8 +53,7 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
 def _check_names(names: Iterable[str], known: list[str], flag: str) -> None:
     for name in names:
         if name not in known:
-            raise BadInput(f"unknown class {name!r}", where=flag,
-                           remedy=did_you_mean(name, known))
+            raise BadInput(f"unknown class {name!r}", where=flag, remedy=did_you_mean(name, known))
 
 
 def _check_merge(new: str, members: tuple[str, ...], known: list[str],

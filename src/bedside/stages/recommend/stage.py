@@ -63,8 +63,7 @@ def recommendations(run: Path, study: Study) -> Recommendations:
     if not every:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside evaluate RUN.")
-    answers: Answers = {(c.variant, c.target, c.split): c
-                        for c in stored.comparisons(run)}
+    answers: Answers = {(c.variant, c.target, c.split): c for c in stored.comparisons(run)}
     names = dict.fromkeys([*study.targets, *sorted({m.target for m in every})])
     made = []
     for target in names:

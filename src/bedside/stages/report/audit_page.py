@@ -46,8 +46,7 @@ def write(data: Path, folder: Path, thumbnails: Thumbnails, gate: str | None = N
         return folder / INDEX
     found = artefact.read_document(data / layout.AUDIT)
     task = codec.read_json(Task, data / layout.TASK)
-    shows = context(found if isinstance(found, dict) else {}, read_cases(
-        data / layout.CASES), task)
+    shows = context(found if isinstance(found, dict) else {}, read_cases(data / layout.CASES), task)
     shows = _with_thumbnails(shows, thumbnails(view.shown(shows)))
     with artefact.writing(folder, STAGE, key) as scratch:
         html = page.render({**shows, "gate": gate, "leak": leak, "version": bedside.__version__},

@@ -204,8 +204,7 @@ def recommended(run: Path) -> tuple[Recommendation, ...]:
     return stored.recommendations(run).recommendations
 
 
-def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]
-            ) -> list[str]:
+def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]) -> list[str]:
     """List the planned cells that were not measured."""
     have = {(m.model, m.scheme, m.target) for m in measured}
     models = dict.fromkeys([*(m.id or m.name for m in study.models), *(s.id for s in specs)])

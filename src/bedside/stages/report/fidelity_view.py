@@ -67,8 +67,7 @@ def _similarity(values: dict[str, Any]) -> Entry:
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    return Entry(signed(f"{e.value:.3f}"), (
-        f"{wording.interval('alike', e)}, n = {count(e.n)}",))
+    return Entry(signed(f"{e.value:.3f}"), (f"{wording.interval('alike', e)}, n = {count(e.n)}",))
 
 
 def _lesion(name: str, values: dict[str, Any], moved: dict[str, Any] | None) -> Entry:

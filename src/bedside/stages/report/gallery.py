@@ -66,8 +66,7 @@ def _draw_figure(run: Path, out: Path, figure: str, model: str) -> GalleryFigure
     title, text = figure_module(figure).TITLE, caption(data, figure)
     if paths is None:
         return GalleryFigure(model, title, text, figure=figure)
-    return GalleryFigure(model, title, text, data_uri(*paths), tuple(p.name for p in paths),
-                   figure)
+    return GalleryFigure(model, title, text, data_uri(*paths), tuple(p.name for p in paths), figure)
 
 
 def data_uri(svg: Path, png: Path) -> str:

@@ -153,8 +153,7 @@ def _latency_cell(row: Row, rows: Sequence[Row], notes: Notes) -> Cell:
 def changed_cell(row: Row, notes: Notes) -> Cell:
     """State how many test images change class against float32, and in which direction."""
     here = row.get("agreement")
-    beside = (f"against this variant on the CPU: {here['changed']} of {here['n']}" if here
-              else "")
+    beside = (f"against this variant on the CPU: {here['changed']} of {here['n']}" if here else "")
     changed = row["changed"]
     if row["scheme"] == BASELINE and changed is None:
         return Cell("reference", beside)

@@ -68,8 +68,7 @@ def out_of_fold(run: Path, study: Study, config: ModelConfig, cases: tuple[Case,
 
     with stored.pixel_store(run, preprocess_of(config)) as store, deterministic(recipe.threads):
         def part(rows: npt.NDArray[np.intp]) -> Batches:
-            return Batches(store, tuple(cases[i].id for i in rows), labels[rows],
-                           recipe.batch_size)
+            return Batches(store, tuple(cases[i].id for i in rows), labels[rows], recipe.batch_size)
 
         for fold in range(k):
             here = np.flatnonzero(folds == fold)

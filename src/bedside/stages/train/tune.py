@@ -60,8 +60,7 @@ def _space(recipe: TrainConfig) -> dict[str, optuna.distributions.FloatDistribut
     }
 
 
-def _suggest(recipe: TrainConfig, trials: tuple[Trial, ...], seed: int, number: int
-             ) -> TrainConfig:
+def _suggest(recipe: TrainConfig, trials: tuple[Trial, ...], seed: int, number: int) -> TrainConfig:
     # A separate sampler for every trial: its suggestion depends on the trials before, not
     # on whether they were made by this process.
     sampler = optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=5)
