@@ -66,8 +66,8 @@ def made(tiny_run, tmp_path_factory):
     evaluate(run, [(VARIANT, "cpu")], EvaluateConfig(rounds=1, warmup=0, samples=1))
     private, public, _ = signing.keygen(folder / "keys")
     bundle = folder / "model.zip"
-    _command("bundle", run, "--target", "cpu", "--variant", VARIANT, "--key", private, "--out",
-             bundle)
+    _command("bundle", run, "--target", "cpu", "--variant", VARIANT, "--below-floor", "--key",
+             private, "--out", bundle)
     _command("web", bundle, "--trust", public, "--out", folder / "site")
     return folder
 

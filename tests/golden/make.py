@@ -87,7 +87,7 @@ def main() -> None:
                     "pixels": base64.b64encode(
                         small.astype(small.dtype.newbyteorder("<")).tobytes()).decode()})
     (HERE / "golden.json").write_text(json.dumps(entries, indent=1) + "\n")
-    sys.path.insert(0, str(HERE.parent / "unit"))
+    sys.path.insert(0, str(HERE.parent / "support"))
     import bundle_fixture
 
     with tempfile.TemporaryDirectory() as folder:

@@ -100,8 +100,8 @@ def test_an_unknown_signer_is_refused_everywhere(bedside, file, tmp_path):
 def test_an_unsigned_bundle_says_so(bedside, cells, keys, tmp_path):
     path, image = tmp_path / "u.zip", tmp_path / "x.png"
     image.write_bytes(png())
-    code, out, err = bedside("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--out",
-                             path)
+    code, out, err = bedside("bundle", cells, "--target", "cpu", "--variant", VARIANT,
+                             "--below-floor", "--out", path)
     assert code == 0, err
     assert "UNSIGNED" in out
     for arguments in (["verify", path], ["predict", path, image], ["install", path]):

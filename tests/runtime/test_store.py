@@ -94,8 +94,8 @@ def test_a_full_disk_leaves_the_active_bundle_and_no_half_one(bedside, cells, fi
     (tmp_path / "other.zip").write_bytes(
         changed(file, keys, lambda m, f: f.update({"licence.txt": ("licence", b"other")})))
     for arguments in (("install", tmp_path / "other.zip"),
-                      ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--out",
-                       tmp_path / "new.zip")):
+                      ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--below-floor",
+                       "--out", tmp_path / "new.zip")):
         done = _on_a_full_disk(*arguments)
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bedside.core import codec
-from bedside.core.types import Preprocess, Task
+from bedside.core.types import Abstention, Preprocess, Task
 from bedside.runtime.bundle import manifest as m
 from bedside.runtime.bundle import writer
 
@@ -59,6 +59,11 @@ def golden(folder):
     known = m.Familiarity(("logit:0", "logit:1"), (0.25, -0.5), ((2.0, 0.5), (0.5, 1.0)), 9.0,
                           {"brightness": m.Range(0.1, 0.6)}, 20, 10, 1, 0)
     files["familiarity.json"] = ("familiarity", codec.to_json(known).encode())
+    band = Abstention(0.35, 0.8, None, {"missed": 0.05, "alarms": 0.2},
+                      {"missed": 40, "alarms": 60})
+    manifest = replace(
+        manifest, below_floor=("AUC of 0.612 on test images",),
+        operating_point=replace(manifest.operating_point, abstention=band))
     return writer.pack(manifest, files, path), key.public_key().public_bytes_raw()
 
 
@@ -70,9 +75,14 @@ def judged():
 
     rng = np.random.default_rng(7)
     cases = []
-    for shape, dtype, channels, classes, positive in (
-            ((5, 4), np.uint8, 1, 2, True), ((3, 6), np.uint8, 3, 2, True),
-            ((4, 4), np.uint16, 1, 3, False), ((1, 1), np.uint8, 1, 2, False)):
+    for shape, dtype, channels, classes, positive, band, limit in (
+            ((5, 4), np.uint8, 1, 2, True, None, 0.5),
+            ((3, 6), np.uint8, 3, 2, True, Abstention(0.0, 1.0), 0.5),
+            ((3, 3), np.uint8, 1, 2, True, Abstention(0.3, 0.3001), 0.5),
+            ((4, 4), np.uint16, 1, 3, False, Abstention(confidence=0.999), 0.5),
+            ((4, 3), np.uint16, 1, 3, False, Abstention(confidence=0.1), 0.5),
+            ((2, 2), np.uint8, 1, 2, True, Abstention(0.3, 0.3001), 0.01),
+            ((1, 1), np.uint8, 1, 2, False, None, 0.5)):
         top = int(np.iinfo(dtype).max)
         pixels = rng.integers(0, top + 1, (*shape, channels)).astype(dtype)
         pixels[0, 0], pixels[-1, -1] = 0, top
@@ -84,9 +94,9 @@ def judged():
         vector = [*features.of_outputs(outputs), *of_image]
         known = m.Familiarity(names, tuple(v + 0.1 for v in vector), tuple(
             tuple(float(i == j) for j in range(len(names))) for i in range(len(names))),
-            0.5, {}, 1, 1, 0, 0)
+            limit, {}, 1, 1, 0, 0)
         task = Task(tuple("abc"[:classes]), "b" if positive else None)
-        point = m.OperatingPoint(0.3 if positive else None, 1.7)
+        point = m.OperatingPoint(0.3 if positive else None, 1.7, abstention=band)
         answer = decide.decide("x", logits[0].tolist(), dict(zip(names, vector, strict=True)), {},
                                task, point, known)
         cases.append({
@@ -99,6 +109,10 @@ def judged():
             "features": dict(zip(names, vector, strict=True)),
             "quality": quality, "distance": answer.distance,
             "familiar": answer.familiar, "limit": known.limit,
-            "predicted": task.classes.index(answer.predicted),
+            "predicted": decide.predicted_class(list(answer.probabilities.values()), task,
+                                                point.threshold),
+            "abstention": codec.encode(band),
+            "withheld": (("unsure" if answer.familiar else "unlike") if answer.withheld
+                         else None),
             "probabilities": list(answer.probabilities.values())})
     return cases

@@ -316,17 +316,18 @@ function showOutcome(model: Model, outcome: Outcome): void {
   const { bundle } = model;
   fillWith(result, ...resultView(bundle, outcome.answer));
   result.dataset["logits"] = JSON.stringify([...outcome.logits]);
-  result.dataset["predicted"] = String(outcome.answer.predicted);
+  result.dataset["predicted"] = outcome.answer.withheld ? "withheld" : String(outcome.answer.predicted);
   took.textContent = fill(strings.took, outcome.ms.toFixed(0), accelerator(outcome.accelerator));
   overlay.hidden = false;
-  slider.hidden = outcome.cam === undefined;
-  if (outcome.cam) {
+  slider.hidden = outcome.cam === undefined || outcome.answer.withheld !== null;
+  if (outcome.cam && !outcome.answer.withheld) {
     paintMap(map, outcome.cam, outcome.answer.predicted);
     map.hidden = false;
     map.style.opacity = String(Number(slider.value) / 100);
     overlayNote.textContent = fill(strings.overlayNote, bundle.manifest.task.classes[outcome.answer.predicted]!);
   } else {
-    overlayNote.textContent = strings.overlayNone;
+    map.hidden = true;
+    overlayNote.textContent = outcome.answer.withheld ? "" : strings.overlayNone;
   }
 }
 
@@ -342,9 +343,10 @@ async function entry(bundle: Bundle, outcome: Outcome, name: string) {
   // The figure that the threshold is about, where there is one.
   const told = positive !== null && threshold !== null ? 1 : predicted;
   return {
-    when: Date.now(), name, model: bundle.manifest.name, predicted: classes[predicted]!,
+    when: Date.now(), name, model: bundle.manifest.name, predicted: outcome.answer.withheld ? strings.withheld : classes[predicted]!,
     of: classes[told]!, probability: probabilities[told]!, threshold, thumbnail,
     unlike: outcome.answer.unlike, quality: outcome.answer.quality,
+    withheld: outcome.answer.withheld !== null,
   };
 }
 

@@ -8,6 +8,8 @@ export interface Entry {
   name: string;
   model: string;
   predicted: string;
+  /** The class was withheld; `predicted` says so in words. */
+  withheld?: boolean;
   /** The class that `probability` is of; entries of earlier versions lack it: the answer's. */
   of?: string;
   probability: number;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { answer, distance, features, measures } from "../src/bundle/answer";
-import type { Familiarity, Manifest } from "../src/bundle/manifest";
+import type { Abstention, Familiarity, Manifest } from "../src/bundle/manifest";
 import type { Pixels } from "../src/image/pixels";
 
 interface Case {
@@ -11,6 +11,7 @@ interface Case {
   threshold: number | null; temperature: number; classes: string[]; positive: string | null;
   features: Record<string, number>; quality: Record<string, number>; distance: number; limit: number;
   familiar: boolean; predicted: number; probabilities: number[];
+  abstention: Abstention | null; withheld: string | null;
 }
 
 const cases = JSON.parse(readFileSync(new URL("../../tests/golden/judged.json", import.meta.url), "utf8")) as Case[];
@@ -55,12 +56,14 @@ describe.each(cases.map((c, i) => ({ name: `${i}: ${c.classes.length} classes, $
   test("answer", () => {
     const manifest = {
       task: { classes: c.classes, positive: c.positive },
-      operating_point: { threshold: c.threshold, temperature: c.temperature }, model: { cam: true },
+      operating_point: { threshold: c.threshold, temperature: c.temperature, abstention: c.abstention },
+      model: { cam: true },
     } as unknown as Manifest;
     const ran = { outputs: { logits: { data: logits, shape: [1, c.classes.length] }, cam }, ms: 0 };
     const found = answer(manifest, known, ran, pixels);
     expect(found.predicted).toBe(c.predicted);
     expect(found.unlike).toBe(!c.familiar);
+    expect(found.withheld).toBe(c.withheld);
     c.probabilities.forEach((p, k) => near(found.probabilities[k]!, p));
   });
 });

@@ -50,6 +50,24 @@ test("what Python wrote opens, and says what Python says", async () => {
   expect(new TextDecoder().decode(bundle.files.get("model/model.tflite")!)).toBe("model bytes");
 });
 
+test("it says that it is not good enough for use, and where it gives no answer", async () => {
+  const { manifest } = await openBundle(data, [key]);
+  expect(manifest.below_floor).toEqual(["AUC of 0.612 on test images"]);
+  expect(manifest.operating_point.abstention).toMatchObject({ low: 0.35, high: 0.8, risks: { missed: 0.05 } });
+});
+
+test("a bundle of the first schema opens; one of the second cannot leave the floor out", async () => {
+  const older = new Uint8Array(readFileSync(new URL("bundle_schema1.zip", GOLDEN)));
+  expect((await openBundle(older, [key])).manifest.operating_point.abstention).toBeUndefined();
+  expect(await fault(await sealed((m) => m.replace(/,\s*"below_floor":\s*\[[^\]]*\]/, "")), [])).toBe("bundleChanged");
+});
+
+test("a band that does not hold the threshold is refused", async () => {
+  expect(await fault(await sealed((m) => m.replace('"low": 0.35', '"low": 0.6')), [])).toBe("bundleChanged");
+  expect(await fault(await sealed((m) => m.replace('"high": 0.8', '"high": 1.8')), [])).toBe("bundleChanged");
+  expect(await fault(await sealed((m) => m.replace('"low": 0.35', '"low": 0.36')), [])).toBe("opened");
+});
+
 test("its zip is rebuilt to the same bytes", () => {
   expect(build(readZip(data))).toEqual(data);
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Answer } from "../src/bundle/answer";
 import { qualityText, toneOf } from "../src/ui/result";
 
-const calm: Answer = { predicted: 0, probabilities: [0.9, 0.1], threshold: 0.5, unlike: false, quality: [] };
+const calm: Answer = { predicted: 0, probabilities: [0.9, 0.1], threshold: 0.5, unlike: false, quality: [], withheld: null };
 
 test("a negative answer without a warning is calm", () => {
   expect(toneOf(calm, true)).toBe("calm");
@@ -15,6 +15,12 @@ test.each<[string, Partial<Answer>]>([
   ["close to the threshold", { probabilities: [0.55, 0.45] }],
 ])("a negative answer %s is not calm", (_, what) => {
   expect(toneOf({ ...calm, ...what }, true)).toBe("near");
+});
+
+test("no answer is no reassurance and no alarm", () => {
+  for (const predicted of [0, 1]) {
+    expect(toneOf({ ...calm, predicted, withheld: "unsure" }, true)).toBe("near");
+  }
 });
 
 test("a positive answer alerts, whatever is said beside it; several classes have no tone", () => {

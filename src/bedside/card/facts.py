@@ -13,6 +13,7 @@ from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
 from bedside.core.study import Study
 from bedside.core.types import Case, Task
+from bedside.metrics.compare import with_planned
 from bedside.runfolder import artefact, layout, stored
 
 BUNDLE = "bundle/"
@@ -72,7 +73,8 @@ class Facts:
         found = self._published(Comparisons, layout.ALL_MODELS, layout.COMPARISONS)
         mine = {(m.variant, m.target) for m in self.cells}
         return () if found is None else tuple(
-            c for c in found.comparisons if c.split == "test" and (c.variant, c.target) in mine)
+            c for c in with_planned(found.comparisons, stored.planned(self.run))
+            if c.split == "test" and (c.variant, c.target) in mine)
 
     def _published(self, cls: type[Any], model: str, name: str) -> Any:
         folder = layout.evidence_dir(self.run, model)

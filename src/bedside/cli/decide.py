@@ -129,6 +129,8 @@ def card(run: Run, json: Json = False) -> None:
 def _print_recommendation(r: Recommendation) -> None:
     output.say(f"{r.target}: use {r.chosen}" if r.chosen is not None
                else f"{r.target}: none recommended")
+    for text in r.doubts:
+        output.say(f"  The float32 reference itself: {text}.")
     for text in r.why:
         output.say(f"  {text}")
     if r.test is not None and r.chosen is not None:
@@ -154,6 +156,9 @@ def _value(value: Any) -> str:
 
 def _diff_rows(c: Any) -> list[list[str]]:
     """Return a row a test; the cell's own facts stand in the first."""
+    from bedside.core.evidence import MISS_RATIO
+    from bedside.core.evidence_text import change_text
+
     size = " → ".join(f"{b / 1e6:.2f}" for b in c.size_bytes)
     time = (f"{milliseconds(c.latency.old.median)} → {milliseconds(c.latency.new.median)}"
             if c.latency.ratio is not None else f"not compared: {c.latency.reason}")
@@ -170,6 +175,8 @@ def _diff_rows(c: Any) -> list[list[str]]:
         d = t.difference
         gap = "—" if d.value is None else f"{d.value:+.4f}" + (
             f" [{d.low:+.4f}, {d.high:+.4f}]" if d.low is not None and d.high is not None else "")
+        if t.metric == MISS_RATIO:
+            gap = change_text(t)
         p = "—" if t.p_value is None else f"{t.p_value:.3g}"
         value = ("—" if t.old is None or t.new is None else f"{t.old:.4f} → {t.new:.4f}")
         rows.append([t.metric, value, gap, p])

@@ -46,6 +46,9 @@ def bundle(
         help="The run that one came from, for the paired test (default: this run).")] = None,
     licence: Annotated[Path | None, typer.Option(
         help="A text file with the licence of the weights.")] = None,
+    below_floor: Annotated[bool, typer.Option(
+        "--below-floor", help="Pack a model that the study's floors refuse; the bundle, the server "
+                              "and the app then say so.")] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -68,7 +71,8 @@ def bundle(
         gate.current(run, study.load(run))  # what an older one chose is not offered
     with Reporter() as progress:
         data, made = build.make(run, target, variant, key=key, against=previous,
-                                against_run=against_run, licence=licence, progress=progress)
+                                against_run=against_run, licence=licence, below_floor=below_floor,
+                                progress=progress)
     write_bytes(out, data)
     _print_bundle(made, json, {"file": str(out)})
 
@@ -121,15 +125,18 @@ def installed(
 
 
 def _print_bundle(bundle: Bundle, json: bool, more: dict[str, Any]) -> None:
-    from bedside.runtime.bundle.manifest import NOTICE
+    from bedside.runtime.bundle.manifest import NOT_FOR_USE, NOTICE
 
     manifest, point = bundle.manifest, bundle.manifest.operating_point
+    if manifest.below_floor:
+        output.note(f"{NOT_FOR_USE}: {'; '.join(manifest.below_floor)}.")
     if json:
         output.print_json({
             "schema": 1, "id": bundle.id, "name": manifest.name,
             "signed": bundle.signer is not None, "signer": bundle.signer,
             "sha256": bundle.digest, "size_bytes": bundle.size_bytes,
-            "task": manifest.task, "operating_point": point, "notice": NOTICE, **more})
+            "task": manifest.task, "operating_point": point,
+            "below_floor": manifest.below_floor, "notice": NOTICE, **more})
         return
     rows = [["id", bundle.id], ["build", manifest.name], ["signature", bundle.signed],
             ["classes", ", ".join(manifest.task.classes)],

@@ -34,7 +34,9 @@ def predict(
                            "notice": NOTICE})
         return
     output.table("", ["image", "class", "probability", "remarks"],
-                 [[Path(a.image).name, a.predicted, f"{a.probability:.3f}",
-                   "; ".join(a.warnings) or "—"] for a in result.answers], {2})
+                 [[Path(a.image).name, a.predicted or "no answer",
+                   "—" if a.probability is None else f"{a.probability:.3f}",
+                   "; ".join(filter(None, (a.withheld, *a.warnings))) or "—"]
+                  for a in result.answers], {2})
     output.note(result.remark)
     output.note(NOTICE)

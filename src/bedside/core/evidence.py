@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bedside.core.types import Estimate
+from bedside.core.types import Abstention, Estimate
 
 Answer = Literal["shown", "not shown", "worse"]
 
@@ -13,6 +14,9 @@ Answer = Literal["shown", "not shown", "worse"]
 @dataclass(frozen=True, slots=True)
 class PairedTest:
     """One metric of two models on the same images; differences are new minus old.
+
+    For ``miss_ratio`` (shares of positives missed) the difference is −ln(new / old), and the
+    margin a logarithm too, so that a loss is negative as everywhere.
 
     ``p_value`` is two-sided, of no difference. ``p_noninferior`` is one-sided, of a loss of the
     margin or more; ``p_worse`` one-sided, of no loss. ``excluded`` is the lower bound of the
@@ -38,6 +42,16 @@ class PairedTest:
     cases: int | None = None
     clusters: int | None = None
     reason: str | None = None
+
+
+MISS_RATIO = "miss_ratio"
+
+
+def miss_ratio_of(difference: Estimate) -> tuple[float | None, float | None, float | None]:
+    """Return the ratio of misses, new over old, with its bounds, from its −ln as tests hold it."""
+    value, low, high = (None if v is None else math.exp(-v)
+                        for v in (difference.value, difference.high, difference.low))
+    return value, low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +86,11 @@ class Needed:
 class Comparison:
     """A cell against its reference on the images of one split that both predicted.
 
-    ``answer`` is null where there is nothing to compare, with the reason. ``p_shown`` and
-    ``p_worse`` are adjusted after Holm over ``family`` comparisons. ``same_as`` names a cell
-    with identical predictions, which counts once in the family.
+    ``answer`` is null where there is nothing to compare, with the reason. ``p_shown`` is adjusted
+    after Holm over ``family`` comparisons; ``p_worse`` for the endpoints alone, never for the
+    number of variants. ``planned``: the one comparison of a target that was fixed before its images
+    were read, a family of one. ``same_as`` names a cell with identical predictions, which counts
+    once in the family.
     """
 
     variant: str
@@ -95,6 +111,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     only_old: int = 0
     only_new: int = 0
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +179,82 @@ class Worst:
 
 
 @dataclass(frozen=True, slots=True)
+class Stratum:
+    """A variant against float32 in one group of one column, at the locked threshold.
+
+    ``metric``: ``sensitivity`` (n counts the group's positives) or ``specificity``. ``old`` and
+    ``new`` are its values, ``p_interaction`` of no difference between this group's change and the
+    others'; ``detectable`` the smallest true loss that so few cases find with 80% power, null
+    where none can be found.
+    """
+
+    variant: str
+    target: str
+    column: str
+    group: str
+    metric: str
+    n: int
+    old: float | None
+    new: float | None
+    lost: int
+    gained: int
+    difference: Estimate
+    p_value: float | None = None
+    p_interaction: float | None = None
+    detectable: float | None = None
+
+
+# What a network's own answers say against it, whatever they are compared with.
+Doubt = Literal["no AUC", "below chance", "chance", "one class", "splits disagree"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usefulness:
+    """How good one cell is by itself on test images.
+
+    ``metrics``: ``auroc``, ``sensitivity`` and ``specificity`` of the positive class at the locked
+    threshold, or their macro means (``macro_auroc``, …); ``validation`` the same on validation
+    images. ``called``: images by the class they were given. ``doubts``: what is wrong with the
+    answers themselves, in words by kind.
+    """
+
+    variant: str
+    target: str
+    n: int
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    validation: dict[str, Estimate] = field(default_factory=dict)
+    called: dict[str, int] = field(default_factory=dict)
+    doubts: dict[Doubt, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Abstained:
+    """What withholding the class did to one cell's test images.
+
+    ``answered``: share of images with a class. ``risks``: shares of all positives that are missed,
+    of all others that raise an alarm, or of all images that are answered wrongly, as
+    ``Abstention.risks`` limits them. ``accuracy``: of those with a class.
+    """
+
+    variant: str
+    target: str
+    answered: Estimate
+    risks: dict[str, Estimate] = field(default_factory=dict)
+    accuracy: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
-    """``statistics.json`` of a model: probabilities and subgroups of every cell."""
+    """``statistics.json`` of a model: usefulness, probabilities and subgroups of every cell."""
 
     schema: int = 1
     probabilities: tuple[Probabilities, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
     worst: tuple[Worst, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
+    usefulness: tuple[Usefulness, ...] = ()
+    abstained: tuple[Abstained, ...] = ()
+    strata: tuple[Stratum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +266,7 @@ class OperatingPoint:
     ``threshold_calibrated`` as a probability after dividing the logits by ``temperature``.
     ``rule`` is how it was chosen; ``reason`` says why it is not the rule that was asked for.
     Without a positive class the largest logit decides and the thresholds are null.
+    ``abstention``: where the cell gives no class, found on its own validation images.
     """
 
     rule: str
@@ -191,6 +277,7 @@ class OperatingPoint:
     threshold_calibrated: float | None = None
     reason: str | None = None
     temperature_reason: str | None = None
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from bedside.core.evidence import Answer, Needed
 from bedside.core.types import Estimate, Evidence, Status
 
 # Why there is no choice, or why a variant cannot be one.
-Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "vetoed", "not shown"]
-Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed"]
+Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "below floor",
+                "vetoed", "not shown"]
+Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed", "below floor"]
 
 
 _UNKNOWN = Estimate(None, reason="nothing was predicted")
@@ -85,6 +86,7 @@ class Recommendation:
     ``rule`` is the rule, ``why`` what it found here, both in plain words. Where there is no
     choice ``cause`` says of what kind the reason is, ``vetoed`` names the choice that the test
     images took back, and ``measure_first`` the variant to time where nothing was measured.
+    ``doubts``: what the reference's own answers on test images say against it.
     """
 
     target: str
@@ -100,6 +102,7 @@ class Recommendation:
     warnings: tuple[str, ...] = ()
     causes: dict[str, Cause] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,17 +124,26 @@ class EvidenceConfig:
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
     one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
     patients. ``robustness_images``: at most so many validation images are made worse to see
-    whether INT8 falls faster than float32; 0 switches that off.
+    whether INT8 falls faster than float32; 0 switches that off. ``max_missed`` and ``max_alarms``
+    (``max_wrong`` without a positive class) are the shares of positive and of other images that may
+    be answered wrongly: images too near the threshold to keep them get no class; 1 withholds none.
+
+    ``miss_ratio_margin``: how many times as many positives may be missed as before, since two
+    points are 26% missed instead of 24%, and 3% instead of 1%. None sets no such margin.
     """
 
     sensitivity_margin: float = 0.02
     specificity_margin: float = 0.05
     auc_margin: float = 0.02
+    miss_ratio_margin: float | None = 2.0
     threshold: Literal["youden", "sensitivity", "largest"] = "youden"
     required_sensitivity: float = 0.95
     resamples: int = 2000
     seed: int = 0
     robustness_images: int = 96
+    max_missed: float = 0.05
+    max_alarms: float = 0.2
+    max_wrong: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,10 @@ class BudgetConfig:
     ``require`` says what the test images must answer: ``not worse`` lets a choice stand that
     too few images can prove, with a warning; ``shown`` does not. ``slower`` and ``larger`` are
     the fractions by which a build may be slower and larger than in an earlier run.
+
+    ``min_auc``, ``min_sensitivity``, ``min_specificity`` (macro means without a positive class)
+    and ``min_test_images`` are floors of the float32 reference on test images: below one of them,
+    or where the interval of its AUC includes chance, nothing is recommended.
     """
 
     latency_ms: float | None = None
@@ -162,6 +175,10 @@ class BudgetConfig:
     require: Literal["not worse", "shown"] = "not worse"
     slower: float = 0.10
     larger: float = 0.01
+    min_auc: float = 0.7
+    min_sensitivity: float = 0.5
+    min_specificity: float = 0.5
+    min_test_images: int = 30
     targets: dict[str, Limits] = field(default_factory=dict)
 
 

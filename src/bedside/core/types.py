@@ -95,3 +95,23 @@ class Estimate:
     high: float | None = None
     n: int = 0
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """Where a model gives no class, so that its wrong answers stay rare.
+
+    With a positive class: where the probability of it (softmax(logits / temperature) with the
+    temperature that ships) lies in [``low``, ``high``), around the threshold. Else: where the
+    largest probability is below ``confidence``. ``risks``: the guaranteed limits, ``missed`` (share
+    of positives that are called negative), ``alarms`` (share of negatives that are called positive)
+    or ``wrong``; ``n``: the independent validation cases behind each. ``reason``: why a risk has no
+    guarantee.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    risks: dict[str, float] = field(default_factory=dict)
+    n: dict[str, int] = field(default_factory=dict)
+    reason: str | None = None

@@ -9,10 +9,12 @@ from typing import Literal
 
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
+from bedside.core.evidence_text import change_text
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.core.text import megabytes, milliseconds
 from bedside.flows import compare_runs
+from bedside.metrics import compare
 from bedside.runfolder import artefact, layout, stored
 from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
 from bedside.stages.recommend.stage import stage_key
@@ -63,8 +65,8 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
                 artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
     checks = [c for r in choices for c in _target(r, study, every)]
-    checks += [c for a in stored.comparisons(run) if a.split == "test"
-               for c in _answer(a, chosen, study, every)]
+    checks += [c for a in compare.with_planned(stored.comparisons(run), stored.planned(run))
+               if a.split == "test" for c in _answer(a, chosen, study, every)]
     if against is not None:
         checks += _against(run, study, choices, against, every)
     if not chosen and not any(c.result == "fail" for c in checks):
@@ -99,6 +101,7 @@ def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:
         fails = r.cause in FAILING or any(c in FAILING for c in r.causes.values())
         checks.append(Check("recommendation", r.target, "fail" if fails else "warning",
                             " ".join(r.why)))
+    checks += [Check("usefulness", r.target, "warning", d) for d in r.doubts if r.chosen]
     limits = limits_of(study.budget, r.target)
     for c in r.candidates:
         if c.status == "failed":
@@ -133,10 +136,8 @@ def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[
 
 def losses(a: Comparison) -> str:
     """Return the differences of the tests that have a margin."""
-    return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.difference.low:+.3f}, "
-                     f"{t.difference.high:+.3f}]" for t in a.tests.values()
-                     if t.margin is not None and t.difference.value is not None
-                     and t.difference.low is not None and t.difference.high is not None)
+    return ", ".join(change_text(t) for t in a.tests.values()
+                     if t.margin is not None and t.difference.value is not None)
 
 
 # ------------------------------------------------------------------ against an earlier run

@@ -13,7 +13,7 @@ from typing import Any
 
 from bedside.core.errors import BadInput, MissingComponent
 from bedside.runtime import store as stores
-from bedside.runtime.bundle.manifest import OperatingPoint
+from bedside.runtime.bundle.manifest import NOT_FOR_USE, OperatingPoint
 from bedside.runtime.decide import Answer
 from bedside.runtime.engine import Engine, Load, Raw
 
@@ -95,14 +95,17 @@ class _Bundle:
             "threshold": self.point.threshold, "positive": self.task.positive,
             "bundle": {"id": verified.id, "name": manifest.name,
                        "signed": verified.signer is not None, "signer": verified.signer},
-            "operating_point": self.point, "self_test": test}
+            "operating_point": self.point, "self_test": test,
+            "below_floor": manifest.below_floor}
         self.remark = (f"{manifest.name}, {verified.signed}; {self.point.rule}; self-test passed "
                        f"on {platform.machine()} ({test.vectors} vectors)")
+        if manifest.below_floor:
+            self.remark = f"{NOT_FOR_USE}: {'; '.join(manifest.below_floor)}. {self.remark}"
 
 
 def _answers(model: _Variant | _Bundle, images: Sequence[Path], cam: Path | None
              ) -> Iterator[Answer]:
-    from bedside.runtime.decide import decide
+    from bedside.runtime.decide import decide, predicted_class
 
     for number, (path, raw, data) in enumerate(_run(model, images), 1):
         answer = decide(str(path), raw.logits, raw.features, raw.quality, model.task,
@@ -112,8 +115,9 @@ def _answers(model: _Variant | _Bundle, images: Sequence[Path], cam: Path | None
             from bedside.runtime.overlay import draw
 
             # A number, not the image's name: names of files may be names of people.
-            target = cam / f"{number:04d}-{answer.predicted}.png"
-            index = model.task.classes.index(answer.predicted)
+            target = cam / f"{number:04d}-{answer.predicted or 'withheld'}.png"
+            index = predicted_class(list(answer.probabilities.values()), model.task,
+                                    model.point.threshold)
             write_bytes(target, draw(_pixels(path, data, model.channels), raw, index))
             answer = replace(answer, overlay=str(target))
         yield answer

@@ -4,23 +4,34 @@ The answer covers sensitivity, specificity and AUC together (for tasks without a
 macro means of recall and AUC), because a shift of every score leaves the AUC unchanged and can
 raise one of the other two at the cost of the other. *Shown* (non-inferior): a loss of the margin or
 more is excluded for all. *Worse* (inferior): a loss of one is proved and may reach the margin. *Not
-shown* (inconclusive): neither, with the number of cases that would settle it. Several comparisons
-are adjusted together after Holm, at 2.5% one-sided.
+shown* (inconclusive): neither, with the number of cases that would settle it.
+
+Where validation has chosen one variant for a target, its test is the only one that was planned, a
+family of one (:func:`alone`). The others are looked at as well, so their *shown* is adjusted
+together after Holm, at 2.5% one-sided. *Worse* is never adjusted for the number of variants: what
+harms alone harms beside others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from bedside.core.evidence import Comparison, Flips, Needed, OperatingPoint, PairedTest
+from bedside.core.evidence import (
+    MISS_RATIO,
+    Comparison,
+    Flips,
+    Needed,
+    OperatingPoint,
+    PairedTest,
+)
 from bedside.core.study import EvidenceConfig
-from bedside.metrics import paired, paired_macro
+from bedside.metrics import miss_ratio, paired, paired_macro
 from bedside.metrics.bootstrap import Resampled, clustered, resample
 from bedside.metrics.design import clusters_of, effective
 from bedside.metrics.inputs import Floats, Labels, log_odds
@@ -90,7 +101,7 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
 def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: EvidenceConfig
             ) -> dict[str, PairedTest]:
     truth = old.labels == positive
-    return {
+    tests = {
         "accuracy": paired.paired_proportion("accuracy", right[0], right[1], None, "no images"),
         "sensitivity": paired.paired_proportion(
             "sensitivity", right[0, truth], right[1, truth], config.sensitivity_margin,
@@ -100,6 +111,16 @@ def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: Ev
             "no negative images"),
         "auroc": paired.paired_auc("auroc", truth.astype(np.int64), log_odds(
             old.logits, positive), log_odds(new.logits, positive), config.auc_margin)}
+    return tests | _ratio(right[:, truth], config)
+
+
+def _ratio(right: paired.Bools, config: EvidenceConfig, independent: float = 1.0
+           ) -> dict[str, PairedTest]:
+    """Return the test of the ratio of misses, where there is a margin and a miss."""
+    if config.miss_ratio_margin is None:
+        return {}
+    found = miss_ratio.miss_ratio(right[0], right[1], config.miss_ratio_margin, independent)
+    return {} if found is None else {MISS_RATIO: found}
 
 
 def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: int,
@@ -113,9 +134,18 @@ def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: in
     change = right[1].astype(np.int64) - right[0].astype(np.int64)
     rarer = min(truth, ~truth, key=lambda mine: effective(clusters[mine]))
     counted = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth}
-    return {name: clustered(
+    found = {name: clustered(
         test, drawn.spread(name, *places), clusters[counted.get(name, rarer)],
-        change[counted[name]] if name in counted else None) for name, test in tests.items()}
+        change[counted[name]] if name in counted else None) for name, test in tests.items()
+        if name != MISS_RATIO}
+    if not truth.any():
+        return found
+    # As if all images of one patient were alike, the least that they can prove.
+    loss = found["sensitivity"]
+    share = effective(clusters[truth]) / int(truth.sum())
+    return found | {name: replace(t, p_value=loss.p_value, p_worse=loss.p_worse,
+                                  clusters=loss.clusters)
+                    for name, t in _ratio(right[:, truth], config, share).items()}
 
 
 def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right: paired.Bools,
@@ -168,9 +198,16 @@ def raw_p(comparison: Comparison) -> tuple[float, float]:
     """
     tests = endpoints(comparison)
     shown = max((1.0 if t.p_noninferior is None else t.p_noninferior for t in tests), default=1.0)
-    worse = [t.p_worse for t in tests if t.p_worse is not None and t.margin is not None
-             and t.difference.low is not None and t.difference.low <= -t.margin]
-    return shown, min(1.0, len(tests) * min(worse, default=1.0))
+    worse = [t.p_worse for t in tests if t.p_worse is not None and reaches(t)]
+    # Sensitivity and the ratio of misses share one test of no loss.
+    kinds = sum(t.metric != MISS_RATIO for t in tests)
+    return shown, min(1.0, kinds * min(worse, default=1.0))
+
+
+def reaches(test: PairedTest) -> bool:
+    """Return whether a loss of the margin or more is not excluded."""
+    return test.margin is not None and (
+        test.difference.low is None or test.difference.low <= -test.margin)
 
 
 def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -182,7 +219,7 @@ def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     counted = [c for c in comparisons if c.same_as is None and endpoints(c)
                and any(t.p_noninferior is not None for t in endpoints(c))]
     raw = [raw_p(c) for c in counted]
-    shown, worse = paired.holm([p for p, _ in raw]), paired.holm([p for _, p in raw])
+    shown, worse = paired.holm([p for p, _ in raw]), [p for _, p in raw]
     found = {(c.variant, c.target): (s, w) for c, s, w in zip(counted, shown, worse, strict=True)}
     by_cell = {f"{c.variant}@{c.target}": (c.variant, c.target) for c in comparisons}
     done = []
@@ -190,6 +227,19 @@ def answers(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         key = by_cell[c.same_as] if c.same_as is not None else (c.variant, c.target)
         done.append(_answer(c, found.get(key), len(counted)))
     return tuple(done)
+
+
+def alone(comparison: Comparison) -> Comparison:
+    """Answer a comparison that was planned before the images were read, as a family of one."""
+    one = replace(comparison, planned=True)
+    return answers([replace(one, same_as=None, needed=())])[0] if endpoints(one) else one
+
+
+def with_planned(comparisons: Sequence[Comparison], planned: Collection[tuple[str, str]]
+                 ) -> tuple[Comparison, ...]:
+    """Answer the planned comparisons (variant, target) on test images as families of one."""
+    return tuple(alone(c) if c.split == "test" and (c.variant, c.target) in planned else c
+                 for c in comparisons)
 
 
 def _answer(c: Comparison, adjusted: tuple[float, float] | None, family: int) -> Comparison:
@@ -213,6 +263,8 @@ def needed(c: Comparison, family: int) -> tuple[Needed, ...]:
     found = []
     alpha = ALPHA / max(family, 1)
     for t in endpoints(c):
+        if t.metric == MISS_RATIO:
+            continue
         if t.p_noninferior is None or t.margin is None or t.p_noninferior <= alpha:
             continue
         d, cases = t.difference, t.cases or c.n

@@ -10,7 +10,13 @@ from bedside.core import codec
 from bedside.core.build import Build, Measurement, ModelSpec, Variant
 from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
-from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.core.evidence import (
+    Comparison,
+    Comparisons,
+    OperatingPoints,
+    Statistics,
+    Usefulness,
+)
 from bedside.core.model_files import Conversion, Mixture, Tuning
 from bedside.core.recommendation import Recommendations
 from bedside.core.study import Study
@@ -178,6 +184,32 @@ def baseline(measured: Iterable[Measurement], target: str, home: str = "cpu") ->
             # A plain float32 variant comes before one with options.
             return min(same, key=lambda m: (len(m.variant), m.variant))
     return None
+
+
+def usefulness(run: Path) -> dict[str, tuple[Usefulness | None, Usefulness | None]]:
+    """Return, by cell, what test images say of its float32 reference and of the cell itself."""
+    found: dict[str, tuple[Usefulness | None, Usefulness | None]] = {}
+    every = [m for m in measurements(run) if usable(m)]
+    for model in dict.fromkeys(m.model for m in every):
+        if not artefact.finished(layout.evidence_dir(run, model), "evidence"):
+            continue
+        cells = [m for m in every if m.model == model]
+        known = {layout.cell_name(u.variant, u.target): u
+                 for u in statistics(run, model).usefulness}
+        for m in cells:
+            base, own = baseline(cells, m.target), known.get(layout.cell_name(m.variant, m.target))
+            found[layout.cell_name(m.variant, m.target)] = (
+                own if base is None else
+                known.get(layout.cell_name(base.variant, base.target)), own)
+    return found
+
+
+def planned(run: Path) -> frozenset[tuple[str, str]]:
+    """Return (variant, target) of every comparison that the choice on validation planned."""
+    if not artefact.finished(run, "recommend"):
+        return frozenset()
+    return frozenset((str(r.chosen or r.vetoed), r.target)
+                     for r in recommendations(run).recommendations if r.chosen or r.vetoed)
 
 
 def operating_points(run: Path, model: str) -> OperatingPoints:

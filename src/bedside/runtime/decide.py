@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bedside.core.errors import GateFailed
-from bedside.core.types import Task
+from bedside.core.types import Abstention, Task
 from bedside.runtime.bundle.manifest import Familiarity, OperatingPoint
 
 QUALITY_WORDS = {
@@ -27,13 +27,14 @@ class Answer:
     """One image's answer.
 
     ``probabilities`` are softmax(logits / temperature), by class; ``probability`` is that of
-    ``predicted``. ``threshold`` is that of the positive class. ``familiar`` and ``distance``:
-    like the training data (null where that was not assessed). ``warnings`` are sentences.
+    ``predicted``; both are null where the class is ``withheld``, for the reason given there.
+    ``threshold`` is that of the positive class. ``familiar`` and ``distance``: like the training
+    data (null where that was not assessed). ``warnings`` are sentences.
     """
 
     image: str
-    predicted: str
-    probability: float
+    predicted: str | None
+    probability: float | None
     probabilities: dict[str, float]
     logits: tuple[float, ...]
     threshold: float | None = None
@@ -43,6 +44,7 @@ class Answer:
     quality: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     overlay: str | None = None
+    withheld: str | None = None
 
 
 def softmax(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
@@ -60,6 +62,21 @@ def predicted_class(probabilities: Sequence[float], task: Task, threshold: float
         positive = task.classes.index(task.positive)
         return positive if probabilities[positive] >= threshold else 1 - positive
     return max(range(len(probabilities)), key=lambda k: probabilities[k])
+
+
+def withheld(probabilities: Sequence[float], task: Task, band: Abstention | None, unlike: bool
+             ) -> str | None:
+    """Return why no class is answered, or None: unlike the training images, or too uncertain."""
+    if unlike:
+        return "the image is unlike the training images"
+    if band is None:
+        return None
+    if task.positive is not None and band.low is not None and band.high is not None:
+        if band.low <= probabilities[task.classes.index(task.positive)] < band.high:
+            return "too close to the threshold for a reliable answer"
+    elif band.confidence is not None and max(probabilities) < band.confidence:
+        return "no class is likely enough for a reliable answer"
+    return None
 
 
 def distance(features: Mapping[str, float], known: Familiarity) -> float:
@@ -101,9 +118,12 @@ def decide(image: str, logits: Sequence[float], features: Mapping[str, float],
     probabilities = softmax(logits, point.temperature)
     predicted = predicted_class(probabilities, task, point.threshold)
     apart = distance(features, known) if known is not None else None
+    reason = withheld(probabilities, task, point.abstention,
+                      known is not None and apart is not None and apart > known.limit)
     return Answer(
-        image, task.classes[predicted], probabilities[predicted],
+        image, None if reason else task.classes[predicted],
+        None if reason else probabilities[predicted],
         dict(zip(task.classes, probabilities, strict=True)), tuple(logits), point.threshold,
         point.locked and point.temperature != 1.0,
         None if known is None or apart is None else apart <= known.limit, apart, dict(quality),
-        warnings(apart, quality, known))
+        warnings(apart, quality, known), withheld=reason)

@@ -15,17 +15,28 @@ import numpy as np
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.evidence import (
+    Abstained,
     Comparison,
     Comparisons,
     OperatingPoint,
     OperatingPoints,
     Probabilities,
     Statistics,
+    Stratum,
+    Usefulness,
 )
 from bedside.core.progress import Progress
 from bedside.core.study import EvidenceConfig
-from bedside.core.types import Case, Estimate, Task
-from bedside.metrics import bootstrap, compare, probability, subgroups
+from bedside.core.types import Abstention, Case, Estimate, Task
+from bedside.metrics import (
+    abstention,
+    bootstrap,
+    compare,
+    probability,
+    strata,
+    subgroups,
+    usefulness,
+)
 from bedside.metrics.compare import Side
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels, log_odds
@@ -33,7 +44,7 @@ from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.predictions import Predictions
 
 STAGE = "evidence"
-VERSION = 4
+VERSION = 5
 ALL_MODELS = layout.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -101,7 +112,8 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
         return key
     cells = [Cell(m, stored.predictions(run, m.variant, m.target)) for m in measured]
     positive = positive_index(task)
-    points = replace(operating_points(model, cells, task, config),
+    points = replace(operating_points(model, cells, task, config,
+                                      {i: c.group or i for i, c in cases.items()}),
                      predictions=_hashes(run, measured))
     found = [c for split in SPLITS for c in comparisons(cells, points, split, cases, positive,
                                                         config)]
@@ -110,7 +122,11 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
         artefact.write_text(scratch / layout.COMPARISONS,
                             codec.to_json(Comparisons(comparisons=tuple(found))))
         artefact.write_text(scratch / layout.STATISTICS, codec.to_json(
-            statistics(cells, points, cases, positive, config)))
+            replace(statistics(cells, points, cases, positive, config), strata=tuple(
+                s for c in cells for s in _strata(c, cells, points, cases, positive, config)),
+                usefulness=tuple(
+                _usefulness(c, points, cases, positive, task) for c in cells), abstained=tuple(
+                    a for c in cells if (a := _abstained(c, points, cases, positive))))))
     return key
 
 
@@ -133,9 +149,13 @@ def positive_index(task: Task) -> int | None:
     return task.classes.index(task.positive)
 
 
-def operating_points(model: str, cells: Sequence[Cell], task: Task, config: EvidenceConfig
-                     ) -> OperatingPoints:
-    """Choose threshold and temperature of every cell on validation; lock the reference's."""
+def operating_points(model: str, cells: Sequence[Cell], task: Task, config: EvidenceConfig,
+                     groups: Mapping[str, str] | None = None) -> OperatingPoints:
+    """Choose threshold and temperature of every cell on validation; lock the reference's.
+
+    ``groups``: the patient or group of each case, by id.
+    """
+    groups = groups or {}
     positive = positive_index(task)
     points = {}
     for cell in cells:
@@ -146,8 +166,24 @@ def operating_points(model: str, cells: Sequence[Cell], task: Task, config: Evid
                                                         config)
     base = reference([c.measurement for c in cells])
     name = None if base is None else layout.cell_name(base.variant, base.target)
+    locked = points[name] if name is not None else None
+    bands = {c.name: replace(points[c.name], abstention=_band(
+        c, locked or points[c.name], groups, positive, config)) for c in cells}
     return OperatingPoints(1, model, task.positive, name,
-                           points[name] if name is not None else None, points)
+                           bands[name] if name is not None else None, bands)
+
+
+def _band(cell: Cell, point: OperatingPoint, groups: Mapping[str, str], positive: int | None,
+          config: EvidenceConfig) -> Abstention | None:
+    """Find where a cell gives no class, at the threshold and temperature that ship."""
+    val = cell.predictions.of("val")
+    logits = val.logits.astype(np.float64)
+    if not len(logits) or not np.isfinite(logits).all():
+        return None
+    threshold = point.threshold_calibrated if point.temperature else point.threshold
+    return abstention.band(
+        val.labels, probability.probabilities(logits, point.temperature), positive, threshold,
+        config, clusters_of([groups.get(str(i), str(i)) for i in val.ids]))
 
 
 def reference(measured: Sequence[Measurement], target: str = "cpu") -> Measurement | None:
@@ -168,7 +204,7 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
     # Without a locked point every baseline decides at its own, so a draw serves only one of them.
-    drawn: dict[tuple[OperatingPoint, tuple[str, ...]], tuple[bootstrap.Resampled, list[str]]] = {}
+    drawn: dict[tuple[float | None, tuple[str, ...]], tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
     found = []
     for cell in cells:
@@ -187,9 +223,10 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         share, places = None, (0, 1)
         if positive is not None and clusters_of(groups) is not None:
             ids = tuple(str(i) for i in old.ids)
-            if (point, ids) not in drawn:
-                drawn[point, ids] = _draw(cells, ids, split, point, groups, positive, config)
-            share, names = drawn[point, ids]
+            where = point.threshold_log_odds, ids
+            if where not in drawn:
+                drawn[where] = _draw(cells, ids, split, point, groups, positive, config)
+            share, names = drawn[where]
             places = (names.index(name), names.index(cell.name))
         one = compare.compare(old, new, positive, groups, config, share, places)
         twin = seen.setdefault((new.logits.tobytes(), name), cell.name)
@@ -271,6 +308,57 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
             groups += rows
             worst += low
     return Statistics(1, tuple(quality), tuple(groups), tuple(worst), missing)
+
+
+def _usefulness(cell: Cell, points: OperatingPoints, cases: Mapping[str, Case],
+                positive: int | None, task: Task) -> Usefulness:
+    def answers(split: str) -> usefulness.Answers:
+        part = side(cell, split, points.locked or points.cells[cell.name])
+        called = probability.decide(part.logits, compare.scores_of(part.logits, positive), positive,
+                                    part.point)
+        return usefulness.Answers(part.labels, part.logits, called, clusters_of(
+            [_group(cases, str(i)) for i in part.ids]))
+
+    return usefulness.of(cell.measurement.variant, cell.measurement.target, answers("test"),
+                         answers("val"), positive, task.classes)
+
+
+def _strata(cell: Cell, cells: Sequence[Cell], points: OperatingPoints,
+            cases: Mapping[str, Case], positive: int | None, config: EvidenceConfig
+            ) -> tuple[Stratum, ...]:
+    """Hold one variant against float32 within every group of the test images."""
+    m = cell.measurement
+    base = reference([c.measurement for c in cells], m.target)
+    if base is None or positive is None or base == m:
+        return ()
+    name = layout.cell_name(base.variant, base.target)
+    point = points.locked or points.cells[name]
+    old, new, _ = matched(side(next(c for c in cells if c.name == name), "test", point),
+                          side(cell, "test", point))
+    known = [cases[str(i)] for i in old.ids if str(i) in cases]
+    if not len(old.ids) or len(known) != len(old.ids):
+        return ()
+    columns, _ = subgroups.columns(known, {c.id: c.device for c in known if c.device is not None})
+    before, after = (probability.decide(s.logits, compare.scores_of(s.logits, positive), positive,
+                                        point) == positive for s in (old, new))
+    return strata.strata((old.labels == positive).astype(np.int64), before, after, columns,
+                         m.variant, m.target, clusters_of([_group(cases, str(i)) for i in old.ids]),
+                         config.seed)
+
+
+def _abstained(cell: Cell, points: OperatingPoints, cases: Mapping[str, Case],
+               positive: int | None) -> Abstained | None:
+    own = points.cells[cell.name]
+    part = side(cell, "test", points.locked or own)
+    if own.abstention is None or not len(part.labels) or not np.isfinite(part.logits).all():
+        return None
+    called = probability.decide(part.logits, compare.scores_of(part.logits, positive), positive,
+                                part.point)
+    silent = abstention.withheld(probability.probabilities(part.logits, part.point.temperature),
+                                 positive, own.abstention)
+    return abstention.on_test(cell.measurement.variant, cell.measurement.target, part.labels,
+                              called, silent, positive,
+                              clusters_of([_group(cases, str(i)) for i in part.ids]))
 
 
 def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,

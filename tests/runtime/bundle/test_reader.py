@@ -21,7 +21,7 @@ from zip_attacks import ATTACKS, rezip
 from bedside import targets
 from bedside.core import codec
 from bedside.core.errors import BadInput, GateFailed
-from bedside.core.types import Task
+from bedside.core.types import Abstention, Task
 from bedside.runtime.bundle import canonical_zip, reader, signing, writer
 from bedside.runtime.bundle.manifest import NOTICE, OperatingPoint
 from bedside.runtime.bundle.reader import open_bundle
@@ -52,15 +52,44 @@ def test_the_golden_bundle_and_answers_that_hold_the_web_app_are_this_code_s(tmp
     data, public = golden(tmp_path)
     assert (GOLDEN / "bundle.zip").read_bytes() == data
     assert json.loads((GOLDEN / "bundle.json").read_text())["public_key"] == public.hex()
-    assert open_bundle(data, {public}).familiarity is not None
+    opened = open_bundle(data, {public})
+    assert opened.familiarity is not None
+    assert opened.manifest.below_floor and opened.manifest.operating_point.abstention
     written = json.loads((GOLDEN / "judged.json").read_text())
     for old, new in zip(written, judged(), strict=True):
         assert old.keys() == new.keys()
-        for key in ("predicted", "familiar", "names", "pixels", "classes"):
+        for key in ("predicted", "familiar", "names", "pixels", "classes", "abstention",
+                    "withheld"):
             assert old[key] == new[key]
         for key in ("features", "quality"):
             assert old[key] == pytest.approx(new[key], rel=1e-9)
         assert old["probabilities"] == pytest.approx(new["probabilities"], rel=1e-9)
+
+
+def test_a_bundle_of_the_first_schema_opens_without_a_band():
+    public = bytes.fromhex(json.loads((GOLDEN / "bundle.json").read_text())["public_key"])
+    old = open_bundle((GOLDEN / "bundle_schema1.zip").read_bytes(), {public})
+    assert old.manifest.schema == 1
+    assert old.manifest.below_floor == ()
+    assert old.manifest.operating_point.abstention is None
+
+
+@pytest.mark.parametrize(("threshold", "band", "fits"), [
+    (0.5, Abstention(0.2, 0.7), True), (0.5, Abstention(reason="too few"), True),
+    (0.5, Abstention(0.6, 0.7), False), (0.5, Abstention(0.2, 0.4), False),
+    (0.5, Abstention(None, 0.7), False), (0.5, Abstention(-0.1, 0.7), False),
+    (0.5, Abstention(confidence=0.9), False), (None, Abstention(confidence=0.9), True),
+    (None, Abstention(confidence=1.1), False), (None, Abstention(0.2, 0.7), False)])
+def test_a_band_that_does_not_fit_the_task_is_refused(threshold, band, fits):
+    manifest, _ = parts()
+    task = manifest.task if threshold is not None else replace(manifest.task, positive=None)
+    data = packed(task=task, operating_point=OperatingPoint(threshold, abstention=band))
+    if fits:
+        found = open_bundle(data, (), allow_unsigned=True).manifest
+        assert found.operating_point.abstention == band
+    else:
+        with pytest.raises(GateFailed, match="the band without an answer"):
+            open_bundle(data, (), allow_unsigned=True)
 
 
 def test_an_unknown_signer_is_refused(signed, tmp_path):
@@ -144,7 +173,7 @@ def test_a_signature_of_another_bundle_does_not_fit(signed, keys):
 
 
 @pytest.mark.parametrize(("changes", "fault"), [
-    ({"schema": 2}, "schema 2"),
+    ({"schema": 3}, "schema 3"),
     ({"kind": "other"}, "schema"),
     ({"task": Task(("a", "a"), None)}, "one twice"),
     ({"task": Task(("malignant", "benign"), "malignant")}, "positive class"),

@@ -49,7 +49,7 @@ def run(tiny_quantized, tmp_path_factory):
 
 @pytest.mark.parametrize(("variant", "target"), CELLS)
 def test_a_bundle_answers_with_the_engine_of_its_target(run, variant, target):
-    data, _ = deploy.make(run, target, variant)
+    data, _ = deploy.make(run, target, variant, below_floor=True)
     opened = open_bundle(data, (), allow_unsigned=True)
     assert opened.manifest.model.backend == targets.load(target, run).backend
     case = next(c for c in stored.cases(run) if c.split == "test")
@@ -67,7 +67,8 @@ def test_a_bundle_answers_with_the_engine_of_its_target(run, variant, target):
 def test_a_device_without_the_engine_says_what_is_missing(bedside, run, tmp_path, monkeypatch):
     """The engine's process finds no package of that name: exit 3, not a crash."""
     path, image = tmp_path / "b.zip", tmp_path / "x.png"
-    path.write_bytes(deploy.make(run, "onnxruntime", "resnet34-float32")[0])
+    path.write_bytes(deploy.make(run, "onnxruntime", "resnet34-float32",
+                                 below_floor=True)[0])
     image.write_bytes(device_fixture.png())
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.metadata as m\nreal = m.version\n\n"
@@ -93,7 +94,7 @@ def test_targets_that_open_no_bundle_are_one_message(bedside, run, target, tmp_p
 
 def test_the_web_app_names_builds_that_no_browser_runs(bedside, run, tmp_path):
     path = tmp_path / "b.zip"
-    path.write_bytes(deploy.make(run, "openvino", "resnet34-float32")[0])
+    path.write_bytes(deploy.make(run, "openvino", "resnet34-float32", below_floor=True)[0])
     code, out, err = bedside("web", path, "--out", tmp_path / "site")
     assert (code, out) == (2, "")
     assert "a browser runs tflite" in err
@@ -113,7 +114,7 @@ def test_a_variant_made_anew_since_it_was_measured_gets_no_bundle(cells, tmp_pat
         artefact.write_text(scratch / layout.VARIANT, codec.to_json(
             replace(made, sha256="0" * 64)))
     with pytest.raises(BadInput, match="made again since it was measured") as caught:
-        deploy.make(run, "cpu", VARIANT)
+        deploy.make(run, "cpu", VARIANT, below_floor=True)
     assert "bedside evaluate" in caught.value.remedy
 
 
@@ -132,7 +133,7 @@ def test_a_bundle_holds_the_build_and_no_image_of_the_data(cells, file, keys):
 
 
 def test_the_same_run_gives_the_same_bytes(cells, file, keys):
-    assert deploy.make(cells, "cpu", VARIANT, key=keys[0])[0] == file.read_bytes()
+    assert deploy.make(cells, "cpu", VARIANT, key=keys[0], below_floor=True)[0] == file.read_bytes()
 
 
 def test_the_recommended_variant_is_taken(cells, tmp_path):
@@ -166,7 +167,7 @@ def test_nothing_that_was_edited_goes_into_a_bundle(cells, tmp_path):
             artefact.write_text(scratch / f"{name}.json", "{}")
     def unproven(run):
         shutil.rmtree(run / "evidence")  # made up above: its threshold came from no predictions
-        return deploy.make(run, "cpu", VARIANT)
+        return deploy.make(run, "cpu", VARIANT, below_floor=True)
 
     cell = deploy.cell(run, VARIANT, "cpu")
     measured = layout.measurement_dir(run, VARIANT, "cpu")

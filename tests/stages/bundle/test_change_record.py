@@ -23,8 +23,8 @@ bedside, cells, keys, file = (device_fixture.bedside, device_fixture.cells, devi
 def test_an_unsigned_bundle_before_is_refused_where_keys_are_named(bedside, cells, keys, tmp_path):
     before, out = tmp_path / "before.zip", tmp_path / "after.zip"
     before.write_bytes(packed())
-    asked = ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--out", out,
-             "--against", before)
+    asked = ("bundle", cells, "--target", "cpu", "--variant", VARIANT, "--below-floor", "--out",
+             out, "--against", before)
     code, _, err = bedside(*asked, "--trust", keys[1])
     assert code == 1
     assert "unsigned" in err
@@ -34,7 +34,8 @@ def test_an_unsigned_bundle_before_is_refused_where_keys_are_named(bedside, cell
 
 def test_the_change_record_names_what_changed_and_tests_it(cells, file, keys, tmp_path):
     previous = open_bundle(file, {signing.read_public(keys[1])})
-    _, made = deploy.make(cells, "cpu", "resnet34-float32", key=keys[0], against=previous)
+    _, made = deploy.make(cells, "cpu", "resnet34-float32", key=keys[0], against=previous,
+                          below_floor=True)
     record = json.loads(bytes(made.files["change.json"]))
     assert record["previous"] == previous.id
     assert {"name", "model", "model file"} <= set(record["changed"])

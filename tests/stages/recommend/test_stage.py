@@ -20,10 +20,10 @@ good = gate_fixture.good
 
 @pytest.mark.parametrize(("labels", "parts", "chosen", "cause"), [
     ([0] * 20 + [0, 1] * 10, splits(20, 20), None, "not predicted"),
-    ([0, 1] * 10 + [1] * 20, splits(20, 20), "net-int8", None),
-    ([0, 1] * 10 + [0] * 20, splits(20, 20), "net-int8", None),
-    ([0, 1, 0, 1, 1], splits(2, 3), "net-int8", None),
-    ([0, 1] * 5, splits(10, 0), "net-int8", None),
+    ([0, 1] * 10 + [1] * 20, splits(20, 20), None, "below floor"),
+    ([0, 1] * 10 + [0] * 20, splits(20, 20), None, "below floor"),
+    ([0, 1, 0, 1, 1], splits(2, 3), None, "below floor"),
+    ([0, 1] * 5, splits(10, 0), None, "below floor"),
     ([0, 1] * 5, splits(0, 10), None, "not predicted"),
 ])
 @pytest.mark.parametrize("kind", ["random", "perfect", "tied"])
@@ -40,9 +40,9 @@ def test_poor_data_gives_reasons_and_never_a_nan(tmp_path, capsys, labels, parts
         text = (tmp_path / name).read_text()
         assert "NaN" not in text and "None" not in text
         json.loads(text, parse_constant=pytest.fail)
-    if chosen is not None:
-        assert found.test.verdict in ("not shown", "untested")
-        assert found.test.text
+    if cause == "below floor" and kind == "perfect":
+        assert found.test.verdict == "below floor"
+        assert found.why[0].startswith("Not good enough for use: ")
     code, said = document(capsys, "gate", tmp_path)
     assert code == (0 if chosen else 1)
     assert all(c["detail"] and "None" not in c["detail"] for c in said["checks"])
@@ -54,6 +54,47 @@ def test_poor_data_gives_reasons_and_never_a_nan(tmp_path, capsys, labels, parts
                 assert t["p_value"] is not None or t["reason"]
                 assert t["difference"]["value"] is not None or t["difference"]["reason"]
         assert bedside(capsys, "diff", tmp_path, tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize(("budget", "why"), [
+    (BudgetConfig(min_test_images=81), "80 test images, and the study asks for 81 at least"),
+    (BudgetConfig(min_auc=0.999), "AUC of 0.9"),
+    (BudgetConfig(min_sensitivity=0.999), "sensitivity of 9"),
+    (BudgetConfig(min_specificity=0.999), "specificity of 9"),
+    (BudgetConfig(min_test_images=80), None),
+])
+def test_below_a_floor_nothing_is_recommended_and_the_reason_comes_first(tmp_path, capsys, budget,
+                                                                        why):
+    _, labels, odds = sample(160, noise=1.4)
+    make(tmp_path, labels, splits(80, 80), {"float32": Cell(odds, 12, 4_000_000),
+                                            "int8": Cell(odds, 4)}, budget)
+    found = stored.recommendations(tmp_path).recommendations[0]
+    code, said = document(capsys, "gate", tmp_path)
+    if why is None:
+        assert (found.chosen, code) == ("net-int8", 0)
+        return
+    assert (found.chosen, found.cause, found.vetoed, code) == (None, "below floor", "net-int8", 1)
+    assert why in found.why[0]
+    assert why in next(c for c in said["checks"] if c["check"] == "recommendation")["detail"]
+
+
+@pytest.mark.parametrize(("kind", "text"), [
+    ("swapped", "classes may be swapped: its AUC of 0.0"),
+    ("chance", "includes 0.5"), ("one class", "predicts one class: every test image")])
+def test_a_reference_that_is_no_good_is_named(tmp_path, capsys, kind, text):
+    rng, labels, odds = sample(200, noise=0.6)
+    on_test = np.arange(200) >= 100
+    noise = rng.normal(0, 1, 200)
+    bad = {"swapped": -odds, "chance": noise, "one class": odds + 50}[kind]
+    make(tmp_path, labels, splits(100, 100), {"float32": Cell(np.where(on_test, bad, odds), 12,
+                                                              4_000_000),
+                                              "int8": Cell(np.where(on_test, bad, odds), 4)})
+    found = stored.recommendations(tmp_path).recommendations[0]
+    assert found.chosen is None
+    assert any(text in d for d in found.doubts)
+    if kind != "one class":  # a shift leaves the AUC as it was
+        assert any("validation and test disagree beyond chance" in d for d in found.doubts)
+    assert text in bedside(capsys, "recommend", tmp_path)[1].replace("\n", " ")
 
 
 def test_the_stage_is_left_alone_until_something_changes(tmp_path):

@@ -13,6 +13,8 @@ export interface Answer {
   readonly threshold: number | null;
   readonly unlike: boolean;
   readonly quality: readonly Outside[];
+  /** Why the class must not be shown: an image unlike the training images, or one too uncertain. */
+  readonly withheld: "unlike" | "unsure" | null;
 }
 
 /** softmax(logits / temperature), in double precision. */
@@ -42,11 +44,20 @@ export function answer(manifest: Manifest, known: Familiarity | null, ran: Ran, 
   if (positive !== null && threshold !== null) predicted = probabilities[1]! >= threshold ? 1 : 0;
   const cam = manifest.model.cam ? ran.outputs["cam"] : undefined;
   const seen = known === null ? null : measures(resized);
+  const unlike = seen !== null
+    && distance(new Map([...features(logits, cam), ...seen.features]), known!) > known!.limit;
   return {
-    predicted, probabilities, threshold,
-    unlike: seen !== null && distance(new Map([...features(logits, cam), ...seen.features]), known!) > known!.limit,
+    predicted, probabilities, threshold, unlike,
     quality: seen === null ? [] : outside(seen.quality, known!),
+    withheld: unlike ? "unlike" : unsure(manifest, probabilities) ? "unsure" : null,
   };
+}
+
+function unsure(manifest: Manifest, probabilities: readonly number[]): boolean {
+  const band = manifest.operating_point.abstention;
+  if (!band) return false;
+  if (band.low !== null && band.high !== null) return probabilities[1]! >= band.low && probabilities[1]! < band.high;
+  return band.confidence !== null && Math.max(...probabilities) < band.confidence;
 }
 
 /** Features of the outputs by name, in the order of docs/bundle.md. */

@@ -2,6 +2,7 @@
 import { Fault } from "../fault";
 import {
   BACKENDS, type Familiarity, familiarityShape, type Manifest, manifestShape, NOTICE, ONCE,
+  SCHEMAS,
   type Reference, referenceShape,
 } from "./manifest";
 import { parse } from "./shape";
@@ -125,7 +126,8 @@ function checkMeaning(m: Manifest): void {
   const within = (v: number, low: number, high: number) => v >= low && v <= high;
   const chosen = Object.hasOwn(m.files, m.model.file) ? m.files[m.model.file] : undefined;
   const faults: [string, boolean][] = [
-    ["schema", m.schema === 1 && m.kind === "bedside bundle"],
+    ["schema", SCHEMAS.includes(m.schema) && (m.schema === 1) === (m.below_floor === undefined)
+      && m.kind === "bedside bundle"],
     ["the notice", m.notice === NOTICE],
     ["the name", m.name === `${m.model.variant}@${m.model.target}`],
     ["the backend", BACKENDS.includes(m.model.backend)],
@@ -136,12 +138,22 @@ function checkMeaning(m: Manifest): void {
     ["the threshold", (threshold === null) === (positive === null)
       && (threshold === null || (threshold > 0 && threshold < 1))],
     ["the temperature", within(temperature, 1e-3, 1e3)],
+    ["the band without an answer", bandFits(m)],
     ["the image size", within(spec.height_px, 1, 4096) && within(spec.width_px, 1, 4096)],
     ["channels, mean and std", [1, 3].includes(spec.channels) && fits(spec.mean) && fits(spec.std)
       && spec.std.every((s) => s > 0)],
     ["threads", within(m.model.threads, 1, 256)],
   ];
   for (const [what, fine] of faults) if (!fine) throw new Fault("bundleChanged", what);
+}
+
+function bandFits(m: Manifest): boolean {
+  const { threshold, abstention: band } = m.operating_point;
+  if (!band) return true;
+  const { low, high, confidence } = band;
+  if (threshold === null) return low === null && high === null && (confidence === null || (confidence >= 0 && confidence <= 1));
+  if (confidence !== null || (low === null) !== (high === null)) return false;
+  return low === null || (low >= 0 && low <= threshold && threshold <= high! && high! <= 1);
 }
 
 function familiarityOf(manifest: Manifest, files: Entries): Familiarity | null {

@@ -15,9 +15,23 @@ export interface Manifest {
   };
   task: { classes: string[]; positive: string | null; exclude: string[]; merge: Record<string, string[]> };
   preprocess: Preprocess;
-  operating_point: { threshold: number | null; temperature: number; locked: boolean; rule: string };
+  operating_point: {
+    threshold: number | null; temperature: number; locked: boolean; rule: string;
+    abstention?: Abstention | null;
+  };
   files: Record<string, { role: string; sha256: string; size_bytes: number }>;
+  /** Why the model is not good enough for use; empty where it is. */
+  below_floor?: string[];
 }
+
+/** Where no class is answered: probabilities of the positive class in [low, high), or too low a largest one. */
+export interface Abstention {
+  low: number | null; high: number | null; confidence: number | null;
+  risks: Record<string, number>; n: Record<string, number>; reason: string | null;
+}
+
+/** Schemas that this app reads; the first lacks `below_floor` and `abstention`. */
+export const SCHEMAS = [1, 2];
 
 export const ONCE = ["reference", "evidence", "model-card", "licence", "change"] as const;
 /** What a bundle must say of itself, whatever language the app speaks. */
@@ -42,9 +56,14 @@ export const manifestShape: Check = record({
   }),
   operating_point: record({
     threshold: nullable(real), temperature: real, locked: flag, rule: text,
+  }, {
+    abstention: nullable(record({
+      low: nullable(real), high: nullable(real), confidence: nullable(real),
+      risks: table(real), n: table(whole), reason: nullable(text),
+    })),
   }),
   files: table(record({ role: one(...ROLES), sha256: text, size_bytes: whole })),
-});
+}, { below_floor: list(text) });
 
 export interface Reference {
   vectors: { image: string; pixels: string; logits: number[] }[];

@@ -39,10 +39,14 @@ export function table(check: Check): Check {
   };
 }
 
-export function record(fields: Record<string, Check>): Check {
+/** `older`: fields that an older schema lacks; `parse` leaves them undefined there. */
+export function record(fields: Record<string, Check>, older: Record<string, Check> = {}): Check {
   return (v, w) => {
     if (!isTable(v)) return wrong(w);
-    for (const key of Object.keys(v)) if (!Object.hasOwn(fields, key)) wrong(`${w}.${key}`);
+    for (const key of Object.keys(v)) {
+      if (Object.hasOwn(older, key)) older[key]!(v[key], `${w}.${key}`);
+      else if (!Object.hasOwn(fields, key)) wrong(`${w}.${key}`);
+    }
     for (const [key, check] of Object.entries(fields)) {
       if (!Object.hasOwn(v, key)) wrong(`${w}.${key}`);
       check(v[key], `${w}.${key}`);

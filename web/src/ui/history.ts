@@ -45,7 +45,8 @@ export class HistoryView {
         h("div", { class: "soft" }, when),
         entry.unlike ? h("div", { class: "warned" }, strings.unlike) : null,
         entry.quality?.length ? h("div", { class: "warned" }, qualityText(entry.quality, document.documentElement.lang)) : null),
-      h("span", {}, fill(strings.historyProbability, entry.of ?? entry.predicted, percent(entry.probability))));
+      entry.withheld ? null
+        : h("span", {}, fill(strings.historyProbability, entry.of ?? entry.predicted, percent(entry.probability))));
   }
 
   private async clear(): Promise<void> {

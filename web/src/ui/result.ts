@@ -30,6 +30,7 @@ export function isNear(answer: Answer): boolean {
 /** Only an answer without any warning may look reassuring: a colour is read before a sentence is. */
 export function toneOf(answer: Answer, binary: boolean): Tone {
   if (!binary) return "";
+  if (answer.withheld) return "near";
   if (answer.predicted === 1) return "alert";
   return isNear(answer) || answer.unlike || answer.quality.length > 0 ? "near" : "calm";
 }
@@ -38,10 +39,17 @@ export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const { classes, positive } = bundle.manifest.task;
   const predicted = classes[answer.predicted]!;
   const shown: Node[] = [];
+  const poor = bundle.manifest.below_floor ?? [];
+  if (poor.length) shown.push(h("p", { class: "note bad", role: "alert" }, fill(strings.belowFloor, poor.join("; "))));
   if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
   if (answer.quality.length) {
     const names = answer.quality.map((q) => q.name).join(" ");
     shown.push(h("p", { class: "note", "data-faults": names }, qualityText(answer.quality, document.documentElement.lang)));
+  }
+  if (answer.withheld) {
+    shown.push(h("div", { class: "verdict near", id: "verdict" }, h("strong", {}, strings.withheld),
+      h("p", {}, answer.withheld === "unlike" ? strings.withheldUnlike : strings.withheldUnsure)));
+    return shown;
   }
   const binary = positive !== null && answer.threshold !== null;
   const near = binary && isNear(answer);

@@ -168,9 +168,12 @@ def sbom(facts: Facts) -> Any:
 
 def abstaining(facts: Facts) -> Any:
     """State the rule of the runtime (``runtime.decide``), which cannot be switched off."""
-    del facts
-    return ("never: every image that reads is answered, with a remark where it is unlike the "
-            "training data")
+    found: dict[str, Any] = {
+        "unlike the training images": "no class is answered on a device that has the statistics"}
+    for name, point in ({} if facts.points is None else facts.points.cells).items():
+        if name in {cell_of(m) for m in facts.cells} and point.abstention is not None:
+            found[name] = codec.encode(point.abstention)
+    return found
 
 
 def audit_fields(facts: Facts) -> Any:

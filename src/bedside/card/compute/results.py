@@ -8,7 +8,8 @@ from bedside.card import decisions
 from bedside.card.facts import Facts, cell_of
 from bedside.core import codec
 from bedside.figures.base import FACTS, UNAVAILABLE
-from bedside.runfolder import artefact, layout
+from bedside.metrics.usefulness import below
+from bedside.runfolder import artefact, layout, stored
 
 
 def flips(facts: Facts) -> Any:
@@ -39,6 +40,24 @@ def answers(facts: Facts) -> Any:
                        **({"reason": c.reason} if c.reason else {}),
                        **({"notes": list(c.notes)} if c.notes else {})}
             for c in facts.comparisons}
+
+
+def usefulness(facts: Facts) -> Any:
+    """Say whether the reference and every cell are above the study's floors, and what is doubted.
+
+    ``below`` as in a bundle's manifest.
+    """
+    known = stored.usefulness(facts.run)
+    found = {}
+    for m in facts.measured():
+        pair = known.get(cell_of(m))
+        if pair is not None:
+            poor = below(*pair, facts.study.budget)
+            found[cell_of(m)] = {
+                "good enough": not poor, "below": list(poor),
+                "doubts about the reference": list(pair[0].doubts.values()) if pair[0] else [],
+                "metrics": codec.encode(pair[1].metrics) if pair[1] else {}}
+    return found or None
 
 
 def _mine(facts: Facts, rows: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Types of a bundle's ``manifest.json``, reference file and familiarity file.
 
 Fields may be added; a reader refuses what it does not know, so a new field raises ``schema``.
+Bundles of an older schema open: what they lack has its default.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bedside.core.types import Evidence, Preprocess, Task
+from bedside.core.types import Abstention, Evidence, Preprocess, Task
 
-SCHEMA = 1
+SCHEMA = 2
+OLDER = (1,)  # without below_floor and abstention
 KIND = "bedside bundle"
 NOTICE = "Research software, not a medical device."
+NOT_FOR_USE = "Not good enough for use"
 
 Role = Literal["model", "reference", "reference-image", "reference-pixels", "familiarity",
                "evidence", "model-card", "licence", "change"]
@@ -58,17 +61,23 @@ class OperatingPoint:
     answered where its probability is at least ``threshold``, else the likeliest other class; in
     other tasks ``threshold`` is null and the likeliest class is answered. ``locked``: chosen on
     validation images before test was read; otherwise the default (1.0 and 0.5). ``rule`` says so.
+    ``abstention``: where no class is answered; null where the study fixed none.
     """
 
     threshold: float | None = 0.5
     temperature: float = 1.0
     locked: bool = False
     rule: str = "default: the likeliest class, probabilities not calibrated"
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``manifest.json``: the contents of a bundle and how to use them."""
+    """``manifest.json``: the contents of a bundle and how to use them.
+
+    ``below_floor``: why its study calls the model not good enough for use; such a bundle was
+    forced, and whatever opens it says so.
+    """
 
     schema: int
     kind: str
@@ -80,6 +89,7 @@ class Manifest:
     preprocess: Preprocess
     operating_point: OperatingPoint
     files: dict[str, BundleFile]
+    below_floor: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------ the self-test's file

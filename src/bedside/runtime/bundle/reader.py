@@ -15,6 +15,7 @@ from bedside.runtime.bundle import canonical_zip, signing
 from bedside.runtime.bundle.manifest import (
     KIND,
     NOTICE,
+    OLDER,
     ONCE,
     SCHEMA,
     Change,
@@ -177,7 +178,7 @@ def _check_files(manifest: Manifest, files: dict[str, memoryview], place: str) -
 
 
 def _check_meaning(manifest: Manifest, place: str) -> None:
-    if manifest.schema != SCHEMA or manifest.kind != KIND:
+    if manifest.schema not in (SCHEMA, *OLDER) or manifest.kind != KIND:
         raise GateFailed(f"bundle schema {manifest.schema}; this bedside reads {SCHEMA}",
                          where=place, remedy="Update bedside.")
     task, point, spec = manifest.task, manifest.operating_point, manifest.preprocess
@@ -201,6 +202,7 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
          (threshold is None) == (task.positive is None)),
         ("the threshold is not between 0 and 1", threshold is None or 0 < threshold < 1),
         ("the temperature is not between 0.001 and 1000", 1e-3 <= temperature <= 1e3),
+        ("the band without an answer does not fit the task", _band_fits(manifest)),
         ("the image size is not between 1 and 4096", 1 <= spec.height_px <= 4096
          and 1 <= spec.width_px <= 4096),
         ("channels, mean and std do not fit", spec.channels in (1, 3)
@@ -211,6 +213,19 @@ def _check_meaning(manifest: Manifest, place: str) -> None:
     for fault, fine in faults:
         if not fine:
             raise refuse(fault, f"{place}: {MANIFEST}")
+
+
+def _band_fits(manifest: Manifest) -> bool:
+    """Return whether the band lies around the threshold, or there is a share for other tasks."""
+    point = manifest.operating_point
+    band = point.abstention
+    if band is None or point.threshold is None:
+        return band is None or (band.low is None and band.high is None
+                                and (band.confidence is None or 0 <= band.confidence <= 1))
+    return band.confidence is None and (
+        (band.low is None) == (band.high is None)
+        and (band.low is None or band.high is None
+             or 0 <= band.low <= point.threshold <= band.high <= 1))
 
 
 def _known(backend: str) -> bool:

@@ -51,6 +51,7 @@ def describe(device: Device) -> dict[str, Any]:
         "signer": bundle.signer, "model": manifest.model, "task": manifest.task,
         "preprocess": manifest.preprocess, "operating_point": manifest.operating_point,
         "self_test": device.test, "size_bytes": bundle.size_bytes,
+        "below_floor": manifest.below_floor,
         "href": f"/bundles/{bundle.id}.zip"})
     return facts
 
@@ -109,6 +110,7 @@ def application(line: InferenceQueue, bundles: Sequence[tuple[Bundle, bytes]],
                        "signed": device.bundle.signer is not None,
                        "signer": device.bundle.signer},
             "threshold": device.bundle.manifest.operating_point.threshold,
+            "below_floor": device.bundle.manifest.below_floor,
             "answers": [answer], "notice": NOTICE}
         if cam:
             document["cam"] = _map(raw)

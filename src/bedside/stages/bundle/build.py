@@ -13,8 +13,10 @@ from bedside.card.collect import Card, collect
 from bedside.card.facts import Facts
 from bedside.core import codec, registry
 from bedside.core.build import Build, Measurement, Variant
-from bedside.core.errors import BadInput, MissingComponent
+from bedside.core.errors import BadInput, GateFailed, MissingComponent
 from bedside.core.progress import Progress
+from bedside.core.study import BudgetConfig
+from bedside.metrics.usefulness import below
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.bundle import canonical_zip, manifest, signing, writer
 from bedside.runtime.bundle.reader import Bundle, open_bundle
@@ -33,6 +35,8 @@ NO_BUNDLE = {
 IMAGES = 300
 SLOW_IMAGES = 24
 CARD = "model-card.md"
+_FORCE = ("Train a better model, or force it with --below-floor: the bundle then says so to "
+          "whoever opens it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,10 @@ class Cell:
         return self.backend == "cpu"
 
 
-def recommended(run: Path, target: str) -> str:
+def recommended(run: Path, target: str, below_floor: bool = False) -> str:
     """Return the variant that ``recommendation.json`` chose for a target.
+
+    Where ``below_floor``, also one that only the study's floors took back.
 
     Raises:
         BadInput: there is no recommendation, or none for this target, or none was chosen.
@@ -68,6 +74,10 @@ def recommended(run: Path, target: str) -> str:
     if choice is None:
         raise BadInput(f"no recommendation for target {target!r}", where=path,
                        remedy="Name a variant with --variant.")
+    if choice.chosen is None and choice.cause == "below floor" and choice.vetoed is not None:
+        if not below_floor:
+            raise GateFailed(choice.why[0].rstrip("."), where=path, remedy=_FORCE)
+        return choice.vetoed
     if choice.chosen is None:
         why = f" ({choice.why[0].rstrip('.')})" if choice.why else ""
         raise BadInput(f"no variant is recommended for target {target!r}{why}", where=path,
@@ -113,6 +123,15 @@ def cell(run: Path, variant_id: str, target_id: str) -> Cell:
                 tuple((n, (build_dir / n).read_bytes()) for n in names))
 
 
+def too_poor(cell: Cell) -> tuple[str, ...]:
+    """Return why the study's floors refuse a cell, in words; none where they do not."""
+    pair = stored.usefulness(cell.run).get(
+        layout.cell_name(cell.variant.id, cell.measurement.target), (None, None))
+    budget = (stored.study(cell.run).budget if layout.study_file(cell.run).is_file()
+              else BudgetConfig())
+    return below(*pair, budget)
+
+
 def operating_point(cell: Cell) -> manifest.OperatingPoint:
     """Return the operating point that the stage ``evidence`` locked, or the default.
 
@@ -140,8 +159,10 @@ def operating_point(cell: Cell) -> manifest.OperatingPoint:
         return default
     rule = (f"{point.rule}, chosen on {point.n} validation images"
             + ("" if temperature else "; probabilities not calibrated"))
+    own = points.cells.get(layout.cell_name(cell.variant.id, cell.measurement.target))
     return manifest.OperatingPoint(threshold if positive is not None else None,
-                                   point.temperature or 1.0, True, rule)
+                                   point.temperature or 1.0, True, rule,
+                                   None if own is None else own.abstention)
 
 
 def _current(run: Path, chosen_on: Mapping[str, str]) -> bool:
@@ -153,7 +174,7 @@ def _current(run: Path, chosen_on: Mapping[str, str]) -> bool:
 
 def make(run: Path, target: str, variant: str | None, *, key: Path | None = None,
          against: Bundle | None = None, against_run: Path | None = None,
-         licence: Path | None = None,
+         licence: Path | None = None, below_floor: bool = False,
          progress: Progress | None = None) -> tuple[bytes, Bundle]:
     """Make a bundle and open it again with every check.
 
@@ -165,17 +186,23 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
         against: the bundle before this one.
         against_run: the run that one came from, for the paired test.
         licence: a text file with the licence of the weights.
+        below_floor: pack a model that the study's floors refuse; the bundle says so everywhere.
         progress: called with (what, done, total).
 
     Raises:
         BadInput: the run does not hold what a bundle needs.
+        GateFailed: test images show the model, or its reference, too poor for use.
         MissingComponent: the target's backend does not work here.
     """
     backend = targets.load(target, run).backend
     if backend in NO_BUNDLE:
         raise BadInput(f"no bundle for target {target!r}: {NO_BUNDLE[backend][0]}",
                        where="--target", remedy=NO_BUNDLE[backend][1])
-    chosen = cell(run, variant or recommended(run, target), target)
+    chosen = cell(run, variant or recommended(run, target, below_floor), target)
+    poor = too_poor(chosen)
+    if poor and not below_floor:
+        raise GateFailed(f"not good enough for use: {poor[0]}", where=layout.cell_name(
+            chosen.variant.id, target), remedy=_FORCE)
     _need(chosen, target)
     point = operating_point(chosen)
     spec, task = chosen.variant.preprocess, chosen.variant.task
@@ -195,7 +222,7 @@ def make(run: Path, target: str, variant: str | None, *, key: Path | None = None
         files["familiarity.json"] = ("familiarity", codec.to_json(known).encode())
     head = manifest.Manifest(
         manifest.SCHEMA, manifest.KIND, layout.cell_name(chosen.variant.id, target), __version__,
-        manifest.NOTICE, _model(chosen, target, names[0], cam), task, spec, point, {})
+        manifest.NOTICE, _model(chosen, target, names[0], cam), task, spec, point, {}, poor)
     files["licence.txt"] = ("licence", _licence(licence))
     changed = (change_record.record(run, head, chosen.build.files[chosen.files[0][0]], against,
                              against_run)

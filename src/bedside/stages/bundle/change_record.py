@@ -11,6 +11,7 @@ import numpy as np
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.errors import BadInput
+from bedside.core.evidence import MISS_RATIO, miss_ratio_of
 from bedside.core.evidence import Comparison as Paired
 from bedside.core.evidence import OperatingPoint as Point
 from bedside.core.study import EvidenceConfig
@@ -96,6 +97,10 @@ def _flat(one: Paired, before: int, after: int) -> Comparison:
         "gained": None if flips is None else flips.gained,
         "p_value": right.p_value, "answer": one.answer, "reason": one.reason or right.reason}
     for name, test in one.tests.items():
+        if name == MISS_RATIO:
+            value, low, high = miss_ratio_of(test.difference)
+            facts |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            continue
         facts |= {f"{name}_before": test.old, f"{name}_after": test.new,
                   f"{name}_difference": test.difference.value,
                   f"{name}_low": test.difference.low, f"{name}_high": test.difference.high,

@@ -15,6 +15,7 @@ from bedside.core.recommendation import Candidate, Cause, Confirmation, Recommen
 from bedside.core.registry import did_you_mean
 from bedside.core.study import BudgetConfig, EvidenceConfig, Limits
 from bedside.core.text import capital, count, megabytes, milliseconds
+from bedside.metrics.compare import alone
 from bedside.stages.recommend.wording import (
     auc,
     auc_high,
@@ -29,7 +30,7 @@ from bedside.stages.recommend.wording import (
     why,
 )
 
-FAILING: tuple[Cause, ...] = ("budget", "worse", "vetoed", "not shown")
+FAILING: tuple[Cause, ...] = ("budget", "worse", "below floor", "vetoed", "not shown")
 
 
 # ------------------------------------------------------------------ the budget
@@ -44,6 +45,15 @@ def check_budget(budget: BudgetConfig, targets: Sequence[str]) -> None:
             if value is not None and value <= 0:
                 raise BadInput(f"must be above 0; got {value:g}", where=f"{where}.{name}",
                                remedy="Correct it, or leave it out for no limit.")
+    for name, least in (("min_auc", 0.5), ("min_sensitivity", 0.0), ("min_specificity", 0.0)):
+        value = getattr(budget, name)
+        if not least <= value < 1:
+            hint = f" {value:g}% is {value / 100:g}." if 1 < value < 100 else ""
+            raise BadInput(f"must be in [{least:g}, 1); got {value:g}", where=f"budget.{name}",
+                           remedy=f"Give a fraction, such as 0.8.{hint}")
+    if budget.min_test_images < 1:
+        raise BadInput(f"must be 1 or more; got {budget.min_test_images}",
+                       where="budget.min_test_images", remedy="Give a number of images.")
     for name in ("slower", "larger"):
         value = getattr(budget, name)
         if not 0 <= value < 1:
@@ -88,8 +98,8 @@ def broken_limits(candidate: Candidate, limits: Limits) -> list[str]:
 
 
 def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
-           evidence: EvidenceConfig, tests: Mapping[str, Comparison] | None = None
-           ) -> Recommendation:
+           evidence: EvidenceConfig, tests: Mapping[str, Comparison] | None = None,
+           floors: Mapping[str, tuple[str, ...]] | None = None) -> Recommendation:
     """Choose one variant for a target, or none.
 
     Args:
@@ -98,6 +108,7 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
         budget: the study's limits.
         evidence: the study's margins.
         tests: by variant, its paired comparison on test images; only the choice's is read.
+        floors: by variant, why test images show it or its reference too poor for use; likewise.
 
     Returns:
         The recommendation, with a reason for every variant that is not chosen.
@@ -106,7 +117,7 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
     out: dict[str, tuple[Cause, str]] = {}
     able: list[Candidate] = []
     for c in candidates:
-        fault = _fault(c, limits)
+        fault = _fault(c, limits, budget.min_auc)
         if fault is None:
             able.append(c)
         else:
@@ -127,15 +138,21 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
     if first is None:
         waiting = rank([c for c in able if not measured(c)], margin, timed=False)
         return _none(result, waiting[0].variant if waiting else None)
+    poor = (floors or {}).get(first.variant, ())
+    if poor:
+        return _too_poor(result, first, poor)
     return _tested(result, first, (tests or {}).get(first.variant), budget, order, margin)
 
 
-def _fault(c: Candidate, limits: Limits) -> tuple[Cause, str] | None:
+def _fault(c: Candidate, limits: Limits, min_auc: float) -> tuple[Cause, str] | None:
     if c.status != "ok":
         return "not run", f"{c.status}: {c.reason or 'no reason was recorded'}"
     if c.auc.value is None:
         why = c.auc.reason or "no reason was recorded"
         return "not predicted", f"it has no validation AUC: {why}"
+    if c.auc.value < min_auc:
+        return "below floor", (f"its validation AUC of {c.auc.value:.3f} is below the floor of "
+                               f"{min_auc:g}")
     broken = broken_limits(c, limits)
     if broken:
         return "budget", "; ".join(broken)
@@ -211,9 +228,22 @@ def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: fl
 # ------------------------------------------------------------------ the test images
 
 
+def _too_poor(result: Recommendation, first: Candidate, poor: Sequence[str]) -> Recommendation:
+    """Take the choice back: that it equals its float32 model is no reason to use it."""
+    text = "; ".join(poor)
+    return replace(
+        result, chosen=None, cause="below floor", vetoed=first.variant,
+        test=Confirmation("below floor", f"not good enough for use: {text}"),
+        rejected={first.variant: text, **result.rejected},
+        causes={first.variant: "below floor", **result.causes},
+        why=(f"Not good enough for use: {text}.",
+             f"{first.variant} ranks first on validation images and latency. The runner-up is not "
+             "taken instead: that would be selecting on test images."))
+
+
 def _tested(result: Recommendation, first: Candidate, test: Comparison | None,
             budget: BudgetConfig, order: Sequence[Candidate], margin: float) -> Recommendation:
-    said = confirm(first, test)
+    said = confirm(first, None if test is None else alone(test))
     cause: Cause | None = None
     if said.verdict == "vetoed":
         cause = "vetoed"
@@ -259,11 +289,13 @@ def _tested_for(test: Comparison) -> str:
 
 def _none(result: Recommendation, waiting: str | None) -> Recommendation:
     kinds = list(result.causes.values())
-    ladder: tuple[Cause, ...] = ("unmeasured", "budget", "worse", "not predicted", "not run")
+    ladder: tuple[Cause, ...] = ("unmeasured", "below floor", "budget", "worse", "not predicted",
+                                 "not run")
     cause: Cause = next((c for c in ladder if c in kinds), "not run")
     texts: dict[Cause, str] = {
         "unmeasured": "no eligible variant has a measured latency on this target, and other "
                       "latencies are never ranked",
+        "below floor": "no variant is good enough on validation images for the study's floors",
         "budget": "no variant meets the budget",
         "worse": "every variant left is inferior to its float32 model on validation images",
         "not predicted": "no variant that runs has a validation AUC on this target",

@@ -5,6 +5,7 @@ Writes ``RUN/recommendation.json``. Nothing is measured or tested again here.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bedside import schemes
@@ -12,15 +13,17 @@ from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
+from bedside.core.evidence_text import change_text
 from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
+from bedside.metrics.usefulness import below
 from bedside.runfolder import artefact, latency, layout, stored
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
-VERSION = 1
+VERSION = 2
 
 Answers = dict[tuple[str, str, str], Comparison]
 
@@ -65,15 +68,20 @@ def recommendations(run: Path, study: Study) -> Recommendations:
                        remedy="Run: bedside evaluate RUN.")
     answers: Answers = {(c.variant, c.target, c.split): c for c in stored.comparisons(run)}
     names = dict.fromkeys([*study.targets, *sorted({m.target for m in every})])
-    made = []
+    made, known = [], stored.usefulness(run)
     for target in names:
         cells = [m for m in every if m.target == target]
         if not cells:
             continue
         tests = {m.variant: answers[m.variant, target, "test"] for m in cells
                  if (m.variant, target, "test") in answers}
-        made.append(choose(target, [candidate(run, m, answers) for m in cells], study.budget,
-                           study.evidence, tests))
+        useful = {m.variant: known.get(layout.cell_name(m.variant, target), (None, None))
+                  for m in cells}
+        one = choose(target, [candidate(run, m, answers) for m in cells], study.budget,
+                     study.evidence, tests,
+                     {v: below(*pair, study.budget) for v, pair in useful.items()})
+        base = useful.get(one.chosen or one.vetoed or cells[0].variant, (None, None))[0]
+        made.append(replace(one, doubts=() if base is None else tuple(base.doubts.values())))
     return Recommendations(recommendations=tuple(made))
 
 
@@ -94,7 +102,7 @@ def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
 
 def _lost(c: Comparison) -> str | None:
     """Return the losses of a comparison, for a variant that is worse."""
-    parts = [f"{t.metric} {t.difference.value:+.3f}" for t in c.tests.values()
+    parts = [change_text(t, interval=False) for t in c.tests.values()
              if t.margin is not None and t.difference.value is not None]
     return f"{', '.join(parts)} on {c.n} images" if parts else None
 

@@ -69,12 +69,15 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     if not measured:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
-    changed = changes.changes(run, measured)
     models = tuple(dict.fromkeys(m.model for m in measured))
     evidence, flips = evidence_view.load(run, models), flips_page.load(run, models)
     fidelity = fidelity_view.load(run, models)
+    changed = changes.changes(run, measured, points={} if evidence is None else evidence.points)
+    useful = stored.usefulness(run)
     rows = [results.row(m, changed.get((m.variant, m.target)),
-                        evidence_view.row_answer(evidence, m)) for m in measured]
+                        evidence_view.row_answer(evidence, m),
+                        useful.get(layout.cell_name(m.variant, m.target), (None, None))[1])
+            for m in measured]
     chosen = {r.target: r.chosen for r in recommended(run)}
     rows = [{**r, "recommended": chosen[r["target"]] == r["variant"]
              if r["target"] in chosen else None} for r in rows]
@@ -156,7 +159,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "classes": task.classes,
         "models": models, "targets": targets, "home": home,
         "schemes": tuple(dict.fromkeys(m.scheme for m in measured)),
-        "answers": [summary.answer(rows, r, notes) for r in choices],
+        "answers": [summary.answer(rows, r, notes, evidence) for r in choices],
         "rules": tuple(dict.fromkeys(r.rule for r in choices)),
         "pareto": next((p for p in figures if p.figure == "pareto"), None),
         "comparisons": evidence_view.view(evidence, measured), "flips": flips,

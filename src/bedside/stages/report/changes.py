@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bedside.core.build import Measurement
+from bedside.core.evidence import OperatingPoint, OperatingPoints
+from bedside.metrics.compare import scores_of
+from bedside.metrics.probability import decide
 from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
 
@@ -32,14 +36,18 @@ class Change:
     gained: int
 
 
-def compare(old: Predictions, new: Predictions, against: str) -> Change:
-    """Count the images whose class (largest logit) differs, matched by case id."""
+def compare(old: Predictions, new: Predictions, against: str, positive: int | None = None,
+            point: OperatingPoint | None = None) -> Change:
+    """Count the images whose class differs, matched by case id.
+
+    ``positive`` and ``point``: the class and the threshold that decide, else the largest logit.
+    """
     position = {str(case_id): i for i, case_id in enumerate(old.ids)}
     rows = np.array([i for i, c in enumerate(new.ids) if str(c) in position], dtype=np.int64)
     at = np.array([position[str(new.ids[i])] for i in rows], dtype=np.int64)
     if not len(rows):
         return Change(against, 0, 0, 0, 0)
-    before, after = old.logits[at].argmax(axis=1), new.logits[rows].argmax(axis=1)
+    before, after = (_classes(z, positive, point) for z in (old.logits[at], new.logits[rows]))
     truth = new.labels[rows]
     return Change(
         against, len(rows), int((before != after).sum()),
@@ -48,9 +56,23 @@ def compare(old: Predictions, new: Predictions, against: str) -> Change:
     )
 
 
-def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
-            ) -> dict[Cell, Change]:
-    """Count the changes of every usable cell that is not its own baseline, by (variant, target)."""
+def _classes(logits: npt.NDArray[np.float32], positive: int | None,
+             point: OperatingPoint | None) -> npt.NDArray[np.int64]:
+    exact = logits.astype(np.float64)
+    if point is None:
+        best: npt.NDArray[np.int64] = exact.argmax(axis=1)
+        return best
+    return decide(exact, scores_of(exact, positive), positive, point)
+
+
+def changes(run: Path, measurements: Sequence[Measurement], split: str = "test",
+            points: Mapping[str, OperatingPoints] | None = None) -> dict[Cell, Change]:
+    """Count the changes of every usable cell that is not its own baseline, by (variant, target).
+
+    ``points``: the operating points by model; without them the largest logit decides.
+    """
+    task = stored.task(run)
+    positive = None if task.positive is None else task.classes.index(task.positive)
     found: dict[Cell, Change] = {}
     loaded: dict[Cell, Predictions] = {}
     for m in measurements:
@@ -62,5 +84,8 @@ def changes(run: Path, measurements: Sequence[Measurement], split: str = "test"
             # One baseline at a time: memory does not grow with the number of models.
             loaded = {where: stored.predictions(run, *where).of(split)}
         new = stored.predictions(run, m.variant, m.target).of(split)
-        found[m.variant, m.target] = compare(loaded[where], new, layout.cell_name(*where))
+        name = layout.cell_name(*where)
+        of_model = (points or {}).get(m.model)
+        point = None if of_model is None else of_model.locked or of_model.cells.get(name)
+        found[m.variant, m.target] = compare(loaded[where], new, name, positive, point)
     return found

@@ -9,10 +9,19 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.build import Measurement
-from bedside.core.evidence import Comparison, Flips, OperatingPoints, PairedTest, Statistics
+from bedside.core.evidence import (
+    MISS_RATIO,
+    Comparison,
+    Flips,
+    OperatingPoints,
+    PairedTest,
+    Statistics,
+    miss_ratio_of,
+)
 from bedside.core.study import EvidenceConfig
 from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate
+from bedside.metrics import compare
 from bedside.metrics.compare import ALPHA
 from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report import wording
@@ -65,16 +74,20 @@ def load(run: Path, models: Sequence[str]) -> Evidence | None:
     if not artefact.finished(layout.evidence_dir(run, layout.ALL_MODELS), "evidence"):
         return None
     have = [m for m in models if artefact.finished(layout.evidence_dir(run, m), "evidence")]
-    return Evidence(stored.comparisons(run), {m: stored.operating_points(run, m) for m in have},
+    every = compare.with_planned(stored.comparisons(run), stored.planned(run))
+    return Evidence(every, {m: stored.operating_points(run, m) for m in have},
                  {m: stored.statistics(run, m) for m in have}, stored.study(run).evidence)
 
 
 def document(evidence: Evidence) -> dict[str, Any]:
     """Return the key ``evidence`` of ``results.json``."""
-    return {"margins": {"sensitivity": evidence.config.sensitivity_margin,
+    return {"margins": {"miss_ratio": evidence.config.miss_ratio_margin,
+                        "sensitivity": evidence.config.sensitivity_margin,
                         "specificity": evidence.config.specificity_margin,
                         "auc": evidence.config.auc_margin},
-            "adjustment": f"Holm over the comparisons of a split, {HOLM_LEVEL}",
+            "adjustment": f"shown: the planned comparison of each target alone, the others after "
+                          f"Holm over the comparisons of a split, {HOLM_LEVEL}; worse: for the "
+                          "endpoints alone",
             "comparisons": [codec.encode(c) for c in evidence.comparisons],
             "models": {m: {"operating_points": codec.encode(evidence.points[m]),
                            "statistics": codec.encode(evidence.statistics[m])}
@@ -89,7 +102,7 @@ def row_answer(evidence: Evidence | None, measurement: Measurement) -> dict[str,
         if (c.variant, c.target, c.split) == (measurement.variant, measurement.target, "test"):
             return {"answer": c.answer, "against": c.against or None, "n": c.n,
                     "reason": c.reason, "p_shown": c.p_shown, "p_worse": c.p_worse,
-                    "family": c.family}
+                    "family": c.family, "planned": c.planned}
     return None
 
 
@@ -109,6 +122,8 @@ def _is_area(metric: str) -> bool:
 
 def change(metric: str, difference: Estimate) -> str:
     """Format a paired difference with its 95% interval, in points or in AUC."""
+    if metric == MISS_RATIO:
+        return _ratio(difference)
     if difference.value is None:
         return DASH
     values = (difference.value, difference.low, difference.high)
@@ -117,6 +132,13 @@ def change(metric: str, difference: Estimate) -> str:
     texts = [t[1:] if float(t.replace(MINUS, "-")) == 0 else t for t in texts]
     unit = "" if _is_area(metric) else " points"
     return texts[0] + unit + (f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else "")
+
+
+def _ratio(difference: Estimate) -> str:
+    value, low, high = miss_ratio_of(difference)
+    text = DASH if value is None else f"× {value:.2f}"
+    ends = "0" if low is None else f"{low:.2f}", "no limit" if high is None else f"{high:.2f}"
+    return f"{text} [{', '.join(ends)}]"
 
 
 def margin(metric: str, value: float) -> str:
@@ -130,7 +152,9 @@ def limits(config: EvidenceConfig, binary: bool) -> tuple[str, ...]:
     """Format every margin of a study."""
     return (margin("sensitivity", config.sensitivity_margin),
             *((margin("specificity", config.specificity_margin),) if binary else ()),
-            margin("auroc", config.auc_margin))
+            margin("auroc", config.auc_margin),
+            *((f"{config.miss_ratio_margin:g} times as many positives missed",)
+              if binary and config.miss_ratio_margin is not None else ()))
 
 
 def listed(texts: Sequence[str], word: str) -> str:
@@ -149,12 +173,12 @@ def sentence(c: Comparison, config: EvidenceConfig) -> str:
         return f"Not tested: {c.reason}."
     if c.answer == "shown":
         margins = listed(limits(config, "specificity" in c.tests), "or")
-        return f"A loss of {margins} or more is excluded."
+        return f"A loss of {margins}, or more, is excluded."
     tests = [t for t in c.tests.values() if t.margin is not None]
     if c.answer == "worse":
-        lost = [t for t in tests if t.p_worse is not None and t.p_worse <= ALPHA / len(tests)
-                and t.difference.low is not None and t.margin is not None
-                and t.difference.low <= -t.margin]
+        level = ALPHA / sum(t.metric != MISS_RATIO for t in tests)
+        lost = [t for t in tests if t.p_worse is not None and t.p_worse <= level
+                and compare.reaches(t)]
         return (f"A loss of {listed([_name(t.metric) for t in lost] or ['one of them'], 'and')} is "
                 "proved, and it may reach or exceed the margin.")
     if not c.needed:
@@ -220,9 +244,11 @@ def _kappa(c: Comparison) -> Entry:
 def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
     small = [sentence(c, config)]
     if c.answer in ("shown", "not shown") and c.p_shown is not None:
-        small.append(f"adjusted {p_value(c.p_shown)} for non-inferiority")
+        small.append(f"{p_value(c.p_shown)} for non-inferiority, "
+                     + ("planned: a family of one" if c.planned else
+                        f"adjusted after Holm over {c.family}"))
     if c.answer == "worse":
-        small.append(f"adjusted {p_value(c.p_worse)} for inferiority")
+        small.append(f"{p_value(c.p_worse)} for inferiority, adjusted for the endpoints alone")
     if c.same_as is not None:
         small.append(f"same predictions as {c.same_as}; counted once")
     if c.only_old or c.only_new:

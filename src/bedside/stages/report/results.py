@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bedside.core import codec
 from bedside.core.build import Measurement
+from bedside.core.evidence import Usefulness
 from bedside.core.types import Estimate, Task
 from bedside.runfolder import stored
 from bedside.stages.report.changes import Change
@@ -51,14 +53,19 @@ def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[st
 
 
 def row(measurement: Measurement, change: Change | None = None,
-        answer: Mapping[str, Any] | None = None) -> Row:
+        answer: Mapping[str, Any] | None = None, useful: Usefulness | None = None) -> Row:
     """Return one row of ``results.json``.
 
-    ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``.
-    ``changed`` counts the test images whose class (larger logit) differs from the float32
-    variant's; ``answer`` is the paired answer, at the locked threshold.
+    ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``. Classes
+    are those that the locked threshold gives (the largest logit without a positive class, or where
+    the stage ``evidence`` has not run). ``changed`` counts the test images whose class differs from
+    the float32 variant's; ``answer`` is the paired answer.
     """
     m = measurement
+    if useful is not None:
+        m = replace(m, metrics=m.metrics | {
+            split: found for split, found in ((SPLIT, useful.metrics), ("val", useful.validation))
+            if found})
     metrics, undefined = _metrics(m.metrics.get(SPLIT, {}))
     others = {}
     for split, estimates in sorted(m.metrics.items()):

@@ -9,27 +9,17 @@ from bedside.core.recommendation import Recommendation
 from bedside.core.text import (
     DASH,
     capital,
-    count,
-    delta,
     megabytes,
     milliseconds,
     plural,
-    points,
     ratio,
 )
-from bedside.stages.report import paper, tables, wording
+from bedside.stages.report import harm_tiles, paper, tables, wording
 from bedside.stages.report.changes import BASELINE
-from bedside.stages.report.matrix import Cell, Notes, changed_cell, estimate
+from bedside.stages.report.evidence_view import Evidence
+from bedside.stages.report.harm_tiles import Tile
+from bedside.stages.report.matrix import Cell, Notes
 from bedside.stages.report.results import Row
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One number of the recommendation, with what it is compared to."""
-
-    title: str
-    cell: Cell
-    against: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +35,7 @@ class Answer:
     verdict: str = ""
     warnings: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +52,25 @@ BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
           "not shown": ("inconclusive: too few test images", "look"),
           "untested": ("not tested", "look")}
+NONE = {"vetoed": "vetoed by the test images", "below floor": "not good enough for use"}
 
 
-def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
-    """Return a recommendation with the chosen variant's numbers."""
+def answer(rows: Sequence[Row], found: Recommendation, notes: Notes,
+           evidence: Evidence | None = None) -> Answer:
+    """Return a recommendation with the chosen variant's numbers, what may harm first."""
     rejected = tuple((v, f"{capital(text)}.") for v, text in found.rejected.items())
     warnings = tuple(f"{capital(w)}." for w in found.warnings)
+    doubts = tuple(f"{capital(d)}." for d in found.doubts)
     row = next((r for r in rows if r["variant"] == found.chosen
                 and r["target"] == found.target), None)
     if found.chosen is None or row is None or found.test is None:
-        badge = "vetoed by the test images" if found.cause == "vetoed" else "none"
-        return Answer(found.target, "", badge, "bad", why=found.why, warnings=warnings,
-                      rejected=rejected)
+        return Answer(found.target, "", NONE.get(str(found.cause), "none"), "bad", why=found.why,
+                      warnings=warnings, rejected=rejected, doubts=doubts)
     badge, state = BADGES[found.test.verdict]
+    tiles = harm_tiles.tiles(row, rows, notes, evidence)
     return Answer(found.target, found.chosen, badge, state, (
-        _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
-        Tile("Class changed, test", changed_cell(row, notes),
-             "" if row["scheme"] == BASELINE else "images, by predicted class, against float32"),
-    ), found.why, f"{capital(found.test.text)}.", warnings, rejected)
+        *tiles, _size(row, rows), _latency(row, rows)), found.why,
+        f"{capital(found.test.text)}.", warnings, rejected, doubts)
 
 
 def _size(row: Row, rows: Sequence[Row]) -> Tile:
@@ -99,25 +91,6 @@ def _latency(row: Row, rows: Sequence[Row]) -> Tile:
     tag = "unsteady" if tables.unsteady(row) else ""
     cell = Cell(milliseconds(latency["median"]), detail, tag)
     return Tile("Latency per image", cell, against)
-
-
-def _scores(row: Row, rows: Sequence[Row], notes: Notes) -> tuple[Tile, ...]:
-    tiles = []
-    for name in (tables.auc_name(row), "accuracy"):
-        title = f"{wording.metric_title(name)}, test"
-        own = estimate(row, name)
-        if own is None or own.value is None:
-            why = row["undefined"].get(name, "was not computed")
-            tiles.append(Tile(title, notes.dash(f"{wording.metric_title(name)}: {why}")))
-            continue
-        gap = tables.metric_difference(row, rows, name)
-        against = ""
-        if gap is not None and row["scheme"] != BASELINE:
-            text = points(gap) if name == "accuracy" else delta(gap)
-            against = f"{text} against float32"
-        detail = f"95% interval {wording.interval(name, own)}, n = {count(own.n)}"
-        tiles.append(Tile(title, Cell(wording.metric_value(name, own.value), detail), against))
-    return tuple(tiles)
 
 
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:

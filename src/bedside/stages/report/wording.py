@@ -22,6 +22,7 @@ METRIC_TITLES = {
     "npv": "NPV",
     "brier": "Brier score",
     "ece": "Calibration error",
+    "miss_ratio": "Missed, times float32",
 }
 
 # What each scheme is called in the paper's Table 2.
@@ -33,7 +34,7 @@ PAPER_SCHEMES = {
 }
 
 _PERCENT = {"accuracy", "sensitivity", "specificity", "balanced_accuracy", "ppv", "npv",
-            "macro_sensitivity", "macro_specificity"}
+            "macro_sensitivity", "macro_specificity", "miss_ratio"}
 
 
 def printable(value: Any) -> Any:
