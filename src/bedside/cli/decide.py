@@ -39,6 +39,9 @@ def gate(
     run: Run,
     against: Annotated[Path | None, typer.Option(
         help="An earlier run that this one would replace.", metavar="RUN")] = None,
+    first: Annotated[Path | None, typer.Option(
+        help="The run of the first release, so that small losses cannot add up.",
+        metavar="RUN")] = None,
     every: Annotated[bool, typer.Option(
         "--every", help="Judge every variant, not only the recommended ones.")] = False,
     json: Json = False,
@@ -47,7 +50,7 @@ def gate(
     from bedside.flows import gate as gates
     from bedside.flows import study
 
-    result = gates.gate(run, study.load(run), against, every)
+    result = gates.gate(run, study.load(run), against, every, first)
     if json:
         output.print_json(result)
     else:

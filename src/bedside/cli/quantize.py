@@ -95,6 +95,8 @@ def search(
         help="AUC that may be lost on validation.")] = 0.005,
     max_sensitivity_loss: Annotated[float, typer.Option(
         help="Sensitivity that may be lost on validation.")] = 0.0,
+    max_specificity_loss: Annotated[float, typer.Option(
+        help="Specificity that may be lost on validation.")] = 0.01,
     max_flips: Annotated[float, typer.Option(
         help="Share of validation images whose class may change.")] = 0.01,
     goal: Annotated[str, typer.Option(
@@ -113,7 +115,8 @@ def search(
 
     config = study.load(run)
     wanted = budget.Budget(auroc_loss=max_auroc_loss, sensitivity_loss=max_sensitivity_loss,
-                           flips=max_flips, goal=goal, images=images, evaluations=evaluations)
+                           specificity_loss=max_specificity_loss, flips=max_flips, goal=goal,
+                           images=images, evaluations=evaluations)
     budget.check(wanted)
     with study.locked(run), Reporter(quiet=json) as progress:
         study.through(run, config, "convert", None, progress)

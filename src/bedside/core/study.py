@@ -167,6 +167,9 @@ class BudgetConfig:
     ``min_auc``, ``min_sensitivity``, ``min_specificity`` (macro means without a positive class)
     and ``min_test_images`` are floors of the float32 reference on test images: below one of them,
     or where the interval of its AUC includes chance, nothing is recommended.
+
+    ``first_reference``: the run of the first release. A gate against the previous one also compares
+    with it, so that small losses cannot add up from release to release.
     """
 
     latency_ms: float | None = None
@@ -179,6 +182,7 @@ class BudgetConfig:
     min_sensitivity: float = 0.5
     min_specificity: float = 0.5
     min_test_images: int = 30
+    first_reference: str | None = None
     targets: dict[str, Limits] = field(default_factory=dict)
 
 

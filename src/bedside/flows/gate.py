@@ -43,7 +43,8 @@ class Gate:
     checks: tuple[Check, ...]
 
 
-def gate(run: Path, study: Study, against: Path | None = None, every: bool = False) -> Gate:
+def gate(run: Path, study: Study, against: Path | None = None, every: bool = False,
+         first: Path | None = None) -> Gate:
     """Check a run for release; it is never written to.
 
     Args:
@@ -51,6 +52,8 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
         study: its configuration.
         against: an earlier run that this one would replace.
         every: check every variant against the budget, not only the recommended ones.
+        first: the run of the first release; the study's ``first_reference``, or the earlier run's,
+            by default.
 
     Raises:
         BadInput: no recommendation, one that is older than the measurements, or a file that is
@@ -68,12 +71,38 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
     checks += [c for a in compare.with_planned(stored.comparisons(run), stored.planned(run))
                if a.split == "test" for c in _answer(a, chosen, study, every)]
     if against is not None:
-        checks += _against(run, study, choices, against, every)
+        checks += _against(run, study, choices, against, every, "before")
+    start = first_reference(study, against, first)
+    if start is not None and (against is None or start.resolve() != against.resolve()):
+        checks += _against(run, study, choices, start, every, "the first reference")
+    elif start is None and against is not None:
+        checks.append(Check("first reference", str(against), "warning", (
+            "no first reference is named, so small losses may add up from release to release; name "
+            "it with --first, or with first_reference in [budget]")))
     if not chosen and not any(c.result == "fail" for c in checks):
         checks.append(Check("recommendation", "every target", "fail",
                             "nothing is recommended on any target"))
     return Gate(1, all(c.result != "fail" for c in checks),
                 None if against is None else str(against), tuple(checks))
+
+
+def first_reference(study: Study, against: Path | None, first: Path | None) -> Path | None:
+    """Return the run of the first release: what is named here, in the study, or in the earlier run.
+
+    Raises:
+        BadInput: the study names a folder that is no run.
+    """
+    if first is not None:
+        return first
+    named = study.budget.first_reference
+    if named is None and against is not None and layout.study_file(against).is_file():
+        named = stored.study(against).budget.first_reference
+    if named is None:
+        return None
+    if not layout.study_file(Path(named)).is_file():
+        raise BadInput("not a run folder (no study.toml)", where=f"budget.first_reference: {named}",
+                       remedy="Name the run of the first release, or give it with --first.")
+    return Path(named)
 
 
 def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
@@ -144,7 +173,8 @@ def losses(a: Comparison) -> str:
 
 
 def _against(run: Path, study: Study, choices: Sequence[Recommendation], against: Path,
-             every: bool) -> list[Check]:
+             every: bool, what: str) -> list[Check]:
+    """Compare with an earlier run; ``what`` names it: ``before`` or ``the first reference``."""
     pairs = _pairs(choices, against)
     diff = compare_runs.diff(against, run, pairs)
     checks = [Check("same images", "test", "warning", note) for note in diff.notes]
@@ -152,7 +182,7 @@ def _against(run: Path, study: Study, choices: Sequence[Recommendation], against
                for name in diff.removed]
     for c in diff.cells:
         checks += _cell(c, study, every or any(
-            r.target == c.target and r.chosen == c.variant for r in choices))
+            r.target == c.target and r.chosen == c.variant for r in choices), what)
     return checks
 
 
@@ -166,8 +196,11 @@ def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, 
             if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
 
 
-def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Check]:
-    """Check one variant in both runs: still runs, not worse, not slower, not larger."""
+def _cell(c: compare_runs.CellChange, study: Study, required: bool, what: str) -> list[Check]:
+    """Check one variant in both runs: still runs, not worse, not slower, not larger.
+
+    Size and latency are held against the previous release alone: they may grow on purpose.
+    """
     name = layout.cell_name(c.variant, c.target) + (f" after {c.against}" if c.against else "")
     if c.old_status == "ok" and c.new_status != "ok":
         return [Check("still runs", name, "fail", f"ok before, {c.new_status} now")]
@@ -177,16 +210,15 @@ def _cell(c: compare_runs.CellChange, study: Study, required: bool) -> list[Chec
     a = c.test
     on = f"on the {a.n} test images of both runs"
     if a.answer == "worse":
-        checks.append(Check("not worse than before", name, "fail", f"inferior {on}: {losses(a)}"))
+        checks.append(Check(f"not worse than {what}", name, "fail", f"inferior {on}: {losses(a)}"))
     elif required and a.answer == "shown":
-        checks.append(Check("not worse than before", name, "pass", f"non-inferior {on}"))
+        checks.append(Check(f"not worse than {what}", name, "pass", f"non-inferior {on}"))
     elif required:
         fails: Result = "fail" if study.budget.require == "shown" else "warning"
         text = (f"inconclusive {on}{needed_text(a.needed)}" if a.answer is not None
                 else f"cannot be tested: {a.reason}")
-        checks.append(Check("not worse than before", name, fails, text))
-    checks += _heavier(c, name, study)
-    return checks
+        checks.append(Check(f"not worse than {what}", name, fails, text))
+    return checks + (_heavier(c, name, study) if what == "before" else [])
 
 
 def _heavier(c: compare_runs.CellChange, name: str, study: Study) -> list[Check]:

@@ -1,7 +1,7 @@
 """Whether a network is any good by itself: doubts about its answers, and a study's floors.
 
 That a variant equals its parent says nothing about the parent. Sources and reasons:
-``docs/decisions/0015-usefulness.md``.
+``docs/decisions/0016-usefulness.md``.
 """
 
 from __future__ import annotations

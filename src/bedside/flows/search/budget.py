@@ -44,10 +44,16 @@ _CACHE = ".evaluations.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Losses allowed to a mixture against the float model on validation images."""
+    """Losses allowed to a mixture against the float model on validation images.
+
+    Classes are those of the float model's threshold. Intervals are guarded, not points: the lower
+    bound of each paired difference may lie at most so far below that of a model that equals the
+    float one on the same images, for that is all that so few can show.
+    """
 
     auroc_loss: float = 0.005
     sensitivity_loss: float = 0.0
+    specificity_loss: float = 0.01
     flips: float = 0.01
     goal: str = "smallest"
     images: int | None = None
@@ -55,8 +61,11 @@ class Budget:
 
     def holds(self, score: Score, reference: Score) -> bool:
         """Return whether a candidate stays within the budget."""
-        return (score.auroc >= reference.auroc - self.auroc_loss - 1e-12
-                and score.sensitivity >= reference.sensitivity - self.sensitivity_loss - 1e-12
+        return (score.auroc_low >= reference.auroc_low - self.auroc_loss - 1e-12
+                and score.sensitivity_low >= (
+                    reference.sensitivity_low - self.sensitivity_loss - 1e-12)
+                and score.specificity_low >= (
+                    reference.specificity_low - self.specificity_loss - 1e-12)
                 and score.flips <= self.flips * score.images + 1e-12)
 
 
@@ -85,7 +94,7 @@ def check(budget: Budget) -> None:
     Raises:
         BadInput: a loss or share outside [0, 1), an unknown goal, or too few evaluations.
     """
-    for name in ("auroc_loss", "sensitivity_loss", "flips"):
+    for name in ("auroc_loss", "sensitivity_loss", "specificity_loss", "flips"):
         value = getattr(budget, name)
         if not 0.0 <= value < 1.0:
             raise BadInput(f"must be in [0, 1); got {value}",
@@ -123,7 +132,7 @@ def search(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfi
                        remedy="Give mixed+searched, with an estimator's or weights' option.")
     source, calibration, ranges = variants.prepared(run, model, choice, config, progress)
     scorer = CandidateScorer(run, source, budget.images)
-    version = "search 1" if budget.goal == "smallest" else "search 2"
+    version = "search 3" if budget.goal == "smallest" else "search 4"
     key = artefact.stage_key(version, str(choice), calibration.name, budget, scorer.ids,
                              quantizer_version())
     folder = layout.search_dir(run, model)

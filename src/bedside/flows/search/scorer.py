@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from bedside import metrics
 from bedside.core.errors import BadInput
 from bedside.core.types import Case
+from bedside.metrics import probability
+from bedside.metrics.compare import Side, compare, scores_of
 from bedside.runfolder import layout, stored
 from bedside.runtime.litert import predict
 
@@ -22,13 +23,20 @@ Logits = npt.NDArray[np.float32]
 class Score:
     """Score of a candidate against the float model on the same validation images.
 
-    ``flips``: images whose class differs. ``logit_shift``: mean change of the margin (positive
+    ``auroc``, ``sensitivity`` and ``specificity`` (macro means without a positive class, then no
+    specificity) are at the float model's threshold; the ``_low`` ones are the lower bounds of their
+    paired differences from the float model, 95%. ``flips``: images whose class differs.
+    ``logit_shift``: mean change of the margin (positive
     logit minus the largest other). ``logit_damage``: root mean square change of the logits over
     their standard deviation. ``ms`` is the median of this process, a guide and no measurement.
     """
 
     auroc: float
     sensitivity: float
+    specificity: float
+    auroc_low: float
+    sensitivity_low: float
+    specificity_low: float
     flips: int
     images: int
     logit_shift: float
@@ -64,9 +72,14 @@ class CandidateScorer:
         self.labels = np.array([self.task.classes.index(c.label) for c in cases], np.int64)
         self.positive = (self.task.classes.index(self.task.positive)
                          if self.task.positive is not None else None)
+        self._groups = [c.group or c.id for c in cases]
+        self._config = stored.study(run).evidence
         path = layout.model_dir(run, model) / layout.FLOAT_MODEL
         self.float_bytes = path.read_bytes()
         self.float_logits, _ = self.logits(self.float_bytes)
+        exact = self.float_logits.astype(np.float64)
+        self._float = Side(np.array(self.ids), self.labels, exact, probability.operating_point(
+            self.labels, exact, self.positive, scores_of(exact, self.positive), self._config))
         self.reference = self.score(self.float_bytes)
 
     def logits(self, data: bytes) -> tuple[Logits, float]:
@@ -82,14 +95,21 @@ class CandidateScorer:
 
     def score_logits(self, logits: Logits, size_bytes: int, ms: float) -> Score:
         """Return the score as :meth:`score` does, from logits."""
-        found = metrics.evaluate(self.labels, logits, self.positive)
-        area = (found.get("auroc") or found["macro_auroc"]).value
-        sensitivity = (found.get("sensitivity") or found["macro_sensitivity"]).value
-        base = self.float_logits
+        other = replace(self._float, logits=logits.astype(np.float64))
+        paired = compare(self._float, other, self.positive, self._groups, self._config)
+        tests, base, flips = paired.tests, self.float_logits, paired.flips
+        assert flips is not None and flips.changed.value is not None
+        value, low = {}, {}
+        for name in ("auroc", "sensitivity", "specificity"):
+            test = tests.get(name) or tests.get(f"macro_{name}")
+            # Every class is there, so only a macro mean has no specificity: nothing to lose.
+            value[name] = 1.0 if test is None or test.new is None else test.new
+            low[name] = 0.0 if test is None or test.difference.low is None else (
+                test.difference.low)
         return Score(
-            auroc=float(area) if area is not None else 0.0,
-            sensitivity=float(sensitivity) if sensitivity is not None else 0.0,
-            flips=int((logits.argmax(1) != base.argmax(1)).sum()), images=len(self.ids),
+            **value, auroc_low=low["auroc"], sensitivity_low=low["sensitivity"],
+            specificity_low=low["specificity"],
+            flips=round(flips.changed.value * flips.changed.n), images=len(self.ids),
             logit_shift=float((self._margins(logits) - self._margins(base)).mean()),
             logit_damage=float(np.sqrt(np.square(logits - base, dtype=np.float64).mean())
                                / max(float(base.std()), 1e-12)),

@@ -17,6 +17,7 @@ from bedside.core.study import Study
 from bedside.figures.base import figure_module
 from bedside.runfolder import artefact, layout, stored
 from bedside.stages.report import (
+    abstention_view,
     card_view,
     changes,
     evidence_view,
@@ -167,6 +168,9 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "fidelity_title": figure_module("fidelity").TITLE,
         "probabilities": (None if evidence is None
                           else probability_view.probabilities(evidence, measured)),
+        "strata": () if evidence is None else abstention_view.strata(evidence, measured),
+        "abstention": (None if evidence is None
+                       else abstention_view.abstention(evidence, measured)),
         "subgroups": None if evidence is None else subgroup_view.subgroups(evidence, measured),
         "claims": summary.claims(rows),
         "matrix": matrix.matrix(rows, notes),
