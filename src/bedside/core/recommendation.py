@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bedside.core.evidence import Answer, Needed
+from bedside.core.protocol import Standing
 from bedside.core.types import Estimate, Evidence, Status
 
 # Why there is no choice, or why a variant cannot be one.
 Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "vetoed", "not shown"]
-Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed"]
+# "exploratory": what would be a confirmation, had no setting changed after the opening.
+Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed", "exploratory"]
 
 
 _UNKNOWN = Estimate(None, reason="nothing was predicted")
@@ -85,6 +87,7 @@ class Recommendation:
     ``rule`` is the rule, ``why`` what it found here, both in plain words. Where there is no
     choice ``cause`` says of what kind the reason is, ``vetoed`` names the choice that the test
     images took back, and ``measure_first`` the variant to time where nothing was measured.
+    ``exploratory``: what changed after the test set was opened, in words; empty where nothing did.
     """
 
     target: str
@@ -100,11 +103,13 @@ class Recommendation:
     warnings: tuple[str, ...] = ()
     causes: dict[str, Cause] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    exploratory: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """``recommendation.json``."""
+    """``recommendation.json``; ``protocol`` is null in a run of an earlier version."""
 
     schema: int = 1
     recommendations: tuple[Recommendation, ...] = ()
+    protocol: Standing | None = None

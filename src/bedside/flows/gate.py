@@ -9,11 +9,12 @@ from typing import Literal
 
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
+from bedside.core.protocol import Standing, listed, when
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.core.text import megabytes, milliseconds
 from bedside.flows import compare_runs
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
 from bedside.stages.recommend.stage import stage_key
 from bedside.stages.recommend.wording import needed_text
@@ -62,7 +63,8 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
             if artefact.recorded(folder, "build"):
                 artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
-    checks = [c for r in choices for c in _target(r, study, every)]
+    checks = _protocol(protocol.standing(run, study))
+    checks += [c for r in choices for c in _target(r, study, every)]
     checks += [c for a in stored.comparisons(run) if a.split == "test"
                for c in _answer(a, chosen, study, every)]
     if against is not None:
@@ -87,6 +89,26 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
         raise BadInput("the recommendation is older than the measurements or the budget",
                        where=run, remedy=remedy)
     return stored.recommendations(run).recommendations
+
+
+def _protocol(found: Standing) -> list[Check]:
+    """Return whether margins, rules and plan stood before the test set was opened.
+
+    What changed after it fails, target by target. A run of an earlier version, which could lock
+    no protocol, passes with a warning.
+    """
+    notes = [Check("protocol", "versions", "warning", text) for text in found.notes]
+    changes = found.after_opening()
+    if not changes:
+        missing: Result = "fail" if found.fault is not None else "warning"
+        fine = found.locked and (found.opened or not found.changes)
+        return [Check("protocol", "test set", "pass" if fine else missing, found.sentence), *notes]
+    failed = [Check("protocol", target or "every target", "fail",
+                    f"changed after the test set was opened on {when(found.opened_at)}: "
+                    f"{listed(mine)}; what rests on it is exploratory")
+              for target in dict.fromkeys(c.target for c in changes)
+              if (mine := tuple(c for c in changes if c.target == target))]
+    return [*failed, *notes]
 
 
 def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:

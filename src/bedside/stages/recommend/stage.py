@@ -16,11 +16,12 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Candidate, Recommendation, Recommendations, Speed
 from bedside.core.study import Study
 from bedside.core.types import Estimate
-from bedside.runfolder import artefact, latency, layout, stored
+from bedside.runfolder import artefact, latency, layout, protocol, stored
+from bedside.stages.recommend.exploratory import qualify
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
-VERSION = 1
+VERSION = 2
 
 Answers = dict[tuple[str, str, str], Comparison]
 
@@ -43,7 +44,7 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
 
 
 def stage_key(run: Path, study: Study) -> str:
-    """Return the key of a recommendation's inputs: measurements, answers, budget, margins."""
+    """Return the key of a recommendation's inputs: measurements, answers, settings, protocol."""
     cells = {}
     for m in stored.measurements(run):
         folder = layout.measurement_dir(run, m.variant, m.target)
@@ -54,7 +55,8 @@ def stage_key(run: Path, study: Study) -> str:
     names = sorted({m.scheme for m in stored.measurements(run)})
     steps = {n: schemes.parse(n).steps for n in names}
     return artefact.stage_key(STAGE, VERSION, cells, answers and answers.key, study.budget,
-                              study.evidence, study.targets, steps)
+                              study.evidence, study.targets, steps,
+                              protocol.standing(run, study))
 
 
 def recommendations(run: Path, study: Study) -> Recommendations:
@@ -65,6 +67,7 @@ def recommendations(run: Path, study: Study) -> Recommendations:
                        remedy="Run: bedside evaluate RUN.")
     answers: Answers = {(c.variant, c.target, c.split): c for c in stored.comparisons(run)}
     names = dict.fromkeys([*study.targets, *sorted({m.target for m in every})])
+    standing = protocol.standing(run, study)
     made = []
     for target in names:
         cells = [m for m in every if m.target == target]
@@ -72,9 +75,10 @@ def recommendations(run: Path, study: Study) -> Recommendations:
             continue
         tests = {m.variant: answers[m.variant, target, "test"] for m in cells
                  if (m.variant, target, "test") in answers}
-        made.append(choose(target, [candidate(run, m, answers) for m in cells], study.budget,
-                           study.evidence, tests))
-    return Recommendations(recommendations=tuple(made))
+        made.append(qualify(
+            choose(target, [candidate(run, m, answers) for m in cells], study.budget,
+                   study.evidence, tests), standing, study.budget))
+    return Recommendations(recommendations=tuple(made), protocol=standing)
 
 
 def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:

@@ -60,7 +60,8 @@ class Claim:
 BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
           "not shown": ("inconclusive: too few test images", "look"),
-          "untested": ("not tested", "look")}
+          "untested": ("not tested", "look"),
+          "exploratory": ("exploratory: settings changed after the test set was opened", "bad")}
 
 
 def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
@@ -73,7 +74,7 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
         badge = "vetoed by the test images" if found.cause == "vetoed" else "none"
         return Answer(found.target, "", badge, "bad", why=found.why, warnings=warnings,
                       rejected=rejected)
-    badge, state = BADGES[found.test.verdict]
+    badge, state = BADGES["exploratory" if found.exploratory else found.test.verdict]
     return Answer(found.target, found.chosen, badge, state, (
         _size(row, rows), _latency(row, rows), *_scores(row, rows, notes),
         Tile("Class changed, test", changed_cell(row, notes),
