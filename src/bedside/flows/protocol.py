@@ -196,11 +196,12 @@ def verify(run: Path, study: Study, trust: Path | None = None) -> Verified:
 def _signature(run: Path, entries: tuple[Entry, ...], found: Standing, trust: Path | None
                ) -> Check:
     key = protocol_file.signer(run, entries)
+    trusted = None if trust is None else signing.read_public(trust)
     if key is None:
-        return Check("signature", "pass" if trust is None else "fail", "not signed")
-    if trust is None:
+        return Check("signature", "pass" if trusted is None else "fail", "not signed")
+    if trusted is None:
         return Check("signature", "pass", f"by key {found.signer}, which nobody was asked to "
                                           "trust (--trust)")
-    if signing.read_public(trust) != key:
+    if trusted != key:
         return Check("signature", "fail", f"by key {found.signer}, not by {trust}")
     return Check("signature", "pass", f"by the trusted key {found.signer}")

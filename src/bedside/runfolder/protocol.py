@@ -105,9 +105,9 @@ def differences(run: Path, protocol: Protocol, current: Protocol,
     found += [Change("planned", c, None, _on(c)) for c in protocol.planned if c not in planned]
     found += [Change("planned", None, c, _on(c)) for c in planned if c not in protocol.planned]
     if openings:
-        known = {sha256 for _, o in openings for sha256 in o.predictions.values()}
+        known = {pair for _, o in openings for pair in o.predictions.items()}
         found += [Change("predictions", None, name, m.target) for name, m in measured.items()
-                  if stored.predictions_sha256(run, m) not in known]
+                  if (name, stored.predictions_sha256(run, m)) not in known]
     return tuple(found)
 
 
