@@ -224,6 +224,7 @@ def test_moved_margins_fail_the_gate_and_prove_nothing(run, capsys):
     code, said = document(capsys, "gate", run)
     assert code == 1
     assert checks(said, "fail") == {("protocol", "every target")}
+    assert ("not worse", "net-int8@cpu") in checks(said, "warning")
     _, _, err = bedside(capsys, "gate", run)
     assert "evidence.sensitivity_margin 0.02 → 0.15" in err
     move_margins(run, back=True)

@@ -46,7 +46,6 @@ def lock(
 def show(run: Run, json: Json = False) -> None:
     """Show a run's protocol, its ledger, and where the run stands."""
     from bedside.core import codec
-    from bedside.core.protocol import value_text
     from bedside.flows import protocol as flow
     from bedside.flows import study
 
@@ -59,7 +58,8 @@ def show(run: Run, json: Json = False) -> None:
         output.say(f"Note: {text}.")
     plain: dict[str, Any] = codec.encode(found.protocol)
     planned = plain.pop("planned")
-    rows = [[k, value_text(v)] for k, v in codec.flat(plain).items() if v not in ({}, [])]
+    rows = [[k, ", ".join(v) if isinstance(v, list) else "none" if v is None else str(v)]
+            for k, v in codec.flat(plain).items() if v not in ({}, [])]
     output.table("Protocol", ["setting", "value"],
                  [*rows, *([f"planned {i}", cell] for i, cell in enumerate(planned, 1))])
     output.table("Ledger", ["line", "time (UTC)", "kind", "what"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,10 +63,11 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
             if artefact.recorded(folder, "build"):
                 artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
-    checks = _protocol(protocol.standing(run, study))
+    standing = protocol.standing(run, study)
+    checks = _protocol(standing)
     checks += [c for r in choices for c in _target(r, study, every)]
     checks += [c for a in stored.comparisons(run) if a.split == "test"
-               for c in _answer(a, chosen, study, every)]
+               for c in _qualified(_answer(a, chosen, study, every), a, standing)]
     if against is not None:
         checks += _against(run, study, choices, against, every)
     if not chosen and not any(c.result == "fail" for c in checks):
@@ -109,6 +110,14 @@ def _protocol(found: Standing) -> list[Check]:
               for target in dict.fromkeys(c.target for c in changes)
               if (mine := tuple(c for c in changes if c.target == target))]
     return [*failed, *notes]
+
+
+def _qualified(checks: list[Check], a: Comparison, standing: Standing) -> list[Check]:
+    """Let no answer pass that rests on what changed after the test set was opened."""
+    if not standing.exploratory(a.target):
+        return checks
+    return [replace(c, result="warning", detail=f"exploratory: {c.detail}")
+            if c.result == "pass" else c for c in checks]
 
 
 def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:

@@ -45,6 +45,8 @@ def answers(facts: Facts) -> Any:
 def protocol(facts: Facts) -> Any:
     """Return what stood before the test set was opened, from the run's ledger."""
     found = facts.standing
+    if not (found.locked or found.opened):
+        return None
     return {"standing": found.sentence, "exploratory": found.exploratory(),
             **({"SHA-256 of the protocol": found.sha256} if found.sha256 else {}),
             **({"signed by key": found.signer} if found.signer else {}),

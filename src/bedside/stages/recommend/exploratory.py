@@ -21,10 +21,9 @@ def qualify(made: Recommendation, standing: Standing, budget: BudgetConfig) -> R
     if not changes:
         return made
     names = f"changed after the test set was opened: {listed(changes)}"
-    marked = replace(made, exploratory=tuple(c.text for c in changes),
-                     warnings=(f"exploratory, {names}", *made.warnings))
+    marked = replace(made, exploratory=tuple(c.text for c in changes))
     if made.test is None or made.test.verdict != "confirmed":
-        return marked
+        return replace(marked, warnings=(f"exploratory, {names}", *made.warnings))
     text = f"exploratory, not {made.test.text}: settings {names}"
     marked = replace(marked, test=replace(made.test, verdict="exploratory", text=text))
     if budget.require != "shown" or made.chosen is None:
