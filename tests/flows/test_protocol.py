@@ -12,6 +12,7 @@ from protocol_fixture import again, edit, finished, move_margins
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.study import FloatModelConfig
 from bedside.flows import protocol, study
 from bedside.runfolder import artefact, layout, ledger, protocol_file, stored
 from bedside.runfolder import protocol as standings
@@ -83,6 +84,13 @@ def test_before_the_opening_it_can_be_amended_and_the_ledger_says_how(fresh):
     facts = ledger.facts_of(ledger.read(fresh)[-1])
     assert [c.text for c in facts.changes] == ["evidence.auc_margin 0.02 → 0.1"]
     assert protocol_file.read(fresh)[0].evidence.auc_margin == 0.1
+
+
+def test_a_model_from_elsewhere_enters_before_the_lock(fresh):
+    foreign = replace(config(fresh), models=(), float_model=FloatModelConfig("net.tflite"))
+    with pytest.raises(BadInput, match=r"has not entered the run.*bedside convert RUN"):
+        protocol.lock(fresh, foreign)
+    assert not layout.protocol_file(fresh).exists()
 
 
 def test_again_needs_something_to_amend(fresh):

@@ -191,7 +191,7 @@ def test_a_new_run_without_any_protocol_is_at_fault(tmp_path):
         document = json.loads(path.read_text())
         document["stages"]["evaluate"]["facts"] = protocol.fact(run)
         path.write_text(json.dumps(document))
-    assert standing(run).fault == "test images were predicted without a protocol"
+    assert standing(run).fault == "Test images were predicted without a protocol"
 
 
 def test_an_earlier_run_that_this_version_went_on_with_is_not_at_fault(tmp_path):

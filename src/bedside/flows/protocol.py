@@ -9,7 +9,7 @@ from typing import Literal
 from bedside.core.errors import BadInput
 from bedside.core.protocol import Change, Entry, Locked, Opened, Protocol, Standing, listed, when
 from bedside.core.study import Study
-from bedside.runfolder import layout, ledger, protocol, protocol_file
+from bedside.runfolder import layout, ledger, protocol, protocol_file, stored
 from bedside.runtime.bundle import signing
 
 BY_HAND = "bedside protocol lock"
@@ -43,9 +43,13 @@ def lock(run: Path, study: Study, key: Path | None = None, again: bool = False) 
 
     Raises:
         BadInput: the test set was opened already, a protocol is locked and ``again`` was not
-            given, or nothing is locked and it was.
+            given, nothing is locked and it was, or a model trained elsewhere is not there yet.
     """
     path = layout.protocol_file(run)
+    if study.float_model is not None and not any(
+            s.origin == "external" for s in stored.model_specs(run)):
+        raise BadInput("the model trained elsewhere has not entered the run", where=run,
+                       remedy="Run first: bedside convert RUN.")
     if not ledger.exists(run):
         if again:
             raise BadInput("no protocol is locked", where="--again", remedy="Leave it out.")

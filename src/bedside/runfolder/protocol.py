@@ -156,10 +156,10 @@ def _without(run: Path) -> Standing:
     protocols = sorted({p for p in made_under if p not in (None, NO_PROTOCOL)})
     fault = None
     if protocols:
-        fault = (f"the protocol {str(protocols[0])[:12]}… under which test images were predicted "
+        fault = (f"The protocol {str(protocols[0])[:12]}… under which test images were predicted "
                  "is no longer in the run")
     elif made_under and all(p == NO_PROTOCOL for p in made_under):
-        fault = "test images were predicted without a protocol"
+        fault = "Test images were predicted without a protocol"
     return Standing(opened=True, fault=fault)
 
 

@@ -42,7 +42,7 @@ def test_the_three_cases_have_their_words():
     changed = protocol_view.view(Standing(
         locked=True, opened=True, locked_at=LOCKED.locked_at, opened_at=LOCKED.opened_at,
         changes=(Change("evidence.auc_margin", 0.02, 0.1),)))
-    assert changed.alarm.startswith("Exploratory: changed after the test set was opened")
+    assert changed.alarm.startswith("Changed after the test set was opened")
     assert "are not those of the protocol" in changed.margins
     none = protocol_view.view(Standing(opened=True))
     assert none.alarm.startswith("No protocol was locked before the test set was opened")

@@ -7,6 +7,7 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.protocol import Standing, when
+from bedside.core.text import capital, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,13 @@ class ProtocolView:
 def view(found: Standing) -> ProtocolView:
     """Return the words for one of the three cases: stood, changed, or no protocol."""
     changes = found.after_opening()
-    alarm = "" if found.locked and not changes else f"{found.sentence}."
+    alarm = "" if found.locked and not changes else (
+        capital(found.sentence.removeprefix("Exploratory: ")) + ".")
     facts = [("What stood before the test set was opened", f"{found.sentence}.")]
     if found.sha256 is not None:
         facts += [("Protocol", f"protocol.json, SHA-256 {found.sha256}"),
                   ("Locked", when(found.locked_at) + (
-                      f", amended {found.amendments} times before the test set was opened"
+                      f", amended {plural(found.amendments, 'time')} before the test set was opened"
                       if found.amendments else "")),
                   ("Signed", f"by key {found.signer}" if found.signer else "no"),
                   ("Test set opened", when(found.opened_at) if found.opened else "no")]
