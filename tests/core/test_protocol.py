@@ -55,6 +55,15 @@ def test_only_changes_after_the_opening_make_answers_exploratory():
     assert not Standing(**LOCKED, changes=(MOVED,)).exploratory()
     assert not Standing(**OPENED).exploratory()
     assert Standing(**OPENED, changes=(MOVED,)).exploratory("cpu")
+    assert not Standing(opened=True).exploratory()
+
+
+def test_the_reason_is_the_change_or_the_lost_record():
+    moved = Standing(**OPENED, changes=(MOVED, ADDED))
+    assert moved.why("cpu") == ("settings changed after the test set was opened: "
+                                "evidence.auc_margin 0.02 → 0.1")
+    lost = Standing(opened=True, fault="The protocol is gone")
+    assert (lost.exploratory("cpu"), lost.why()) == (True, "the protocol is gone")
 
 
 def test_a_cell_that_was_added_concerns_its_own_target_alone():

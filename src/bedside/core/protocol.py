@@ -191,8 +191,18 @@ class Standing:
         return tuple(c for c in self.changes if target is None or c.target in ("", target))
 
     def exploratory(self, target: str | None = None) -> bool:
-        """Return whether answers on test images explore: something changed after the opening."""
-        return bool(self.after_opening(target))
+        """Return whether answers on test images explore.
+
+        Something changed after the opening, or the record that would show it was removed.
+        """
+        return self.fault is not None or bool(self.after_opening(target))
+
+    def why(self, target: str | None = None) -> str:
+        """Return the reason for :meth:`exploratory` as a clause."""
+        if self.fault is not None:
+            return self.fault[:1].lower() + self.fault[1:]
+        return ("settings changed after the test set was opened: "
+                f"{listed(self.after_opening(target))}")
 
     @property
     def sentence(self) -> str:

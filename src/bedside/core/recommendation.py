@@ -87,7 +87,7 @@ class Recommendation:
     ``rule`` is the rule, ``why`` what it found here, both in plain words. Where there is no
     choice ``cause`` says of what kind the reason is, ``vetoed`` names the choice that the test
     images took back, and ``measure_first`` the variant to time where nothing was measured.
-    ``exploratory``: what changed after the test set was opened, in words; empty where nothing did.
+    ``exploratory``: what changed after the test set was opened, or why nobody can know, in words.
     """
 
     target: str

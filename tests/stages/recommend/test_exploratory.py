@@ -54,8 +54,15 @@ def test_other_verdicts_stay_what_they_are(verdict):
     found = qualify(made, standing(MOVED), BUDGET)
     assert found.test == made.test
     assert found.exploratory
-    assert found.warnings == ("exploratory, changed after the test set was opened: "
+    assert found.warnings == ("exploratory: settings changed after the test set was opened: "
                               "evidence.sensitivity_margin 0.02 → 0.15",)
+
+
+def test_a_lost_protocol_confirms_nothing():
+    lost = Standing(opened=True, fault="The protocol a1b2… is no longer in the run")
+    found = qualify(MADE, lost, BUDGET)
+    assert (found.test.verdict, found.exploratory) == ("exploratory", (lost.fault,))
+    assert found.test.text.endswith(": the protocol a1b2… is no longer in the run")
 
 
 def test_a_target_that_was_added_leaves_the_others_alone():

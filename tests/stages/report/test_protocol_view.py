@@ -83,7 +83,7 @@ def test_a_run_whose_margins_moved_is_exploratory_everywhere(shared, tmp_path):
     first = text[text.index('<section id="answer">'):text.index('<section id="results">')]
     for said in ("banner exploratory", "Exploratory, not confirmatory.",
                  "evidence.sensitivity_margin 0.02 → 0.15",
-                 "exploratory: settings changed after the test set was opened",
+                 "exploratory, not confirmatory</span>",
                  "non-inferior, exploratory"):
         assert said in first
     found = results(run)
@@ -105,6 +105,22 @@ def test_a_run_of_an_earlier_version_says_that_nothing_was_locked(tmp_path):
     assert "No protocol was locked before the test set was opened" in text
     assert "no protocol shows that these margins stood before" in text
     assert results(run)["protocol"]["locked"] is False
+
+
+def test_a_run_that_lost_its_protocol_is_exploratory(shared, tmp_path):
+    """Deleting protocol and ledger does not bring a confirmation back."""
+    run = shutil.copytree(shared, tmp_path / "run")
+    move_margins(run)
+    for path in (layout.protocol_file(run), layout.ledger_file(run)):
+        path.unlink()
+    (made,) = again(run)
+    assert made.test.verdict == "exploratory"
+    assert "is no longer in the run" in made.test.text
+    build_report(run)
+    text = page(run)
+    assert "confirmed by the test images" not in text
+    assert "Exploratory, not confirmatory.</strong> The protocol" in text
+    assert results(run)["protocol"]["exploratory"] is True
 
 
 def test_taking_the_margins_back_makes_the_report_anew(shared, tmp_path):

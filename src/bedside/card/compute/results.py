@@ -51,7 +51,7 @@ def protocol(facts: Facts) -> Any:
             **({"SHA-256 of the protocol": found.sha256} if found.sha256 else {}),
             **({"signed by key": found.signer} if found.signer else {}),
             **({"changed after the opening": [c.text for c in found.after_opening()]}
-               if found.exploratory() else {}),
+               if found.changes else {}),
             **({"notes": list(found.notes)} if found.notes else {})}
 
 

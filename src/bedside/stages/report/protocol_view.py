@@ -14,12 +14,14 @@ from bedside.core.text import capital, plural
 class ProtocolView:
     """Template variables of the protocol.
 
-    ``alarm``: what the first screen says before everything else, empty where all stood.
+    ``alarm``: what the first screen says before everything else, empty where all stood;
+    ``exploratory`` leads it.
     ``margins``: a clause on the margins, for the sentences that print them. ``facts``: label and
     value for the methods. ``changes``: every change after the opening, in words.
     """
 
     alarm: str
+    exploratory: bool
     margins: str
     sentence: str
     facts: tuple[tuple[str, str], ...]
@@ -40,7 +42,7 @@ def view(found: Standing) -> ProtocolView:
                   ("Signed", f"by key {found.signer}" if found.signer else "no"),
                   ("Test set opened", when(found.opened_at) if found.opened else "no")]
     facts += [("Recorded beside it", f"{text}.") for text in found.notes]
-    return ProtocolView(alarm, margins(found), found.sentence, tuple(facts),
+    return ProtocolView(alarm, found.exploratory(), margins(found), found.sentence, tuple(facts),
                         tuple(c.text for c in changes))
 
 
@@ -60,5 +62,4 @@ def margins(found: Standing) -> str:
 
 def document(found: Standing) -> dict[str, Any]:
     """Return the key ``protocol`` of ``results.json``."""
-    changes = found.after_opening()
-    return {**codec.encode(found), "exploratory": bool(changes), "sentence": found.sentence}
+    return {**codec.encode(found), "exploratory": found.exploratory(), "sentence": found.sentence}

@@ -61,7 +61,7 @@ BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
           "not shown": ("inconclusive: too few test images", "look"),
           "untested": ("not tested", "look"),
-          "exploratory": ("exploratory: settings changed after the test set was opened", "bad")}
+          "exploratory": ("exploratory, not confirmatory", "bad")}
 
 
 def answer(rows: Sequence[Row], found: Recommendation, notes: Notes) -> Answer:
