@@ -12,8 +12,16 @@ from bedside.cli.app import PANELS, command
 
 GUIDE = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = {name: command(name) for name in PANELS}
-FLAGS = {name: {f for p in c.params for f in (*p.opts, *p.secondary_opts)} | {"--help"}
-         for name, c in COMMANDS.items()}
+
+
+def _parameters(name):
+    """The parameters of a command, or those of every command of a group."""
+    own = COMMANDS[name]
+    return [p for c in getattr(own, "commands", {"": own}).values() for p in c.params]
+
+
+FLAGS = {name: {f for p in _parameters(name) for f in (*p.opts, *p.secondary_opts)} | {"--help"}
+         for name in COMMANDS}
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"),
                                                          *(ROOT / "docs").rglob("*.md")])
 # Plans and history name what is not there yet, or no longer.
@@ -43,7 +51,9 @@ def _code(page: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_and_flag_is_documented(name):
     text = _section(name)
-    for parameter in COMMANDS[name].params:
+    for sub in getattr(COMMANDS[name], "commands", {}):
+        assert f"`bedside {name} {sub} " in text, f"{name} {sub} is missing from docs/cli.md"
+    for parameter in _parameters(name):
         if parameter.param_type_name == "option":
             for flag in parameter.opts:
                 if flag.startswith("--help"):

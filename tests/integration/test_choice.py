@@ -133,6 +133,45 @@ def test_the_gate_passes_it_and_stops_a_damaged_release(root, capsys):
     assert {s["key"] for s in found["settings"]} == {"float_model.file"}
 
 
+def test_margins_moved_on_a_finished_run_are_exploratory_everywhere(root, capsys):
+    """0.15, 0.15 and 0.10 in study.toml, then recommend, report and gate."""
+    run = root / "run-good"
+    path, page = run / "study.toml", run / "report" / "index.html"
+    text = path.read_text()
+    assert "locked in the protocol on" in page.read_text()
+    code, out, _ = bedside(capsys, "protocol", "verify", run)
+    assert code == 0, out
+    moved = text
+    for name, before, after in (("sensitivity", 0.02, 0.15), ("specificity", 0.05, 0.15),
+                                ("auc", 0.02, 0.1)):
+        assert f"{name}_margin = {before}" in moved
+        moved = moved.replace(f"{name}_margin = {before}", f"{name}_margin = {after}")
+    path.write_text(moved)
+    code, out, _ = bedside(capsys, "recommend", run)
+    assert code == 0
+    assert "Exploratory, not confirmed" in out
+    assert bedside(capsys, "report", run)[0] == 0
+    told = page.read_text()
+    assert "confirmed by the test images" not in told
+    assert "evidence.sensitivity_margin 0.02 → 0.15" in told
+    results = json.loads((run / "report" / "results.json").read_text())
+    assert results["protocol"]["exploratory"] is True
+    chosen = json.loads((run / "recommendation.json").read_text())
+    assert chosen["recommendations"][0]["test"]["verdict"] == "exploratory"
+    assert "**Exploratory:" in next((run / "card").glob("*/model-card.md")).read_text()
+    code, _, err = bedside(capsys, "gate", run)
+    assert code == 1
+    assert "evidence.sensitivity_margin 0.02 → 0.15" in err
+    assert bedside(capsys, "protocol", "verify", run)[0] == 1
+    path.write_text(text)
+    assert bedside(capsys, "recommend", run)[0] == 0
+    assert bedside(capsys, "gate", run)[0] == 0
+    assert bedside(capsys, "report", run)[0] == 0
+    assert "confirmed by the test images" in page.read_text()
+    code, out, _ = bedside(capsys, "protocol", "show", run)
+    assert "everything was put back" in " ".join(out.split())
+
+
 def test_another_budget_gives_another_answer_and_remakes_the_report(root, capsys):
     path = root / "run-good" / "study.toml"
     text = path.read_text()

@@ -11,7 +11,7 @@ from bedside.core import codec
 from bedside.core.build import Latency, Measurement, ModelSpec, Variant
 from bedside.core.study import BudgetConfig, ModelConfig, Study
 from bedside.core.types import Case, Preprocess, Task
-from bedside.runfolder import artefact, layout
+from bedside.runfolder import artefact, layout, protocol, protocol_file
 from bedside.runfolder.cases import cases_to_csv
 from bedside.stages import evidence
 from bedside.stages.recommend import stage
@@ -44,8 +44,11 @@ def _stage(folder, name, files):
             artefact.write_text(scratch / file, text)
 
 
-def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=True):
-    """A run of one network, its evidence and recommendation made by the real stages."""
+def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=True, locked=True):
+    """A run of one network, its evidence and recommendation made by the real stages.
+
+    ``locked``: with a protocol; without one it is as an earlier version left it.
+    """
     labels, splits = np.asarray(labels, np.int64), np.asarray(splits)
     names = [f"c{i:05d}" for i in (range(len(labels)) if ids is None else ids)]
     cases = [Case(n, f"{n}.png", task.classes[v], group=n, split=s)
@@ -57,6 +60,8 @@ def make(run, labels, splits, cells, budget=None, ids=None, task=TASK, finish=Tr
                                           layout.TASK: codec.to_json(task)})
     _stage(layout.model_dir(run, "net"), "convert", {layout.SPEC: codec.to_json(
         ModelSpec("net", "resnet34", Preprocess(), task, ModelConfig("resnet34", id="net")))})
+    if locked:
+        protocol_file.lock(run, protocol_file.compose(run, study), "bedside run")
     for scheme, cell in cells.items():
         measure(run, task, scheme, cell, np.array(names), splits, labels)
     if finish:
@@ -76,7 +81,9 @@ def measure(run, task, scheme, cell, names, splits, labels):
     ok = cell.status == "ok"
     found = {s: metrics.evaluate(labels[splits == s], logits[splits == s], 1)
              for s in ("val", "test")}
-    with artefact.writing(layout.measurement_dir(run, name, "cpu"), "evaluate", "k") as out:
+    place, kept = layout.measurement_dir(run, name, "cpu"), layout.protocol_file(run).is_file()
+    with artefact.writing(place, "evaluate", "k",
+                          facts=protocol.fact(run) if kept else None) as out:
         artefact.write_text(out / layout.MEASUREMENT, codec.to_json(Measurement(
             name, "net", scheme, "cpu", cell.status, None if ok else "no kernel",
             {"accuracy": "measured", "latency": cell.how} if ok else {}, size_bytes=cell.size,
@@ -86,3 +93,5 @@ def measure(run, task, scheme, cell, names, splits, labels):
         artefact.write_text(out / layout.LATENCY, "round,sample,ms\n" + "".join(
             f"{r},0,{cell.ms * (0.99 + 0.01 * r)}\n" for r in range(3)))
         np.savez(out / layout.PREDICTIONS, ids=names, split=splits, labels=labels, logits=logits)
+        protocol.opened(run, "evaluate", place.name, int((np.asarray(splits) == "test").sum()),
+                        {place.name: artefact.sha256_file(out / layout.PREDICTIONS)})

@@ -19,7 +19,8 @@ _PAPER = ("Garifulla et al., A Case Study of Quantizing Convolutional Neural Net
 # Values too long for an element: the evidence file holds them.
 _RESULTS = {"UsefulnessUsabilityEfficacy": (("metrics", "Test images"),),
             "FairnessEquity": (("subgroups", "Groups"), ("subgroups", "Worst group")),
-            "SafetyReliability": (("quantization",
+            "SafetyReliability": (("metrics", "Protocol"),
+                                  ("quantization",
                                    "Test images whose decision differs from float32"),
                                   ("metrics", "Against float32"),
                                   ("robustness", "Under disturbance"))}

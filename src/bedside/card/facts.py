@@ -11,10 +11,11 @@ from typing import Any
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.core.protocol import Standing
 from bedside.core.study import Study
 from bedside.core.types import Case, Task
 from bedside.metrics.compare import with_planned
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 
 BUNDLE = "bundle/"
 
@@ -39,6 +40,11 @@ class Facts:
         """The run's configuration."""
         given = layout.study_file(self.run).is_file()
         return stored.study(self.run) if given else Study()
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What stood before the test set was opened, and what has changed since."""
+        return protocol.standing(self.run, self.study)
 
     @cached_property
     def task(self) -> Task:

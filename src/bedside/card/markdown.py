@@ -22,6 +22,10 @@ def render(card: Card) -> str:
     if awaited:
         lines += [f"**{len(awaited)} answers await a person** (`card.toml` in the run folder): "
                   + ", ".join(f"`{a.key}`" for a in awaited) + ".", ""]
+    standing = card.value("metrics", "Protocol")
+    if isinstance(standing, Mapping):
+        told = f"{escape(str(standing.get('standing')))}."
+        lines += [f"**{told}**" if standing.get("exploratory") else told, ""]
     lines += ["## About", "", *_answers(card.about)]
     for number, filled in enumerate(card.fields, 1):
         lines += _field(number, filled)

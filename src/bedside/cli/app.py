@@ -16,7 +16,7 @@ from bedside.core.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_STOPPED, BedsideE
 from bedside.core.registry import resolve
 
 # The groups under which ``bedside --help`` lists the commands, in reading order: command to
-# "module:function", imported when the command is asked for.
+# "module:function" (of a group of commands its Typer), imported when the command is asked for.
 GROUPS: dict[str, dict[str, str]] = {
     "Start here": {
         "run": "bedside.cli.run:run",
@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "lint": "bedside.cli.targets:lint",
     },
     "Decide": {
+        "protocol": "bedside.cli.protocol:protocol",
         "recommend": "bedside.cli.decide:recommend",
         "gate": "bedside.cli.decide:gate",
         "diff": "bedside.cli.decide:diff",
@@ -71,10 +72,15 @@ PANELS = {name: panel for panel, commands in GROUPS.items() for name in commands
 
 @cache
 def command(name: str) -> Any:
-    """Import and return one command, as Typer builds it from its function."""
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    """Import and return one command, as Typer builds it from its function, or a group of them."""
     panel = PANELS[name]
-    alone.command(name, rich_help_panel=panel)(resolve(GROUPS[panel][name]))
+    found = resolve(GROUPS[panel][name])
+    if isinstance(found, typer.Typer):
+        group: Any = typer.main.get_command(found)
+        group.name, group.rich_help_panel = name, panel
+        return group
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name, rich_help_panel=panel)(found)
     return typer.main.get_command(alone)
 
 

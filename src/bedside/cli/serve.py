@@ -85,13 +85,16 @@ def lab(
           "Install the workbench: pip install 'bedside[workbench]'.")
     import segno
 
-    from bedside.flows import study
+    from bedside.flows import protocol, study
     from bedside.services.lab import lab as labs
     from bedside.services.lab.plan import make_plan
 
     if not 1 <= port <= 65534:
         raise BadInput("not between 1 and 65534", where="--port", remedy="Choose another port.")
     plan = make_plan(run, share_images, only)
+    if plan.cases:
+        with study.locked(run):  # phones predict test images as evaluate does
+            protocol.before_opening(run, study.load(run))
     served = labs.prepare(plan, port, address, http_only, hold=study.locked)
     segno.make(served.url, error="l").terminal(compact=True)
     for name, value in (("phones", served.url), ("this machine", served.workbench),

@@ -150,6 +150,17 @@ def _decode_dataclass(cls: type, data: Any, where: str) -> Any:
     return cls(**values)
 
 
+def flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Return encoded data as one table of dotted keys; items of a list of tables go by id."""
+    if isinstance(value, Mapping) and value:
+        return {k: v for name, part in value.items()
+                for k, v in flat(part, f"{key}.{name}" if key else str(name)).items()}
+    if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+        return {k: v for i, part in enumerate(value)
+                for k, v in flat(part, f"{key}.{part.get('id') or i}").items()}
+    return {key: value}
+
+
 # ------------------------------------------------------------------ text
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bedside.core.evidence import Answer, Needed
+from bedside.core.protocol import Standing
 from bedside.core.types import Estimate, Evidence, Status
 
 # Why there is no choice, or why a variant cannot be one.
 Cause = Literal["not run", "not predicted", "budget", "worse", "unmeasured", "below floor",
                 "vetoed", "not shown"]
-Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed", "below floor"]
+# "exploratory": what would be a confirmation, had no setting changed after the opening.
+Verdict = Literal["confirmed", "reference", "not shown", "untested", "vetoed", "below floor",
+                  "exploratory"]
 
 
 _UNKNOWN = Estimate(None, reason="nothing was predicted")
@@ -87,6 +90,7 @@ class Recommendation:
     choice ``cause`` says of what kind the reason is, ``vetoed`` names the choice that the test
     images took back, and ``measure_first`` the variant to time where nothing was measured.
     ``doubts``: what the reference's own answers on test images say against it.
+    ``exploratory``: what changed after the test set was opened, or why nobody can know, in words.
     """
 
     target: str
@@ -103,11 +107,13 @@ class Recommendation:
     causes: dict[str, Cause] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     doubts: tuple[str, ...] = ()
+    exploratory: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """``recommendation.json``."""
+    """``recommendation.json``; ``protocol`` is null in a run of an earlier version."""
 
     schema: int = 1
     recommendations: tuple[Recommendation, ...] = ()
+    protocol: Standing | None = None

@@ -118,7 +118,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceConfig:
-    """Margins and tests, fixed before the run.
+    """Margins and tests, locked in the protocol before the test set is opened.
 
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
@@ -157,7 +157,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class BudgetConfig:
-    """Limits for a recommended variant, fixed before the run.
+    """Limits for a recommended variant, locked in the protocol before the test set is opened.
 
     ``targets`` holds the limits of single targets, which win over the ones above them.
     ``require`` says what the test images must answer: ``not worse`` lets a choice stand that

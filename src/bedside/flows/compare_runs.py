@@ -126,19 +126,9 @@ def _read(run: Path) -> _Run:
     return _Run(run, task, cases, every, points)
 
 
-def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        return {k: v for name, part in value.items()
-                for k, v in _flat(part, f"{key}.{name}" if key else str(name)).items()}
-    if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-        return {k: v for i, part in enumerate(value)
-                for k, v in _flat(part, f"{key}.{part.get('id') or i}").items()}
-    return {key: value}
-
-
 def settings(old: Path, new: Path) -> tuple[Setting, ...]:
     """Return keys of the configurations that differ."""
-    before, after = (_flat(codec.encode(stored.study(r))) for r in (old, new))
+    before, after = (codec.flat(codec.encode(stored.study(r))) for r in (old, new))
     return tuple(Setting(k, before.get(k), after.get(k)) for k in dict.fromkeys([*before, *after])
                  if before.get(k) != after.get(k))
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison
 from bedside.core.evidence_text import change_text
+from bedside.core.protocol import Standing, listed, when
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.core.text import megabytes, milliseconds
 from bedside.flows import compare_runs
 from bedside.metrics import compare
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.stages.recommend.rule import FAILING, broken_limits, limits_of
 from bedside.stages.recommend.stage import stage_key
 from bedside.stages.recommend.wording import needed_text
@@ -67,9 +68,12 @@ def gate(run: Path, study: Study, against: Path | None = None, every: bool = Fal
             if artefact.recorded(folder, "build"):
                 artefact.check(folder, "build")
     chosen = {layout.cell_name(r.chosen, r.target) for r in choices if r.chosen is not None}
-    checks = [c for r in choices for c in _target(r, study, every)]
+    standing = protocol.standing(run, study)
+    checks = _protocol(standing)
+    checks += [c for r in choices for c in _target(r, study, every)]
     checks += [c for a in compare.with_planned(stored.comparisons(run), stored.planned(run))
-               if a.split == "test" for c in _answer(a, chosen, study, every)]
+               if a.split == "test"
+               for c in _qualified(_answer(a, chosen, study, every), a, standing)]
     if against is not None:
         checks += _against(run, study, choices, against, every, "before")
     start = first_reference(study, against, first)
@@ -118,6 +122,34 @@ def current(run: Path, study: Study) -> tuple[Recommendation, ...]:
         raise BadInput("the recommendation is older than the measurements or the budget",
                        where=run, remedy=remedy)
     return stored.recommendations(run).recommendations
+
+
+def _protocol(found: Standing) -> list[Check]:
+    """Return whether margins, rules and plan stood before the test set was opened.
+
+    What changed after it fails, target by target. A run of an earlier version, which could lock
+    no protocol, passes with a warning.
+    """
+    notes = [Check("protocol", "versions", "warning", text) for text in found.notes]
+    changes = found.after_opening()
+    if not changes:
+        missing: Result = "fail" if found.fault is not None else "warning"
+        fine = found.locked and (found.opened or not found.changes)
+        return [Check("protocol", "test set", "pass" if fine else missing, found.sentence), *notes]
+    failed = [Check("protocol", target or "every target", "fail",
+                    f"changed after the test set was opened on {when(found.opened_at)}: "
+                    f"{listed(mine)}; what rests on it is exploratory")
+              for target in dict.fromkeys(c.target for c in changes)
+              if (mine := tuple(c for c in changes if c.target == target))]
+    return [*failed, *notes]
+
+
+def _qualified(checks: list[Check], a: Comparison, standing: Standing) -> list[Check]:
+    """Let no answer pass that rests on what changed after the test set was opened."""
+    if not standing.exploratory(a.target):
+        return checks
+    return [replace(c, result="warning", detail=f"exploratory: {c.detail}")
+            if c.result == "pass" else c for c in checks]
 
 
 def _target(r: Recommendation, study: Study, every: bool) -> list[Check]:

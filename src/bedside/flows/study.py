@@ -15,6 +15,7 @@ from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import Study
+from bedside.flows import protocol
 from bedside.flows.check import check
 from bedside.runfolder import artefact, layout, stored
 
@@ -253,7 +254,7 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         "convert": lambda: convert(run, study, progress),
         "quantize": lambda: quantize(run, study, only, progress),
         "build": lambda: build(run, study, only, progress),
-        "evaluate": lambda: evaluate(run, study, only, progress),
+        "evaluate": lambda: _evaluate(run, study, only, progress, kept or study),
         "evidence": lambda: evidence(run, study, progress),
         "recommend": lambda: recommend(run, study, progress),
         "analyse": lambda: analyse(run, study, progress),
@@ -269,6 +270,14 @@ def _data(run: Path, study: Study, only: str | None, progress: Progress | None,
     refuse(run, study, only)
     prepare(run, study, progress, kept)
     cache(run, study, progress)
+
+
+def _evaluate(run: Path, study: Study, only: str | None, progress: Progress | None,
+              kept: Study) -> None:
+    # The protocol is of the run's own configuration, whatever is evaluated this once.
+    protocol.before_opening(run, kept)
+    evaluate(run, study, only, progress)
+    protocol.after_evaluation(run, kept)
 
 
 def run_study(run: Path, study: Study, only: str | None = None,

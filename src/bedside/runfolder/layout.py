@@ -48,6 +48,16 @@ def study_file(run: Path) -> Path:
     return run / "study.toml"
 
 
+def protocol_file(run: Path) -> Path:
+    """Return the file of the protocol that stands before the test set is opened."""
+    return run / "protocol.json"
+
+
+def ledger_file(run: Path) -> Path:
+    """Return the file of the hash-chained ledger of that protocol."""
+    return run / "ledger.jsonl"
+
+
 def data_dir(run: Path) -> Path:
     """Return the folder of cases, task and audit."""
     return run / "data"

@@ -16,7 +16,7 @@ from bedside.card.table import TABLE, text
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout, stored
 
-_VERSION = 1
+_VERSION = 2
 
 
 def card(run: Path, progress: Progress | None = None) -> list[str]:
@@ -41,11 +41,12 @@ def card(run: Path, progress: Progress | None = None) -> list[str]:
 
 def _model(run: Path, model: str, answers: dict[str, str]) -> None:
     folder = layout.card_dir(run, model)
+    facts = facts_of(run, model)
     key = artefact.stage_key(STAGE, _VERSION, bedside.__version__, text(TABLE), answers,
-                             _inputs(run, model))
+                             _inputs(run, model), facts.standing)
     if artefact.intact(folder, STAGE, key):
         return
-    files = documents(facts_of(run, model), answers)
+    files = documents(facts, answers)
     with artefact.writing(folder, STAGE, key) as scratch:
         for name, content in files.items():
             artefact.write_text(scratch / name, content)

@@ -40,7 +40,7 @@ from bedside.metrics import (
 from bedside.metrics.compare import Side
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels, log_odds
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.runfolder.predictions import Predictions
 
 STAGE = "evidence"
@@ -111,10 +111,14 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
     if artefact.intact(folder, STAGE, key):
         return key
     cells = [Cell(m, stored.predictions(run, m.variant, m.target)) for m in measured]
+    hashes = _hashes(run, measured)
+    # Before the answers are computed, so that an interrupted reading has its line too.
+    protocol.opened(run, STAGE, model, max((len(c.predictions.of("test").ids) for c in cells),
+                                           default=0), hashes)
     positive = positive_index(task)
     points = replace(operating_points(model, cells, task, config,
                                       {i: c.group or i for i, c in cases.items()}),
-                     predictions=_hashes(run, measured))
+                     predictions=hashes)
     found = [c for split in SPLITS for c in comparisons(cells, points, split, cases, positive,
                                                         config)]
     with artefact.writing(folder, STAGE, key) as scratch:

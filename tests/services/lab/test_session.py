@@ -22,9 +22,10 @@ from bedside import schemes
 from bedside.cli import serve
 from bedside.core import codec
 from bedside.core.errors import BadInput
+from bedside.core.protocol import Opened
 from bedside.core.study import EvaluateConfig, Study
-from bedside.flows import study
-from bedside.runfolder import artefact, layout, stored
+from bedside.flows import protocol, study
+from bedside.runfolder import artefact, layout, ledger, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.services.lab import certificates
 from bedside.services.lab import lab as lab_serving
@@ -65,6 +66,22 @@ def _all(lab, session, images):
         labels = [plan.variants[0].task.classes.index(c.label) for c in plan.cases]
         parts["logits-0-wasm-0"] = {"logits": [[0.0, 1.0] if k else [1.0, 0.0] for k in labels]}
     return parts
+
+
+def test_a_phone_that_predicts_test_images_opens_the_test_set(run):
+    protocol.before_opening(run, study.load(run))
+    lab = Lab(make_plan(run, share_images=True))
+    session, token = lab.join(PHONE, True)
+    for key, value in _all(lab, session, True).items():
+        lab.put(lab.by_token(token), key, value)
+    (name, _) = lab.finish(lab.by_token(token))
+    (entry,) = [o for _, o in ledger.of(ledger.read(run), Opened)]
+    path = run / "measurements" / name / layout.PREDICTIONS
+    assert (entry.stage, entry.subject) == ("lab", name)
+    assert entry.test_images == sum(c.split == "test" for c in stored.cases(run))
+    assert entry.predictions == {name: artefact.sha256_file(path)}
+    facts = artefact.record(path.parent, "evaluate").facts
+    assert facts == {"protocol": artefact.sha256_file(layout.protocol_file(run))}
 
 
 def test_a_phone_becomes_measured_rows(run):

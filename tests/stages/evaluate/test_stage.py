@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from evaluate_fixture import CONFIG, VARIANTS
 
+from bedside.core import codec
 from bedside.core.errors import BadInput
-from bedside.core.study import EvaluateConfig
+from bedside.core.protocol import Opened
+from bedside.core.study import EvaluateConfig, ModelConfig, Study
 from bedside.core.types import Case
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, ledger, protocol, protocol_file, stored
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.worker import JobResult
 from bedside.stages.evaluate import stage
@@ -73,6 +75,47 @@ def test_rounds_visit_every_cell_in_an_order_of_their_own(monkeypatch):
     assert len({r[0] for r in rounds}) > 1
     assert len({r[-1] for r in rounds}) > 1
     assert orders() == rounds
+
+
+def _predicted(run):
+    return {v: artefact.record(layout.measurement_dir(run, v, "cpu"), "predict").facts
+            for v in VARIANTS}
+
+
+def test_each_cell_s_opening_stands_in_the_ledger_before_its_predictions(run, measured, tmp_path):
+    """And the manifest names the protocol, or says that there was none."""
+    assert _predicted(run) == {v: {"protocol": "none"} for v in VARIANTS}
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "measurements")
+    config = Study(models=(ModelConfig("resnet34"),), schemes=("float32", "dynamic"))
+    artefact.write_text(layout.study_file(copy), codec.to_toml(config))
+    sha256 = protocol_file.lock(copy, protocol_file.compose(copy, config), "a test")
+    cells = [(v, "cpu") for v in VARIANTS]
+    stage.evaluate(copy, cells, CONFIG)
+    assert _predicted(copy) == {v: {"protocol": sha256} for v in VARIANTS}
+    openings = [o for _, o in ledger.of(ledger.read(copy), Opened)]
+    tests = sum(c.split == "test" for c in stored.cases(copy))
+    assert [(o.stage, o.subject, o.test_images) for o in openings] == [
+        ("evaluate", f"{v}@cpu", tests) for v in VARIANTS]
+    for v, o in zip(VARIANTS, openings, strict=True):
+        path = layout.measurement_dir(copy, v, "cpu") / layout.PREDICTIONS
+        assert o.predictions == {f"{v}@cpu": artefact.sha256_file(path)}
+    assert protocol.standing(copy, config).changes == ()
+    stage.evaluate(copy, cells, CONFIG)
+    assert len(ledger.read(copy)) == 3  # nothing was predicted again
+
+
+def test_validation_images_open_nothing(run, measured, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "measurements")
+    config = Study(models=(ModelConfig("resnet34"),), schemes=("float32",))
+    artefact.write_text(layout.study_file(copy), codec.to_toml(config))
+    protocol_file.lock(copy, protocol_file.compose(copy, config), "a test")
+    stage.evaluate(copy, [(VARIANTS[0], "cpu")], replace(CONFIG, splits=("val",)))
+    assert [e.kind for e in ledger.read(copy)] == ["locked"]
+    assert not protocol.standing(copy, config).opened
 
 
 def test_a_changed_build_is_refused_before_it_is_loaded(run, tmp_path):

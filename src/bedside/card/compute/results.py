@@ -37,6 +37,7 @@ def answers(facts: Facts) -> Any:
     """Return the answer of every cell: shown, not shown or worse."""
     return {cell_of(c): {"answer": c.answer, "n": c.n, "against": c.against, "p_shown": c.p_shown,
                        "p_worse": c.p_worse, "comparisons in the family": c.family,
+                       **({"exploratory": True} if facts.standing.exploratory(c.target) else {}),
                        **({"reason": c.reason} if c.reason else {}),
                        **({"notes": list(c.notes)} if c.notes else {})}
             for c in facts.comparisons}
@@ -58,6 +59,19 @@ def usefulness(facts: Facts) -> Any:
                 "doubts about the reference": list(pair[0].doubts.values()) if pair[0] else [],
                 "metrics": codec.encode(pair[1].metrics) if pair[1] else {}}
     return found or None
+
+
+def protocol(facts: Facts) -> Any:
+    """Return what stood before the test set was opened, from the run's ledger."""
+    found = facts.standing
+    if not (found.locked or found.opened):
+        return None
+    return {"standing": found.sentence, "exploratory": found.exploratory(),
+            **({"SHA-256 of the protocol": found.sha256} if found.sha256 else {}),
+            **({"signed by key": found.signer} if found.signer else {}),
+            **({"changed after the opening": [c.text for c in found.after_opening()]}
+               if found.changes else {}),
+            **({"notes": list(found.notes)} if found.notes else {})}
 
 
 def _mine(facts: Facts, rows: Any) -> list[Any]:

@@ -26,7 +26,7 @@ from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
 from bedside.core.types import Estimate, Evidence
 from bedside.metrics.design import clusters_of
-from bedside.runfolder import artefact, latency, layout
+from bedside.runfolder import artefact, latency, layout, protocol
 from bedside.services.lab.plan import ACCELERATORS, Plan
 
 SESSIONS = "lab"
@@ -254,7 +254,8 @@ class Lab:
         # Append-only: an older measurement of this device moves to the history.
         artefact.keep_history(folder)
         key = artefact.stage_key("lab", session.id, variant.sha256, accelerator)
-        with artefact.writing(folder, "evaluate", key) as scratch:
+        with artefact.writing(folder, "evaluate", key,
+                              facts=protocol.fact(self.plan.run)) as scratch:
             artefact.write_text(scratch / layout.MEASUREMENT, codec.to_json(measurement))
             latency.write(scratch / layout.LATENCY, samples)
             if logits is not None:
@@ -262,6 +263,10 @@ class Lab:
                          ids=np.array([c.id for c in self.plan.cases]),
                          split=np.array([c.split for c in self.plan.cases]),
                          labels=self._labels(variant), logits=logits)
+                name = layout.cell_name(variant.id, target)
+                protocol.opened(self.plan.run, "lab", name,
+                                sum(c.split == "test" for c in self.plan.cases),
+                                {name: artefact.sha256_file(scratch / layout.PREDICTIONS)})
         return layout.cell_name(variant.id, target)
 
     def _labels(self, variant: Any) -> Any:

@@ -22,7 +22,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
 from bedside.metrics.agreement import agree
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
 from bedside.stages.evaluate.cell import Cell, Outcome, publish
@@ -150,11 +150,15 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
     if outcome.status != "ok":
         return outcome
     classes = {c: i for i, c in enumerate(cell.variant.task.classes)}
-    with artefact.writing(cell.folder, "predict", cell.key) as scratch:
+    with artefact.writing(cell.folder, "predict", cell.key,
+                          facts=protocol.fact(run)) as scratch:
         np.savez(scratch / layout.PREDICTIONS, ids=np.array([c.id for c in done]),
                  split=np.array([c.split for c in done]),
                  labels=np.array([classes[c.label] for c in done], np.int64), logits=logits)
         artefact.write_text(scratch / "predict.json", codec.to_json(outcome))
+        # Before they are published: no answer of a test image without its line.
+        protocol.opened(run, "evaluate", cell.name, sum(c.split == "test" for c in done),
+                        {cell.name: artefact.sha256_file(scratch / layout.PREDICTIONS)})
     if progress:
         progress(label, len(ids), len(ids))
     return outcome

@@ -19,11 +19,12 @@ from bedside.core.recommendation import Candidate, Recommendation, Recommendatio
 from bedside.core.study import Study
 from bedside.core.types import Estimate
 from bedside.metrics.usefulness import below
-from bedside.runfolder import artefact, latency, layout, stored
+from bedside.runfolder import artefact, latency, layout, protocol, stored
+from bedside.stages.recommend.exploratory import qualify
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
-VERSION = 2
+VERSION = 3
 
 Answers = dict[tuple[str, str, str], Comparison]
 
@@ -46,7 +47,7 @@ def recommend(run: Path, study: Study, progress: Progress | None = None
 
 
 def stage_key(run: Path, study: Study) -> str:
-    """Return the key of a recommendation's inputs: measurements, answers, budget, margins."""
+    """Return the key of a recommendation's inputs: measurements, answers, settings, protocol."""
     cells = {}
     for m in stored.measurements(run):
         folder = layout.measurement_dir(run, m.variant, m.target)
@@ -57,7 +58,8 @@ def stage_key(run: Path, study: Study) -> str:
     names = sorted({m.scheme for m in stored.measurements(run)})
     steps = {n: schemes.parse(n).steps for n in names}
     return artefact.stage_key(STAGE, VERSION, cells, answers and answers.key, study.budget,
-                              study.evidence, study.targets, steps)
+                              study.evidence, study.targets, steps,
+                              protocol.standing(run, study))
 
 
 def recommendations(run: Path, study: Study) -> Recommendations:
@@ -69,6 +71,7 @@ def recommendations(run: Path, study: Study) -> Recommendations:
     answers: Answers = {(c.variant, c.target, c.split): c for c in stored.comparisons(run)}
     names = dict.fromkeys([*study.targets, *sorted({m.target for m in every})])
     made, known = [], stored.usefulness(run)
+    standing = protocol.standing(run, study)
     for target in names:
         cells = [m for m in every if m.target == target]
         if not cells:
@@ -77,12 +80,14 @@ def recommendations(run: Path, study: Study) -> Recommendations:
                  if (m.variant, target, "test") in answers}
         useful = {m.variant: known.get(layout.cell_name(m.variant, target), (None, None))
                   for m in cells}
-        one = choose(target, [candidate(run, m, answers) for m in cells], study.budget,
-                     study.evidence, tests,
-                     {v: below(*pair, study.budget) for v, pair in useful.items()})
+        one = qualify(
+            choose(target, [candidate(run, m, answers) for m in cells], study.budget,
+                   study.evidence, tests,
+                   {v: below(*pair, study.budget) for v, pair in useful.items()}),
+            standing, study.budget)
         base = useful.get(one.chosen or one.vetoed or cells[0].variant, (None, None))[0]
         made.append(replace(one, doubts=() if base is None else tuple(base.doubts.values())))
-    return Recommendations(recommendations=tuple(made))
+    return Recommendations(recommendations=tuple(made), protocol=standing)
 
 
 def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:

@@ -15,7 +15,7 @@ from bedside.core.progress import Progress
 from bedside.core.recommendation import Recommendation
 from bedside.core.study import Study
 from bedside.figures.base import figure_module
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.stages.report import (
     abstention_view,
     card_view,
@@ -31,6 +31,7 @@ from bedside.stages.report import (
     paper,
     paper_ratios,
     probability_view,
+    protocol_view,
     results,
     subgroup_view,
     summary,
@@ -86,7 +87,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
         figures = gallery.draw(run, scratch, models, progress)
         artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
             rows, None if evidence is None
-            else evidence_view.document(evidence) | fidelity.facts)))
+            else evidence_view.document(evidence) | fidelity.facts,
+            protocol_view.document(protocol.standing(run, study)))))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, stored.task(run))
         card_view.copy(run, scratch, models)
@@ -111,12 +113,13 @@ def report_key(run: Path) -> str:
                 inputs[name.as_posix()] = artefact.sha256_file(path)
     chosen = artefact.read_manifest(run).stages.get("recommend")
     inputs["."] = chosen.key if chosen is not None else ""
+    standing = protocol.standing(run, stored.study(run))
     own = resources.files("bedside.stages.report")
     code = {f"{folder.name}/{f.name}": f.read_text(encoding="utf-8")
             for folder in (own, own / "templates", resources.files("bedside.figures"))
             for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.is_file()}
     study = codec.read_text(layout.study_file(run))
-    return artefact.stage_key(STAGE, bedside.__version__, inputs, study, code)
+    return artefact.stage_key(STAGE, bedside.__version__, inputs, standing, study, code)
 
 
 def ordered(measured: Sequence[Measurement], study: Study, specs: Sequence[ModelSpec]
@@ -161,6 +164,7 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "models": models, "targets": targets, "home": home,
         "schemes": tuple(dict.fromkeys(m.scheme for m in measured)),
         "answers": [summary.answer(rows, r, notes, evidence) for r in choices],
+        "protocol": protocol_view.view(protocol.standing(run, study)),
         "rules": tuple(dict.fromkeys(r.rule for r in choices)),
         "pareto": next((p for p in figures if p.figure == "pareto"), None),
         "comparisons": evidence_view.view(evidence, measured), "flips": flips,

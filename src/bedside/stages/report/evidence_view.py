@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,21 @@ from bedside.core.evidence import (
     Statistics,
     miss_ratio_of,
 )
+from bedside.core.protocol import Standing
 from bedside.core.study import EvidenceConfig
 from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate
 from bedside.metrics import compare
 from bedside.metrics.compare import ALPHA
-from bedside.runfolder import artefact, layout, stored
+from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.stages.report import wording
 
 ARROW = " → "
 HOLM_LEVEL = "2.5% one-sided"
 
 # The answers of results.json in the report's words.
-VERDICTS = {"shown": "non-inferior", "not shown": "inconclusive", "worse": "inferior"}
+VERDICTS = {"shown": "non-inferior", "not shown": "inconclusive", "worse": "inferior",
+            "exploratory": "non-inferior, exploratory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,14 @@ class Evidence:
     points: dict[str, OperatingPoints]
     statistics: dict[str, Statistics]
     config: EvidenceConfig
+    standing: Standing = field(default_factory=Standing)
+
+    def explores(self, c: Comparison) -> bool:
+        """Return whether an answer rests on what changed after the test set was opened.
+
+        Harm that was found stays harm.
+        """
+        return c.answer == "shown" and self.standing.exploratory(c.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +84,11 @@ def load(run: Path, models: Sequence[str]) -> Evidence | None:
     if not artefact.finished(layout.evidence_dir(run, layout.ALL_MODELS), "evidence"):
         return None
     have = [m for m in models if artefact.finished(layout.evidence_dir(run, m), "evidence")]
+    study = stored.study(run)
     every = compare.with_planned(stored.comparisons(run), stored.planned(run))
     return Evidence(every, {m: stored.operating_points(run, m) for m in have},
-                 {m: stored.statistics(run, m) for m in have}, stored.study(run).evidence)
+                    {m: stored.statistics(run, m) for m in have}, study.evidence,
+                    protocol.standing(run, study))
 
 
 def document(evidence: Evidence) -> dict[str, Any]:
@@ -102,7 +114,8 @@ def row_answer(evidence: Evidence | None, measurement: Measurement) -> dict[str,
         if (c.variant, c.target, c.split) == (measurement.variant, measurement.target, "test"):
             return {"answer": c.answer, "against": c.against or None, "n": c.n,
                     "reason": c.reason, "p_shown": c.p_shown, "p_worse": c.p_worse,
-                    "family": c.family, "planned": c.planned}
+                    "family": c.family, "planned": c.planned,
+                    "exploratory": evidence.standing.exploratory(c.target)}
     return None
 
 
@@ -241,8 +254,8 @@ def _kappa(c: Comparison) -> Entry:
     return Entry(f"{k.value:.3f}", (wording.interval("kappa", k),))
 
 
-def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
-    small = [sentence(c, config)]
+def _verdict(c: Comparison, evidence: Evidence) -> Entry:
+    small = [sentence(c, evidence.config)]
     if c.answer in ("shown", "not shown") and c.p_shown is not None:
         small.append(f"{p_value(c.p_shown)} for non-inferiority, "
                      + ("planned: a family of one" if c.planned else
@@ -255,6 +268,8 @@ def _verdict(c: Comparison, config: EvidenceConfig) -> Entry:
         small.append(f"compared on the {count(c.n)} images that both predicted "
                      f"({c.only_old} by float32 only, {c.only_new} by the variant only)")
     small += c.notes
+    if evidence.explores(c):
+        return Entry(VERDICTS["exploratory"], tuple(small), "exploratory")
     return Entry(VERDICTS.get(c.answer or "", "no answer"), tuple(small),
                  (c.answer or "none").replace(" ", "-"))
 
@@ -271,7 +286,7 @@ def answers(evidence: Evidence, split: str, order: Sequence[Measurement]) -> Tab
         c = mine.get(key)
         if c is None:
             continue
-        entries = [_verdict(c, evidence.config), *(_test(c.tests.get(n)) for n in names),
+        entries = [_verdict(c, evidence), *(_test(c.tests.get(n)) for n in names),
                    flips_text(c.flips, c.n), _kappa(c)]
         groups.setdefault(model, []).append(Line(scheme, c.target, tuple(entries)))
     if not groups:
@@ -284,8 +299,10 @@ def answers(evidence: Evidence, split: str, order: Sequence[Measurement]) -> Tab
 
 def summary(evidence: Evidence, split: str = "test") -> tuple[tuple[str, int], ...]:
     """Count the comparisons of a split by answer."""
-    mine = [c.answer or "no answer" for c in evidence.comparisons if c.split == split]
-    return tuple((a, mine.count(a)) for a in ("shown", "not shown", "worse", "no answer")
+    mine = ["exploratory" if evidence.explores(c) else c.answer or "no answer"
+            for c in evidence.comparisons if c.split == split]
+    return tuple((a, mine.count(a)) for a in ("shown", "exploratory", "not shown", "worse",
+                                              "no answer")
                  if mine.count(a))
 
 

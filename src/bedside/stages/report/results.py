@@ -112,9 +112,10 @@ def row(measurement: Measurement, change: Change | None = None,
     }
 
 
-def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None,
+             protocol: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the whole of ``results.json``; ``evidence`` is null where the stage has not run."""
-    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence}
+    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence, "protocol": protocol}
 
 
 def metric_names(rows: Iterable[Row]) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ class Claim:
 BADGES = {"confirmed": ("confirmed by the test images", "good"),
           "reference": ("the float32 model itself", "plain"),
           "not shown": ("inconclusive: too few test images", "look"),
-          "untested": ("not tested", "look")}
+          "untested": ("not tested", "look"),
+          "exploratory": ("exploratory, not confirmatory", "bad")}
 NONE = {"vetoed": "vetoed by the test images", "below floor": "not good enough for use"}
 
 
@@ -66,7 +67,7 @@ def answer(rows: Sequence[Row], found: Recommendation, notes: Notes,
     if found.chosen is None or row is None or found.test is None:
         return Answer(found.target, "", NONE.get(str(found.cause), "none"), "bad", why=found.why,
                       warnings=warnings, rejected=rejected, doubts=doubts)
-    badge, state = BADGES[found.test.verdict]
+    badge, state = BADGES["exploratory" if found.exploratory else found.test.verdict]
     tiles = harm_tiles.tiles(row, rows, notes, evidence)
     return Answer(found.target, found.chosen, badge, state, (
         *tiles, _size(row, rows), _latency(row, rows)), found.why,
