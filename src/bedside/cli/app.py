@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "lint": "bedside.cli.targets:lint",
     },
     "Decide": {
+        "plan-study": "bedside.cli.plan:plan_study",
         "recommend": "bedside.cli.decide:recommend",
         "gate": "bedside.cli.decide:gate",
         "diff": "bedside.cli.decide:diff",
