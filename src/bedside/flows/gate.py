@@ -133,10 +133,10 @@ def _answer(a: Comparison, chosen: set[str], study: Study, every: bool) -> list[
 
 def losses(a: Comparison) -> str:
     """Return the differences of the tests that have a margin."""
-    return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.difference.low:+.3f}, "
-                     f"{t.difference.high:+.3f}]" for t in a.tests.values()
+    return ", ".join(f"{t.metric} {t.difference.value:+.3f} [{t.excluded:+.3f}, "
+                     f"{t.ceiling:+.3f}]" for t in a.tests.values()
                      if t.margin is not None and t.difference.value is not None
-                     and t.difference.low is not None and t.difference.high is not None)
+                     and t.excluded is not None and t.ceiling is not None)
 
 
 # ------------------------------------------------------------------ against an earlier run
