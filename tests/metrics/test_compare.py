@@ -169,3 +169,47 @@ def test_the_rarest_class_says_how_many_images_a_mean_takes():
 
     assert not shown(2)
     assert shown(-(-want // 2020))
+
+
+def test_the_cases_needed_are_one_study_for_all_endpoints():
+    """Two equal endpoints, both inconclusive: more than either alone would need, and one size."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1], 300)
+    odds = np.where(labels == 1, 1.5, -1.5) + rng.normal(0, 1, 600)
+    config = EvidenceConfig(sensitivity_margin=0.02, specificity_margin=0.02)
+    old, new = binary(labels, odds), binary(labels, odds + rng.normal(0, 0.4, 600))
+    found = answer(old, new, config=config)
+    assert found.answer == "not shown"
+    assert {n.metric for n in found.needed} >= {"sensitivity", "specificity"}
+    (images,) = {n.images for n in found.needed}
+    alone = answer(old, new, config=EvidenceConfig(sensitivity_margin=0.02,
+                                                   specificity_margin=0.3, auc_margin=0.3))
+    (single,) = alone.needed
+    assert (single.metric, single.kind) == ("sensitivity", "positive images")
+    assert images > single.images > 600
+    assert single.cases == pytest.approx(single.images / 2, abs=1)
+
+
+def test_patients_are_counted_in_every_interval():
+    """Images five times over: intervals, kappa and what is needed stay those of the patients."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1], 150)
+    odds = np.where(labels == 1, 1.5, -1.5) + rng.normal(0, 1, 300)
+    after = odds + rng.normal(0, 0.3, 300)
+    single = answer(binary(labels, odds), binary(labels, after))
+    groups = np.repeat([str(i) for i in range(300)], 5).tolist()
+    copied = answer(binary(labels.repeat(5), odds.repeat(5)),
+                    binary(labels.repeat(5), after.repeat(5)), groups)
+
+    def width(e):
+        return e.high - e.low
+
+    for name in ("accuracy", "sensitivity", "specificity", "auroc"):
+        one, five = single.tests[name], copied.tests[name]
+        assert width(five.difference) == pytest.approx(width(one.difference), rel=0.1)
+        assert width(five.difference) >= width(one.difference) - 1e-9
+        assert five.p_value == pytest.approx(one.p_value)
+    assert width(copied.kappa) == pytest.approx(width(single.kappa), rel=0.1)
+    assert copied.answer == single.answer == "not shown"
+    assert copied.needed[0].kind == "positive patients"
+    assert copied.needed[0].cases == pytest.approx(single.needed[0].cases, rel=0.25)

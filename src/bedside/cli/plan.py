@@ -14,7 +14,7 @@ from bedside.core.text import count, percent
 if TYPE_CHECKING:
     from bedside.metrics.planning import Assumptions, Planned
 
-NAMES = {"sensitivity": "sens.", "specificity": "spec.", "auroc": "AUC"}
+NAMES = {"sensitivity": "sens.", "specificity": "spec.", "auroc": "AUC"}  # 80 columns in all
 
 
 def plan_study(
@@ -73,9 +73,10 @@ def _range(text: str) -> tuple[float, float]:
 
 
 def _print(given: Assumptions, rows: tuple[Planned, ...]) -> None:
-    columns = ["differ", "images", "positive", "negative", "patients", "power",
+    columns = ["differ", "images", "pos.", "neg.", "patients", "all",
                *(NAMES.get(name, name) for name in rows[0].each)]
-    output.table("", columns, [
+    output.table("Cases by share of images that differ, and power: all endpoints, each alone",
+                 columns, [
         [percent(r.discordance), count(r.images), count(r.positives), count(r.negatives),
          count(r.patients), percent(r.power, 0), *(percent(p, 0) for p in r.each.values())]
         for r in rows], set(range(len(columns))))

@@ -56,4 +56,5 @@ def influences(old: Ints, new: Ints, rows: npt.NDArray[np.float64],
                columns: npt.NDArray[np.float64], value: float) -> npt.NDArray[np.float64]:
     """Return the influence (n,) of each image on kappa, times 1 − agreement by chance; mean 0."""
     parts: npt.NDArray[np.float64] = (old == new) - (1 - value) * (columns[old] + rows[new])
-    return parts - parts.mean()
+    parts -= parts.mean()
+    return parts

@@ -185,7 +185,7 @@ def paired_proportion(metric: str, old: Bools, new: Bools, margin: float | None,
 
 def _patients(change: Ints, clusters: Ints) -> tuple[int, int]:
     """Count the patients whose images are gained, and lost, on balance."""
-    net = by_patient(change, clusters)
+    net = by_patient(change.astype(np.float64), clusters)
     return int((net > 0).sum()), int((net < 0).sum())
 
 
