@@ -122,9 +122,10 @@ class EvidenceConfig:
 
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
-    one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
-    patients. ``robustness_images``: at most so many validation images are made worse to see
-    whether INT8 falls faster than float32; 0 switches that off.
+    one with ``required_sensitivity``. ``resamples`` is read for earlier study files: paired tests
+    are closed forms now. ``seed`` is of what is still drawn. ``robustness_images``: at most so
+    many validation images are made worse to see whether INT8 falls faster than float32; 0 switches
+    that off.
     """
 
     sensitivity_margin: float = 0.02
