@@ -4,7 +4,7 @@
 log-odds of 10,000 test images (and a tenth as many for validation) of 20 variants and their
 float32 model, through the stage ``evidence`` as ``bedside run`` calls it, from predictions on
 disk to the published answers: once with one image a patient, once with two, where every interval
-comes from 2,000 resamples of patients.
+counts patients.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
             assert len(found) == variants and all(c.n == images for c in found)
     finish({"what": "every statistic of a study, from predictions on disk to published answers",
             "test_images": images, "validation_images": images // 10, "variants": variants,
-            "resamples_of_patients": EvidenceConfig().resamples, "seconds": seconds,
+            "seconds": seconds,
             "processor_seconds": processor,
             "answers": answers, "goal_s": GOAL_S})
 

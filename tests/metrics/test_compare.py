@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bedside.core.evidence import Comparison, OperatingPoint, PairedTest
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Estimate
 from bedside.metrics import paired
-from bedside.metrics.bootstrap import clustered
 from bedside.metrics.compare import Side, answers, compare, raw_p
 from bedside.metrics.design import effective
 
@@ -129,20 +126,6 @@ def test_a_patient_with_half_of_the_images_is_not_half_of_the_patients():
     assert found.answer == "not shown"
 
 
-@given(st.integers(0, 8), st.integers(0, 8), st.integers(20, 400), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
-def test_patients_of_like_images_show_no_more_than_as_many_single_images(gained, lost, n, each):
-    old, new = np.ones(n, bool), np.ones(n, bool)
-    old[:gained], new[gained:gained + lost] = False, False
-    alone = paired.paired_proportion("sensitivity", old, new, 0.02, "")
-    copied = paired.paired_proportion("sensitivity", old.repeat(each), new.repeat(each), 0.02, "")
-    change = (new.astype(int) - old).repeat(each)
-    found = clustered(copied, (-0.001, 0.001, 1e-6), np.arange(n).repeat(each), change)
-    assert found.p_noninferior >= alone.p_noninferior - 1e-9
-    if gained - lost > -0.02 * n:
-        assert found.p_noninferior == pytest.approx(alone.p_noninferior, abs=1e-9)
-
-
 def three_classes(rng, share_lost, patients=60, images=10):
     """Decisions alike within a patient; ``share_lost`` of the patients go wrong."""
     labels = np.repeat(np.arange(patients) % 3, images)
@@ -168,8 +151,8 @@ def test_means_over_classes_count_patients_too():
         worse += found.answer == "worse"
         assert found.answer != "shown"
     assert worse <= 4
-    assert found.tests["macro_sensitivity"].clusters == 20
-    assert found.tests["macro_sensitivity"].method == "bootstrap over patients"
+    assert found.tests["macro_sensitivity"].clusters == 60
+    assert found.tests["macro_sensitivity"].cases <= 20
 
 
 def test_the_rarest_class_says_how_many_images_a_mean_takes():
@@ -186,3 +169,47 @@ def test_the_rarest_class_says_how_many_images_a_mean_takes():
 
     assert not shown(2)
     assert shown(-(-want // 2020))
+
+
+def test_the_cases_needed_are_one_study_for_all_endpoints():
+    """Two equal endpoints, both inconclusive: more than either alone would need, and one size."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1], 300)
+    odds = np.where(labels == 1, 1.5, -1.5) + rng.normal(0, 1, 600)
+    config = EvidenceConfig(sensitivity_margin=0.02, specificity_margin=0.02)
+    old, new = binary(labels, odds), binary(labels, odds + rng.normal(0, 0.4, 600))
+    found = answer(old, new, config=config)
+    assert found.answer == "not shown"
+    assert {n.metric for n in found.needed} >= {"sensitivity", "specificity"}
+    (images,) = {n.images for n in found.needed}
+    alone = answer(old, new, config=EvidenceConfig(sensitivity_margin=0.02,
+                                                   specificity_margin=0.3, auc_margin=0.3))
+    (single,) = alone.needed
+    assert (single.metric, single.kind) == ("sensitivity", "positive images")
+    assert images > single.images > 600
+    assert single.cases == pytest.approx(single.images / 2, abs=1)
+
+
+def test_patients_are_counted_in_every_interval():
+    """Images five times over: intervals, kappa and what is needed stay those of the patients."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1], 150)
+    odds = np.where(labels == 1, 1.5, -1.5) + rng.normal(0, 1, 300)
+    after = odds + rng.normal(0, 0.3, 300)
+    single = answer(binary(labels, odds), binary(labels, after))
+    groups = np.repeat([str(i) for i in range(300)], 5).tolist()
+    copied = answer(binary(labels.repeat(5), odds.repeat(5)),
+                    binary(labels.repeat(5), after.repeat(5)), groups)
+
+    def width(e):
+        return e.high - e.low
+
+    for name in ("accuracy", "sensitivity", "specificity", "auroc"):
+        one, five = single.tests[name], copied.tests[name]
+        assert width(five.difference) == pytest.approx(width(one.difference), rel=0.1)
+        assert width(five.difference) >= width(one.difference) - 1e-9
+        assert five.p_value == pytest.approx(one.p_value)
+    assert width(copied.kappa) == pytest.approx(width(single.kappa), rel=0.1)
+    assert copied.answer == single.answer == "not shown"
+    assert copied.needed[0].kind == "positive patients"
+    assert copied.needed[0].cases == pytest.approx(single.needed[0].cases, rel=0.25)

@@ -36,19 +36,43 @@ def test_the_scatter_is_statsmodels_clustered_variance(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_share_is_wilsons_over_the_effective_sample(seed: int) -> None:
-    """Korn and Graubard's sample size, from statsmodels' variance and Wilson's interval."""
+    """From a CR2 variance by explicit projection, and statsmodels' Wilson interval."""
     whose, z = patients(seed, 60)
     hits = z < norm.ppf(0.7)
     n, p = len(hits), hits.mean()
-    fit = OLS(hits.astype(float), np.ones(n)).fit(cov_type="cluster", cov_kwds={
-        "groups": whose, "use_correction": False})
-    effect = float(fit.cov_params()[0, 0]) * 60 / 59 / (p * (1 - p) / n)
+    sizes = np.bincount(whose)
+    between = sum((hits[whose == k].sum() - m * p) ** 2 / (1 - m / n)
+                  for k, m in enumerate(sizes))
+    rare = max(p, 1 - p) ** 2 * design.PRIOR * n / 60
+    most = float((sizes**2).sum() / n)
+    effect = (between + rare * most) / (n * p * (1 - p) * n / (n - 1) + rare)
     assert effect > 1.5
-    size = n / effect * (t.ppf(0.975, n - 1) / t.ppf(0.975, 59)) ** 2
-    low, high = proportion_confint(p * size, size, method="wilson")
+    varies = (effect - 1) / effect * between / (between + rare * most)
+    df = _satterthwaite(sizes, (effect - 1) / (most - 1)) / varies**2
+    size = n / effect
+    quantile = t.ppf(0.975, df)
+    low, high = proportion_confint(p * size, size, alpha=2 * norm.sf(quantile), method="wilson")
     found = share(hits, whose, "")
     assert (found.value, found.n) == (pytest.approx(p), n)
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def _satterthwaite(sizes: np.ndarray, alike: float) -> float:
+    """Bell and McCaffrey's degrees of freedom from the whole matrix of the quadratic form."""
+    own, count = sizes / sizes.sum(), len(sizes)
+    residual = np.eye(count) - np.outer(own, np.ones(count))
+    root = np.diag(1 / np.sqrt(1 - own))
+    form = root @ residual @ np.diag(sizes * (1 + (sizes - 1) * alike)) @ residual.T @ root
+    return float(np.trace(form) ** 2 / np.trace(form @ form))
+
+
+@pytest.mark.parametrize("sizes", [np.full(20, 3), np.r_[30, np.full(19, 2)], np.arange(1, 9)])
+@pytest.mark.parametrize("alike", [0.0, 0.4, 1.0])
+def test_degrees_of_freedom_are_those_of_the_whole_matrix(sizes: np.ndarray, alike: float) -> None:
+    found = design.satterthwaite(sizes.astype(np.float64), alike)
+    assert found == pytest.approx(_satterthwaite(sizes.astype(np.float64), alike))
+    if len(set(sizes.tolist())) == 1:
+        assert found == pytest.approx(len(sizes) - 1)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -106,7 +130,8 @@ def test_a_single_error_never_claims_more_than_none() -> None:
     perfect = share(hits, whose, "")
     hits[7] = False
     nearly = share(hits, whose, "")
-    assert nearly.low <= perfect.low == share(np.ones(30, np.bool_), None, "").low
+    assert nearly.low <= perfect.low + 1e-12
+    assert perfect.low == pytest.approx(share(np.ones(30, np.bool_), None, "").low)
     assert share(~hits, whose, "").high >= 1 - perfect.low - 1e-12
 
 

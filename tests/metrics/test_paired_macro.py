@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bedside.metrics import paired, paired_macro
+from bedside.metrics import paired_macro
+from bedside.metrics.paired_auc import paired_auc
 
 
 def _scores(seed, n=120, noise=0.3):
@@ -19,7 +20,7 @@ def test_macro_auc_of_two_classes_is_the_auc_and_its_variance():
     labels, old, new = _scores(5)
     both = [np.stack([-s / 2, s / 2], axis=1) for s in (old, new)]
     macro = paired_macro.auroc(labels, both[0], both[1], 0.02)
-    single = paired.paired_auc("auroc", labels, old, new, 0.02)
+    single = paired_auc("auroc", labels, old, new, 0.02)
     assert macro.difference.value == pytest.approx(single.difference.value)
     assert macro.difference.low == pytest.approx(single.difference.low, rel=0.05)
 

@@ -124,7 +124,7 @@ def test_a_study_without_float32_says_so(tmp_path):
     assert "no float32" in answers(tmp_path)["int8"].reason
 
 
-def test_patients_are_resampled_and_ages_grouped(tmp_path):
+def test_patients_are_counted_and_ages_grouped(tmp_path):
     rng, labels, odds = sample(400)
     labels = np.repeat(np.arange(100) % 2, 4)
     odds = 3 * (labels - 0.5) + np.repeat(rng.normal(0, 1, 100), 4)
@@ -134,7 +134,7 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
     evidence.evidence(tmp_path, CONFIG)
     one = answers(tmp_path)["int8"]
     assert one.tests["sensitivity"].clusters == 38
-    assert one.tests["auroc"].method == "bootstrap over patients"
+    assert one.tests["auroc"].method == "DeLong over patients (Obuchowski)"
     found = codec.read_json(Statistics, layout.evidence_dir(tmp_path, "net") / layout.STATISTICS)
     assert {g.group for g in found.subgroups} == {"under 40", "40 to 49", "50 to 59",
                                                   "60 and over"}
@@ -147,7 +147,7 @@ def test_patients_are_resampled_and_ages_grouped(tmp_path):
         assert told.high - told.low > 1.2 * (high - low)
 
 
-def test_every_baseline_is_resampled_at_its_own_threshold():
+def test_every_baseline_decides_at_its_own_threshold():
     """Two devices with a float32 each and none on the CPU: no point is locked for both."""
     rng, labels, odds = sample(400)
     labels = np.repeat(np.arange(100) % 2, 4)

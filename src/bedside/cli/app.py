@@ -49,6 +49,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "lint": "bedside.cli.targets:lint",
     },
     "Decide": {
+        "plan-study": "bedside.cli.plan:plan_study",
         "protocol": "bedside.cli.protocol:protocol",
         "recommend": "bedside.cli.decide:recommend",
         "gate": "bedside.cli.decide:gate",

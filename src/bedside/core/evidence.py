@@ -21,7 +21,9 @@ class PairedTest:
     ``p_value`` is two-sided, of no difference. ``p_noninferior`` is one-sided, of a loss of the
     margin or more; ``p_worse`` one-sided, of no loss. ``excluded`` is the lower bound of the
     difference that the answer uses: ``difference.low``, or less where so few images cannot
-    exclude a loss that they had no chance to show. A number that does not exist is null, and
+    exclude a loss that they had no chance to show; ``ceiling`` is the upper one. Both are
+    unadjusted, at 2.5% on each side, as is ``difference``: ``p_noninferior`` is at most 0.025
+    exactly where ``excluded`` lies above −margin. A number that does not exist is null, and
     ``reason`` says why. ``cases`` are the independent ones that could show a loss; ``clusters``
     counts patients (or groups of near-duplicates) where some have several images, and then
     intervals and tests are theirs.
@@ -42,6 +44,7 @@ class PairedTest:
     cases: int | None = None
     clusters: int | None = None
     reason: str | None = None
+    ceiling: float | None = None
 
 
 MISS_RATIO = "miss_ratio"

@@ -122,11 +122,12 @@ class EvidenceConfig:
 
     Margins are fractions: 0.02 is two points of sensitivity, or 0.02 of AUC. ``threshold``
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
-    one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
-    patients. ``robustness_images``: at most so many validation images are made worse to see
-    whether INT8 falls faster than float32; 0 switches that off. ``max_missed`` and ``max_alarms``
-    (``max_wrong`` without a positive class) are the shares of positive and of other images that may
-    be answered wrongly: images too near the threshold to keep them get no class; 1 withholds none.
+    one with ``required_sensitivity``. ``resamples`` is read for earlier study files: paired tests
+    are closed forms now. ``seed`` is of what is still drawn. ``robustness_images``: at most so
+    many validation images are made worse to see whether INT8 falls faster than float32; 0 switches
+    that off. ``max_missed`` and ``max_alarms`` (``max_wrong`` without a positive class) are the
+    shares of positive and of other images that may be answered wrongly: images too near the
+    threshold to keep them get no class; 1 withholds none.
 
     ``miss_ratio_margin``: how many times as many positives may be missed as before, since two
     points are 26% missed instead of 24%, and 3% instead of 1%. None sets no such margin.

@@ -7,18 +7,13 @@ images; every metric is computed from weighted counts, all models at once. Seede
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
-from scipy.stats import binom
 from scipy.stats import t as student
 
-from bedside.core.evidence import PairedTest
-from bedside.core.types import Estimate
 from bedside.metrics.design import effective, scatter
-from bedside.metrics.paired import tango_interval, tango_z
 from bedside.metrics.stats import Z
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +21,6 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 CHUNK = 100
-METHOD = "bootstrap over patients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +28,6 @@ class Resampled:
     """Values (resamples, models) by metric; NaN where a resample lacks what a metric needs."""
 
     values: dict[str, Floats]
-
-    def spread(self, metric: str, old: int, new: int) -> tuple[float, float, float] | None:
-        """Return the 2.5% and 97.5% points and the SD of new − old; None without any."""
-        difference = self.values[metric][:, new] - self.values[metric][:, old]
-        known = difference[np.isfinite(difference)]
-        if len(known) < 20:
-            return None
-        low, high = np.percentile(known, [2.5, 97.5])
-        return float(low), float(high), float(known.std(ddof=1))
 
 
 def resample(labels01: Ints, scores: Floats, right: Bools, clusters: Ints, resamples: int,
@@ -111,74 +96,6 @@ def _auc(on: npt.NDArray[np.float32], off: npt.NDArray[np.float32], order: Ints,
     with np.errstate(invalid="ignore", divide="ignore"):
         areas: Floats = np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1), np.nan)
     return areas
-
-
-def clustered(test: PairedTest, spread: tuple[float, float, float] | None, counted: Ints,
-              changes: Ints | None = None) -> PairedTest:
-    """Replace a paired test's interval and tests over images by those over patients.
-
-    Args:
-        test: of the images as if they were independent.
-        spread: from :meth:`Resampled.spread`.
-        counted: cluster numbers of the images that the metric counts (for an AUC those of the
-            class with fewer patients): of :func:`effective` independent cases there are.
-        changes: (counted,) +1 gained, −1 lost, 0 as before, for the exact sign test over
-            patients; None for an AUC.
-    """
-    value = test.difference.value
-    cases, patients = effective(counted), len(np.unique(counted))
-    if value is None or cases == 0:
-        return test
-    if spread is None:
-        reason = f"{patients} patients are too few to resample"
-        return replace(test, method=METHOD, p_value=None, p_noninferior=None, p_worse=None,
-                       cases=cases, clusters=patients, excluded=-1.0, reason=reason,
-                       difference=replace(test.difference, low=-1.0, high=1.0))
-    low, high, sd = spread
-    gained, lost = _balance(counted, changes, cases, value)
-    p_value: float | None
-    p_worse: float | None
-    floor, ceiling = tango_interval(gained, lost, cases)
-    if sd == 0:
-        low, high = floor, ceiling
-    p_value, p_worse = _sign(counted, changes) if changes is not None else (
-        (None, None) if sd == 0 else (float(2 * ndtr(-abs(value) / sd)), float(ndtr(value / sd))))
-    shown = None
-    if test.margin is not None:
-        few = float(ndtr(-tango_z(gained, lost, cases, -test.margin)))
-        own = 0.0 if sd == 0 else float(ndtr(-(value + test.margin) / sd))
-        shown = max(few, own)
-    none = None if p_value is not None else (
-        "no patient's images differ on balance, so no test of a difference exists")
-    return replace(test, method=METHOD if changes is None else f"{METHOD}, sign test",
-                   difference=Estimate(value, min(low, value), max(high, value),
-                                       test.difference.n),
-                   p_value=p_value, p_worse=p_worse, p_noninferior=shown, cases=cases,
-                   clusters=patients,
-                   excluded=min(low, floor), reason=none)
-
-
-def _balance(counted: Ints, changes: Ints | None, cases: int, value: float) -> tuple[float, float]:
-    """Count cases gained and lost, with one patient's images offset against each other.
-
-    Gains of some patients do not hide the losses of others: a small variance that came about by
-    chance would else show too much.
-    """
-    if changes is None:
-        return max(value, 0.0) * cases, max(-value, 0.0) * cases
-    net = np.bincount(counted, weights=changes) * cases / len(counted)
-    return float(net[net > 0].sum()), float(-net[net < 0].sum())
-
-
-def _sign(counted: Ints, changes: Ints) -> tuple[float | None, float | None]:
-    """Compute the exact sign test over patients: two-sided, and one-sided against a loss."""
-    net = np.bincount(counted, weights=changes)
-    up, down = int((net > 0).sum()), int((net < 0).sum())
-    n = up + down
-    if n == 0:
-        return None, None
-    return (float(min(1.0, 2 * binom.cdf(min(up, down), n, 0.5))),
-            float(binom.sf(down - 1, n, 0.5)))
 
 
 def mean_interval(values: Floats, clusters: Ints | None = None) -> tuple[float, float]:

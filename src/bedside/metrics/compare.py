@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from bedside.core.evidence import (
     MISS_RATIO,
@@ -31,10 +30,10 @@ from bedside.core.evidence import (
     PairedTest,
 )
 from bedside.core.study import EvidenceConfig
-from bedside.metrics import miss_ratio, paired, paired_macro
-from bedside.metrics.bootstrap import Resampled, clustered, resample
-from bedside.metrics.design import clusters_of, effective
+from bedside.metrics import miss_ratio, paired, paired_auc, paired_macro, power
+from bedside.metrics.design import clusters_of, of
 from bedside.metrics.inputs import Floats, Labels, log_odds
+from bedside.metrics.kappa import kappa
 from bedside.metrics.probability import decide
 from bedside.metrics.stats import Z, share
 
@@ -57,8 +56,7 @@ def scores_of(logits: Floats, positive: int | None) -> Floats | None:
 
 
 def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
-            config: EvidenceConfig, drawn: Resampled | None = None,
-            places: tuple[int, int] = (0, 1)) -> Comparison:
+            config: EvidenceConfig) -> Comparison:
     """Test ``new`` against ``old`` on the same images in the same order.
 
     Args:
@@ -66,9 +64,7 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
         new: what takes its place.
         positive: index of the positive class of two, or None.
         groups: (n,) patient or group of each image.
-        config: margins and the bootstrap's seed.
-        drawn: bootstrap of both sides where groups repeat; made here where it is None.
-        places: rows of both sides in ``drawn``.
+        config: margins.
 
     Returns:
         A comparison without names, answer and adjustment (:func:`answers` gives those).
@@ -83,87 +79,39 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
     clusters = clusters_of(groups)
     if positive is None:
         tests = {"accuracy": paired.paired_proportion("accuracy", right[0], right[1], None,
-                                                      "no images"),
+                                                      "no images", clusters),
                  "macro_sensitivity": paired_macro.sensitivity(
-                     labels, right[0], right[1], classes, config.sensitivity_margin),
+                     labels, right[0], right[1], classes, config.sensitivity_margin, clusters),
                  "macro_auroc": paired_macro.auroc(labels, old.logits, new.logits,
-                                                   config.auc_margin)}
-        if clusters is not None:
-            tests = _macro_by_patient(tests, old, new, right, clusters, config)
+                                                   config.auc_margin, clusters)}
     else:
-        tests = _binary(old, new, positive, right, config)
-        if clusters is not None:
-            tests = _by_patient(tests, old, new, positive, right, clusters, config, drawn, places)
-    return Comparison("", "", "", "", n, tests, paired.kappa(before, after, classes),
+        tests = _binary(old, new, positive, right, clusters, config)
+    return Comparison("", "", "", "", n, tests, kappa(before, after, classes, clusters),
                       _flips(before, after, labels, positive, clusters))
 
 
-def _binary(old: Side, new: Side, positive: int, right: paired.Bools, config: EvidenceConfig
-            ) -> dict[str, PairedTest]:
+def _binary(old: Side, new: Side, positive: int, right: paired.Bools, clusters: Labels | None,
+            config: EvidenceConfig) -> dict[str, PairedTest]:
     truth = old.labels == positive
+
+    def proportion(metric: str, mine: paired.Bools, margin: float | None, none: str) -> PairedTest:
+        return paired.paired_proportion(metric, right[0, mine], right[1, mine], margin, none,
+                                        of(clusters, mine))
+
     tests = {
-        "accuracy": paired.paired_proportion("accuracy", right[0], right[1], None, "no images"),
-        "sensitivity": paired.paired_proportion(
-            "sensitivity", right[0, truth], right[1, truth], config.sensitivity_margin,
-            "no positive images"),
-        "specificity": paired.paired_proportion(
-            "specificity", right[0, ~truth], right[1, ~truth], config.specificity_margin,
-            "no negative images"),
-        "auroc": paired.paired_auc("auroc", truth.astype(np.int64), log_odds(
-            old.logits, positive), log_odds(new.logits, positive), config.auc_margin)}
-    return tests | _ratio(right[:, truth], config)
-
-
-def _ratio(right: paired.Bools, config: EvidenceConfig, independent: float = 1.0
-           ) -> dict[str, PairedTest]:
-    """Return the test of the ratio of misses, where there is a margin and a miss."""
-    if config.miss_ratio_margin is None:
-        return {}
-    found = miss_ratio.miss_ratio(right[0], right[1], config.miss_ratio_margin, independent)
-    return {} if found is None else {MISS_RATIO: found}
-
-
-def _by_patient(tests: dict[str, PairedTest], old: Side, new: Side, positive: int,
-                right: paired.Bools, clusters: Labels, config: EvidenceConfig,
-                drawn: Resampled | None, places: tuple[int, int]) -> dict[str, PairedTest]:
-    truth = old.labels == positive
-    if drawn is None:
-        scores = np.stack([log_odds(s.logits, positive) for s in (old, new)])
-        drawn = resample(truth.astype(np.int64), scores, right, clusters, config.resamples,
-                         config.seed)
-    change = right[1].astype(np.int64) - right[0].astype(np.int64)
-    rarer = min(truth, ~truth, key=lambda mine: effective(clusters[mine]))
-    counted = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth}
-    found = {name: clustered(
-        test, drawn.spread(name, *places), clusters[counted.get(name, rarer)],
-        change[counted[name]] if name in counted else None) for name, test in tests.items()
-        if name != MISS_RATIO}
-    if not truth.any():
-        return found
-    # As if all images of one patient were alike, the least that they can prove.
-    loss = found["sensitivity"]
-    share = effective(clusters[truth]) / int(truth.sum())
-    return found | {name: replace(t, p_value=loss.p_value, p_worse=loss.p_worse,
-                                  clusters=loss.clusters)
-                    for name, t in _ratio(right[:, truth], config, share).items()}
-
-
-def _macro_by_patient(tests: dict[str, PairedTest], old: Side, new: Side, right: paired.Bools,
-                      clusters: Labels, config: EvidenceConfig) -> dict[str, PairedTest]:
-    """Test macro means by patient, with one draw of patients for all classes."""
-    labels, classes = old.labels, old.logits.shape[1]
-    of = [resample((labels == k).astype(np.int64),
-                   np.stack([log_odds(s.logits, k) for s in (old, new)]), right, clusters,
-                   config.resamples, config.seed) for k in range(classes)]
-    drawn = Resampled({"accuracy": of[0].values["accuracy"]} | {
-        f"macro_{name}": np.mean([one.values[name] for one in of], axis=0)
-        for name in ("sensitivity", "auroc")})
-    rarest = min((labels == k for k in range(classes)), key=lambda mine: effective(clusters[mine]))
-    change = right[1].astype(np.int64) - right[0].astype(np.int64)
-    return {name: clustered(test, drawn.spread(name, 0, 1), clusters, change)
-            if name == "accuracy" else
-            clustered(test, drawn.spread(name, 0, 1), clusters[rarest])
-            for name, test in tests.items()}
+        "accuracy": proportion("accuracy", np.ones_like(truth), None, "no images"),
+        "sensitivity": proportion("sensitivity", truth, config.sensitivity_margin,
+                                  "no positive images"),
+        "specificity": proportion("specificity", ~truth, config.specificity_margin,
+                                  "no negative images"),
+        "auroc": paired_auc.paired_auc("auroc", truth.astype(np.int64), log_odds(
+            old.logits, positive), log_odds(new.logits, positive), config.auc_margin, clusters)}
+    ratio = None if config.miss_ratio_margin is None else miss_ratio.miss_ratio(
+        right[0, truth], right[1, truth], config.miss_ratio_margin, of(clusters, truth))
+    # One test of no loss stands behind both endpoints.
+    loss = tests["sensitivity"]
+    return tests if ratio is None else tests | {MISS_RATIO: replace(
+        ratio, p_value=loss.p_value, p_worse=loss.p_worse, clusters=loss.clusters)}
 
 
 def _flips(before: Labels, after: Labels, labels: Labels, positive: int | None,
@@ -259,36 +207,61 @@ def _answer(c: Comparison, adjusted: tuple[float, float] | None, family: int) ->
 
 
 def needed(c: Comparison, family: int) -> tuple[Needed, ...]:
-    """Return, for every endpoint not shown, the cases that a harmless variant would need."""
-    found = []
+    """Return, for every endpoint not shown, the cases that a harmless variant would need.
+
+    One study size for all: with as many images like these every endpoint is shown together in 80%
+    of studies, at the strictest level of Holm's adjustment. Observed discordance and scatter count
+    with their upper 80% limits (:mod:`bedside.metrics.power`).
+    """
     alpha = ALPHA / max(family, 1)
-    for t in endpoints(c):
-        if t.metric == MISS_RATIO:
-            continue
-        if t.p_noninferior is None or t.margin is None or t.p_noninferior <= alpha:
-            continue
-        d, cases = t.difference, t.cases or c.n
-        if t.gained is not None and t.lost is not None and t.clusters is None:
-            share = (t.gained + t.lost) / cases
-        elif t.p_value is not None and d.low is not None and d.high is not None:
-            share = min(1.0, cases * ((d.high - d.low) / (2 * Z)) ** 2)
-        else:
-            share = 0.0
-        want = max(paired.cases_to_show(share, t.margin, alpha), cases + 1)
-        if t.metric == "macro_sensitivity" and d.value is not None and d.low is not None:
-            # Its interval is that of the rarest class: how far it is from the margin now says
-            # more than the share of images that differ. Where none does it is z² / (n + z²),
-            # which a power of 1.2 follows on the safe side.
-            wide = (d.value - d.low) / t.margin * float(-ndtri(alpha)) / Z
-            want = max(want, math.ceil(cases * wide ** (2 if share else 1.2)))
-        if t.clusters is not None:
-            want = math.ceil(want * t.clusters / cases)
-            cases = t.clusters
-        kind = {"sensitivity": "positive images", "specificity": "negative images",
-                "macro_sensitivity": "images",
-                "macro_auroc": "images of the rarest class"}.get(
-                    t.metric, "images of the rarer class")
-        if t.clusters is not None:
-            kind = kind.replace("images", "patients")
-        found.append(Needed(t.metric, kind, want, math.ceil(want * c.n / cases)))
-    return tuple(found)
+    tested = [t for t in endpoints(c) if t.p_noninferior is not None]
+    missing = [t for t in tested if t.p_noninferior is not None and t.p_noninferior > alpha]
+    if not missing:
+        return ()
+    parts = [_part(t, c.tests.get(MISS_RATIO)) for t in tested if t.metric != MISS_RATIO]
+    # In percent of this study, so that the search is over whole numbers.
+    percent = power.smallest(
+        lambda scale: power.joint(parts, scale / 100, alpha) >= power.POWER, 101)
+    if percent is None:
+        return ()
+    scale = percent / 100
+    return tuple(Needed(t.metric, _kind(t), math.ceil(scale * _units(t)), math.ceil(scale * c.n))
+                 for t in missing)
+
+
+def _part(t: PairedTest, ratio: PairedTest | None) -> power.Part:
+    """Return what a test says of the same endpoint in another study, on the pessimistic side."""
+    assert t.margin is not None
+    cases = float(t.cases or 1)
+    if t.metric in ("sensitivity", "specificity"):
+        images, patients = t.difference.n, math.inf if t.clusters is None else t.clusters
+        differ = ((t.gained or 0) + (t.lost or 0)) / images
+        effect = 1.0 if t.clusters is None else power.observed_effect(
+            images, t.clusters, differ, cases)
+        rules: tuple[power.PairEndpoint, ...] = (power.Difference(t.metric, t.margin),)
+        if t.metric == "sensitivity" and ratio is not None and ratio.margin is not None:
+            rules += (miss_ratio.Ratio(MISS_RATIO, math.exp(ratio.margin), 1 - (t.old or 0.0)),)
+        return power.Pairs(rules, images, power.upper_share(
+            differ * images / effect, images / effect), effect, patients)
+    d = t.difference
+    assert d.value is not None and d.low is not None and d.high is not None
+    sd = 0.0 if t.p_value is None and t.metric != "macro_sensitivity" else (
+        power.upper_sd((d.high - d.low) / (2 * Z), max(cases - 1, 1.0)))
+    if t.metric == "macro_sensitivity":
+        return power.Mean(t.metric, t.margin, sd, not (t.gained or t.lost))
+    return power.Area(t.metric, t.margin, sd, cases, max(cases - 1, 1.0))
+
+
+def _units(t: PairedTest) -> int:
+    """Return how many of the kind that ``needed`` counts this study has."""
+    if t.clusters is not None:
+        return t.clusters
+    return (t.cases or t.difference.n) if t.metric.endswith("auroc") else t.difference.n
+
+
+def _kind(t: PairedTest) -> str:
+    kinds = {"sensitivity": "positive images", MISS_RATIO: "positive images",
+             "specificity": "negative images", "macro_sensitivity": "images",
+             "macro_auroc": "images of the rarest class"}
+    kind = kinds.get(t.metric, "images of the rarer class")
+    return kind if t.clusters is None else kind.replace("images", "patients")

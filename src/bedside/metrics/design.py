@@ -8,13 +8,20 @@ reasons for these rather than a bootstrap: ``docs/decisions/0003-intervals.md``.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from scipy.stats import t as student
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+
+# Patients that are added to an estimated design effect, of average size and all images alike.
+PRIOR = 0.35
 
 
 def clusters_of(groups: npt.ArrayLike) -> Ints | None:
@@ -47,7 +54,7 @@ def scatter(residuals: npt.NDArray[np.floating], clusters: Ints) -> float:
     The linearised variance of a ratio (Cochran 1977, Section 6.3); 0 for one patient.
     """
     sums = by_patient(residuals, clusters)
-    return float(np.square(sums).sum() * _bessel(len(sums)))
+    return float(np.square(sums).sum() * bessel(len(sums)))
 
 
 def widening(clusters: Ints) -> float:
@@ -60,6 +67,87 @@ def widening(clusters: Ints) -> float:
         return 1.0
     apart = student.ppf(0.975, patients - 1) / student.ppf(0.975, len(clusters) - 1)
     return float(apart**2)
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """What clustered images say about a mean: as much as ``size`` independent images would.
+
+    ``df`` are the degrees of freedom of the design effect behind it, by which a quantile of
+    Student's t takes the place of the normal one; infinite where nothing was estimated.
+    """
+
+    size: float
+    df: float = math.inf
+
+    def quantile(self, alpha: float) -> float:
+        """Return the two-sided quantile that leaves ``alpha`` outside."""
+        return float(-ndtri(alpha / 2) if math.isinf(self.df) else -stdtrit(self.df, alpha / 2))
+
+    def tail(self, z: float) -> float:
+        """Return P(at least ``z``) of the statistic."""
+        return float(ndtr(-z) if math.isinf(self.df) or math.isinf(z) else stdtr(self.df, -z))
+
+
+def precision(residuals: npt.NDArray[np.floating], clusters: Ints | None, rare: float) -> Precision:
+    """Return the effective sample size of the mean of n images (1 patient or more).
+
+    The design effect is the variance of the mean over patients against that of independent images.
+    Over patients: the linearised variance with each patient's residual scaled by its leverage
+    (CR2: Bell and McCaffrey 2002, Surv. Methodol. 28:169), so that a patient with many images does
+    not hide by pulling the mean to itself. Both variances count one patient more, of average size
+    and with every image of the rarer kind: where few images are of that kind, little tells how far
+    images of one patient go together, and without any the size becomes Kish's number of patients.
+    The degrees of freedom are Satterthwaite's under the correlation that the effect implies.
+
+    Args:
+        residuals: (n,), image minus mean.
+        clusters: (n,) cluster numbers, or None where every image is its own patient.
+        rare: squared residual of an image of the rarer kind.
+    """
+    n = len(residuals)
+    if clusters is None:
+        return Precision(float(n))
+    sizes = by_patient(np.ones(n), clusters)
+    patients = len(sizes)
+    if patients in (1, n):
+        return Precision(float(patients))
+    most = float(np.square(sizes).sum()) / n
+    between = float((np.square(by_patient(residuals, clusters)) / (1 - sizes / n)).sum())
+    within = float(np.square(residuals).sum()) * bessel(n)
+    more = PRIOR * rare * n / patients
+    if between + more * most == 0:
+        return Precision(n / most)
+    effect = max((between + more * most) / (within + more), 1.0)
+    alike = min((effect - 1) / (most - 1), 1.0)
+    # What was estimated is the part above 1 that the added patient does not make up.
+    varies = (effect - 1) / effect * between / (between + more * most)
+    df = satterthwaite(sizes, alike) / varies**2 if varies > 0 else math.inf
+    return Precision(max(n / effect, 1.0), df)
+
+
+def satterthwaite(sizes: Floats, alike: float) -> float:
+    """Return the degrees of freedom of the CR2 variance of a mean of clustered images.
+
+    2 E² / variance of the quadratic form, for patients' sums with variances m(1 + (m − 1)ρ) (Bell
+    and McCaffrey 2002, Section 4). Patients of equal size give their number minus one.
+
+    Args:
+        sizes: (patients,) images of each, two patients or more.
+        alike: ρ, the correlation of a patient's images, in [0, 1].
+    """
+    share = sizes / sizes.sum()
+    weight = 1 / (1 - share)  # of each squared residual
+    spread = sizes * (1 + (sizes - 1) * alike)
+    # The form's matrix is D − u wᵀ − w uᵀ + c u uᵀ with D diagonal.
+    diagonal, u, w = weight * spread, np.sqrt(weight) * share, np.sqrt(weight) * spread
+    c = float(spread.sum())
+    uu, uw, ww = float(u @ u), float(u @ w), float(w @ w)
+    trace = float(diagonal.sum()) - 2 * uw + c * uu
+    square = (float(diagonal @ diagonal) + 2 * (uu * ww + uw * uw) + c * c * uu * uu
+              - 4 * float((diagonal * u) @ w) + 2 * c * float((diagonal * u) @ u)
+              - 4 * c * uu * uw)
+    return trace * trace / square
 
 
 def auc_variance(positive: Bools, influence: Floats, clusters: Ints) -> float | None:
@@ -77,9 +165,9 @@ def auc_variance(positive: Bools, influence: Floats, clusters: Ints) -> float | 
     if min(counts) < 2:
         return None
     on, off = (by_patient(np.where(s, influence, 0.0), clusters) for s in sides)
-    together = (float(np.square(on).sum()) * _bessel(counts[0])
-                + float(np.square(off).sum()) * _bessel(counts[1])
-                + 2 * float(on @ off) * _bessel(len(on)))
+    together = (float(np.square(on).sum()) * bessel(counts[0])
+                + float(np.square(off).sum()) * bessel(counts[1])
+                + 2 * float(on @ off) * bessel(len(on)))
     rarer = min(sides, key=lambda side: effective(clusters[side]))
     # Both sides of a patient may cancel, up to rounding.
     return max(together, 0.0) * widening(clusters[rarer])
@@ -91,5 +179,6 @@ def by_patient(values: npt.NDArray[np.floating], clusters: Ints) -> Floats:
     return np.bincount(numbers.reshape(-1), weights=values).astype(np.float64)
 
 
-def _bessel(count: int) -> float:
+def bessel(count: int) -> float:
+    """Return n / (n − 1), 0 for one."""
     return count / (count - 1) if count > 1 else 0.0

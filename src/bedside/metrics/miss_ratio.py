@@ -10,15 +10,16 @@ and must stay above −ln(margin).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr
 
 from bedside.core.evidence import MISS_RATIO, PairedTest
 from bedside.core.types import Estimate
-from bedside.metrics.paired import NO_DISCORDANT, Bools, mcnemar_exact, p_loss
-from bedside.metrics.stats import Z
+from bedside.metrics.design import Ints, precision
+from bedside.metrics.paired import NO_DISCORDANT, Bools, Floats, mcnemar_exact, p_loss
+from bedside.metrics.stats import ALPHA, Z
 
 METHOD = "score test of the ratio of misses"
 _LARGEST = 1e6
@@ -53,8 +54,12 @@ def score_z(both: float, lost: float, gained: float, ratio: float) -> float:
     return distance / math.sqrt(variance)
 
 
-def score_interval(both: float, lost: float, gained: float) -> tuple[float, float | None]:
-    """Return the 95% score interval of the ratio; None where nothing bounds it from above."""
+def score_interval(both: float, lost: float, gained: float, quantile: float = Z
+                   ) -> tuple[float, float | None]:
+    """Return the score interval of the ratio, 95% by default; None where nothing bounds it above.
+
+    ``quantile``: the statistic's size at both bounds.
+    """
     def root(wanted: float) -> float | None:
         def off(log_ratio: float) -> float:
             return max(min(score_z(both, lost, gained, math.exp(log_ratio)), 1e6), -1e6) - wanted
@@ -64,10 +69,10 @@ def score_interval(both: float, lost: float, gained: float) -> tuple[float, floa
             return None
         return math.exp(float(brentq(off, -edge, edge, xtol=1e-12)))
 
-    return root(Z) or 0.0, root(-Z)
+    return root(quantile) or 0.0, root(-quantile)
 
 
-def miss_ratio(old: Bools, new: Bools, margin: float, independent: float = 1.0
+def miss_ratio(old: Bools, new: Bools, margin: float, clusters: Ints | None = None
                ) -> PairedTest | None:
     """Test the ratio of misses of two models; None where neither misses any positive.
 
@@ -75,7 +80,9 @@ def miss_ratio(old: Bools, new: Bools, margin: float, independent: float = 1.0
         old: (n,) whether the old model detects each positive image.
         new: (n,) the same of the new model.
         margin: the ratio that must be excluded, above 1.
-        independent: share of the images that count as independent, where patients have several.
+        clusters: (n,) cluster numbers, or None where every image is its own patient; then counts
+            are scaled to the sample size that the design effect leaves of new − margin · old, as
+            for the difference (:class:`bedside.metrics.paired.Discordance`).
 
     Returns:
         ``old`` and ``new`` are shares missed; the difference is −ln(ratio).
@@ -84,8 +91,11 @@ def miss_ratio(old: Bools, new: Bools, margin: float, independent: float = 1.0
     both, lost, gained = (int(np.sum(m)) for m in (~old & ~new, old & ~new, ~old & new))
     if n == 0 or both + lost + gained == 0:
         return None
-    a, b, c = independent * both, independent * lost, independent * gained
-    low, high = score_interval(a, b, c)
+    apart = (~new).astype(np.float64) - margin * ~old
+    pairs = precision(apart - apart.mean(), clusters, float((1 - apart.mean()) ** 2))
+    scale = pairs.size / n
+    a, b, c = scale * both, scale * lost, scale * gained
+    low, high = score_interval(a, b, c, pairs.quantile(ALPHA))
     value = None if min(both + gained, both + lost) == 0 else -math.log(
         (both + lost) / (both + gained))
     p = mcnemar_exact(gained, lost)
@@ -96,5 +106,30 @@ def miss_ratio(old: Bools, new: Bools, margin: float, independent: float = 1.0
     return PairedTest(
         MISS_RATIO, METHOD, (both + gained) / n, (both + lost) / n,
         Estimate(value, *bounds, n, None if value is not None else reason), gained, lost, p,
-        math.log(margin), float(ndtr(score_z(a, b, c, margin))), p_loss(gained, lost),
-        bounds[0], round(independent * n), reason=reason)
+        math.log(margin), pairs.tail(-score_z(a, b, c, margin)), p_loss(gained, lost),
+        bounds[0], max(int(pairs.size + 1e-9), 1),
+        None if clusters is None else len(np.unique(clusters)), reason, bounds[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """The test of the ratio as an endpoint of :mod:`bedside.metrics.power`.
+
+    ``missed``: the share of positives that the old model misses. Where it misses none the endpoint
+    does not exist, and passes.
+    """
+
+    metric: str
+    margin: float
+    missed: float
+
+    def shown(self, gained: Floats, lost: Floats, pairs: float, quantile: float) -> Bools:
+        """Return where a ratio of the margin is excluded (``power.PairEndpoint``)."""
+        theta, before = self.margin, np.maximum(self.missed * pairs, gained)
+        m = before + lost
+        linear = lost + gained - before * (theta * theta - 1)
+        root = np.sqrt(np.maximum(linear**2 + 4 * (1 + theta) * (theta - 1) * gained * m, 0.0))
+        variance = (theta - 1) * m + (linear + root) / 2
+        reached: Bools = (theta * before - (before - gained + lost)
+                           >= quantile * np.sqrt(np.maximum(variance, 0.0)))
+        return reached

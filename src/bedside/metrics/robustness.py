@@ -20,7 +20,10 @@ from bedside.metrics.bootstrap import Resampled, resample
 from bedside.metrics.compare import ALPHA
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels
-from bedside.metrics.paired import POWER_Z, Bools, difference_test, holm, tango_z
+from bedside.metrics.paired import Bools, holm, tango_z
+from bedside.metrics.paired_auc import difference_test
+from bedside.metrics.power import POWER
+from bedside.metrics.spread import Spread
 from bedside.metrics.stats import Z, auc_estimate
 
 _MOST = 10_000_000
@@ -99,8 +102,8 @@ def paired_loss(drawn: Drawn, old: tuple[int, Sequence[int]], new: tuple[int, Se
     gaps = change(every, new) - change(every, old)
     known = gaps[np.isfinite(gaps)]
     variance = float(known.var(ddof=1)) if len(known) >= 20 else 0.0
-    return difference_test(drawn.metric, METHOD, before, after, variance, drawn.pairs, drawn.n,
-                           margin)
+    return difference_test(drawn.metric, METHOD, before, after, Spread(variance), drawn.pairs,
+                           drawn.n, margin)
 
 
 def judge(tests: Sequence[PairedTest]) -> list[tuple[Answer, float]]:
@@ -139,7 +142,7 @@ def needed(test: PairedTest, family: int) -> int | None:
     def enough(count: int) -> bool:
         """Return whether a harmless variant's result in 80% of draws excludes the margin."""
         sd = spread / math.sqrt(count)
-        loss = POWER_Z * sd
+        loss = float(ndtri(POWER)) * sd
         return (margin - loss >= z * sd
                 and tango_z(0.0, min(loss, 1.0) * count, count, -margin) >= z)
 

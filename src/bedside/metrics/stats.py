@@ -38,14 +38,14 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     if n < 1 or not 0 <= successes <= n:
         raise BadInput(f"{successes} successes of {n}", where="wilson",
                        remedy="Give 0 <= successes <= n and n of at least 1.")
-    return _score_interval(successes / n, n)
+    return score_interval(successes / n, n)
 
 
-def _score_interval(p: float, n: float) -> tuple[float, float]:
-    """Return the values θ with (p − θ)² <= Z² θ(1 − θ) / n; wilson() for p = successes / n."""
-    z2 = Z * Z
+def score_interval(p: float, n: float, quantile: float = Z) -> tuple[float, float]:
+    """Return the values θ with (p − θ)² <= q² θ(1 − θ) / n; wilson() for p = successes / n."""
+    z2 = quantile * quantile
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    half = quantile / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     # Rounding must not leave 1 − 1e-17 where the algebra gives 1.
     low = 0.0 if p == 0 else min(max(centre - half, 0.0), p)
     high = 1.0 if p == 1 else max(min(centre + half, 1.0), p)
@@ -63,9 +63,9 @@ def proportion(successes: int, n: int, reason: str) -> Estimate:
 def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Estimate:
     """Return the share of hits, with Wilson's interval over the effective sample size.
 
-    How many: n over the design effect, at most n (Korn and Graubard 1998). No sample claims more
-    than the same patients would prove were all their images alike: where all are right nothing
-    tells how far images of one patient go together, and a single error must not narrow it.
+    How many: :func:`bedside.metrics.design.precision`, at most n. No sample claims more than the
+    same patients would prove were all their images alike: where all are right nothing tells how far
+    images of one patient go together, and a single error must not narrow it.
 
     Args:
         hits: (n,), n counts images.
@@ -78,15 +78,12 @@ def share(hits: design.Bools, clusters: design.Ints | None, reason: str) -> Esti
     # Whole numbers first, so that 7 of 10 is 0.7.
     p = int(hits.sum()) / n
     if clusters is None or len(np.unique(clusters)) == n:
-        return Estimate(p, *_score_interval(p, n), n)
+        return Estimate(p, *score_interval(p, n), n)
+    size = design.precision(hits - p, clusters, max(p, 1 - p) ** 2)
     alike = design.effective(clusters)
-    size = float(n)
-    if 0 < p < 1:
-        effect = max(design.scatter(hits - p, clusters) / (n * p * (1 - p)), 1.0)
-        size = max(n / (effect * design.widening(clusters)), 1.0)
-    low, high = _score_interval(p, size)
-    return Estimate(p, min(low, _score_interval(1.0, alike)[0], p),
-                    max(high, _score_interval(0.0, alike)[1], p), n)
+    low, high = score_interval(p, size.size, size.quantile(ALPHA))
+    return Estimate(p, min(low, score_interval(1.0, alike)[0], p),
+                    max(high, score_interval(0.0, alike)[1], p), n)
 
 
 # ------------------------------------------------------------------ areas under the ROC curve
@@ -181,7 +178,7 @@ def auc_interval(auc: float, variance: float | None, positives: int, negatives: 
     """
     k = min(positives, negatives)
     if not variance or not 0 < auc < 1:
-        low, high = _score_interval(auc, k)
+        low, high = score_interval(auc, k)
     else:
         half = Z * math.sqrt(variance) / (auc * (1 - auc))
         low, high = float(expit(logit(auc) - half)), float(expit(logit(auc) + half))

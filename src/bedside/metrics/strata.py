@@ -14,9 +14,10 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from bedside.core.evidence import PairedTest, Stratum
+from bedside.core.evidence import Stratum
 from bedside.metrics import paired
-from bedside.metrics.design import Bools, Ints
+from bedside.metrics.design import Bools, Ints, of
+from bedside.metrics.power import POWER
 from bedside.metrics.subgroups import SMALLEST, UNKNOWN
 
 DRAWS = 4999
@@ -46,8 +47,9 @@ def strata(labels01: Ints, before: Bools, after: Bools, columns: Mapping[str, Se
             for group in sorted(set(names[mine])):
                 here = mine & (names == group)
                 rest = mine & (names != group) & (names != UNKNOWN)
-                test = _test(metric, right[0][here], right[1][here],
-                             None if clusters is None else clusters[here])
+                test = paired.paired_proportion(
+                    metric, right[0][here], right[1][here], None, "no such image in this group",
+                    of(clusters, here))
                 found.append(Stratum(
                     variant, target, column, str(group), metric, int(here.sum()), test.old,
                     test.new, test.lost or 0, test.gained or 0, test.difference, test.p_value,
@@ -75,11 +77,6 @@ def _change(right: tuple[Bools, Bools], rows: Bools) -> npt.NDArray[np.int64]:
 
 def _independent(rows: Bools, clusters: Ints | None) -> int:
     return int(rows.sum()) if clusters is None else len(np.unique(clusters[rows]))
-
-
-def _test(metric: str, old: Bools, new: Bools, clusters: Ints | None) -> PairedTest:
-    del clusters
-    return paired.paired_proportion(metric, old, new, None, "no such image in this group")
 
 
 def interaction(here: npt.NDArray[np.int64], rest: npt.NDArray[np.int64],
@@ -132,6 +129,6 @@ def detectable(n: int) -> float | None:
         return None
 
     def short(loss: float) -> float:
-        return float(binom.sf(least - 1, n, loss)) - paired.POWER
+        return float(binom.sf(least - 1, n, loss)) - POWER
 
     return float(brentq(short, 1e-9, 1.0)) if short(1.0) > 0 else None

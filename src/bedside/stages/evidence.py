@@ -28,15 +28,7 @@ from bedside.core.evidence import (
 from bedside.core.progress import Progress
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Abstention, Case, Estimate, Task
-from bedside.metrics import (
-    abstention,
-    bootstrap,
-    compare,
-    probability,
-    strata,
-    subgroups,
-    usefulness,
-)
+from bedside.metrics import abstention, compare, probability, strata, subgroups, usefulness
 from bedside.metrics.compare import Side
 from bedside.metrics.design import clusters_of
 from bedside.metrics.inputs import Floats, Labels, log_odds
@@ -44,7 +36,7 @@ from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.runfolder.predictions import Predictions
 
 STAGE = "evidence"
-VERSION = 5
+VERSION = 6
 ALL_MODELS = layout.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -207,8 +199,6 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
     """Compare every variant of a model with its float32 model at the locked threshold."""
     every = [c.measurement for c in cells]
     by_name = {c.name: c for c in cells}
-    # Without a locked point every baseline decides at its own, so a draw serves only one of them.
-    drawn: dict[tuple[float | None, tuple[str, ...]], tuple[bootstrap.Resampled, list[str]]] = {}
     seen: dict[tuple[bytes, str], str] = {}
     found = []
     for cell in cells:
@@ -224,15 +214,7 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         point = points.locked or points.cells[name]
         old, new, only = matched(side(by_name[name], split, point), side(cell, split, point))
         groups = [_group(cases, str(i)) for i in old.ids]
-        share, places = None, (0, 1)
-        if positive is not None and clusters_of(groups) is not None:
-            ids = tuple(str(i) for i in old.ids)
-            where = point.threshold_log_odds, ids
-            if where not in drawn:
-                drawn[where] = _draw(cells, ids, split, point, groups, positive, config)
-            share, names = drawn[where]
-            places = (names.index(name), names.index(cell.name))
-        one = compare.compare(old, new, positive, groups, config, share, places)
+        one = compare.compare(old, new, positive, groups, config)
         twin = seen.setdefault((new.logits.tobytes(), name), cell.name)
         found.append(replace(one, variant=m.variant, target=m.target, against=name, split=split,
                              only_old=only[0], only_new=only[1],
@@ -243,29 +225,6 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
 def _group(cases: Mapping[str, Case], case_id: str) -> str:
     case = cases.get(case_id)
     return case_id if case is None else case.group or case_id
-
-
-def _draw(cells: Sequence[Cell], ids: tuple[str, ...], split: str, point: OperatingPoint,
-          groups: Sequence[str], positive: int, config: EvidenceConfig
-          ) -> tuple[bootstrap.Resampled, list[str]]:
-    """Return the bootstrap shared by every cell that has these images."""
-    names, scores, right = [], [], []
-    labels = None
-    for cell in cells:
-        own = side(cell, split, point)
-        place = {str(v): i for i, v in enumerate(own.ids)}
-        if not set(ids) <= set(place):
-            continue
-        rows = np.array([place[i] for i in ids], np.int64)
-        labels = own.labels[rows]
-        logits = own.logits[rows]
-        scores.append(log_odds(logits, positive))
-        right.append(probability.decide(logits, scores[-1], positive, point) == labels)
-        names.append(cell.name)
-    clusters = clusters_of(groups)
-    assert labels is not None and clusters is not None
-    return bootstrap.resample((labels == positive).astype(np.int64), np.stack(scores),
-                              np.stack(right), clusters, config.resamples, config.seed), names
 
 
 def matched(old: Side, new: Side) -> tuple[Side, Side, tuple[int, int]]:

@@ -132,6 +132,20 @@ def test_a_report_before_the_evidence_says_how_to_get_it(tmp_path):
     assert (tmp_path / "report" / "index.html").read_text() != before
 
 
+def test_the_bounds_that_decide_stand_beside_a_narrower_interval(run):
+    """AUC: 1,000 pairs exclude less than DeLong's variance says; proportions have one interval."""
+    said = words(section(run))
+    found = {c.variant: c for c in stored.comparisons(run) if c.split == "test"}
+    auc = found["net-int8"].tests["auroc"]
+    assert auc.excluded < auc.difference.low
+    assert evidence_view.bounds(auc) in said
+    assert f"{-auc.excluded:.3f}" in evidence_view.bounds(auc)
+    assert "what 1,000 cases can prove" in said
+    assert evidence_view.bounds(found["net-int8"].tests["sensitivity"]) is None
+    assert "change [95%, unadjusted]" in said
+    assert f"adjusted for {found['net-int8'].family} comparisons" in said
+
+
 def test_words():
     assert evidence_view.p_value(None) == "p —"
     assert evidence_view.p_value(0.00002) == "p < 0.001"

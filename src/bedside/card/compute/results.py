@@ -38,6 +38,11 @@ def answers(facts: Facts) -> Any:
     return {cell_of(c): {"answer": c.answer, "n": c.n, "against": c.against, "p_shown": c.p_shown,
                        "p_worse": c.p_worse, "comparisons in the family": c.family,
                        **({"exploratory": True} if facts.standing.exploratory(c.target) else {}),
+                       "bounds": {t.metric: {
+                           "margin": t.margin, "difference": t.difference.value,
+                           "low": t.excluded, "high": t.ceiling,
+                           "level": "95%, unadjusted; the answer is adjusted for the family"}
+                           for t in c.tests.values() if t.margin is not None},
                        **({"reason": c.reason} if c.reason else {}),
                        **({"notes": list(c.notes)} if c.notes else {})}
             for c in facts.comparisons}

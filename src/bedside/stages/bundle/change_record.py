@@ -104,6 +104,7 @@ def _flat(one: Paired, before: int, after: int) -> Comparison:
         facts |= {f"{name}_before": test.old, f"{name}_after": test.new,
                   f"{name}_difference": test.difference.value,
                   f"{name}_low": test.difference.low, f"{name}_high": test.difference.high,
+                  f"{name}_decides_low": test.excluded, f"{name}_decides_high": test.ceiling,
                   f"{name}_p_value": test.p_value}
     return facts
 

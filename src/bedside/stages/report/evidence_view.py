@@ -154,6 +154,19 @@ def _ratio(difference: Estimate) -> str:
     return f"{text} [{', '.join(ends)}]"
 
 
+def bounds(t: PairedTest) -> str | None:
+    """State the bounds that decide, or None where they are those of the interval.
+
+    They are wider where so few cases could not have shown a difference (``excluded``, ``ceiling``).
+    """
+    d = t.difference
+    if t.excluded is None or t.ceiling is None or (d.low, d.high) == (t.excluded, t.ceiling):
+        return None
+    whole = change(t.metric, Estimate(d.value, t.excluded, t.ceiling, d.n))
+    kind = "patients" if t.clusters is not None else "cases"
+    return f"decides: [{whole.partition(' [')[2]}, what {count(t.cases or d.n)} {kind} can prove"
+
+
 def margin(metric: str, value: float) -> str:
     """Format a margin with its unit."""
     return f"{value:.3g} of AUC" if _is_area(metric) else (
@@ -228,6 +241,9 @@ def _test(t: PairedTest | None) -> Entry:
         return Entry(DASH, ((t.reason or t.difference.reason or ""),) if t else ())
     moved, _, around = change(t.metric, t.difference).partition(" [")
     small = [f"[{around}"] if around else []
+    deciding = bounds(t)
+    if deciding is not None:
+        small.append(deciding)
     small.append(f"{wording.metric_value(t.metric, t.old)}{ARROW}"
                  f"{wording.metric_value(t.metric, t.new)}")
     counted = f"n = {count(t.difference.n)}"
@@ -238,7 +254,7 @@ def _test(t: PairedTest | None) -> Entry:
     else:
         small.append(counted)
     test = "McNemar" if t.gained is not None and t.clusters is None else (
-        "DeLong" if t.method == "DeLong" else "by patient")
+        "DeLong" if t.method == "DeLong" else "over patients")
     if t.p_value is None:
         small.append("no test: " + ("the decisions agree" if t.gained == t.lost == 0
                                     else "no variance to test with"))
@@ -291,8 +307,10 @@ def answers(evidence: Evidence, split: str, order: Sequence[Measurement]) -> Tab
         groups.setdefault(model, []).append(Line(scheme, c.target, tuple(entries)))
     if not groups:
         return None
-    heads = [("Answer", "against float32"),
-             *((wording.metric_title(n), "change [95%]") for n in names),
+    together = max((c.family for c in mine.values()), default=0)
+    heads = [("Answer", "against float32" if together < 2 else
+              f"against float32, adjusted for {together} comparisons"),
+             *((wording.metric_title(n), "change [95%, unadjusted]") for n in names),
              ("Decisions changed", "at float32’s threshold"), ("Kappa", "agreement, 95%")]
     return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))
 
