@@ -124,7 +124,8 @@ class EvidenceConfig:
     says how the decision threshold is chosen on validation; ``sensitivity`` takes the highest
     one with ``required_sensitivity``. ``resamples`` and ``seed`` are of the bootstrap over
     patients. ``robustness_images``: at most so many validation images are made worse to see
-    whether INT8 falls faster than float32; 0 switches that off.
+    whether INT8 falls faster than float32; 0 switches that off. ``prevalence``: the share of
+    positives for which net benefit is stated, that of the images where it is not given.
     """
 
     sensitivity_margin: float = 0.02
@@ -135,6 +136,7 @@ class EvidenceConfig:
     resamples: int = 2000
     seed: int = 0
     robustness_images: int = 96
+    prevalence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bedside.card.table import TABLE, text
 from bedside.core.progress import Progress
 from bedside.runfolder import artefact, layout, stored
 
-_VERSION = 1
+_VERSION = 2
 
 
 def card(run: Path, progress: Progress | None = None) -> list[str]:

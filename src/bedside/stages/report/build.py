@@ -163,6 +163,8 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
         "comparisons": evidence_view.view(evidence, measured), "flips": flips,
         "fidelity": fidelity,
         "fidelity_title": figure_module("fidelity").TITLE,
+        "reliability_title": figure_module("reliability").TITLE,
+        "decision_title": figure_module("decision_curve").TITLE,
         "probabilities": (None if evidence is None
                           else probability_view.probabilities(evidence, measured)),
         "subgroups": None if evidence is None else subgroup_view.subgroups(evidence, measured),

@@ -22,6 +22,7 @@ METRIC_TITLES = {
     "npv": "NPV",
     "brier": "Brier score",
     "ece": "Calibration error",
+    "ece_debiased": "Calibration error, debiased",
 }
 
 # What each scheme is called in the paper's Table 2.
