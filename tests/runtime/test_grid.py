@@ -10,11 +10,17 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from bedside.core.study import EvidenceConfig
+from bedside.core.types import Task
+from bedside.metrics import probability
 from bedside.metrics.binary import auroc
 from bedside.metrics.inputs import log_odds
-from bedside.runtime import grid
+from bedside.runtime import decide, grid
+
+TASK = Task(("benign", "malignant"), "malignant")
 
 SCALES = st.floats(2.0**-60, 2.0**60, width=32)
 
@@ -133,6 +139,19 @@ def test_published_logits_give_the_published_auc_in_sklearn():
     assert auroc(labels, logits, 1).value == pytest.approx(truth, abs=1e-15)
     stored = grid.exact(logits)
     assert roc_auc_score(labels, stored[:, 1] - stored[:, 0]) == truth
+
+
+@settings(max_examples=60, deadline=None)
+@given(st_numpy.arrays(np.int8, (24, 2)), st.floats(2.0**-8, 2.0**-4, width=32),
+       st.integers(-128, 127), st.floats(0.5, 4))
+def test_a_device_answers_raw_logits_as_the_workbench_answers_scores(q, scale, zero_point, t):
+    """A threshold between two validation scores is farther from both than a rounding."""
+    logits = dequantized(q, scale, zero_point)
+    scores = log_odds(logits, 1)
+    cut, _, _ = probability.choose(np.arange(24) % 2, scores, EvidenceConfig())
+    called = [decide.predicted_class(decide.softmax(row.tolist(), t), TASK,
+                                     float(expit(cut / t))) for row in logits]
+    assert called == (scores >= cut).astype(int).tolist()
 
 
 @pytest.mark.parametrize("scale", [0.0731, 3.1e-4, 17.3])
