@@ -92,6 +92,21 @@ def test_the_consistency_test_has_its_level_and_finds_what_is_wrong(clustered):
     assert calibration.consistency(expit(odds), y, np.arange(400) // 2) < 0.05
 
 
+def test_togetherness_is_that_of_the_draws():
+    rng = np.random.default_rng(1)
+    whose = np.repeat(np.arange(4000), 3)
+    p = expit(rng.normal(0, 1.5, 12000))
+    for share in (0.0, 0.4, 1.0):
+        shared = (rng.random(4000) < share)[whose]
+        y = (np.where(shared, rng.random(4000)[whose], rng.random(12000)) < p).astype(float)
+        assert calibration.togetherness(p, y, whose) == pytest.approx(share, abs=0.07)
+    pairs = [(i, j) for i in range(30) for j in range(i + 1, 30) if whose[i] == whose[j]]
+    found = sum((y[i] - p[i]) * (y[j] - p[j]) for i, j in pairs)
+    most = sum(min(p[i], p[j]) - p[i] * p[j] for i, j in pairs)
+    assert calibration.togetherness(p[:30], y[:30], whose[:30]) == pytest.approx(
+        min(max(found / most, 0), 1))
+
+
 def test_consistency_is_the_plain_loop():
     odds, y = _data(4, 40, slope=1.5)
     p = expit(odds)

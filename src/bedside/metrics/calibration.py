@@ -27,14 +27,12 @@ Ints = npt.NDArray[np.int64]
 
 RESAMPLES = 1000
 CONSISTENCY = "consistency resampling"
-WILD = "random signs by patient"
+TOGETHER = "consistency resampling, a patient's outcomes drawn together"
 ALPHA = 0.05
 # Images that each bin of the debiased error should hold, and the curve's smallest sample.
 _PER_BIN = 5
 _LEAST = 20
 _POINTS = 41
-# Patients without which the signs cannot give a p-value below 0.05.
-_SIGNS = 6
 # Harrell 2015, Regression Modeling Strategies, Section 2.4.6: quantiles of the knots.
 _KNOTS = {3: (0.1, 0.5, 0.9), 4: (0.05, 0.35, 0.65, 0.95)}
 
@@ -77,12 +75,12 @@ def assess(odds: Floats, true: Floats, clusters: Ints | None = None, seed: int =
     p, reason = None, None
     if not len(odds):
         reason = "no images"
-    elif 0 < patients < _SIGNS:
-        reason = f"{patients} patients are too few for a test by random signs"
+    elif patients == 1:
+        reason = "all images are of one patient"
     else:
         p = consistency(expit(odds), true, clusters, seed)
     points, why = curve(odds, true, clusters)
-    return Calibration(intercept, slope, method, CONSISTENCY if clusters is None else WILD, p,
+    return Calibration(intercept, slope, method, CONSISTENCY if clusters is None else TOGETHER, p,
                        reason, points, why, _findings(intercept, slope, p))
 
 
@@ -174,10 +172,10 @@ def consistency(p: Floats, true: Floats, clusters: Ints | None = None, seed: int
     """Return the p-value of the expected calibration error if every probability were right.
 
     Independent images: probabilities are drawn with replacement, and outcomes with those
-    probabilities (consistency resampling, Bröcker and Smith 2007, Weather Forecast. 22:651).
-    Patients with several images, whose outcomes go together in a way that no probability tells:
-    each patient's distances of outcome and probability keep or change their sign together (the wild
-    bootstrap of Cameron, Gelbach and Miller 2008, Rev. Econ. Stat. 90:414).
+    probabilities (consistency resampling, Bröcker and Smith 2007, Weather Forecast. 22:651). Where
+    patients have several images, outcomes alone are drawn, and a patient's share one random number
+    with the probability :func:`togetherness`: each keeps its own probability, and they agree as
+    much as these do.
 
     Args:
         p: (n,) predicted probabilities, n of 1 or more.
@@ -188,8 +186,8 @@ def consistency(p: Floats, true: Floats, clusters: Ints | None = None, seed: int
     rng = np.random.default_rng(seed)
     n, number = len(p), bins_of(p)
     seen = float(np.abs(np.bincount(number, weights=true - p, minlength=BINS)).sum())
+    drawn = np.empty(RESAMPLES)
     if clusters is None:
-        drawn = np.empty(RESAMPLES)
         for i in range(RESAMPLES):
             rows = rng.integers(0, n, n)
             own = p[rows]
@@ -198,12 +196,37 @@ def consistency(p: Floats, true: Floats, clusters: Ints | None = None, seed: int
     else:
         _, whose = np.unique(clusters, return_inverse=True)
         whose = whose.reshape(-1)
-        sums = np.zeros((int(whose.max()) + 1, BINS))
-        np.add.at(sums, (whose, number), true - p)
-        signs = rng.integers(0, 2, (RESAMPLES, len(sums))) * 2.0 - 1.0
-        drawn = np.abs(signs @ sums).sum(axis=1)
+        patients, share = int(whose.max()) + 1, togetherness(p, true, whose)
+        for i in range(RESAMPLES):
+            shared = (rng.random(patients) < share)[whose]
+            gaps = (np.where(shared, rng.random(patients)[whose], rng.random(n)) < p) - p
+            drawn[i] = np.abs(np.bincount(number, weights=gaps, minlength=BINS)).sum()
     # Rounding must not part what is equal.
     return float((1 + (drawn >= seen - 1e-9).sum()) / (RESAMPLES + 1))
+
+
+def togetherness(p: Floats, true: Floats, clusters: Ints) -> float:
+    """Return how far outcomes of a patient go together, from 0 (independent) to 1 (as one draw).
+
+    By moments, over pairs of images of a patient: the products of their distances of outcome and
+    probability, over what those would be were both decided by one random number, which for
+    probabilities p ≤ q is p (1 − q).
+
+    Args:
+        p: (n,) predicted probabilities.
+        true: (n,) outcomes, 0 or 1.
+        clusters: (n,) patients' numbers.
+    """
+    found = most = 0.0
+    order = np.argsort(clusters, kind="stable")
+    edges = np.flatnonzero(np.diff(clusters[order])) + 1
+    for rows in np.split(order, edges):
+        gaps, own = true[rows] - p[rows], np.sort(p[rows])
+        found += float(gaps.sum() ** 2 - np.square(gaps).sum()) / 2
+        # Each sorted probability times the sum of 1 − q over the larger ones.
+        above = np.cumsum((1 - own)[::-1])[::-1] - (1 - own)
+        most += float(own @ above)
+    return min(max(found / most, 0.0), 1.0) if most > 0 else 0.0
 
 
 # ------------------------------------------------------------------ the smooth curve

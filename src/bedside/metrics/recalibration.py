@@ -36,10 +36,12 @@ def recalibrate(outcome: Floats, odds: Floats, clusters: Ints | None = None
     The intercept is a in logit P(1) = a + odds, the slope b in logit P(1) = a' + b · odds. 0 and 1
     are right; an intercept above 0 means probabilities too low, a slope below 1 probabilities too
     extreme. Intervals (95%): profile likelihood. Where patients have several images the likelihood
-    ratio is divided by the ratio of the variance over patients to that over images, at least 1
-    (Rotnitzky and Jewell 1990, Biometrika 77:485), and Student's t stands for the normal. Where the
-    outcomes are separated by the log-odds no estimate is finite; Firth's penalty gives one (Firth
-    1993, Biometrika 80:27; Heinze and Schemper 2002, Stat. Med. 21:2409).
+    ratio is divided by the ratio of the variance over patients to that over images (Rotnitzky and
+    Jewell 1990, Biometrika 77:485; for the slope at least 1), and Student's t stands for the
+    normal. The intercept's is always divided by that of its jackknifed variance, because its model
+    holds only where the slope is 1. Where the outcomes are separated by the log-odds no estimate
+    is finite; Firth's penalty gives one (Firth 1993, Biometrika 80:27; Heinze and Schemper 2002,
+    Stat. Med. 21:2409).
 
     Args:
         outcome: (n,) of 0 and 1.
@@ -87,7 +89,9 @@ def _intercept(y: Floats, odds: Floats, clusters: Ints | None, same: bool
         spread = 1 / math.sqrt(max(float(logistic.information(ones, odds + best)[0, 0]), 1e-12))
     else:
         best, spread = float(found.beta[0]), 1 / math.sqrt(float(found.information[0, 0]))
-    ratio = 1.0 if found is None else _ratio(found, ones, y, odds, clusters, 0)
+    # A slope of 1 is assumed here and may be wrong, so the likelihood's variance may be, too.
+    whose = np.arange(len(y)) if clusters is None else clusters
+    ratio = 1.0 if found is None else _ratio(found, ones, y, odds, whose, 0)
     return _estimate(height, best, spread, ratio, clusters, len(y)), found is None
 
 
@@ -126,7 +130,7 @@ def _slope(y: Floats, odds: Floats, clusters: Ints | None) -> tuple[Estimate, bo
     else:
         best = float(found.beta[1])
         spread = math.sqrt(float(np.linalg.inv(found.information)[1, 1]))
-        ratio = _ratio(found, x, y, zero, clusters, 1)
+        ratio = 1.0 if clusters is None else max(_ratio(found, x, y, zero, clusters, 1), 1.0)
     told = _estimate(height, best, spread, ratio, clusters, len(y))
 
     def back(v: float | None) -> float | None:
@@ -144,14 +148,12 @@ def separated(y: Floats, odds: Floats) -> bool:
     return not len(on) or not len(off) or bool(on.min() >= off.max() or on.max() <= off.min())
 
 
-def _ratio(found: logistic.Fit, x: Floats, y: Floats, offset: Floats, clusters: Ints | None,
+def _ratio(found: logistic.Fit, x: Floats, y: Floats, offset: Floats, clusters: Ints,
            place: int) -> float:
-    """Return the variance over patients by that over images of one coefficient, at least 1."""
-    if clusters is None:
-        return 1.0
+    """Return the variance over patients by that over images of one coefficient."""
     robust = logistic.covariance(found, x, y, offset, clusters)[place, place]
     plain = np.linalg.inv(found.information)[place, place]
-    return max(float(robust / plain), 1.0)
+    return float(robust / plain)
 
 
 # ------------------------------------------------------------------ likelihoods
