@@ -189,6 +189,11 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "duplicate-recall": _recall,
     "interval-coverage": _coverage,
     "planned-power": _power,
+    "calibration-coverage": lambda f: (
+        f"intercept {100 * f['least']['intercept']:.1f} to {100 * f['most']['intercept']:.1f}%, "
+        f"slope {100 * f['least']['slope']:.1f} to {100 * f['most']['slope']:.1f}% of "
+        f"{f['replicates']} replicates; a calibrated model rejected in at most "
+        f"{100 * f['most rejected']:.1f}%", "93 to 97%; 5%"),
     "statistics-speed": _statistics,
     "start-up": lambda f: (
         f"{f['ratio']['version']} for --version, {f['ratio']['help']} for --help",

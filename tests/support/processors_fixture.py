@@ -14,8 +14,9 @@ from bedside.runfolder import artefact, layout
 MODEL = "efficientnet_lite0"
 
 
-def _add(run: Path, scheme: str, target: str, ms: float | None, evidence: str = "estimated",
-         **more) -> None:
+def add(run: Path, scheme: str, target: str, ms: float | None, evidence: str = "estimated",
+        **more) -> None:
+    """Publish one cell of MODEL on a target."""
     old = codec.read_json(Measurement, layout.measurement_dir(
         run, f"{MODEL}-{scheme}", "cpu") / layout.MEASUREMENT)
     latency = None if ms is None else Latency(ms, None, 0, 1)
@@ -30,13 +31,13 @@ def _add(run: Path, scheme: str, target: str, ms: float | None, evidence: str = 
 def processors_run(factory: Any) -> Path:
     """Measured, estimated and unsupported cells of one model; made anew at each call."""
     made = make_run(factory.mktemp("processors") / "run")
-    _add(made, "float32", "sd865-cpu", 40.0, facts={"fitted": 0.0})
-    _add(made, "int8", "sd865-cpu", 10.0, facts={"fitted": 1.0})
-    _add(made, "int8", "sd865-npu", 2.0, facts={"fitted": 1.0})
-    _add(made, "int8", "sd8gen3-npu", 0.2, facts={"fitted": 1.0})
-    _add(made, "float32", "sd865-npu", None, status="unsupported", reason="no float arithmetic")
-    _add(made, "float32", "openvino", 9.0, "measured")
-    _add(made, "int8", "openvino", 3.0, "measured", quantizer="nncf 3.4.0")
+    add(made, "float32", "sd865-cpu", 40.0, facts={"fitted": 0.0})
+    add(made, "int8", "sd865-cpu", 10.0, facts={"fitted": 1.0})
+    add(made, "int8", "sd865-npu", 2.0, facts={"fitted": 1.0})
+    add(made, "int8", "sd8gen3-npu", 0.2, facts={"fitted": 1.0})
+    add(made, "float32", "sd865-npu", None, status="unsupported", reason="no float arithmetic")
+    add(made, "float32", "openvino", 9.0, "measured")
+    add(made, "int8", "openvino", 3.0, "measured", quantizer="nncf 3.4.0")
     return made
 
 

@@ -136,12 +136,68 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The smooth calibration curve at one predicted probability, with its pointwise 95% band."""
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether probabilities come true: of the positive class, else of the predicted one.
+
+    ``intercept`` (0 is right) and ``slope`` (1 is right) of a logistic recalibration of the
+    outcome on the predicted log-odds, with intervals by ``method``. ``consistency_p``: of an
+    expected calibration error as large as the observed one if every probability were right,
+    by ``test``. ``curve`` is a restricted cubic spline; where it is empty ``curve_reason``
+    says why. ``findings`` names what the intervals exclude: ``too low``, ``too high`` (all
+    probabilities), ``over-confident``, ``under-confident``, ``inconsistent`` (the test alone);
+    empty where nothing is excluded, which does not prove calibration.
+    """
+
+    intercept: Estimate
+    slope: Estimate
+    method: str
+    test: str
+    consistency_p: float | None = None
+    reason: str | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    curve_reason: str | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetBenefit:
+    """Net benefit at one threshold probability of a cell and its reference, new minus old.
+
+    In true positives for each image, a false positive costing ``threshold / (1 − threshold)``
+    of one, at ``prevalence`` (Vickers and Elkin 2006). ``treat_all`` calls every image positive.
+    ``difference`` is null for the reference itself, with the reason.
+    """
+
+    threshold: float
+    prevalence: float
+    value: float
+    reference: float
+    treat_all: float
+    difference: Estimate
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probabilities:
     """Quality of the probabilities of one cell on one split.
 
-    ``metrics`` are at the locked threshold, ``rechosen`` at the variant's own; ``brier`` and
-    ``ece`` without temperature, ``calibrated`` after it; ``bins`` after it (without one as the
-    logits give them), ``raw_bins`` always without.
+    ``metrics`` are at the locked threshold, ``rechosen`` at the variant's own. ``brier``, ``ece``
+    (ten bins of equal width) and ``ece_debiased`` (root mean square over bins of equal size,
+    less its bias) come three times: ``scores`` without a temperature, ``calibrated`` with
+    ``temperature``, the one that the bundle ships (the reference's; empty where it has none),
+    ``own`` with the variant's ``own_temperature``. ``bins`` and ``calibration`` are of the
+    probabilities that ship, ``raw_bins`` and ``raw_calibration`` of those without a temperature.
+    ``net_benefit`` is at the threshold that ships.
     """
 
     variant: str
@@ -153,6 +209,18 @@ class Probabilities:
     calibrated: dict[str, Estimate] = field(default_factory=dict)
     bins: tuple[ReliabilityBin, ...] = ()
     raw_bins: tuple[ReliabilityBin, ...] = ()
+    temperature: float | None = None
+    own_temperature: float | None = None
+    own: dict[str, Estimate] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    raw_calibration: Calibration | None = None
+    net_benefit: NetBenefit | None = None
+    net_benefit_reason: str | None = None
+
+    @property
+    def shipped(self) -> dict[str, Estimate]:
+        """Scores of the probabilities that ship."""
+        return self.calibrated or self.scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class EvidenceConfig:
     many validation images are made worse to see whether INT8 falls faster than float32; 0 switches
     that off. ``max_missed`` and ``max_alarms`` (``max_wrong`` without a positive class) are the
     shares of positive and of other images that may be answered wrongly: images too near the
-    threshold to keep them get no class; 1 withholds none.
+    threshold to keep them get no class; 1 withholds none. ``prevalence``: the share of positives
+    for which net benefit is stated, that of the images where it is not given.
 
     ``miss_ratio_margin``: how many times as many positives may be missed as before, since two
     points are 26% missed instead of 24%, and 3% instead of 1%. None sets no such margin.
@@ -145,6 +146,7 @@ class EvidenceConfig:
     max_missed: float = 0.05
     max_alarms: float = 0.2
     max_wrong: float = 0.1
+    prevalence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

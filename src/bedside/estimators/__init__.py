@@ -31,6 +31,9 @@ SUMMARIES: dict[str, str] = {
     "entropy": "ranges whose quantized distribution diverges least (Kullback-Leibler)",
 }
 
+# Raised where an estimator's ranges change meaning, so that old ones are computed again.
+VERSIONS: dict[str, int] = {"moving_average": 2}
+
 
 class Observer(Protocol):
     """Observer of one tensor."""

@@ -1,8 +1,11 @@
 """Range estimator: moving averages of each image's smallest and largest value.
 
-As torch.ao's ``MovingAverageMinMaxObserver``: the first image sets the range, each further one
-moves it by a hundredth of the difference. One odd image then cannot stretch the range. The
-result depends on the order of the images, which the calibration records.
+Each image moves the averages by a hundredth of the difference, as in torch.ao's
+``MovingAverageMinMaxObserver``. They start at 0 and are divided by the weight that the images have
+had so far, 1 − 0.99ⁿ (Kingma and Ba 2015, ICLR, Section 3), instead of starting at the first image:
+that one kept 93% of the weight of eight images. Eight images weigh 12 to 13% each here; over
+several hundred the oldest fade. One odd image cannot stretch the range. The result depends on the
+order of the images, which the calibration records.
 """
 
 from __future__ import annotations
@@ -16,24 +19,23 @@ CONSTANT = 0.01
 
 
 class MovingAverage:
-    """Exponential moving averages of the two extremes."""
+    """Bias-corrected exponential moving averages of the two extremes."""
 
     def __init__(self) -> None:
-        self._limits: tuple[float, float] | None = None
+        self._low = self._high = self._weight = 0.0
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Take the values of one image."""
         low, high = extremes(values)
-        if self._limits is not None:
-            low = self._limits[0] + CONSTANT * (low - self._limits[0])
-            high = self._limits[1] + CONSTANT * (high - self._limits[1])
-        self._limits = low, high
+        self._low += CONSTANT * (low - self._low)
+        self._high += CONSTANT * (high - self._high)
+        self._weight += CONSTANT * (1.0 - self._weight)
 
     def limits(self) -> tuple[float, float]:
         """Return the two averages."""
-        if self._limits is None:
+        if self._weight == 0.0:
             raise ValueError("no values")
-        return self._limits
+        return self._low / self._weight, self._high / self._weight
 
 
 def observer() -> MovingAverage:

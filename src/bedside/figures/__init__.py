@@ -23,6 +23,7 @@ FIGURES: dict[str, str] = {
     "fidelity": "bedside.figures.fidelity",
     "flips": "bedside.figures.flips",
     "reliability": "bedside.figures.reliability",
+    "decision_curve": "bedside.figures.decision_curve",
     "robustness": "bedside.figures.robustness",
     "clipping": "bedside.figures.clipping",
     "sensitivity": "bedside.figures.sensitivity",

@@ -28,7 +28,7 @@ _PER_ROW = 3
 def compute(run: Path, model: str) -> FigureData:
     """Collect the logits of the test images.
 
-    Arrays: ``labels`` (n,) and ``logits:<scheme>`` (n, K) float32.
+    Arrays: ``labels`` (n,) and ``logits:<scheme>`` (n, K) float64.
 
     Raises:
         NotAvailable: no prediction of the original or of any quantized variant.
@@ -54,14 +54,14 @@ def compute(run: Path, model: str) -> FigureData:
         "classes": stored.task(run).classes, "original_right": right, "schemes": facts})
 
 
-def confidence(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def confidence(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the lead of the predicted class: largest minus second-largest logit."""
     ranked = np.sort(logits.astype(np.float64), axis=1)
     lead: npt.NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
     return lead
 
 
-def compare(original: npt.NDArray[np.float32], other: npt.NDArray[np.float32],
+def compare(original: npt.NDArray[np.float64], other: npt.NDArray[np.float64],
             labels: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Return error, bias and changed decisions of one scheme.
 

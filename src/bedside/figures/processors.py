@@ -12,11 +12,11 @@ from bedside import targets
 from bedside.core.build import Measurement, Target
 from bedside.core.errors import BedsideError
 from bedside.figures import bars, inputs, style
-from bedside.figures.base import FigureData, NotAvailable, Reads
+from bedside.figures.base import VERSION, FigureData, NotAvailable, Reads
 from bedside.runfolder import layout, stored
 
 TITLE = "Inference time by scheme and processor (the paper's Figure 10)"
-READS = Reads(whole_study=True)
+READS = Reads(whole_study=True, version=VERSION + 1)
 HERE = "this machine"
 UNITS = {"cpu": "CPU", "openvino": "CPU", "onnxruntime": "CPU", "ssh": "CPU", "gpu": "GPU",
          "hexagon": "NPU", "ethos-u": "NPU"}
@@ -36,8 +36,9 @@ _UNITS = ("CPU", "GPU", "NPU")
 def compute(run: Path, model: str) -> FigureData:
     """Compute every cell's ratio to float32 on the CPU of the same device.
 
-    Facts: ``rows``, one per cell with a latency, see :func:`rows_of`; ``ratio`` is null where that
-    device has no float32 cell.
+    Facts: ``rows``, one per cell with a latency, see :func:`rows_of`. ``ratio`` is null, with
+    ``ratio_reason``, where that device has no float32 cell or where one of the two latencies was
+    measured and the other estimated: such a ratio would compare a device with a model of it.
 
     Raises:
         NotAvailable: fewer than two processors have a latency.
@@ -47,8 +48,13 @@ def compute(run: Path, model: str) -> FigureData:
     if len({(r["device"], r["unit"], r["runtime"]) for r in rows}) < 2:
         raise NotAvailable("latencies of one processor only; name more targets with --target")
     for row in rows:
-        base = base_of(row, rows)
-        row["ratio"] = row["ms"] / base["ms"] if base is not None else None
+        base, why = base_of(row, rows), None
+        if base is None:
+            why = "without FP32 on the same device's CPU"
+        elif base["evidence"] != row["evidence"]:
+            why = f"{row['evidence']}, where FP32 on the same device's CPU is {base['evidence']}"
+        row["ratio"] = row["ms"] / base["ms"] if base is not None and why is None else None
+        row["ratio_reason"] = why
     return FigureData({}, {"rows": rows, "paper": PAPER, "paper_device": PAPER_DEVICE})
 
 
@@ -100,11 +106,15 @@ def _device(target: Target) -> str:
 
 
 def base_of(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return float32 on the CPU of the same device, LiteRT's where there are several runtimes."""
+    """Return float32 on the CPU of the same device, LiteRT's where there are several runtimes.
+
+    One with the row's own kind of evidence where there is such a one.
+    """
     able = [r for r in rows if (r["model"], r["device"], r["unit"], r["scheme"]) == (
         row["model"], row["device"], "CPU", "float32")]
-    return min(able, key=lambda r: (r["runtime"] not in ("cpu", "estimate"), r["target"]),
-               default=None)
+    return min(able, key=lambda r: (
+        r["evidence"] != row["evidence"], r["runtime"] not in ("cpu", "estimate"), r["target"]),
+        default=None)
 
 
 # ------------------------------------------------------------------ drawing
@@ -187,9 +197,12 @@ def caption(data: FigureData) -> str:
         said = (f"The largest measured gain is {best['model']} "
                 f"{style.scheme_name(best['scheme'])} on {best['target']}: {best['ms']:.3g} ms, "
                 f"{best['ratio']:.2f} × FP32's time. ")
-    absent = sorted({r["target"] for r in data.facts["rows"] if r["ratio"] is None})
-    rest = (f" Not drawn, without FP32 on the same device's CPU: {', '.join(absent)}."
-            if absent else "")
+    reasons: dict[str, set[str]] = {}
+    for row in data.facts["rows"]:
+        if row["ratio"] is None:
+            reasons.setdefault(row["ratio_reason"], set()).add(row["target"])
+    absent = "; ".join(f"{', '.join(sorted(ids))} ({why})" for why, ids in sorted(reasons.items()))
+    rest = f" Not drawn: {absent}." if absent else ""
     return (f"{said}Inference time by scheme and processor (the paper's Figure 10). Filled bars "
             "were measured; hatched ones were emulated, simulated or estimated and are not ranked; "
             "dashed ones come from a profile not fitted to a published latency. The paper found "

@@ -109,6 +109,9 @@ def _check_evidence(study: Study) -> None:
     if not 200 <= e.resamples <= 20000 or e.seed < 0:
         raise BadInput(f"{e.resamples} resamples with seed {e.seed}", where="evidence",
                        remedy="Give 200 to 20000 resamples and a seed of 0 or more.")
+    if e.prevalence is not None and not 0 < e.prevalence < 1:
+        raise BadInput(f"a prevalence of {e.prevalence:g}", where="evidence.prevalence",
+                       remedy="Give a fraction above 0 and below 1, as 0.05.")
     if e.robustness_images < 0:
         raise BadInput(f"{e.robustness_images} images", where="evidence.robustness_images",
                        remedy="Give 0 (off) or more.")

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from bedside.core.errors import BadInput
 from bedside.metrics import for_task
+from bedside.runtime import grid
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -51,14 +52,16 @@ def log_odds(logits: Floats, k: int) -> Floats:
     """Return the log-odds of class ``k`` against the rest under softmax, (n,) float64.
 
     For two classes this is the logit difference, exactly. It orders images as the softmax
-    probability does, without the ties that rounding to 0 or 1 makes there.
+    probability does, without the ties that rounding to 0 or 1 makes there, and with those of an
+    integer network's own logits (:mod:`bedside.runtime.grid`).
     """
+    values = grid.exact(logits)
     with np.errstate(over="ignore"):  # an infinite log-odds still has a rank
-        if logits.shape[1] == 2:
-            difference: Floats = logits[:, k] - logits[:, 1 - k]
+        if values.shape[1] == 2:
+            difference: Floats = values[:, k] - values[:, 1 - k]
             return difference
-        # The sum's rounding (1e-16) depends on the order of the classes and would break ties,
-        # which integer networks make often.
-        rest = logsumexp(np.delete(logits, k, axis=1), axis=1)
-        scores: Floats = np.round(logits[:, k] - rest, 9)
+        # Sorted, because the rounding of a sum depends on its order and would break ties; of
+        # differences, because they are exact where the logits lie on a grid.
+        rest = np.delete(values, k, axis=1) - values[:, [k]]
+        scores: Floats = -logsumexp(np.sort(rest, axis=1), axis=1)
     return scores

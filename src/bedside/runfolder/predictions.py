@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import BadInput
+from bedside.runtime import grid
 
 # What zipfile and np.load raise of a file that is cut short, overwritten or no archive at all.
 _DAMAGE = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, RuntimeError,
@@ -20,12 +21,16 @@ _DAMAGE = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Predictions:
-    """The contents of ``predictions.npz``: ids, split, labels (n,) and logits (n, K) float32."""
+    """The contents of ``predictions.npz``: ids, split, labels (n,) and logits (n, K) float64.
+
+    The logits of an integer output are exact multiples of its scale, so that differences of two
+    have the ties of the integers (:mod:`bedside.runtime.grid`).
+    """
 
     ids: npt.NDArray[np.str_]
     split: npt.NDArray[np.str_]
     labels: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float64]
 
     def of(self, split: str) -> Predictions:
         """Return the rows of one split."""
@@ -38,7 +43,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         with np.load(path, allow_pickle=False) as data:
             return Predictions(data["ids"], data["split"], data["labels"].astype(np.int64),
-                               data["logits"].astype(np.float32))
+                               grid.exact(data["logits"]))
     except _DAMAGE as error:
         raise BadInput(f"predictions do not read ({type(error).__name__})", where=path,
                        remedy="Delete the measurement and run again.") from error

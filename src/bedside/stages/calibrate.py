@@ -91,8 +91,9 @@ def publish(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]
 def _key(run: Path, model: str, config: CalibrationConfig, ids: Sequence[str]) -> str:
     files = artefact.record(layout.model_dir(run, model), layout.float_stage(run, model)).files
     # A model trained elsewhere may be given other preprocessing: its file stays the same.
+    revised = [estimators.VERSIONS[n] for n in (config.estimator,) if n in estimators.VERSIONS]
     return artefact.stage_key("calibrate 2", files[layout.FLOAT_MODEL].sha256, config, list(ids),
-                              stored.model_spec(run, model).preprocess)
+                              stored.model_spec(run, model).preprocess, *revised)
 
 
 # ------------------------------------------------------------------ which images

@@ -18,25 +18,33 @@ from bedside.core.evidence import (
     Abstained,
     Comparison,
     Comparisons,
+    NetBenefit,
     OperatingPoint,
     OperatingPoints,
-    Probabilities,
     Statistics,
     Stratum,
     Usefulness,
 )
 from bedside.core.progress import Progress
 from bedside.core.study import EvidenceConfig
-from bedside.core.types import Abstention, Case, Estimate, Task
-from bedside.metrics import abstention, compare, probability, strata, subgroups, usefulness
+from bedside.core.types import Abstention, Case, Task
+from bedside.metrics import (
+    abstention,
+    compare,
+    probability,
+    strata,
+    subgroups,
+    usefulness,
+)
 from bedside.metrics.compare import Side
 from bedside.metrics.design import clusters_of
-from bedside.metrics.inputs import Floats, Labels, log_odds
+from bedside.metrics.inputs import Labels, log_odds
+from bedside.metrics.quality import benefit_at_threshold, quality
 from bedside.runfolder import artefact, layout, protocol, stored
 from bedside.runfolder.predictions import Predictions
 
 STAGE = "evidence"
-VERSION = 6
+VERSION = 7
 ALL_MODELS = layout.ALL_MODELS
 SPLITS = ("val", "test")
 
@@ -246,7 +254,7 @@ def matched(old: Side, new: Side) -> tuple[Side, Side, tuple[int, int]]:
 def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[str, Case],
                positive: int | None, config: EvidenceConfig) -> Statistics:
     """Return metrics at both thresholds, calibration and subgroups of every cell on test images."""
-    quality, groups, worst = [], [], []
+    found, groups, worst = [], [], []
     missing: dict[str, str] = {}
     for cell in cells:
         test = cell.predictions.of("test")
@@ -254,7 +262,11 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
         locked = points.locked or own
         logits = test.logits.astype(np.float64)
         clusters = clusters_of([_group(cases, str(i)) for i in test.ids])
-        quality.append(_quality(cell, test.labels, logits, positive, locked, own, config, clusters))
+        benefit, why = _benefit(cells, cell, locked, cases, positive, config)
+        found.append(replace(
+            quality(side(cell, "test", locked), positive, locked, own, config, clusters),
+            variant=m.variant, target=m.target, split="test", net_benefit=benefit,
+            net_benefit_reason=why))
         if positive is None or not len(logits):
             continue
         scores = log_odds(logits, positive)
@@ -270,7 +282,7 @@ def statistics(cells: Sequence[Cell], points: OperatingPoints, cases: Mapping[st
                                            names, m.variant, m.target, clusters)
             groups += rows
             worst += low
-    return Statistics(1, tuple(quality), tuple(groups), tuple(worst), missing)
+    return Statistics(1, tuple(found), tuple(groups), tuple(worst), missing)
 
 
 def _usefulness(cell: Cell, points: OperatingPoints, cases: Mapping[str, Case],
@@ -324,29 +336,15 @@ def _abstained(cell: Cell, points: OperatingPoints, cases: Mapping[str, Case],
                               clusters_of([_group(cases, str(i)) for i in part.ids]))
 
 
-def _quality(cell: Cell, labels: Labels, logits: Floats, positive: int | None,
-             locked: OperatingPoint, own: OperatingPoint, config: EvidenceConfig,
-             clusters: Labels | None) -> Probabilities:
-    m = cell.measurement
-    raw = probability.probabilities(logits, None)
-    warm = probability.probabilities(logits, own.temperature)
 
-    def score(shares: Floats) -> dict[str, Estimate]:
-        p, true = probability.expected(labels, shares, positive)
-        return {"brier": probability.brier(labels, shares, positive, clusters),
-                "ece": probability.ece(p, true, config.seed, clusters)}
-
-    metrics: dict[str, Estimate] = {}
-    again: dict[str, Estimate] = {}
-    if positive is not None:
-        scores, truth = log_odds(logits, positive), (labels == positive).astype(np.int64)
-        for point, into in ((locked, metrics), (own, again)):
-            into |= probability.at_threshold(
-                truth, probability.decide(logits, scores, positive, point) == positive,
-                clusters)
-    p, true = probability.expected(labels, warm if own.temperature else raw, positive)
-    plain, came = probability.expected(labels, raw, positive)
-    return Probabilities(m.variant, m.target, "test", metrics, again, score(raw),
-                         score(warm) if own.temperature is not None else {},
-                         probability.reliability(p, true, clusters),
-                         probability.reliability(plain, came, clusters))
+def _benefit(cells: Sequence[Cell], cell: Cell, point: OperatingPoint, cases: Mapping[str, Case],
+             positive: int | None, config: EvidenceConfig) -> tuple[NetBenefit | None, str | None]:
+    """Return a cell's net benefit beside its reference's, on the test images of both."""
+    base = reference([c.measurement for c in cells], cell.measurement.target)
+    if base is None:
+        return None, "the study has no float32 variant of this model to compare with"
+    name = layout.cell_name(base.variant, base.target)
+    other = next(c for c in cells if c.name == name)
+    old, new, _ = matched(side(other, "test", point), side(cell, "test", point))
+    return benefit_at_threshold(old, new, positive, [_group(cases, str(i)) for i in old.ids],
+                                config, name == cell.name)

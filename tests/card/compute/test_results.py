@@ -6,6 +6,7 @@ from card_fixture import MODEL
 
 from bedside.card.collect import facts_of
 from bedside.card.compute import results
+from bedside.metrics import calibration
 
 
 def test_latency_names_its_evidence(run) -> None:
@@ -20,3 +21,15 @@ def test_answers_are_those_of_the_comparisons(run) -> None:
     answers = results.answers(facts)
     assert set(answers) == {f"{c.variant}@{c.target}" for c in facts.comparisons}
     assert all(a["answer"] in ("shown", "not shown", "worse", None) for a in answers.values())
+
+
+def test_metrics_are_of_the_probabilities_that_ship(run) -> None:
+    facts = facts_of(run, MODEL)
+    told = results.metrics(facts)
+    for p in facts.statistics.probabilities:
+        cell = told[f"{p.variant}@{p.target}"]
+        assert cell["temperature"] == facts.points.locked.temperature == p.temperature
+        assert cell["brier"]["value"] == p.shipped["brier"].value
+        assert cell["calibration slope"]["value"] == p.calibration.slope.value
+        assert cell["calibration"] == calibration.words(p.calibration)
+        assert cell["ece"]["low"] is None

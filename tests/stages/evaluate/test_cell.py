@@ -10,12 +10,15 @@ import evaluate_fixture
 import numpy as np
 import pytest
 from evaluate_fixture import CONFIG, VARIANTS
+from sklearn.metrics import roc_auc_score
 
 from bedside.core import codec
 from bedside.core.build import Build
 from bedside.core.study import EvaluateConfig
 from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
+from bedside.runtime import grid
+from bedside.stages.build import build
 from bedside.stages.evaluate import stage
 
 run, measured = evaluate_fixture.run, evaluate_fixture.measured
@@ -33,6 +36,37 @@ def test_measurements_say_what_was_measured_and_how(run, measured):
         assert set(m.metrics["test"]) == {"accuracy", "sensitivity", "specificity", "auroc"}
         n = int((stored.predictions(run, m.variant, "cpu").split == "test").sum())
         assert m.metrics["test"]["accuracy"].n == n
+
+
+@pytest.fixture(scope="module")
+def integer(tiny_quantized, tmp_path_factory):
+    """A full-integer variant and float32, measured once."""
+    copy = tmp_path_factory.mktemp("integer") / "run"
+    shutil.copytree(tiny_quantized, copy)
+    pairs = [(f"resnet34-{scheme}", "cpu") for scheme in ("float32", "int8")]
+    for name in ("builds", "measurements"):
+        shutil.rmtree(copy / name, ignore_errors=True)
+    for variant, target in pairs:
+        assert build(copy, variant, target)
+    stage.evaluate(copy, pairs, EvaluateConfig(rounds=1, warmup=0, samples=1))
+    return copy
+
+
+def test_published_logits_give_the_published_auc_in_sklearn(integer):
+    """Nothing but two columns and a subtraction, for integer outputs too."""
+    found = {m.scheme: m for m in stored.measurements(integer)}
+    assert set(found) == {"float32", "int8"}
+    for scheme, m in found.items():
+        with np.load(layout.measurement_dir(integer, m.variant, "cpu") / layout.PREDICTIONS
+                     ) as data:
+            rows = data["split"] == "test"
+            logits, labels = data["logits"][rows], data["labels"][rows]
+        scores = logits[:, 1].astype(np.float64) - logits[:, 0]
+        assert roc_auc_score(labels, scores) == pytest.approx(
+            m.metrics["test"]["auroc"].value, abs=1e-12)
+        # Integer multiples of one float32 where the output is an integer tensor's.
+        assert logits.dtype == (np.float64 if scheme == "int8" else np.float32)
+        assert (grid.scale_of(logits.astype(np.float32)) is not None) == (scheme == "int8")
 
 
 def test_raw_latency_samples_are_kept(run, measured):

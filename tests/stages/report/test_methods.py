@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 from report_fixture import (
     make_run,
 )
@@ -12,6 +14,7 @@ from report_reader import page, read
 from bedside.core import codec
 from bedside.core.model_files import Trial, Tuning
 from bedside.runfolder import artefact, layout, stored
+from bedside.runtime.graph import Quantization, dequantize
 from bedside.stages.report import methods
 
 
@@ -26,6 +29,19 @@ def test_the_recipe_that_tuning_chose_is_the_one_shown(tmp_path: Path) -> None:
     assert facts["Tuning"] == "2 trials of 2 epochs, chosen on validation AUC (0.800 in trial 2)"
     for shown in ("learning rate 0.002", "weight decay 0.01", "augmentation 0.25"):
         assert shown in facts["Recipe"]
+
+
+def test_the_papers_two_formulas_differ_in_the_sign_of_z(run: Path) -> None:
+    """Formula (1) put into (4) is off by twice the zero point; with + Z it is not."""
+    values, scale, zero = np.linspace(-3, 5, 60), 0.05, 17
+    back = {sign: scale * ((np.rint(values / scale) + sign * zero) - zero) for sign in (1, -1)}
+    assert np.abs(back[1] - values).max() <= scale / 2 + 1e-12
+    assert back[-1] - back[1] == pytest.approx(-2 * scale * zero)
+    codes = np.rint(values / scale).astype(np.int64) + zero
+    ours = dequantize(codes, Quantization(np.float32([scale]), np.array([zero]), 0))
+    assert ours == pytest.approx(back[1], rel=1e-6)
+    text = " ".join("".join(read(page(run)).words).split())
+    assert "do not agree in the sign of Z" in text and "R − 2SZ" in text
 
 
 def test_methods_say_what_was_done(run: Path) -> None:

@@ -18,6 +18,7 @@ from report_fixture import (
 from report_reader import page, rows_of
 
 from bedside.core.types import Estimate
+from bedside.metrics.inputs import log_odds
 from bedside.runfolder import stored
 from bedside.stages.report import results
 from bedside.stages.report.build import build_report
@@ -70,12 +71,16 @@ def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
     text = (run / "report" / "predictions.csv").read_text()
     lines = list(csv.DictReader(io.StringIO(text)))
     assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
-                              "predicted", "logit_benign", "logit_malignant"]
+                              "predicted", "logit_benign", "logit_malignant",
+                              "log_odds_benign", "log_odds_malignant"]
     assert len(lines) == 7 * 20
     found = stored.predictions(run, "vgg16-int8", "cpu")
     mine = [line for line in lines if line["variant"] == "vgg16-int8"]
     logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])
-    assert np.array_equal(logits.astype(np.float32), found.logits)
+    assert np.array_equal(logits.astype(np.float64), found.logits)
+    for k, name in enumerate(TASK.classes):
+        assert np.array_equal([float(line[f"log_odds_{name}"]) for line in mine],
+                              log_odds(found.logits, k))
     chosen = [TASK.classes[k] for k in found.logits.argmax(1)]
     assert [line["predicted"] for line in mine] == chosen
     for name in ("predictions.csv", "results.json", "results.csv", "index.html"):

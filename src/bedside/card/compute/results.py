@@ -8,6 +8,7 @@ from bedside.card import decisions
 from bedside.card.facts import Facts, cell_of
 from bedside.core import codec
 from bedside.figures.base import FACTS, UNAVAILABLE
+from bedside.metrics import calibration
 from bedside.metrics.usefulness import below
 from bedside.runfolder import artefact, layout, stored
 
@@ -28,7 +29,17 @@ def metrics(facts: Facts) -> Any:
         values: dict[str, Any] = codec.encode(m.metrics.get("test", {}))
         at = locked.get(cell_of(m))
         if at is not None:
-            values |= codec.encode(at.metrics) | codec.encode(at.scores)
+            # Of the probabilities that ship, at the temperature that ships.
+            values |= codec.encode(at.metrics) | codec.encode(at.shipped)
+            values |= {"temperature": at.temperature,
+                       "variant's own temperature": at.own_temperature}
+            if at.calibration is not None:
+                values |= {"calibration intercept": codec.encode(at.calibration.intercept),
+                           "calibration slope": codec.encode(at.calibration.slope),
+                           "calibration": calibration.words(at.calibration),
+                           "p of the consistency test": at.calibration.consistency_p}
+            if at.net_benefit is not None:
+                values["net benefit"] = codec.encode(at.net_benefit)
         found[cell_of(m)] = values or {"value": None, "reason": "no test image"}
     return found
 

@@ -21,7 +21,7 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
-from bedside.estimators import ESTIMATORS
+from bedside.estimators import ESTIMATORS, VERSIONS
 from bedside.flows.search.scorer import CandidateScorer, Logits
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LiteRTModel
@@ -159,7 +159,8 @@ def study(run: Path, model: str, plan: Plan, progress: Progress | None = None) -
     files = artefact.check(layout.model_dir(run, model), layout.float_stage(run, model)).files
     key = artefact.stage_key(STAGE, files[layout.FLOAT_MODEL].sha256, plan, quantizer_version(),
                              artefact.record(layout.data_dir(run), "data").files[
-                                 layout.CASES].sha256)
+                                 layout.CASES].sha256,
+                             *(VERSIONS[n] for n in plan.estimators if n in VERSIONS))
     if artefact.finished(folder, STAGE, key):
         return codec.read_json(Result, folder / STUDY)
     scorer = CandidateScorer(run, model, plan.images)

@@ -23,6 +23,7 @@ from bedside.core.study import EvaluateConfig
 from bedside.core.types import Case
 from bedside.metrics.agreement import agree
 from bedside.runfolder import artefact, layout, protocol, stored
+from bedside.runtime import grid
 from bedside.runtime.launch import run_worker
 from bedside.runtime.worker import Job, JobResult
 from bedside.stages.evaluate.cell import Cell, Outcome, publish
@@ -85,7 +86,7 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
         count = len(cases)  # all, in an order that a time budget may cut short
     chosen = tuple(stratified(cases, count))
     ids = [[c.id, c.split, c.label, c.group] for c in chosen]
-    key = artefact.stage_key("evaluate 4", entry.key, config.splits, config.rounds,
+    key = artefact.stage_key("evaluate 5", entry.key, config.splits, config.rounds,
                              config.warmup, config.samples, ids, variant.preprocess,
                              variant.task)
     made = codec.read_json(Build, folder / layout.BUILD)
@@ -154,7 +155,9 @@ def _predict(run: Path, cell: Cell, config: EvaluateConfig, progress: Progress |
                           facts=protocol.fact(run)) as scratch:
         np.savez(scratch / layout.PREDICTIONS, ids=np.array([c.id for c in done]),
                  split=np.array([c.split for c in done]),
-                 labels=np.array([classes[c.label] for c in done], np.int64), logits=logits)
+                 labels=np.array([classes[c.label] for c in done], np.int64),
+                 # Float64 where they lie on an integer grid: float32 cannot hold its ties.
+                 logits=logits if grid.scale_of(logits) is None else grid.exact(logits))
         artefact.write_text(scratch / "predict.json", codec.to_json(outcome))
         # Before they are published: no answer of a test image without its line.
         protocol.opened(run, "evaluate", cell.name, sum(c.split == "test" for c in done),

@@ -56,9 +56,9 @@ def compare(old: Predictions, new: Predictions, against: str, positive: int | No
     )
 
 
-def _classes(logits: npt.NDArray[np.float32], positive: int | None,
+def _classes(logits: npt.NDArray[np.float64], positive: int | None,
              point: OperatingPoint | None) -> npt.NDArray[np.int64]:
-    exact = logits.astype(np.float64)
+    exact = logits
     if point is None:
         best: npt.NDArray[np.int64] = exact.argmax(axis=1)
         return best

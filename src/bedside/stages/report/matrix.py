@@ -268,13 +268,14 @@ class DemographicLine:
 def table_1(rows: Sequence[tables.Demographics], notes: Notes) -> tuple[DemographicLine, ...]:
     """Tabulate demographics, this study's and the paper's Table 1."""
     return tuple(DemographicLine(
-        r.label, count(r.images), _spread(r.age, "Age", notes),
-        _spread(r.size_mm, "Tumor size", notes), _printed(r.paper, "age", notes),
+        r.label, count(r.images), spread_cell(r.age, "Age", notes),
+        spread_cell(r.size_mm, "Tumor size", notes), _printed(r.paper, "age", notes),
         _printed(r.paper, "size", notes),
     ) for r in rows)
 
 
-def _spread(values: tables.Spread, what: str, notes: Notes) -> Cell:
+def spread_cell(values: tables.Spread, what: str, notes: Notes) -> Cell:
+    """Format mean ± SD with n, or a dash with the reason; ``what`` is the column's name."""
     if values.mean is None:
         return notes.dash(f"{what}: the data have no such column, or none for this class")
     if values.sd is None:

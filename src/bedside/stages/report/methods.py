@@ -22,6 +22,18 @@ _OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
 # Manifests hold other facts beside versions; the report shows those elsewhere.
 _VERSION = re.compile(r"v?\d+\.\d")
 
+# The paper's equations (1), (3) and (4), and what its sources and this program use.
+FORMULAS = (
+    "Real numbers and integers: R = S (q − Z), and q = Int(R / S) + Z, clipped to the integer "
+    "type; S is a positive real number and Z the integer that stands for 0 (Jacob et al. 2018, "
+    "equation 1; LiteRT’s quantization specification). Weights have Z = 0.",
+    "The paper’s formula (1), Quant(R) = Int(R/S) − Z, and its formula (4), "
+    "R = S (Quant(R) − Z), do not agree in the sign of Z: put into (4), (1) gives back R − 2SZ, "
+    "up to rounding, instead of R. Formula (4) is that of LiteRT; formula (1) should add Z. They "
+    "agree only where Z = 0, as in formula (3). This program and LiteRT use (4) throughout, with "
+    "+ Z in (1), so no result depends on the slip.",
+)
+
 
 def task_line(spec_classes: Sequence[str], positive: str | None) -> str:
     """List the classes in order, naming the positive one."""

@@ -3,23 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from bedside.core.build import Measurement
-from bedside.core.evidence import OperatingPoint, Probabilities
-from bedside.core.text import DASH, count, percent
+from bedside.core.evidence import Calibration, OperatingPoint, Probabilities
+from bedside.core.text import DASH, count, percent, signed
 from bedside.core.types import Estimate
+from bedside.metrics import calibration, recalibration
 from bedside.runfolder import layout
 from bedside.stages.report import wording
-from bedside.stages.report.evidence_view import Entry, Evidence, Line, Table
+from bedside.stages.report.evidence_view import Entry, Evidence, Line, Table, p_value
 
 
-def _score(name: str, before: Estimate | None, after: Estimate | None) -> Entry:
-    if before is None or before.value is None:
-        return Entry(DASH, (before.reason,) if before is not None and before.reason else ())
-    small = [wording.interval(name, before)]
-    if after is not None and after.value is not None:
-        small.append(f"{after.value:.3f} [{wording.interval(name, after)}] with temperature")
-    return Entry(f"{before.value:.3f}", tuple(small))
+def _brier(p: Probabilities) -> Entry:
+    found = p.shipped.get("brier")
+    if found is None or found.value is None:
+        return Entry(DASH, (found.reason,) if found is not None and found.reason else ())
+    small = [wording.interval("brier", found)]
+    beside = [(p.scores, "without a temperature")] if p.calibrated else []
+    if p.own_temperature != p.temperature:
+        beside.append((p.own, "with the variant’s own"))
+    for scores, what in beside:
+        other = scores.get("brier")
+        if other is not None and other.value is not None:
+            small.append(f"{other.value:.3f} [{wording.interval('brier', other)}] {what}")
+    return Entry(f"{found.value:.3f}", tuple(small))
+
+
+def _bounds(estimate: Estimate) -> str:
+    assert estimate.low is not None and estimate.high is not None
+    return f"[{signed(f'{estimate.low:.2f}')}, {signed(f'{estimate.high:.2f}')}]"
+
+
+def _coefficient(found: Calibration | None, raw: Calibration | None,
+                 name: Literal["slope", "intercept"]) -> Entry:
+    if found is None:
+        return Entry(DASH)
+    estimate: Estimate = getattr(found, name)
+    if estimate.value is None:
+        return Entry(DASH, (estimate.reason or "",))
+    small = [_bounds(estimate)]
+    plain: Estimate | None = None if raw is None else getattr(raw, name)
+    if plain is not None and plain.value is not None and plain != estimate:
+        small.append(f"{signed(f'{plain.value:.2f}')} {_bounds(plain)} without a temperature")
+    if found.method == recalibration.FIRTH:
+        small.append("penalised: the outcomes are separated")
+    return Entry(signed(f"{estimate.value:.2f}"), tuple(small))
+
+
+def _assessment(found: Calibration | None) -> Entry:
+    if found is None:
+        return Entry(DASH)
+    test = f"consistency test: {p_value(found.consistency_p)}"
+    return Entry(calibration.words(found), (found.reason or test,))
+
+
+def _error(p: Probabilities) -> Entry:
+    plain, debiased = p.shipped.get("ece"), p.shipped.get("ece_debiased")
+    if debiased is None or debiased.value is None:
+        return Entry(DASH, (debiased.reason,) if debiased is not None and debiased.reason else ())
+    small = [f"ECE {plain.value:.3f}, biased upward"] if (
+        plain is not None and plain.value is not None) else []
+    return Entry(f"{debiased.value:.3f}", tuple(small))
+
+
+def _benefit(p: Probabilities) -> Entry:
+    found = p.net_benefit
+    if found is None:
+        return Entry(DASH, (p.net_benefit_reason or "",))
+    cost = found.threshold / (1 - found.threshold)
+    d = found.difference
+    small = []
+    if d.value is not None and d.low is not None and d.high is not None:
+        small.append(signed(f"{100 * d.value:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]")
+                     + " against float32")
+    small.append(f"threshold probability {found.threshold:.3f}: a false alarm costs "
+                 f"{cost:.2g} of a missed positive; prevalence {percent(found.prevalence)}")
+    return Entry(signed(f"{100 * found.value:.2f}"), tuple(small))
 
 
 def _threshold(point: OperatingPoint | None) -> Entry:
@@ -38,17 +98,20 @@ def _both(name: str, p: Probabilities) -> Entry:
     return Entry(percent(locked.value), tuple(small))
 
 
-def _temperature(point: OperatingPoint | None) -> Entry:
-    if point is None or point.temperature is None:
-        return Entry(DASH, (point.temperature_reason or "",) if point is not None else ())
-    t = point.temperature
-    words = ("well calibrated" if 0.95 <= t <= 1.05 else
-             "over-confident" if t > 1 else "under-confident")
-    return Entry(f"{t:.2f}", (f"probabilities were {words}",))
+def _temperature(p: Probabilities, shipped: OperatingPoint | None) -> Entry:
+    own = ("" if p.own_temperature is None or p.own_temperature == p.temperature
+           else f"the variant’s own: {p.own_temperature:.2f}")
+    if p.temperature is None:
+        why = shipped.temperature_reason if shipped is not None else None
+        return Entry(DASH, tuple(filter(None, (why, own))))
+    return Entry(f"{p.temperature:.2f}", (own,) if own else ())
 
 
 def probabilities(evidence: Evidence, order: Sequence[Measurement]) -> Table | None:
-    """Tabulate threshold, temperature, Brier score and calibration error of every cell (test)."""
+    """Tabulate threshold, temperature, calibration and net benefit of every cell (test).
+
+    Probabilities are those at the temperature that ships.
+    """
     groups: dict[str, list[Line]] = {}
     binary = False
     for m in order:
@@ -56,24 +119,30 @@ def probabilities(evidence: Evidence, order: Sequence[Measurement]) -> Table | N
         if statistics is None or points is None:
             continue
         own = points.cells.get(layout.cell_name(m.variant, m.target))
+        shipped = points.locked or own
         for p in statistics.probabilities:
             if (p.variant, p.target) != (m.variant, m.target):
                 continue
-            entries = [_temperature(own), _score("brier", p.scores.get("brier"),
-                                                 p.calibrated.get("brier")),
-                       _score("ece", p.scores.get("ece"), p.calibrated.get("ece"))]
+            found, raw = p.calibration, p.raw_calibration
+            entries = [
+                _temperature(p, shipped), _assessment(found),
+                _coefficient(found, raw, "slope"), _coefficient(found, raw, "intercept"),
+                _error(p), _brier(p)]
             if points.positive is not None:
                 binary = True
-                entries = [_threshold(points.locked or own), _threshold(own),
-                           _both("sensitivity", p), _both("specificity", p), *entries]
+                entries = [_threshold(shipped), _threshold(own),
+                           _both("sensitivity", p), _both("specificity", p), *entries,
+                           _benefit(p)]
             groups.setdefault(m.model, []).append(Line(m.scheme, m.target, tuple(entries)))
     if not groups:
         return None
-    heads = [("Temperature", "from validation"), ("Brier score", "0 is best"),
-             ("Calibration error", "ECE, 0 is best")]
+    heads = [("Temperature", "that ships: float32’s"), ("Calibration", "what intervals exclude"),
+             ("Calibration slope", "1 is right, 95%"),
+             ("Calibration intercept", "0 is right, 95%"),
+             ("Calibration error", "debiased, root mean square"), ("Brier score", "0 is best")]
     if binary:
         heads = [("Threshold, locked", "float32’s"), ("Threshold, re-chosen", "this variant’s"),
                  ("Sensitivity", "at the locked threshold"),
                  ("Specificity", "at the locked threshold"),
-                 *heads]
+                 *heads, ("Net benefit", "per 100 images, at the locked threshold")]
     return Table(tuple(heads), tuple((m, tuple(lines)) for m, lines in groups.items()))

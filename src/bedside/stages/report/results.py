@@ -12,10 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.evidence import Usefulness
 from bedside.core.types import Estimate, Task
+from bedside.metrics.inputs import log_odds
 from bedside.runfolder import stored
 from bedside.stages.report.changes import Change
 
@@ -152,26 +155,30 @@ def results_csv(rows: Sequence[Row]) -> str:
 
 def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurement],
                           task: Task) -> None:
-    """Write ``predictions.csv``: one line per image and cell, with the class and every logit.
+    """Write ``predictions.csv``: one line per image and cell, its class, logits and log-odds.
 
-    ``predicted`` is the class of the largest logit, the first of equals. Images are named by case
-    id alone.
+    ``predicted`` is the class of the largest logit, the first of equals. ``log_odds_<class>`` is
+    the score of that class against the rest, from which every published AUC follows. Numbers have
+    the digits that read back to the same float64. Images are named by case id alone.
     """
     classes = task.classes
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["model", "scheme", "variant", "target", "id", "split", "label",
-                         "predicted", *(f"logit_{c}" for c in classes)])
+                         "predicted", *(f"logit_{c}" for c in classes),
+                         *(f"log_odds_{c}" for c in classes)])
         for m in measurements:
             if m.status != "ok" or m.predictions is None:
                 continue
             cell = [safe_cell(v) for v in (m.model, m.scheme, m.variant, m.target)]
             found = stored.predictions(run, m.variant, m.target)
             chosen = found.logits.argmax(axis=1)
+            # tolist gives Python's floats, whose text is the shortest that reads back the same.
+            numbers = np.column_stack([found.logits, *(log_odds(found.logits, k)
+                                                       for k in range(len(classes)))]).tolist()
             for i in range(len(found.ids)):
                 writer.writerow([
                     *cell, safe_cell(str(found.ids[i])), safe_cell(str(found.split[i])),
                     safe_cell(classes[found.labels[i]]), safe_cell(classes[chosen[i]]),
-                    # float32's shortest text that reads back to the same float32
-                    *(str(v) for v in found.logits[i]),
+                    *numbers[i],
                 ])

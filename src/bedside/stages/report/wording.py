@@ -23,6 +23,7 @@ METRIC_TITLES = {
     "brier": "Brier score",
     "ece": "Calibration error",
     "miss_ratio": "Missed, times float32",
+    "ece_debiased": "Calibration error, debiased",
 }
 
 # What each scheme is called in the paper's Table 2.
