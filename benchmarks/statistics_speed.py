@@ -22,7 +22,7 @@ from bedside.core.study import EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case, Preprocess, Task
 from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 
 GOAL_S = 30
 TASK = Task(("benign", "malignant"), "malignant")

@@ -14,7 +14,7 @@ from bedside.core import codec
 from bedside.figures import decision_curve
 from bedside.figures.base import NotAvailable
 from bedside.runfolder import artefact, layout, stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 
 
 @pytest.fixture(scope="module")

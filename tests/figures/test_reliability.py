@@ -8,7 +8,7 @@ from evidence_fixture import CONFIG, make, sample
 
 from bedside.figures import reliability
 from bedside.runfolder import stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 
 
 def test_reliability_shows_what_the_evidence_holds(flipped):

@@ -14,7 +14,7 @@ from gate_fixture import TEST, VAL, N, bedside, checks, document, splits
 from bedside.core.types import Case, Task
 from bedside.flows import compare_runs
 from bedside.runfolder import stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage
 
 big, good = gate_fixture.big, gate_fixture.good

@@ -16,7 +16,7 @@ from bedside.core.study import BudgetConfig, Limits
 from bedside.flows import gate, study
 from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.predictions import read_predictions
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage
 
 big, good = gate_fixture.big, gate_fixture.good

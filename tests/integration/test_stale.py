@@ -22,10 +22,11 @@ from bedside.core.study import (
 from bedside.core.types import Task
 from bedside.flows import variants
 from bedside.runfolder import artefact, layout, stored
-from bedside.stages import convert, evidence
+from bedside.stages import convert
 from bedside.stages.build import build
 from bedside.stages.bundle import build as bundle
 from bedside.stages.evaluate import stage as evaluation
+from bedside.stages.evidence import stage as evidence
 
 NET = ModelConfig("resnet34", image_px=32, width=0.125)
 QUICK = EvaluateConfig(rounds=1, warmup=0, samples=1)

@@ -96,9 +96,31 @@ def test_the_share_of_false_non_inferior_answers_stays_at_its_level():
     assert shown / 1000 <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / 1000)
 
 
-def test_half_as_many_independent_cases_prove_less():
-    whole = miss_ratio.miss_ratio(*_misses(20, 4, 2, 200), 2.0)
-    half = miss_ratio.miss_ratio(*_misses(20, 4, 2, 200), 2.0, 0.5)
-    assert half.p_noninferior > whole.p_noninferior
-    assert half.difference.low < whole.difference.low
-    assert half.difference.value == whole.difference.value
+def test_patients_with_two_images_that_go_together_prove_less_than_as_many_images():
+    old, new = (np.repeat(part, 2) for part in _misses(10, 2, 1, 100))
+    by_image = miss_ratio.miss_ratio(old, new, 2.0)
+    by_patient = miss_ratio.miss_ratio(old, new, 2.0, np.repeat(np.arange(100), 2))
+    one_each = miss_ratio.miss_ratio(old[::2], new[::2], 2.0)
+    assert by_patient.p_noninferior > by_image.p_noninferior
+    assert by_patient.difference.value == by_image.difference.value
+    # Images of one patient are alike here, so the patients are all there is.
+    assert by_patient.difference.low == pytest.approx(one_each.difference.low, rel=0.2)
+    assert by_patient.clusters == 100 and by_patient.cases <= 100
+
+
+@pytest.mark.parametrize(("missed", "expected"), [
+    (0.0, (0.01, None)), (0.009, (0.01, None)), (0.01, (0.02, 2.0)), (0.3, (0.02, 2.0))])
+def test_below_one_miss_in_a_hundred_the_ratio_is_a_margin_of_sensitivity(missed, expected):
+    assert miss_ratio.limits(0.02, 2.0, missed) == pytest.approx(expected)
+    assert miss_ratio.limits(0.005, 2.0, missed)[0] == 0.005, "never wider than the study's own"
+    assert miss_ratio.limits(0.02, None, missed) == (0.02, None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 40), st.integers(0, 10), st.integers(0, 10))
+def test_the_endpoint_of_a_plan_is_the_test_itself(both, lost, gained):
+    n, z = 400, 1.959963984540054
+    rule = miss_ratio.Ratio("miss_ratio", 2.0, (both + gained) / n)
+    told = rule.shown(np.array([float(gained)]), np.array([float(lost)]), n, z)[0]
+    if both + lost + gained:
+        assert told == (miss_ratio.score_z(both, lost, gained, 2.0) <= -z)

@@ -49,7 +49,7 @@ def test_a_plan_grows_with_discordance_patients_and_targets():
     assert middle.discordance == pytest.approx(0.02)
     for found in (low, middle, high):
         assert 0.8 <= found.power <= min(found.each.values())
-        assert set(found.each) == {"sensitivity", "specificity", "auroc"}
+        assert set(found.each) == {"sensitivity", "miss_ratio", "specificity", "auroc"}
         assert found.positives + found.negatives == found.images
     (clustered,) = plan(replace(GIVEN, cases_per_patient=4), (0.03, 0.03), 0.025)
     assert high.patients > clustered.patients > high.images / 4

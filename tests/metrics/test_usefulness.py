@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bedside.core.evidence import Usefulness
+from bedside.core.statistics import Usefulness
 from bedside.core.study import BudgetConfig
 from bedside.core.types import Estimate
 from bedside.metrics import usefulness

@@ -24,7 +24,8 @@ from bedside.runfolder.predictions import read_predictions
 from bedside.runtime.litert import LiteRTModel
 from bedside.runtime.pixels import INDEX, PIXELS, PixelIndex
 from bedside.runtime.preprocess import decode, resize
-from bedside.stages import calibrate, evidence, quantize
+from bedside.stages import calibrate, quantize
+from bedside.stages.evidence import stage as evidence
 
 PX = 32
 SCHEMES = ("float32", "float16", "dynamic", "int8")
@@ -218,7 +219,7 @@ _SHARED: dict[str, Path] = {}
 def analysed_run(factory: Any) -> Path:
     """The small run with its analyses, made once a session; readers must not change it."""
     from bedside.stages.analyse import analyse
-    from bedside.stages.evidence import evidence
+    from bedside.stages.evidence.stage import evidence
     from bedside.stages.recommend.stage import recommend
 
     if "run" not in _SHARED:
@@ -234,7 +235,7 @@ def analysed_run(factory: Any) -> Path:
 def flipped_run(factory: Any) -> Path:
     """The analysed run with int8 predictions pushed over the threshold, and its report."""
     from bedside.stages.analyse import analyse
-    from bedside.stages.evidence import evidence
+    from bedside.stages.evidence.stage import evidence
     from bedside.stages.report.build import build_report
 
     if "flipped" in _SHARED:

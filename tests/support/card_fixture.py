@@ -15,7 +15,8 @@ from bedside.core.build import Build, Latency, Measurement, Variant
 from bedside.core.study import ModelConfig, Study
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LOGITS, LiteRTModel
-from bedside.stages import card, evidence
+from bedside.stages import card
+from bedside.stages.evidence import stage as evidence
 
 MODEL = "resnet34"
 CARD = resources.files("bedside.card")

@@ -13,7 +13,7 @@ from bedside.core.study import BudgetConfig, ModelConfig, Study
 from bedside.core.types import Case, Preprocess, Task
 from bedside.runfolder import artefact, layout, protocol, protocol_file
 from bedside.runfolder.cases import cases_to_csv
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage
 
 TASK = Task(("benign", "malignant"), "malignant")

@@ -6,7 +6,7 @@ from choice_fixture import Cell, make, sample
 
 from bedside.core.study import BudgetConfig
 from bedside.runfolder import layout, stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage
 
 VAL, TEST = 100, 200

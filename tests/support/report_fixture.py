@@ -14,7 +14,7 @@ from bedside.core.study import DataConfig, ModelConfig, Study
 from bedside.core.types import Case, Estimate, Preprocess, Task
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage as recommend_stage
 
 SCHEMES = ("float32", "float16", "dynamic", "int8")

@@ -10,8 +10,9 @@ from typing import Any
 
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
-from bedside.core.evidence import Comparison, Comparisons, OperatingPoints, Statistics
+from bedside.core.evidence import Comparison, Comparisons, OperatingPoints
 from bedside.core.protocol import Standing
+from bedside.core.statistics import Statistics
 from bedside.core.study import Study
 from bedside.core.types import Case, Task
 from bedside.metrics.compare import with_planned

@@ -16,7 +16,8 @@ from bedside.core.study import EvidenceConfig
 from bedside.core.types import Case, Estimate, Task
 from bedside.metrics import compare
 from bedside.runfolder import artefact, layout, stored
-from bedside.stages import evidence
+from bedside.stages.evidence import cells as measured_cells
+from bedside.stages.evidence.stage import STAGE, model_key
 from bedside.stages.recommend.stage import speed
 from bedside.stages.recommend.wording import same_speed
 
@@ -116,12 +117,13 @@ def _read(run: Path) -> _Run:
     config = stored.study(run).evidence
     for model in dict.fromkeys(m.model for m in every.values()):
         usable = [m for m in every.values() if m.model == model and stored.usable(m)]
-        key = evidence.model_key(run, model, usable, cases, task, config)
-        if artefact.finished(layout.evidence_dir(run, model), evidence.STAGE, key):
+        key = model_key(run, model, usable, cases, task, config)
+        if artefact.finished(layout.evidence_dir(run, model), STAGE, key):
             found = stored.operating_points(run, model)
         else:  # none yet, or a cell was measured since
-            cells = [evidence.Cell(m, stored.predictions(run, m.variant, m.target)) for m in usable]
-            found = evidence.operating_points(model, cells, task, config)
+            cells = [measured_cells.Cell(m, stored.predictions(run, m.variant, m.target))
+                     for m in usable]
+            found = measured_cells.operating_points(model, cells, task, config)
         points |= {name: found.locked or own for name, own in found.cells.items()}
     return _Run(run, task, cases, every, points)
 
@@ -198,13 +200,13 @@ def _cell(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -> 
 
 
 def _paired(before: _Run, after: _Run, a: str, b: str, config: EvidenceConfig) -> Comparison:
-    sides = [evidence.side(evidence.Cell(r.measured[n], stored.predictions(
+    sides = [measured_cells.side(measured_cells.Cell(r.measured[n], stored.predictions(
         r.path, r.measured[n].variant, r.measured[n].target)), SPLIT, r.points[n])
         for r, n in ((before, a), (after, b))]
-    old, new, only = evidence.matched(*sides)
+    old, new, only = measured_cells.matched(*sides)
     groups = [after.cases[str(i)].group or str(i) if str(i) in after.cases else str(i)
               for i in old.ids]
-    found = compare.compare(old, new, evidence.positive_index(after.task), groups, config)
+    found = compare.compare(old, new, measured_cells.positive_index(after.task), groups, config)
     m = after.measured[b]
     return replace(found, variant=m.variant, target=m.target, against=a, split=SPLIT,
                    only_old=only[0], only_new=only[1])

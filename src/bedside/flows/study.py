@@ -202,7 +202,7 @@ def evaluate(run: Path, study: Study, only: str | None = None,
 
 def evidence(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Test every variant against its float32 model on the same images."""
-    from bedside.stages.evidence import evidence as test_run
+    from bedside.stages.evidence.stage import evidence as test_run
 
     test_run(run, study.evidence, progress)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bedside.core.evidence import Abstained
+from bedside.core.statistics import Abstained
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Abstention
 from bedside.metrics import design

@@ -15,7 +15,7 @@ from scipy.special import expit, logsumexp
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from bedside.core.evidence import Calibration, CurvePoint
+from bedside.core.statistics import Calibration, CurvePoint
 from bedside.core.types import Estimate
 from bedside.metrics import design, logistic
 from bedside.metrics.inputs import log_odds

@@ -21,14 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core.evidence import (
-    MISS_RATIO,
-    Comparison,
-    Flips,
-    Needed,
-    OperatingPoint,
-    PairedTest,
-)
+from bedside.core.evidence import MISS_RATIO, Comparison, Flips, Needed, OperatingPoint, PairedTest
 from bedside.core.study import EvidenceConfig
 from bedside.metrics import miss_ratio, paired, paired_auc, paired_macro, power
 from bedside.metrics.design import clusters_of, of
@@ -86,8 +79,13 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
                                                    config.auc_margin, clusters)}
     else:
         tests = _binary(old, new, positive, right, clusters, config)
+    few = tests.get("sensitivity")
+    notes = () if few is None or few.margin in (None, config.sensitivity_margin) else (
+        "float32 misses fewer than one positive in a hundred, so "
+        f"{config.miss_ratio_margin:g} times as many is counted from one in a hundred: the margin "
+        f"of sensitivity is {100 * few.margin:g} points",)
     return Comparison("", "", "", "", n, tests, kappa(before, after, classes, clusters),
-                      _flips(before, after, labels, positive, clusters))
+                      _flips(before, after, labels, positive, clusters), notes=notes)
 
 
 def _binary(old: Side, new: Side, positive: int, right: paired.Bools, clusters: Labels | None,
@@ -98,16 +96,19 @@ def _binary(old: Side, new: Side, positive: int, right: paired.Bools, clusters: 
         return paired.paired_proportion(metric, right[0, mine], right[1, mine], margin, none,
                                         of(clusters, mine))
 
+    detected = right[0, truth]
+    margin, ratio_margin = miss_ratio.limits(
+        config.sensitivity_margin, config.miss_ratio_margin,
+        1 - float(detected.mean()) if len(detected) else 1.0)
     tests = {
         "accuracy": proportion("accuracy", np.ones_like(truth), None, "no images"),
-        "sensitivity": proportion("sensitivity", truth, config.sensitivity_margin,
-                                  "no positive images"),
+        "sensitivity": proportion("sensitivity", truth, margin, "no positive images"),
         "specificity": proportion("specificity", ~truth, config.specificity_margin,
                                   "no negative images"),
         "auroc": paired_auc.paired_auc("auroc", truth.astype(np.int64), log_odds(
             old.logits, positive), log_odds(new.logits, positive), config.auc_margin, clusters)}
-    ratio = None if config.miss_ratio_margin is None else miss_ratio.miss_ratio(
-        right[0, truth], right[1, truth], config.miss_ratio_margin, of(clusters, truth))
+    ratio = None if ratio_margin is None else miss_ratio.miss_ratio(
+        detected, right[1, truth], ratio_margin, of(clusters, truth))
     # One test of no loss stands behind both endpoints.
     loss = tests["sensitivity"]
     return tests if ratio is None else tests | {MISS_RATIO: replace(

@@ -21,6 +21,8 @@ from bedside.metrics.design import Ints, precision
 from bedside.metrics.paired import NO_DISCORDANT, Bools, Floats, mcnemar_exact, p_loss
 from bedside.metrics.stats import ALPHA, Z
 
+# Below this share of misses a ratio is one of very few cases. "Twice as many" is counted from here.
+FEW = 0.01
 METHOD = "score test of the ratio of misses"
 _LARGEST = 1e6
 
@@ -70,6 +72,18 @@ def score_interval(both: float, lost: float, gained: float, quantile: float = Z
         return math.exp(float(brentq(off, -edge, edge, xtol=1e-12)))
 
     return root(quantile) or 0.0, root(-quantile)
+
+
+def limits(sensitivity_margin: float, ratio_margin: float | None, missed: float
+           ) -> tuple[float, float | None]:
+    """Return the margins of sensitivity and of the ratio for a share of misses of the old model.
+
+    Where it misses fewer than one in a hundred the ratio is counted from one in a hundred, which is
+    a tighter margin of sensitivity: twice as many is one point.
+    """
+    if ratio_margin is None or missed >= FEW:
+        return sensitivity_margin, ratio_margin
+    return min(sensitivity_margin, (ratio_margin - 1) * FEW), None
 
 
 def miss_ratio(old: Bools, new: Bools, margin: float, clusters: Ints | None = None

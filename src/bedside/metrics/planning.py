@@ -12,7 +12,7 @@ from scipy.special import ndtri, owens_t
 
 from bedside.core.errors import BadInput
 from bedside.core.evidence import MISS_RATIO
-from bedside.metrics.miss_ratio import Ratio
+from bedside.metrics.miss_ratio import Ratio, limits
 from bedside.metrics.power import (
     POWER,
     Area,
@@ -107,9 +107,10 @@ def parts(given: Assumptions, discordance: float, n: int) -> tuple[Part, ...]:
     counts = positives, n - positives
     size = given.cases_per_patient
     effect = 1 + (size - 1) * given.correlation
-    on: tuple[PairEndpoint, ...] = (Difference("sensitivity", given.sensitivity_margin),)
-    if given.miss_ratio_margin is not None and given.sensitivity < 1:
-        on += (Ratio(MISS_RATIO, given.miss_ratio_margin, 1 - given.sensitivity),)
+    margin, ratio = limits(given.sensitivity_margin, given.miss_ratio_margin, 1 - given.sensitivity)
+    on: tuple[PairEndpoint, ...] = (Difference("sensitivity", margin),)
+    if ratio is not None:
+        on += (Ratio(MISS_RATIO, ratio, 1 - given.sensitivity),)
     rules = on, (Difference("specificity", given.specificity_margin),)
     whole = [count / size if size > 1 else math.inf for count in counts]
     pairs = tuple(Pairs(rule, count, discordance, effect, patients)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 
-from bedside.core.evidence import OperatingPoint, ReliabilityBin
+from bedside.core.evidence import OperatingPoint
+from bedside.core.statistics import ReliabilityBin
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Estimate
 from bedside.metrics import design

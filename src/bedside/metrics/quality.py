@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from bedside.core.evidence import NetBenefit, OperatingPoint, Probabilities
+from bedside.core.evidence import OperatingPoint
+from bedside.core.statistics import NetBenefit, Probabilities
 from bedside.core.study import EvidenceConfig
 from bedside.core.types import Estimate
 from bedside.metrics import calibration, net_benefit, probability

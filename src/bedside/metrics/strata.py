@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from bedside.core.evidence import Stratum
+from bedside.core.statistics import Stratum
 from bedside.metrics import paired
 from bedside.metrics.design import Bools, Ints, of
 from bedside.metrics.power import POWER

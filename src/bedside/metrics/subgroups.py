@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bedside.core.evidence import Subgroup, Worst
+from bedside.core.statistics import Subgroup, Worst
 from bedside.core.types import Case, Estimate
 from bedside.metrics import design
 from bedside.metrics.inputs import Floats, Labels

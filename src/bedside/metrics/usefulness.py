@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bedside import metrics
-from bedside.core.evidence import Doubt, Usefulness
+from bedside.core.statistics import Doubt, Usefulness
 from bedside.core.study import BudgetConfig
 from bedside.core.text import count, percent
 from bedside.core.types import Estimate

@@ -10,15 +10,10 @@ from bedside.core import codec
 from bedside.core.build import Build, Measurement, ModelSpec, Variant
 from bedside.core.calibration import Calibration
 from bedside.core.errors import BadInput
-from bedside.core.evidence import (
-    Comparison,
-    Comparisons,
-    OperatingPoints,
-    Statistics,
-    Usefulness,
-)
+from bedside.core.evidence import Comparison, Comparisons, OperatingPoints
 from bedside.core.model_files import Conversion, Mixture, Tuning
 from bedside.core.recommendation import Recommendations
+from bedside.core.statistics import Statistics, Usefulness
 from bedside.core.study import Study
 from bedside.core.types import Case, Preprocess, Task
 from bedside.runfolder import artefact, layout

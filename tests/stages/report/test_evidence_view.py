@@ -16,7 +16,7 @@ from report_reader import words
 from bedside.core.evidence import Comparison, Flips, Needed
 from bedside.core.types import Estimate
 from bedside.runfolder import layout, stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.report import evidence_view
 from bedside.stages.report.build import build_report
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from evidence_fixture import CONFIG, make, sample
 
-from bedside.core.evidence import OperatingPoint, Probabilities
+from bedside.core.evidence import OperatingPoint
+from bedside.core.statistics import Probabilities
 from bedside.runfolder import stored
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 from bedside.stages.report import evidence_view, probability_view
 
 

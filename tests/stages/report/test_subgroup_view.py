@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bedside.core.evidence import Worst
+from bedside.core.statistics import Worst
 from bedside.core.types import Estimate
 from bedside.stages.report import subgroup_view
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bedside.core.build import Measurement
-from bedside.core.evidence import Stratum
+from bedside.core.statistics import Stratum
 from bedside.core.text import DASH, count, percent, plural
 from bedside.core.types import Abstention, Estimate
 from bedside.runfolder import layout

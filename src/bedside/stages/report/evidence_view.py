@@ -15,10 +15,10 @@ from bedside.core.evidence import (
     Flips,
     OperatingPoints,
     PairedTest,
-    Statistics,
     miss_ratio_of,
 )
 from bedside.core.protocol import Standing
+from bedside.core.statistics import Statistics
 from bedside.core.study import EvidenceConfig
 from bedside.core.text import DASH, MINUS, count, plural, signed
 from bedside.core.types import Estimate

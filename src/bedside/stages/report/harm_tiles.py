@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bedside.core.evidence import Comparison, Stratum
+from bedside.core.evidence import Comparison
+from bedside.core.statistics import Stratum
 from bedside.core.text import count, delta, percent, plural, points
 from bedside.metrics.strata import worst
 from bedside.stages.report import tables, wording

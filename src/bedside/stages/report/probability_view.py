@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bedside.core.build import Measurement
-from bedside.core.evidence import Calibration, OperatingPoint, Probabilities
+from bedside.core.evidence import OperatingPoint
+from bedside.core.statistics import Calibration, Probabilities
 from bedside.core.text import DASH, count, percent, signed
 from bedside.core.types import Estimate
 from bedside.metrics import calibration, recalibration

@@ -16,7 +16,7 @@ import numpy as np
 
 from bedside.core import codec
 from bedside.core.build import Measurement
-from bedside.core.evidence import Usefulness
+from bedside.core.statistics import Usefulness
 from bedside.core.types import Estimate, Task
 from bedside.metrics.inputs import log_odds
 from bedside.runfolder import stored

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bedside.core.build import Measurement
-from bedside.core.evidence import Statistics, Worst
+from bedside.core.statistics import Statistics, Worst
 from bedside.core.text import DASH, count, plural
 from bedside.core.types import Estimate
 from bedside.runfolder import layout

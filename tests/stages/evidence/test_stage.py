@@ -12,14 +12,15 @@ from evidence_fixture import CONFIG, TASK, make, sample
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.errors import BadInput
-from bedside.core.evidence import Comparisons, Statistics
+from bedside.core.evidence import Comparisons
+from bedside.core.statistics import Statistics
 from bedside.core.study import EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case
 from bedside.flows.check import check as check_study
 from bedside.metrics.stats import wilson
 from bedside.runfolder import layout, stored
 from bedside.runfolder.predictions import Predictions
-from bedside.stages import evidence
+from bedside.stages.evidence import stage as evidence
 
 
 def answers(run, split="test"):
