@@ -33,6 +33,8 @@ def test_a_chance_level_stands_beside_every_agreement_with_the_lesion(flipped):
     evidence_of = json.loads((flipped / "report" / "results.json").read_text())["evidence"]
     facts = figure_data(flipped, "fidelity").facts
     assert evidence_of["fidelity"]["tiny"]["chance"] == facts["chance"]
+    assert evidence_of["clipping"]["tiny"]["causes"] == figure_data(
+        flipped, "clipping").facts["causes"]
     assert lesion_chance.sentence(facts["chance"], facts["maps"]["float32"]["hit"]) in said
     assert lesion_chance.learned(facts["chance"]) in said
     table = fidelity_view.load(flipped, ("tiny",)).fidelity

@@ -22,7 +22,8 @@ KIND_NAMES = {"speckle": "Speckle", "gain": "Gain", "blur": "Blur", "jpeg": "JPE
 _FACTS = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "chance", "sqnr",
                        "sqnr_reason", "worst"),
           "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "overall",
-                         "tests", "disagree")}
+                         "tests", "disagree"),
+          "clipping": ("images", "layers", "variants", "causes")}
 
 # Measures of agreement with the lesion, in the table's order.
 _LESION = ("iou", "inside", "hit")
@@ -45,8 +46,8 @@ class FidelityView:
 
 
 def load(run: Path, models: Sequence[str]) -> FidelityView:
-    """Read the analyses ``fidelity`` and ``robustness`` of every model."""
-    found: dict[str, dict[str, FigureData]] = {"fidelity": {}, "robustness": {}}
+    """Read the analyses ``fidelity``, ``robustness`` and ``clipping`` of every model."""
+    found: dict[str, dict[str, FigureData]] = {name: {} for name in _FACTS}
     for figure, by_model in found.items():
         for model in models:
             folder = layout.analysis_dir(run, figure, model)
