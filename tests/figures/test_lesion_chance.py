@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from analyse_fixture import figure_data
 from statsmodels.stats.proportion import proportion_confint
 
+from bedside.core.types import Case, Preprocess
 from bedside.figures import cam, fidelity, lesion_chance
 from bedside.figures.input_images import dataset_root, lesion_mask
 from bedside.metrics import chance
@@ -105,3 +108,23 @@ def test_captions_state_chance(flipped) -> None:
     best = max(v for v in case["lesion_chance"].values() if v is not None)
     assert cam._lesion_text(case, "float32").endswith(f"chance {100 * best:.0f}%")
     assert "chance" in cam.caption(data)
+
+
+def test_on_busi_the_best_fixed_pixel_is_far_above_a_random_point(busi) -> None:
+    outlines_of: dict[str, list[np.ndarray]] = {"train": [], "val": []}
+    with (busi / "official_split.csv").open(newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle):
+            file = busi / row["file"]
+            masks = [p.relative_to(busi).as_posix() for p in sorted(file.parent.iterdir())
+                     if p.stem == f"{file.stem}_mask" or p.stem.startswith(f"{file.stem}_mask_")]
+            lesion = lesion_mask(busi, Case("c", row["file"], "", masks=tuple(masks)),
+                                 Preprocess(224, 224, 1))
+            if lesion is not None:
+                outlines_of[row["split"]].append(lesion)
+    shown, known = outlines_of["val"], chance.usual(outlines_of["train"])
+    hit = {name: np.mean([lesion_chance.levels(m, known)["hit"][name] for m in shown])
+           for name in ("area", "centre", "fixed")}
+    # docs/decisions/0017-explanations.md quotes these.
+    assert (len(shown), known.outlines) == (60, 453)
+    assert hit == {"area": pytest.approx(0.088, abs=5e-4), "centre": 0.25,
+                   "fixed": pytest.approx(26 / 60)}
