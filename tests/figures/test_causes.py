@@ -132,7 +132,13 @@ def test_the_numbers_are_those_of_the_files(cut) -> None:
         assert row["share"]["value"] == pytest.approx(
             (moved ** 2).sum() / (whole ** 2).sum(), rel=1e-5)
         assert row["shift"]["value"] == pytest.approx(moved.mean(), abs=1e-6)
-        assert row["auc"] == pytest.approx(roc_auc_score(labels, np.diff(own)[:, 0]))
+        # Logits of an integer file tie but for float32's last digit: a tie may count either way.
+        score = np.diff(own.astype(np.float64))[:, 0]
+        lead = score[labels == 1][:, None] - score[labels == 0]
+        near = 1e-5 * np.abs(score).max()
+        assert (lead > near).mean() - 1e-9 <= row["auc"] <= (lead > -near).mean() + 1e-9
+        if name == "clipping":
+            assert row["auc"] == pytest.approx(roc_auc_score(labels, score))
         changed = own.argmax(1) != base.argmax(1)
         assert row["changed"]["value"] * row["changed"]["n"] == pytest.approx(changed.sum())
         low, high = proportion_confint(changed.sum(), len(cases), method="wilson")
