@@ -29,7 +29,6 @@ COVERED_OTHERWISE: dict[str, str] = {
     "bedside.card.decisions": "card/fields.toml names its functions: tests/card/test_decisions.py",
     "bedside.core.leakage": "types that tests/flows/test_leakage.py reads",
     "bedside.core.progress": "a protocol, for mypy alone",
-    "bedside.stages.report.fidelity_view": "the report's context holds it: tests/stages/report",
     "bedside.services.rest.application": "tests/services/rest/test_server.py asks it over HTTP",
 }
 

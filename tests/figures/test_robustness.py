@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from bedside.core.errors import BadInput
 from bedside.core.study import EvidenceConfig, ModelConfig, Study
 from bedside.core.types import Case, Task
+from bedside.figures import inputs
 from bedside.figures import robustness as figure
 from bedside.figures.base import NotAvailable
 from bedside.figures.corrupt import table
@@ -38,9 +39,9 @@ def test_the_sample_is_stratified_and_bounded(monkeypatch, tmp_path):
     cases = [Case(f"c{i:03d}", "f", "malignant" if i % 4 == 0 else "benign", split="val")
              for i in range(100)]
     monkeypatch.setattr(stored, "cases", lambda _: tuple(cases))
-    chosen = figure._sample(tmp_path, 20)
+    chosen = inputs.validation_sample(tmp_path, 20)
     assert len(chosen) == 20 and sum(c.label == "malignant" for c in chosen) == 5
-    assert len(figure._sample(tmp_path, 500)) == 100
+    assert len(inputs.validation_sample(tmp_path, 500)) == 100
 
 
 def test_it_can_be_switched_off_and_bad_numbers_are_refused(run, monkeypatch):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bedside.core.build import Variant
 from bedside.core.types import Case
-from bedside.figures import input_images, inputs, style
+from bedside.figures import input_images, inputs, lesion_chance, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
 from bedside.figures.input_images import shrink
 from bedside.figures.inputs import Real
@@ -22,7 +22,7 @@ from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
 from bedside.runtime.pixels import PixelStore
 
 TITLE = "Class activation maps"
-READS = Reads()
+READS = Reads(version=3)
 CASES = 6
 IMAGE_PX = 128
 THRESHOLD = 0.5
@@ -38,7 +38,8 @@ def compute(run: Path, model: str) -> FigureData:
 
     Facts: ``cases``, with the reason for each choice and each scheme's agreement with the original:
     correlation of the maps, and intersection over union of the regions above half of each map's own
-    range. ``lesion`` holds the share of each map's top region that lies in the lesion.
+    range. ``lesion`` holds the share of each map's top region that lies in the lesion, and
+    ``lesion_chance`` what regions that ignore the image reach there.
 
     Raises:
         NotAvailable: the model has no ``cam`` output.
@@ -50,7 +51,9 @@ def compute(run: Path, model: str) -> FigureData:
     rows: list[dict[str, Any]] = []
     models = {label: _load(run, v) for label, v in variants.items()}
     with stored.pixel_store(run, base.preprocess) as store:
-        for case, why in choose(run, model, store):
+        chosen = choose(run, model, store)
+        known, splits = lesion_chance.learn(run, base.preprocess, chosen[0][0].split)
+        for case, why in chosen:
             grey = input_images.to_grey(store.pixels(case.id))
             mask = input_images.lesion_mask(root, case, base.preprocess)
             maps, logits = _maps(models, store.tensor(case.id), grey.shape)
@@ -59,7 +62,9 @@ def compute(run: Path, model: str) -> FigureData:
                    "logits": {k: v.tolist() for k, v in logits.items()},
                    "agreement": {k: agreement(maps[inputs.ORIGINAL], v)
                                  for k, v in maps.items() if k != inputs.ORIGINAL},
-                   "lesion": {k: _in_lesion(v, mask) for k, v in maps.items()}}
+                   "lesion": {k: _in_lesion(v, mask) for k, v in maps.items()},
+                   "lesion_chance": (None if mask is None
+                                     else lesion_chance.levels(mask, known)["inside"])}
             rows.append(row)
             arrays["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
             outline = mask if mask is not None else np.zeros(grey.shape, np.bool_)
@@ -70,7 +75,8 @@ def compute(run: Path, model: str) -> FigureData:
     return FigureData({k: np.stack(v) for k, v in arrays.items()},
                       {"model": model, "schemes": list(variants), "cases": rows,
                        "classes": base.task.classes, "threshold": THRESHOLD,
-                       "cam_shape": shape[1:3],
+                       "cam_shape": shape[1:3], "splits": splits,
+                       "outlines": 0 if known is None else known.outlines,
                        "mean": {k: _mean(rows, k) for k in variants if k != inputs.ORIGINAL}})
 
 
@@ -205,10 +211,16 @@ def draw(data: FigureData) -> Figure:
                 axes.set_xlabel(f"IoU {_two(row_facts['iou'])}, r {_two(row_facts['correlation'])}",
                                 fontsize=7.5, labelpad=2)
             elif label is not None:
-                inside = case["lesion"][label]
-                text = "" if inside is None else f"{100 * inside:.0f}% in the lesion"
-                axes.set_xlabel(text, fontsize=7.5, labelpad=2)
+                axes.set_xlabel(_lesion_text(case, label), fontsize=7.5, labelpad=2)
     return figure
+
+
+def _lesion_text(case: dict[str, Any], label: str) -> str:
+    inside = case["lesion"][label]
+    if inside is None:
+        return ""
+    best = max(v for v in case["lesion_chance"].values() if v is not None)
+    return f"{100 * inside:.0f}% in lesion, chance {100 * best:.0f}%"
 
 
 def _row_label(figure: Figure, case: dict[str, str], y: float) -> None:
@@ -240,7 +252,9 @@ def caption(data: FigureData) -> str:
     means = "; ".join(f"{style.scheme_name(k)} IoU {_two(m['iou'])}, r {_two(m['correlation'])}"
                       for k, m in f["mean"].items())
     outlined = any(c["outlined"] for c in f["cases"])
-    lesion = " The white line is the dataset's lesion outline." if outlined else ""
+    lesion = (" The white line is the dataset's lesion outline; chance is the most that the whole "
+              "image, a centred disc or a fixed region would have in it. "
+              + lesion_chance.learned(f)) if outlined else ""
     size = "×".join(str(v) for v in f["cam_shape"])
     return (f"Mean agreement with FP32: {means} (IoU of the regions above half of each "
             f"map's range, r the correlation). Class activation maps of {f['model']} for the class "

@@ -2,7 +2,8 @@
 
 The map is that of the class which the original predicts. Against the original's map: Spearman's
 rank correlation on the map's own grid, and SSIM at the image's size. Against the lesion outline:
-IoU of the region above half of the map's range, and whether its highest point lies in the lesion.
+IoU of the region above half of the map's range, its share in the lesion, and whether the map's
+highest point lies in it; each beside what a map reaches that ignores the image.
 """
 
 from __future__ import annotations
@@ -18,25 +19,21 @@ from matplotlib.figure import Figure, SubFigure
 from bedside.core import codec
 from bedside.core.build import Variant
 from bedside.core.types import Case
-from bedside.figures import input_images, inputs, style
+from bedside.figures import input_images, inputs, least_similar, lesion_chance, style
 from bedside.figures.base import FigureData, NotAvailable, Reads
-from bedside.figures.cam import IMAGE_PX, _load, hot, overlay, scaled, upsample
-from bedside.figures.input_images import shrink
-from bedside.figures.inputs import Real
+from bedside.figures.cam import _load, hot, upsample
 from bedside.figures.noise import IMAGES as SQNR_IMAGES
 from bedside.figures.noise import layer_sqnr
-from bedside.metrics import maps
+from bedside.metrics import chance, maps
 from bedside.metrics.paired import paired_proportion
-from bedside.metrics.stats import proportion
 from bedside.runfolder import stored
-from bedside.runtime.litert import CAM, LOGITS, LiteRTModel
+from bedside.runtime.litert import CAM
 from bedside.runtime.pixels import PixelStore
 
 TITLE = "Agreement of class activation maps with float32"
-READS = Reads()
+READS = Reads(version=3)
 IMAGES = 100
-WORST = 4
-NO_LESION = "no image with a lesion outline"
+NO_LESION = lesion_chance.NO_LESION
 FLAT = "every map is flat"
 
 _MARKS = {"rank": ("o", "rank correlation with FP32"), "ssim": ("D", "SSIM with FP32"),
@@ -47,8 +44,9 @@ _LAYER_MARKS = "os^Dv<>P*X"
 def compute(run: Path, model: str) -> FigureData:
     """Compute map agreement and layer noise.
 
-    Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``sqnr`` by scheme and layer,
-    ``worst`` cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks`` (n, h, w)
+    Facts: ``maps`` by scheme (``maps_reason`` where there is none), ``chance`` as
+    :func:`bedside.figures.lesion_chance.summary` gives it, ``sqnr`` by scheme and layer, ``worst``
+    cases. Arrays of the worst cases: ``images`` (n, h, w) uint8, ``masks`` (n, h, w)
     bool, ``before`` and ``after`` (n, h, w) float32 in [0, 1] of the original's range.
 
     At most 100 test images are used, those with a lesion outline first. Without a ``cam`` output
@@ -57,7 +55,7 @@ def compute(run: Path, model: str) -> FigureData:
     base = inputs.original_of(run, model)
     variants = inputs.quantized_of(run, model)
     facts: dict[str, Any] = {"model": model, "schemes": [inputs.ORIGINAL, *variants],
-                             "maps": None, "maps_reason": None, "worst": []}
+                             "maps": None, "maps_reason": None, "chance": None, "worst": []}
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
         found = _maps(run, model, base, variants)
@@ -97,79 +95,50 @@ def _maps(run: Path, model: str, base: Variant, variants: dict[str, Variant]) ->
     models = {label: _load(run, v) for label, v in every.items()}
     root = input_images.dataset_root(run)
     rows: dict[str, dict[str, list[Any]]] = {
-        k: {"iou": [], "hit": [], "rank": [], "ssim": []} for k in every}
+        k: {"iou": [], "hit": [], "inside": [], "rank": [], "ssim": []} for k in every}
     seen: list[tuple[float, str, int]] = []
     with stored.pixel_store(run, base.preprocess) as store:
         cases = _chosen(run, store)
         lesions = [input_images.lesion_mask(root, c, base.preprocess) for c in cases]
         for number, (case, lesion) in enumerate(zip(cases, lesions, strict=True)):
-            planes = _planes(models, store.tensor(case.id))
+            planes = least_similar.planes(models, store.tensor(case.id))
             large = {k: upsample(p, store.pixels(case.id).shape[:2]) for k, p in planes.items()}
             for label in every:
                 own = rows[label]
-                own["iou"].append(None if lesion is None else maps.iou(hot(large[label]), lesion))
+                top = hot(large[label])
+                own["iou"].append(None if lesion is None else maps.iou(top, lesion))
+                own["inside"].append(None if lesion is None else chance.inside(top, lesion))
                 own["hit"].append(None if lesion is None else
                                   maps.pointing_hit(large[label], lesion))
                 own["rank"].append(maps.rank_correlation(planes[inputs.ORIGINAL], planes[label]))
                 own["ssim"].append(maps.similarity(large[inputs.ORIGINAL], large[label]))
                 if label != inputs.ORIGINAL and own["ssim"][-1] is not None:
                     seen.append((own["ssim"][-1], label, number))
-        worst = _worst(seen)
-        arrays = _images(models, store, cases, lesions, worst)
+        worst = least_similar.choose(seen)
+        arrays = least_similar.images(models, store, cases, lesions, worst)
     table = {k: _summary(rows[inputs.ORIGINAL], rows[k]) for k in every}
+    known, splits = lesion_chance.learn(run, base.preprocess, cases[0].split)
     return FigureData(arrays, {
         "split": cases[0].split, "n": len(cases),
         "outlined": sum(v is not None for v in lesions),
         "cam_shape": models[inputs.ORIGINAL].outputs[CAM].shape[1:3], "maps": table,
+        "chance": lesion_chance.summary(rows, lesions, known, splits),
         "worst": [{"id": cases[i].id, "label": cases[i].label, "scheme": k, "ssim": value,
                    "rank": rows[k]["rank"][i]} for value, k, i in worst]})
 
 
-def _planes(models: dict[str, LiteRTModel], tensor: Real) -> dict[str, Real]:
-    """Compute every scheme's map (h, w) of the class that the original predicts."""
-    outputs = {k: m.run(tensor) for k, m in models.items()}
-    index = int(outputs[inputs.ORIGINAL][LOGITS][0].argmax())
-    return {k: o[CAM][0, :, :, index] for k, o in outputs.items()}
-
-
-def _worst(seen: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
-    """Return the least similar maps, each image once."""
-    chosen: dict[int, tuple[float, str, int]] = {}
-    for entry in sorted(seen):
-        chosen.setdefault(entry[2], entry)
-    return list(chosen.values())[:WORST]
-
-
-def _images(models: dict[str, LiteRTModel], store: PixelStore, cases: list[Case],
-              lesions: list[npt.NDArray[np.bool_] | None], worst: list[tuple[float, str, int]]
-              ) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, list[npt.NDArray[Any]]] = {"images": [], "masks": [], "before": [],
-                                               "after": []}
-    for _, label, number in worst:
-        grey = input_images.to_grey(store.pixels(cases[number].id))
-        pair = {k: models[k] for k in (inputs.ORIGINAL, label)}
-        planes = scaled({k: upsample(p, grey.shape) for k, p in _planes(
-            pair, store.tensor(cases[number].id)).items()})
-        lesion = lesions[number]
-        outline = np.zeros(grey.shape, np.bool_) if lesion is None else lesion
-        arrays["images"].append(np.rint(shrink(grey[None], IMAGE_PX)[0]).astype(np.uint8))
-        arrays["masks"].append(shrink(outline[None].astype(np.float32), IMAGE_PX)[0] > 0.5)
-        arrays["before"].append(shrink(planes[inputs.ORIGINAL][None], IMAGE_PX)[0])
-        arrays["after"].append(shrink(planes[label][None], IMAGE_PX)[0])
-    return {k: np.stack(v) for k, v in arrays.items() if v}
-
-
 def _summary(base: dict[str, list[Any]], own: dict[str, list[Any]]) -> dict[str, Any]:
     """Return means with intervals, and changes against the original on the same images."""
-    hits = [v for v in own["hit"] if v is not None]
     both = [(a, b) for a, b in zip(base["hit"], own["hit"], strict=True)
             if a is not None and b is not None]
     old, new = (np.asarray([p[k] for p in both], np.bool_) for k in (0, 1))
     found = {"iou": maps.mean(own["iou"], 0.0, 1.0, NO_LESION),
-             "hit": proportion(sum(hits), len(hits), NO_LESION),
+             "hit": lesion_chance.hit_rate(own["hit"]),
+             "inside": maps.mean(own["inside"], 0.0, 1.0, NO_LESION),
              "rank": maps.mean(own["rank"], -1.0, 1.0, FLAT),
              "ssim": maps.mean(own["ssim"], -1.0, 1.0, FLAT),
              "iou_change": maps.change(base["iou"], own["iou"], NO_LESION),
+             "inside_change": maps.change(base["inside"], own["inside"], NO_LESION),
              "hit_change": paired_proportion("hit", old, new, None, NO_LESION).difference}
     return {k: codec.encode(v) for k, v in found.items()}
 
@@ -190,7 +159,7 @@ def draw(data: FigureData) -> Figure:
     figure = style.new_figure(tall + 1.7 * -(-rows // 2) + 0.3)
     parts: Any = figure.subfigures(2, 1, height_ratios=[tall, 1.7 * -(-rows // 2) + 0.3])
     _charts(parts[0], f, names)
-    _draw_worst(parts[1], data)
+    least_similar.draw(parts[1], data)
     return figure
 
 
@@ -215,6 +184,11 @@ def _agreement(axes: Axes, f: dict[str, Any]) -> None:
             axes.plot([e["low"], e["high"]], [k + offset] * 2, "-", color=style.QUIET, lw=1)
             axes.plot([e["value"]], [k + offset], mark, ms=5, color=style.scheme_colour(label),
                       mfc=None if name in ("rank", "ssim") else "white")
+    for name, line in (("iou", "--"), ("hit", ":")):
+        part = f["chance"][name]
+        if part["best"] is not None:
+            axes.axvline(part["levels"][part["best"]]["value"], ls=line, lw=1, color=style.INK,
+                         label=f"chance: {lesion_chance.LEVELS[name][part['best']]}")
     for name, (mark, words) in _MARKS.items():
         if any(f["maps"][k][name]["value"] is not None for k in labels[1:]):
             axes.plot([], [], mark, color=style.INK, label=words, ls="",
@@ -242,26 +216,6 @@ def _noise(axes: Axes, f: dict[str, Any]) -> None:
     style.grid(axes, "x")
 
 
-def _draw_worst(figure: SubFigure, data: FigureData) -> None:
-    worst = data.facts["worst"]
-    axes = figure.subplots(-(-len(worst) // 2), 6, squeeze=False)
-    for row in axes:
-        for one in row:
-            style.bare(one)
-    for k, case in enumerate(worst):
-        three = axes[k // 2][3 * (k % 2):3 * (k % 2) + 3]
-        image, mask = data.arrays["images"][k], data.arrays["masks"][k]
-        three[0].imshow(image, cmap="gray", vmin=0, vmax=255)
-        for one, name in zip(three[1:], ("before", "after"), strict=True):
-            one.imshow(overlay(image, data.arrays[name][k]))
-        for one in three:
-            style.outline(one, mask, "white", 1.0)
-        three[0].set_title(case["label"][:14], loc="center", fontsize=8)
-        three[1].set_title("FP32", loc="center", fontsize=8)
-        three[2].set_title(style.short_name(case["scheme"])[:14], loc="center", fontsize=8)
-        three[2].set_xlabel(f"SSIM {case['ssim']:.2f}".replace("-", "−"), fontsize=7.5)
-
-
 def caption(data: FigureData) -> str:
     """State the result, with the figure's own numbers."""
     f = data.facts
@@ -274,6 +228,9 @@ def caption(data: FigureData) -> str:
         parts.append(f"Mean agreement with FP32's maps: {means}. Class activation maps of "
                      f"{f['model']} for the class FP32 predicts, {f['n']} {f['split']} images, "
                      f"{lesion}.")
+        if f["outlined"]:
+            parts.append(lesion_chance.sentence(f["chance"], f["maps"][inputs.ORIGINAL]["hit"]))
+            parts.append(lesion_chance.learned(f["chance"]))
         if f["worst"]:
             parts.append("Below are the least similar maps, on FP32's range.")
     else:

@@ -85,6 +85,22 @@ def validation_cases(run: Path) -> list[Case]:
     return cases
 
 
+def validation_sample(run: Path, count: int) -> list[Case]:
+    """Sample at most ``count`` validation images, stratified by class.
+
+    Raises:
+        NotAvailable: there is none.
+    """
+    cases = validation_cases(run)
+    if len(cases) <= count:
+        return cases
+    ranked = []
+    for label in dict.fromkeys(c.label for c in cases):
+        mine = [c for c in cases if c.label == label]
+        ranked += [((i + 0.5) / len(mine), c.id, c) for i, c in enumerate(mine)]
+    return [c for _, _, c in sorted(ranked, key=lambda r: r[:2])[:count]]
+
+
 def main_comparison(labels: Sequence[str]) -> str:
     """Choose the scheme of a figure that shows only one: int8 as in the paper, else the first."""
     return INTEGER if INTEGER in labels else next(

@@ -64,22 +64,10 @@ def compute(run: Path, model: str) -> FigureData:
     if not integer:
         raise NotAvailable(f"the study holds no {inputs.INTEGER} variant of {model}")
     every = {inputs.ORIGINAL: base, **dict(list(integer.items())[:VARIANTS])}
-    cases = _sample(run, config.robustness_images)
+    cases = inputs.validation_sample(run, config.robustness_images)
     kinds, task = table(), stored.task(run)
     logits = _logits(run, every, cases, kinds)
     return _judged(model, list(every), cases, kinds, task, logits, config.auc_margin, config.seed)
-
-
-def _sample(run: Path, count: int) -> list[Case]:
-    """Sample at most ``count`` validation images, stratified by class."""
-    cases = inputs.validation_cases(run)
-    if len(cases) <= count:
-        return cases
-    ranked = []
-    for label in dict.fromkeys(c.label for c in cases):
-        mine = [c for c in cases if c.label == label]
-        ranked += [((i + 0.5) / len(mine), c.id, c) for i, c in enumerate(mine)]
-    return [c for _, _, c in sorted(ranked, key=lambda r: r[:2])[:count]]
 
 
 def _logits(run: Path, every: dict[str, Variant], cases: list[Case],

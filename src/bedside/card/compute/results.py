@@ -7,6 +7,7 @@ from typing import Any
 from bedside.card import decisions
 from bedside.card.facts import Facts, cell_of
 from bedside.core import codec
+from bedside.figures import lesion_chance
 from bedside.figures.base import FACTS, UNAVAILABLE
 from bedside.metrics import calibration
 from bedside.metrics.usefulness import below
@@ -116,6 +117,22 @@ def robustness(facts: Facts) -> Any:
     found = artefact.read_document(path)
     why = found.get(UNAVAILABLE)
     return {"value": None, "reason": why} if why else found
+
+
+def pointing(facts: Facts) -> Any:
+    """Say whether float32's activation maps point at the lesion more often than chance."""
+    path = artefact.verified(layout.analysis_dir(facts.run, "fidelity", facts.model) / FACTS)
+    if not path.is_file():
+        return None
+    found = artefact.read_document(path)
+    if not found.get("chance"):
+        return {"value": None, "reason": found.get(UNAVAILABLE) or found.get("maps_reason")}
+    hit = found["chance"]["hit"]
+    return {"answer": lesion_chance.sentence(found["chance"], found["maps"]["float32"]["hit"]),
+            "points at the lesion": found["chance"]["points"],
+            "highest point in the lesion": {k: m["hit"] for k, m in found["maps"].items()},
+            "chance": hit["levels"], "minus chance": hit["over"],
+            "note": lesion_chance.learned(found["chance"])}
 
 
 def failures(facts: Facts) -> Any:

@@ -11,6 +11,7 @@ from bedside.core import codec
 from bedside.core.evidence import PairedTest
 from bedside.core.text import DASH, count, percent, signed
 from bedside.core.types import Estimate
+from bedside.figures import lesion_chance
 from bedside.figures.base import FigureData
 from bedside.runfolder import artefact, layout
 from bedside.stages.report import wording
@@ -18,26 +19,35 @@ from bedside.stages.report.evidence_view import VERDICTS, Entry, Line, Table, ch
 
 KIND_NAMES = {"speckle": "Speckle", "gain": "Gain", "blur": "Blur", "jpeg": "JPEG quality",
               "rotation": "Rotation"}
-_FACTS = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "sqnr", "sqnr_reason",
-                       "worst"),
+_FACTS = {"fidelity": ("split", "n", "outlined", "maps", "maps_reason", "chance", "sqnr",
+                       "sqnr_reason", "worst"),
           "robustness": ("metric", "n", "positives", "margin", "kinds", "values", "overall",
-                         "tests", "disagree")}
+                         "tests", "disagree"),
+          "clipping": ("images", "layers", "variants", "causes")}
+
+# Measures of agreement with the lesion, in the table's order.
+_LESION = ("iou", "inside", "hit")
 
 
 @dataclass(frozen=True, slots=True)
 class FidelityView:
-    """Both tables, and for a model that is missing from one the reason."""
+    """Both tables, and for a model that is missing from one the reason.
+
+    ``chance``: by model, whether float32's maps point at the lesion at all, in words, and whether
+    that is good news (None where it is unknown).
+    """
 
     fidelity: Table | None
     robustness: Table | None
+    chance: tuple[tuple[str, str, bool | None], ...]
     no_fidelity: tuple[tuple[str, str], ...]
     no_robustness: tuple[tuple[str, str], ...]
     facts: dict[str, dict[str, Any]]
 
 
 def load(run: Path, models: Sequence[str]) -> FidelityView:
-    """Read the analyses ``fidelity`` and ``robustness`` of every model."""
-    found: dict[str, dict[str, FigureData]] = {"fidelity": {}, "robustness": {}}
+    """Read the analyses ``fidelity``, ``robustness`` and ``clipping`` of every model."""
+    found: dict[str, dict[str, FigureData]] = {name: {} for name in _FACTS}
     for figure, by_model in found.items():
         for model in models:
             folder = layout.analysis_dir(run, figure, model)
@@ -47,6 +57,8 @@ def load(run: Path, models: Sequence[str]) -> FidelityView:
     return FidelityView(
         _fidelity({m: d.facts for m, d in maps.items() if d.facts.get("maps")}),
         _robustness({m: d.facts for m, d in degraded.items() if d.unavailable is None}),
+        tuple((m, _chance(d.facts), d.facts["chance"]["points"]) for m, d in maps.items()
+              if d.facts.get("chance")),
         tuple((m, d.unavailable or str(d.facts["maps_reason"])) for m, d in maps.items()
               if not d.facts.get("maps")),
         tuple((m, d.unavailable) for m, d in degraded.items() if d.unavailable is not None),
@@ -74,13 +86,43 @@ def _lesion(name: str, values: dict[str, Any], moved: dict[str, Any] | None) -> 
     e = _estimate(values)
     if e.value is None:
         return Entry(DASH, (e.reason or "",))
-    text = percent(e.value) if name == "hit" else f"{e.value:.3f}"
-    small = [(f"{wording.interval('sensitivity', e)}" if name == "hit" else
-              f"{wording.interval('iou', e)}") + f", n = {count(e.n)}"]
+    text = f"{e.value:.3f}" if name == "iou" else percent(e.value)
+    small = [wording.interval("iou" if name == "iou" else "sensitivity", e)
+             + f", n = {count(e.n)}"]
     if moved is not None:
-        difference = change("sensitivity" if name == "hit" else "auroc", _estimate(moved))
-        small.append(f"{difference} against float32")
+        small.append(f"{_moved(name, moved)} against float32")
     return Entry(text, tuple(small))
+
+
+def _moved(name: str, values: dict[str, Any]) -> str:
+    return change("auroc" if name == "iou" else "sensitivity", _estimate(values))
+
+
+def _chance(facts: dict[str, Any]) -> str:
+    return (lesion_chance.sentence(facts["chance"], facts["maps"]["float32"]["hit"])
+            + (" " + lesion_chance.learned(facts["chance"]) if facts["outlined"] else ""))
+
+
+def _levels(facts: dict[str, Any]) -> list[Line]:
+    """Return a line for each kind of chance level: its value, and float32 minus it."""
+    rows = (("area", "chance: at random"), ("centre", "chance: centre"),
+            ("disc", "chance: centred disc"), ("fixed", "chance: best fixed"))
+    if not facts["outlined"]:
+        return []
+    return [Line(title, "no look at the image", (
+        Entry(""), Entry(""), *(_level(facts["chance"][m], m, name) for m in _LESION)))
+        for name, title in rows]
+
+
+def _level(part: dict[str, Any], measure: str, name: str) -> Entry:
+    if name not in part["levels"]:
+        return Entry("")
+    entry = _lesion(measure, part["levels"][name], None)
+    over = part["over"]["float32"][name]
+    small = [lesion_chance.LEVELS[measure][name], *entry.small]
+    if over["value"] is not None:
+        small.append(f"float32 {_moved(measure, over)} against it")
+    return Entry(entry.text, tuple(small))
 
 
 def _fidelity(facts: dict[str, dict[str, Any]]) -> Table | None:
@@ -94,12 +136,12 @@ def _fidelity(facts: dict[str, dict[str, Any]]) -> Table | None:
             same = Entry("reference") if k == 0 else None
             lines.append(Line(label, f"{f['n']} {f['split']} images", (
                 same or _similarity(m["ssim"]), same or _similarity(m["rank"]),
-                _lesion("iou", m["iou"], m["iou_change"] if k else None),
-                _lesion("hit", m["hit"], m["hit_change"] if k else None))))
-        groups.append((model, tuple(lines)))
+                *(_lesion(x, m[x], m[f"{x}_change"] if k else None) for x in _LESION))))
+        groups.append((model, (*lines, *_levels(f))))
     return Table((("SSIM", "with float32’s map; 1 is identical"),
                   ("Rank correlation", "with float32’s map"),
                   ("IoU with the lesion", "of the map’s top region"),
+                  ("Share in the lesion", "of the map’s top region"),
                   ("Pointing game", "highest point in the lesion")), tuple(groups))
 
 
