@@ -10,7 +10,7 @@ import numpy as np
 
 from bedside.core import codec
 from bedside.core.build import Latency, Measurement, ModelSpec, Variant
-from bedside.core.study import DataConfig, ModelConfig, Study
+from bedside.core.study import BudgetConfig, DataConfig, ModelConfig, Study
 from bedside.core.types import Case, Estimate, Preprocess, Task
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
@@ -43,7 +43,7 @@ def _stage(folder: Path, stage: str, files: dict[str, str]) -> None:
             artefact.write_text(scratch / name, text)
 
 
-def _cases(classes: tuple[str, ...], n: int = 40) -> list[Case]:
+def _cases(classes: tuple[str, ...], n: int = 80) -> list[Case]:
     rng = np.random.default_rng(1)
     split = (["train"] * (n // 2) + ["val"] * (n // 4) + ["test"] * n)[:n]
     return [Case(id=f"c{i:03d}", file=f"secret-name-{i}.png", label=classes[i % len(classes)],
@@ -68,7 +68,8 @@ def make_run(run: Path, names: Names = Names(), cases: list[Case] | None = None)
     task = Task(classes, classes[-1] if len(classes) == 2 else None)
     cases = cases if cases is not None else _cases(classes)
     study = Study(seed=3, data=DataConfig(source="images"), targets=(names.target,),
-                  models=tuple(ModelConfig(m, epochs=4) for m in names.models))
+                  models=tuple(ModelConfig(m, epochs=4) for m in names.models),
+                  budget=BudgetConfig(min_test_images=20))
     artefact.write_text(layout.study_file(run), codec.to_toml(study))
     audit = {"read": len(cases) + 1,
              "set_aside": [{"file": "secret-broken.png", "reason": names.reason}]}

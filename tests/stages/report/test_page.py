@@ -7,9 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from report_fixture import (
-    PAYLOADS,
-)
+from report_fixture import PAYLOADS, TASK, _cases, make_run
 from report_reader import page, read
 
 from bedside.core.recommendation import Confirmation
@@ -17,11 +15,16 @@ from bedside.core.study import ModelConfig
 from bedside.core.types import Task
 from bedside.runfolder import stored
 from bedside.stages.report import changes, matrix, results, summary, tables
+from bedside.stages.report.build import build_report
 
 
-def test_undefined_numbers_are_dashes_with_a_reason(run: Path) -> None:
-    html = page(run)
-    assert "Specificity: no image of the negative class." in html
+def test_undefined_numbers_are_dashes_with_a_reason(tmp_path: Path) -> None:
+    cases = [c if c.split != "test" else dataclasses.replace(c, label="malignant")
+             for c in _cases(TASK.classes)]
+    make_run(tmp_path, cases=cases)
+    build_report(tmp_path)
+    html = page(tmp_path)
+    assert "Specificity: no negative images." in html
     assert not re.search(r"\b(nan|None|null|inf)\b", html)
 
 

@@ -19,7 +19,7 @@ from report_reader import page, rows_of
 
 from bedside.core.types import Estimate
 from bedside.metrics.inputs import log_odds
-from bedside.runfolder import stored
+from bedside.runfolder import layout, stored
 from bedside.stages.report import results
 from bedside.stages.report.build import build_report
 
@@ -38,19 +38,25 @@ def test_results_json_keeps_the_contract(run: Path) -> None:
             assert set(row["latency_ms"]) == {"median", "p95", "n", "threads"}
 
 
+def _predictions(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((run / "report" / "predictions.csv").read_text())))
+
+
 def test_results_json_gives_back_what_was_measured(run: Path) -> None:
+    known = stored.usefulness(run)
     for m in stored.measurements(run):
         row = next(r for r in rows_of(run) if r["variant"] == m.variant)
-        for name, estimate in m.metrics.get("test", {}).items():
-            if estimate.value is None:
-                assert row["metrics"][name] is None
-                assert row["undefined"][name] == estimate.reason
-            else:
-                assert Estimate(**row["metrics"][name]) == estimate
-        for name, estimate in m.metrics.get("val", {}).items():
-            found = row["splits"]["val"]["metrics"][name]
-            assert (found is None) == (estimate.value is None)
-            assert found is None or Estimate(**found) == estimate
+        _, own = known.get(layout.cell_name(m.variant, m.target), (None, None))
+        assert (own is None) == (m.status != "ok")
+        if own is None:
+            continue
+        for name, estimate in own.metrics.items():  # at the locked threshold, as decided
+            assert Estimate(**row["metrics"][name]) == estimate
+        for name, estimate in own.validation.items():
+            assert Estimate(**row["splits"]["val"]["metrics"][name]) == estimate
+        called = own.called["malignant"]
+        assert called == sum(line["variant"] == m.variant and line["split"] == "test"
+                             and line["predicted"] == "malignant" for line in _predictions(run))
 
 
 def test_an_unsupported_cell_is_a_row_with_its_reason(run: Path) -> None:
@@ -62,9 +68,11 @@ def test_an_unsupported_cell_is_a_row_with_its_reason(run: Path) -> None:
 def test_csv_has_a_line_a_row_and_an_empty_cell_for_an_undefined_number(run: Path) -> None:
     lines = list(csv.DictReader(io.StringIO((run / "report" / "results.csv").read_text())))
     assert [line["variant"] for line in lines] == [r["variant"] for r in rows_of(run)]
-    assert {line["specificity"] for line in lines} == {""}
-    assert lines[0]["specificity_undefined"] == "no image of the negative class"
     assert float(lines[0]["accuracy"]) == rows_of(run)[0]["metrics"]["accuracy"]["value"]
+    bare = next(m for m in stored.measurements(run) if m.status == "ok")  # before any evidence
+    (line,) = csv.DictReader(io.StringIO(results.results_csv([results.row(bare)])))
+    assert line["specificity"] == ""
+    assert line["specificity_undefined"] == "no image of the negative class"
 
 
 def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
@@ -73,7 +81,7 @@ def test_predictions_csv_names_images_by_case_id_alone(run: Path) -> None:
     assert list(lines[0]) == ["model", "scheme", "variant", "target", "id", "split", "label",
                               "predicted", "logit_benign", "logit_malignant",
                               "log_odds_benign", "log_odds_malignant"]
-    assert len(lines) == 7 * 20
+    assert len(lines) == 7 * 40
     found = stored.predictions(run, "vgg16-int8", "cpu")
     mine = [line for line in lines if line["variant"] == "vgg16-int8"]
     logits = np.array([[line["logit_benign"], line["logit_malignant"]] for line in mine])

@@ -91,7 +91,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
             else evidence_view.document(evidence) | fidelity.facts,
             protocol_view.document(protocol.standing(run, study)))))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
-        results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, stored.task(run))
+        results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, stored.task(run),
+                                      {} if evidence is None else evidence.points)
         card_view.copy(run, scratch, models)
         html = page.render(context(run, study, specs, measured, rows, figures, evidence, flips,
                                    fidelity))

@@ -56,13 +56,19 @@ def compare(old: Predictions, new: Predictions, against: str, positive: int | No
     )
 
 
+def classes_given(logits: npt.NDArray[np.float64], positive: int | None,
+                  points: OperatingPoints | None, cell: str) -> npt.NDArray[np.int64]:
+    """Return the class (n,) that the locked threshold gives, or the cell's own without a lock."""
+    point = None if points is None else points.locked or points.cells.get(cell)
+    return _classes(logits, positive, point)
+
+
 def _classes(logits: npt.NDArray[np.float64], positive: int | None,
              point: OperatingPoint | None) -> npt.NDArray[np.int64]:
-    exact = logits
     if point is None:
-        best: npt.NDArray[np.int64] = exact.argmax(axis=1)
+        best: npt.NDArray[np.int64] = logits.argmax(axis=1)
         return best
-    return decide(exact, scores_of(exact, positive), positive, point)
+    return decide(logits, scores_of(logits, positive), positive, point)
 
 
 def changes(run: Path, measurements: Sequence[Measurement], split: str = "test",

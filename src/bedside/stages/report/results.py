@@ -16,11 +16,12 @@ import numpy as np
 
 from bedside.core import codec
 from bedside.core.build import Measurement
+from bedside.core.evidence import OperatingPoints
 from bedside.core.statistics import Usefulness
 from bedside.core.types import Estimate, Task
 from bedside.metrics.inputs import log_odds
-from bedside.runfolder import stored
-from bedside.stages.report.changes import Change
+from bedside.runfolder import layout, stored
+from bedside.stages.report.changes import Change, classes_given
 
 SCHEMA = 1
 SPLIT = "test"
@@ -154,10 +155,11 @@ def results_csv(rows: Sequence[Row]) -> str:
 
 
 def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurement],
-                          task: Task) -> None:
+                          task: Task, points: Mapping[str, OperatingPoints]) -> None:
     """Write ``predictions.csv``: one line per image and cell, its class, logits and log-odds.
 
-    ``predicted`` is the class of the largest logit, the first of equals. ``log_odds_<class>`` is
+    ``predicted`` is the class that the locked threshold of ``points`` (by model) gives; the largest
+    logit's, the first of equals, where there is none. ``log_odds_<class>`` is
     the score of that class against the rest, from which every published AUC follows. Numbers have
     the digits that read back to the same float64. Images are named by case id alone.
     """
@@ -172,7 +174,9 @@ def write_predictions_csv(path: Path, run: Path, measurements: Sequence[Measurem
                 continue
             cell = [safe_cell(v) for v in (m.model, m.scheme, m.variant, m.target)]
             found = stored.predictions(run, m.variant, m.target)
-            chosen = found.logits.argmax(axis=1)
+            positive = None if task.positive is None else classes.index(task.positive)
+            chosen = classes_given(found.logits, positive, points.get(m.model),
+                                   layout.cell_name(m.variant, m.target))
             # tolist gives Python's floats, whose text is the shortest that reads back the same.
             numbers = np.column_stack([found.logits, *(log_odds(found.logits, k)
                                                        for k in range(len(classes)))]).tolist()
