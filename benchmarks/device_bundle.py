@@ -38,7 +38,8 @@ def bundle() -> Path:
         study = RUNS / "device-study.toml"
         study.write_text(_STUDY)
         bedside("run", "-c", study, "--out", run)
-        bedside("bundle", run, "--target", "cpu", "--variant", VARIANT, "--out", path)
+        bedside("bundle", run, "--target", "cpu", "--variant", VARIANT, "--below-floor",
+                "--out", path)
     return path
 
 

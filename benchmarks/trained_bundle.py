@@ -27,5 +27,6 @@ def bundle(network: str = "efficientnet_lite0", scheme: str = "int8") -> Path:
         bedside("quantize", run, "--only", variant)
         bedside("build", run, "--only", f"{variant}@cpu")
         bedside("evaluate", run, "--only", f"{variant}@cpu")
-        bedside("bundle", run, "--target", "cpu", "--variant", variant, "--out", path)
+        bedside("bundle", run, "--target", "cpu", "--variant", variant, "--below-floor",
+                "--out", path)
     return path

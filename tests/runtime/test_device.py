@@ -37,7 +37,12 @@ def test_predict_answers_as_the_interpreter_does(bedside, cells, file, keys, tmp
     outputs = model.run(to_tensor(png(), bundle.manifest.preprocess))
     assert answer["logits"] == outputs[LOGITS][0].tolist()
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
-    assert answer["probability"] == answer["probabilities"][answer["predicted"]]
+    if answer["familiar"]:
+        assert answer["probability"] == answer["probabilities"][answer["predicted"]]
+    else:  # noise is no image of the kind: no class
+        assert answer["predicted"] is answer["probability"] is None
+        assert answer["withheld"] == "the image is unlike the training images"
+    assert "nothing is known" in document["below_floor"][0]
     assert answer["threshold"] == document["threshold"] == 0.5
     assert document["bundle"]["signed"]
     assert document["self_test"]["largest_difference"] <= document["self_test"]["tolerance"]

@@ -49,7 +49,8 @@ def keys(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(cells, keys, tmp_path_factory):
     path = tmp_path_factory.mktemp("bundle") / "b.zip"
-    path.write_bytes(deploy.make(cells, "cpu", VARIANT, key=keys[0])[0])
+    path.write_bytes(deploy.make(cells, "cpu", VARIANT, key=keys[0],
+                                 below_floor=True)[0])
     return path
 
 

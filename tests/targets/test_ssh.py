@@ -334,7 +334,7 @@ def test_bench_runs_a_file_on_the_board(run, capsys):
 
 
 def test_a_bundle_for_a_board_opens_as_the_board_s_own_cpu(run):
-    data, made = deploy.make(run, "board", VARIANTS[1])
+    data, made = deploy.make(run, "board", VARIANTS[1], below_floor=True)
     assert (made.manifest.model.target, made.manifest.model.backend) == ("board", "cpu")
     with Device(open_bundle(data, (), allow_unsigned=True)) as device:
         assert device.test.vectors

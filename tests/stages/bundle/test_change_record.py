@@ -53,7 +53,7 @@ def test_the_change_record_names_what_changed_and_tests_it(cells, file, keys, tm
     # No image differs: then McNemar's test does not exist, and says so.
     assert (test["p_value"] is None) == (test["lost"] + test["gained"] == 0)
     with pytest.raises(BadInput, match="predictions are not in the run"):
-        deploy.make(cells, "cpu", VARIANT, key=keys[0], against=previous,
+        deploy.make(cells, "cpu", VARIANT, key=keys[0], against=previous, below_floor=True,
                     against_run=_without(cells, tmp_path))
 
 

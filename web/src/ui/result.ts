@@ -40,7 +40,7 @@ export function resultView(bundle: Bundle, answer: Answer): Node[] {
   const predicted = classes[answer.predicted]!;
   const shown: Node[] = [];
   const poor = bundle.manifest.below_floor ?? [];
-  if (poor.length) shown.push(h("p", { class: "note bad", role: "alert" }, fill(strings.belowFloor, poor.join("; "))));
+  if (poor.length) shown.push(h("p", { class: "note floor", role: "alert" }, fill(strings.belowFloor, poor.join("; "))));
   if (answer.unlike) shown.push(h("p", { class: "note bad", role: "alert" }, strings.unlike));
   if (answer.quality.length) {
     const names = answer.quality.map((q) => q.name).join(" ");
