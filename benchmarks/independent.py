@@ -28,8 +28,8 @@ _EMPTY = 1e-8  # of an image, in a cell of a table that holds none
 
 def share(hits: Array) -> Interval:
     """Return the share of hits (n,) with Wilson's interval."""
-    low, high = proportion_confint(int(hits.sum()), len(hits), method="wilson")
-    return float(hits.mean()), float(low), float(high)
+    value = float(hits.mean())
+    return value, *wilson_of(value, len(hits))
 
 
 def brier(positive: Array, probability: Array) -> float:
@@ -67,14 +67,10 @@ def area(positive: Array, scores: Array) -> Interval:
     return value, min(low, most, value), max(high, 1 - most, value)
 
 
-def wilson_of(value: float, n: int) -> tuple[float, float]:
-    """Return the shares that a score test of ``value`` among n does not reject, by root."""
-    def apart(theta: float) -> float:
-        return (value - theta) ** 2 - Z * Z * theta * (1 - theta) / n
-
-    low = 0.0 if value <= 0 else float(brentq(apart, 0.0, value))
-    high = 1.0 if value >= 1 else float(brentq(apart, value, 1.0))
-    return low, high
+def wilson_of(value: float, n: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share ``value`` among n, which need not be whole."""
+    low, high = proportion_confint(value * n, n, method="wilson")
+    return float(low), float(high)
 
 
 def area_difference(positive: Array, old: Array, new: Array
