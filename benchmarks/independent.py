@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -18,6 +18,7 @@ from scipy.stats import binom, norm, t
 from sklearn.metrics import brier_score_loss, cohen_kappa_score, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 Array = np.ndarray[Any, Any]
@@ -73,9 +74,24 @@ def wilson_of(value: float, n: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def area_difference(positive: Array, old: Array, new: Array
-                    ) -> tuple[Interval, tuple[float, float], float | None]:
-    """Return new minus old with its interval, the bounds that decide, and the two-sided p-value.
+class AreaDifference(NamedTuple):
+    """New minus old with its interval, the bounds that decide, and p-values.
+
+    ``p`` is two-sided, None without a variance; ``p_noninferior`` one-sided, of a loss of the
+    margin or more.
+    """
+
+    value: float
+    low: float
+    high: float
+    floor: float
+    ceiling: float
+    p: float | None
+    p_noninferior: float
+
+
+def area_difference(positive: Array, old: Array, new: Array, margin: float) -> AreaDifference:
+    """Compare two areas of the same images.
 
     As decision 0011 says: DeLong's variance times (1 + 1/m + 1/n)², Hall's cubic, Student's t with
     Satterthwaite's degrees of freedom and the images' kurtosis; the floor of k disjoint pairs.
@@ -85,11 +101,12 @@ def area_difference(positive: Array, old: Array, new: Array
                                    strict=True)]
     sizes = [len(m) for m in moves]
     k = min(sizes)
-    floor = tango(max(value, 0.0) * k, max(-value, 0.0) * k, k)
+    pairs = max(value, 0.0) * k, max(-value, 0.0) * k, k
+    floor, few = tango(*pairs), tango_p(*pairs, margin)
     parts = [(m - m.mean()) / len(m) for m in moves]
     own = [float(np.var(m, ddof=1)) / len(m) for m in moves] if k > 1 else [0.0, 0.0]
     if sum(own) <= 1e-15:
-        return (value, *floor), floor, None
+        return AreaDifference(value, *floor, *floor, None, few)
     skew = sum(float((p**3).sum()) for p in parts) / sum(own) ** 1.5
     doubt = 0.0
     for part, v, n in zip(parts, own, sizes, strict=True):
@@ -111,7 +128,9 @@ def area_difference(positive: Array, old: Array, new: Array
     q = float(t.ppf(0.975, df))
     low, high = max(min(bound(q), value), -1.0), min(max(bound(-q), value), 1.0)
     tail = float(t.sf(abs(hall(value / sd)), df))
-    return (value, low, high), (min(low, floor[0]), max(high, floor[1])), min(2 * tail, 1.0)
+    return AreaDifference(value, low, high, min(low, floor[0]), max(high, floor[1]),
+                          min(2 * tail, 1.0),
+                          max(float(t.sf(hall((value + margin) / sd), df)), few))
 
 
 # ------------------------------------------------------------------ paired decisions
@@ -140,6 +159,23 @@ def null_z(counts: Array, weights: Array) -> float:
     multiplier = brentq(off, low * inside, high * inside, xtol=1e-300, rtol=1e-15, maxiter=500)
     variance = float((counts * weights**2 / (1 + multiplier * weights)).sum())
     return distance / math.sqrt(variance)
+
+
+def tango_p(gained: float, lost: float, n: float, margin: float) -> float:
+    """Return Tango's one-sided p-value of a loss of ``margin`` or more."""
+    counts = np.array([gained, lost, n - gained - lost])
+    return float(norm.sf(null_z(counts, np.array([1 + margin, margin - 1, margin]))))
+
+
+def miss_ratio_p(both: int, lost: int, gained: int, margin: float) -> float:
+    """Return the one-sided p-value of ``margin`` times as many misses, or more."""
+    counts = np.array([both, lost, gained], dtype=np.float64)
+    return float(norm.cdf(null_z(counts, np.array([1 - margin, 1.0, -margin]))))
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Return Holm's adjusted p-values."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
 def _crossing(statistic: Callable[[float], float], wanted: float, low: float, high: float) -> float:

@@ -15,6 +15,7 @@ import csv
 import json
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ class Run:
     points: dict[str, dict[str, Any]]
     cells: dict[Cell, dict[str, Split]]
     left: set[str] = field(default_factory=set)
+
+    @property
+    def margins(self) -> dict[str, float | None]:
+        """Return the study's margins."""
+        return dict(self.results["evidence"]["margins"])
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -136,14 +142,16 @@ def alone(s: Split) -> Numbers:
     return found
 
 
-def paired(old: Split, new: Split) -> Numbers:
+def paired(old: Split, new: Split, margins: Mapping[str, float | None]) -> Numbers:
     """Return everything that a comparison of two cells prints, by name.
 
-    Images are those that both predicted.
+    Images are those that both predicted. ``shown``: the largest p-value of non-inferiority, before
+    Holm.
     """
     _, i, j = np.intersect1d(old.ids, new.ids, return_indices=True)
     truth, before, after = old.positive[i], old.called[i], new.called[j]
     found: Numbers = {"n": len(i), "changed": int((before != after).sum())}
+    margins = _few_missed(margins, truth, before)
     sides = {"accuracy": np.ones_like(truth), "sensitivity": truth, "specificity": ~truth}
     for name, mine in sides.items():
         if not mine.any():
@@ -156,8 +164,11 @@ def paired(old: Split, new: Split) -> Numbers:
             low, high = independent.tango(gained, lost, n)
             found |= {f"{name} low": low, f"{name} high": high, f"{name} floor": low,
                       f"{name} ceiling": high, f"{name} p": independent.mcnemar_p(gained, lost)}
+            margin = margins.get(name)
+            if margin is not None:
+                found[f"{name} p_noninferior"] = independent.tango_p(gained, lost, n, margin)
     if truth.any() and not truth.all():
-        found |= _areas(truth, old.odds[i], new.odds[j], old.clustered)
+        found |= _areas(truth, old.odds[i], new.odds[j], margins["auc"] or 0.0, old.clustered)
     both, lost, gained = (int((m & truth).sum()) for m in (
         ~before & ~after, before & ~after, ~before & after))
     found |= {"missed": lost, "found": gained, "alarms": int((~before & after & ~truth).sum()),
@@ -170,19 +181,35 @@ def paired(old: Split, new: Split) -> Numbers:
         if not old.clustered:
             found |= {"miss_ratio low": low, "miss_ratio high": high,
                       "miss_ratio p": found["sensitivity p"]}
+        margin = margins["miss_ratio"]
+        if not old.clustered and margin is not None:
+            found["miss_ratio p_noninferior"] = independent.miss_ratio_p(both, lost, gained, margin)
     agreement = independent.kappa(before, after)
     if agreement is not None:
         found |= _around("kappa", agreement, len(i), old.clustered)
-    return found
+    tests = [v for k, v in found.items() if k.endswith("p_noninferior") and v is not None]
+    return found | {"shown": max(tests, default=1.0)} if not old.clustered else found
 
 
-def _areas(truth: Array, old: Array, new: Array, clustered: bool) -> Numbers:
-    (value, low, high), (floor, ceiling), p = independent.area_difference(truth, old, new)
+def _few_missed(margins: Mapping[str, float | None], truth: Array, before: Array
+                ) -> dict[str, float | None]:
+    """Return the margins where float32 misses fewer than one positive in a hundred.
+
+    "Twice as many" is then counted from one in a hundred, as a margin of sensitivity.
+    """
+    ratio, sensitivity = margins["miss_ratio"], margins["sensitivity"]
+    if ratio is None or sensitivity is None or not truth.any() or (~before[truth]).mean() >= 0.01:
+        return dict(margins)
+    return {**margins, "sensitivity": min(sensitivity, (ratio - 1) * 0.01), "miss_ratio": None}
+
+
+def _areas(truth: Array, old: Array, new: Array, margin: float, clustered: bool) -> Numbers:
+    d = independent.area_difference(truth, old, new, margin)
     was, now = (independent.area(truth, s)[0] for s in (old, new))
     bounds: Numbers = {} if clustered else {
-        "auroc low": low, "auroc high": high, "auroc floor": floor, "auroc ceiling": ceiling,
-        "auroc p": p}
-    return {"auroc": value, "auroc old": was, "auroc new": now, "auroc n": len(truth)} | bounds
+        "auroc low": d.low, "auroc high": d.high, "auroc floor": d.floor,
+        "auroc ceiling": d.ceiling, "auroc p": d.p, "auroc p_noninferior": d.p_noninferior}
+    return {"auroc": d.value, "auroc old": was, "auroc new": now, "auroc n": len(truth)} | bounds
 
 
 def _band(text: str, bands: tuple[tuple[float, float, str], ...]) -> str | None:
@@ -251,12 +278,13 @@ def screen(run: Run, cell: Cell) -> tuple[Numbers, str | None]:
     test = run.cells[cell]["test"]
     found = alone(test) | resources(run, row)
     if "val" in run.cells[cell]:
-        found |= {f"val {k}": v for k, v in alone(run.cells[cell]["val"]).items()}
+        own = alone(run.cells[cell]["val"])
+        found |= {f"val {k}": v for k, v in own.items()} | _others(run, cell, own.get("auroc"))
     base = run.baseline(row)
     if base is None or base is row:
         return found, None
     reference = run.cells[base["variant"], base["target"]]["test"]
-    found |= {f"change {k}": v for k, v in paired(reference, test).items()}
+    found |= {f"change {k}": v for k, v in paired(reference, test, run.margins).items()}
     theirs = alone(reference) | resources(run, base)
     # The tiles' changes are of each cell's own metrics, over all of its images.
     for name in ("sensitivity", "specificity", "auroc"):
@@ -269,6 +297,20 @@ def screen(run: Run, cell: Cell) -> tuple[Numbers, str | None]:
             found[f"less {name}"] = 1 - own / other
     low = worst(run, reference, test)
     return (found, None) if low is None else (found | low[1], low[0])
+
+
+def _others(run: Run, cell: Cell, area: float | None) -> Numbers:
+    """Return how far a cell is below the others of its target, and their latencies."""
+    found: Numbers = {}
+    for row in run.rows:
+        other = row["variant"], row["target"]
+        if row["target"] != cell[1] or other == cell or "val" not in run.cells.get(other, {}):
+            continue
+        best = alone(run.cells[other]["val"]).get("auroc")
+        if best is not None and area is not None:
+            found[f"below {row['variant']}"] = best - area
+        found[f"latency of {row['variant']}"] = resources(run, row).get("latency")
+    return found
 
 
 def checks(folder: Path) -> tuple[list[Check], list[str]]:
@@ -286,14 +328,22 @@ def checks(folder: Path) -> tuple[list[Check], list[str]]:
             done += reported.metrics(f"{'@'.join(cell)} {split}", told, alone(part))
         done += reported.resources("@".join(cell), row, found)
     document = run.results["evidence"]
+    family: dict[str, list[tuple[dict[str, Any], float]]] = defaultdict(list)
     for c in document["comparisons"]:
         if c["n"] == 0:
             continue
         old = run.cells[tuple(c["against"].rsplit("@", 1))][c["split"]]  # type: ignore[index]
         new = run.cells[c["variant"], c["target"]][c["split"]]
-        done += reported.comparison(c, paired(old, new))
+        found = paired(old, new, run.margins)
+        done += reported.comparison(c, found)
+        if c["same_as"] is None and "shown" in found:
+            family[c["split"]].append((c, found["shown"] or 0.0))
         if old.clustered:
             run.left.add(f"intervals and p-values on the {c['split']} images: {CLUSTERED}")
+    for members in family.values():
+        adjusted = independent.holm([p for _, p in members])
+        for (c, raw), p in zip(members, adjusted, strict=True):
+            done += reported.shown(c, raw if c["planned"] else p)
     for model in document["models"].values():
         for p in model["statistics"]["probabilities"]:
             cell = p["variant"], p["target"]
@@ -310,7 +360,7 @@ def checks(folder: Path) -> tuple[list[Check], list[str]]:
         base = run.baseline(named)
         assert base is not None
         both = (run.cells[r["variant"], r["target"]]["test"] for r in (base, named))
-        done += reported.entries(f"{label}@{target}", entries, paired(*both))
+        done += reported.entries(f"{label}@{target}", entries, paired(*both, run.margins))
     return done, sorted(run.left | {DRAWN, PLANNED})
 
 

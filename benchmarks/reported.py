@@ -114,11 +114,20 @@ def comparison(c: Mapping[str, Any], found: Numbers) -> Iterator[Check]:
             yield from _check(where, f"{name} {key}", test[key], found, f"{name} {key}", 1, 0)
         yield from _check(where, f"{name} n", d["n"], found, f"{name} n", 1, 0)
         yield from _check(where, f"{name} p", test["p_value"], found, f"{name} p", 1, 3)
+        yield from _check(where, f"{name} p of non-inferiority", test["p_noninferior"], found,
+                          f"{name} p_noninferior", 1, 3)
     if c["kappa"] is not None:
         yield from metrics(where, {"kappa": c["kappa"] if c["kappa"]["value"] is not None
                                    else None}, found)
     for key in ("missed", "found", "alarms", "cleared"):
         yield from _check(where, key, c["flips"][key], found, key, 1, 0)
+
+
+def shown(c: Mapping[str, Any], p: float) -> Iterator[Check]:
+    """Compare the adjusted p-value of *shown*, and whether it is."""
+    where = f"{c['variant']}@{c['target']} against float32, {c['split']}"
+    yield from _check(where, "p of the answer", c["p_shown"], {"p": p}, "p", 1, 3)
+    yield Check(where, "shown (1) or not (0)", f"{c['answer'] == 'shown':d}", float(p <= 0.025))
 
 
 def _ratio(minus_log: float | None) -> float | None:
@@ -252,6 +261,13 @@ def sentences(where: str, told: str, found: Numbers) -> Iterator[Check]:
             ("latency", "Measured latency NUM ms", [("latency", 1.0)]),
             ("file", "File NUM MB", [("size", 1e-6)])):
         yield from _found(where, title, told, pattern, names, found)
+    for pattern, name, order in (
+            (r"NUM below the best \((\S+?)\)", "below", (0, 1)),
+            (r"(?:next is|indistinguishable from) (\S+) (?:with |\()NUM ms", "latency of", (1, 0))):
+        match = re.search(pattern.replace("NUM", f"({NUMBER})"), told)
+        if match is not None:
+            report, other = (match.groups()[k] for k in order)
+            yield Check(where, f"{name} {other}", report, found.get(f"{name} {other}"))
     yield from _found(where, "images", told, "on NUM test images", [("change n", 1.0)], found,
                       needed=False)
 

@@ -15,7 +15,7 @@ from paths import ROOT
 
 from bedside.core import codec
 from bedside.core.build import Latency
-from bedside.runfolder import artefact, layout, protocol, stored
+from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
 from bedside.stages.evidence import stage as evidence
 from bedside.stages.recommend import stage as recommend
@@ -25,10 +25,10 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 recompute = pytest.importorskip("recompute")
 
 
-def _again(folder, stage, changed, facts=None):
+def _again(folder, stage, changed):
     """Publish a stage's folder once more with some files changed or added."""
     kept = {f.name: f.read_bytes() for f in folder.iterdir() if f.name != "manifest.json"}
-    with artefact.writing(folder, stage, "k", facts=facts) as scratch:
+    with artefact.writing(folder, stage, "k") as scratch:
         for name, content in (kept | changed).items():
             (scratch / name).write_bytes(content)
 
@@ -40,7 +40,7 @@ def _run(folder, grouped=False):
     cells = {"float32": Cell(odds, 12.0, 4_000_000),
              "int8": Cell(np.where(lost, -0.4, odds + rng.normal(0, 0.1, 700)), 4.0, 1_100_000),
              "dynamic": Cell(odds, 8.0, 1_300_000)}
-    make(folder, labels, splits(300, 400), cells, finish=False)
+    make(folder, labels, splits(300, 400), cells, finish=False, locked=False)
     cases = [replace(c, group=f"g{i // 3 if grouped else i}", age=30.0 if i % 40 < 10 else 65.0,
                      size_mm=8.0 if i % 3 else 15.0) for i, c in enumerate(stored.cases(folder))]
     with artefact.writing(layout.data_dir(folder), "data", "k2") as scratch:
@@ -53,8 +53,7 @@ def _run(folder, grouped=False):
         place = layout.measurement_dir(folder, f"net-{name}", "cpu")
         kept = json.loads((place / layout.MEASUREMENT).read_text())
         kept["latency_ms"] = codec.encode(Latency(cell.ms, cell.ms * 1.1, 3, 2))
-        _again(place, "evaluate", {layout.MEASUREMENT: json.dumps(kept).encode()},
-               protocol.fact(folder))
+        _again(place, "evaluate", {layout.MEASUREMENT: json.dumps(kept).encode()})
     study = stored.study(folder)
     evidence.evidence(folder, study.evidence)
     recommend.recommend(folder, study)
