@@ -117,6 +117,7 @@ def area_difference(positive: Array, old: Array, new: Array, margin: float) -> A
     sd = math.sqrt(sum(own)) * (1 + sum(1 / n for n in sizes))
 
     def hall(x: float) -> float:
+        """Return the studentised distance corrected for skewness."""
         return x + skew * x**2 / 3 + skew**2 * x**3 / 27 + skew / 6
 
     def bound(q: float) -> float:

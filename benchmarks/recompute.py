@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import independent
+import printed
 import recomputed
 import reported
 from published import load
@@ -25,6 +26,7 @@ from reported import Check
 CLUSTERED = ("patients have several images, and no independent library has these intervals and "
              "tests over patients; interval_coverage simulates them")
 DRAWN = "p-value of a group's interaction: a permutation test with random draws"
+WORDED = "numbers in the reasons against variants, other than their validation AUC"
 PLANNED = "cases that would settle an answer: planned_power simulates them"
 
 
@@ -47,7 +49,8 @@ def checks(folder: Path) -> tuple[list[Check], list[str]]:
     for c in document["comparisons"]:
         if c["n"] == 0:
             continue
-        old = run.cells[tuple(c["against"].rsplit("@", 1))][c["split"]]  # type: ignore[index]
+        against, _, target = c["against"].rpartition("@")
+        old = run.cells[against, target][c["split"]]
         new = run.cells[c["variant"], c["target"]][c["split"]]
         found = recomputed.paired(old, new, run.margins)
         done += reported.comparison(c, found)
@@ -66,19 +69,24 @@ def checks(folder: Path) -> tuple[list[Check], list[str]]:
             if images is not None:
                 done += reported.brier(p, recomputed.brier(run, run.row(cell), images))
     html = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    for target, variant, tiles, said in reported.recommended(html):
+    for target, variant, tiles, said in printed.recommended(html):
         numbers, group = recomputed.screen(run, (variant, target))
-        done += reported.tiles(f"{variant}@{target}", tiles, numbers, group)
-        done += reported.sentences(f"{variant}@{target}", said, numbers)
-    for label, target, entries in reported.answers(html):
+        done += printed.tiles(f"{variant}@{target}", tiles, numbers, group)
+        done += printed.sentences(f"{variant}@{target}", said, numbers)
+    for target, variant, text in printed.rejected(html):
+        val = run.cells.get((variant, target), {}).get("val")
+        if val is not None:
+            done += printed.sentences(f"{variant}@{target}", text, {
+                f"val {k}": v for k, v in recomputed.alone(val).items()}, rejected=True)
+    for label, target, entries in printed.answers(html):
         named = next(r for r in run.rows if (f"{r['model']}-{r['scheme']}", r["target"])
                      == (label, target))
         base = run.baseline(named)
         assert base is not None
         both = (run.cells[r["variant"], r["target"]]["test"] for r in (base, named))
         found = recomputed.paired(*both, run.margins)
-        done += reported.entries(f"{label}@{target}", entries, found)
-    return done, sorted(run.left | {DRAWN, PLANNED})
+        done += printed.entries(f"{label}@{target}", entries, found)
+    return done, sorted(run.left | {DRAWN, PLANNED, WORDED})
 
 
 def main() -> None:

@@ -162,7 +162,8 @@ def brier(run: Run, row: dict[str, Any], s: Split) -> float:
     """Return the Brier score of the probabilities that ship."""
     point = run.points[row["model"]]["locked"] or {}
     odds = s.odds / (point.get("temperature") or 1.0)
-    return independent.brier(s.positive, 1 / (1 + np.exp(-odds)))
+    probability: Array = 1 / (1 + np.exp(-odds))
+    return independent.brier(s.positive, probability)
 
 
 # ------------------------------------------------------------------ the first screen
@@ -184,13 +185,13 @@ def screen(run: Run, cell: Cell) -> tuple[Numbers, str | None]:
     theirs = alone(reference) | resources(run, base)
     # The tiles' changes are of each cell's own metrics, over all of its images.
     for name in ("sensitivity", "specificity", "auroc"):
-        own, other = found.get(name), theirs.get(name)
-        if own is not None and other is not None:
-            found[f"against {name}"] = own - other
+        mine, other = found.get(name), theirs.get(name)
+        if mine is not None and other is not None:
+            found[f"against {name}"] = mine - other
     for name in ("size", "latency"):
-        own, other = found.get(name), theirs.get(name)
-        if own is not None and other:
-            found[f"less {name}"] = 1 - own / other
+        mine, other = found.get(name), theirs.get(name)
+        if mine is not None and other:
+            found[f"less {name}"] = 1 - mine / other
     low = worst(run, reference, test)
     return (found, None) if low is None else (found | low[1], low[0])
 
