@@ -94,8 +94,8 @@ def tiles(where: str, told: Mapping[str, str], found: Numbers, group: str | None
             against = rf"NUM{points} against float32 \| " if compared else ""
             names = [(name, scale), *([(f"against {name}", scale)] if compared else []),
                      (f"{name} low", scale), (f"{name} high", scale), (f"{name} n", 1.0)]
-            yield from _found(where, title, text, rf"^NUM{percent} \| {against}95% interval NUM–NUM, "
-                              "n = NUM", names, found)
+            pattern = rf"^NUM{percent} \| {against}95% interval NUM–NUM, n = NUM"
+            yield from _found(where, title, text, pattern, names, found)
         elif title.startswith("Missed by it"):
             yield from _found(
                 where, title, text, r"NUM, NUM gained \| of NUM positive images?; NUM new false "
