@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 
-from reported import SHARES, Check, Numbers, unit
+from reported import SHARES, Check, Numbers, excused, unit
 
 NUMBER = r"[+−±]?\d[\d,]*(?:\.\d+)?"
 TITLES = {"Sensitivity": "sensitivity", "Specificity": "specificity", "AUC": "auroc",
@@ -76,8 +76,8 @@ def _found(where: str, title: str, text: str, pattern: str,
             yield Check(where, title, f"{text[:40]!r} is not as expected", math.inf)
         return
     for (name, scale), report in zip(names, match.groups(), strict=True):
-        if name in found and report is not None:
-            value = found[name]
+        if report is not None and (name in found or not excused(name, found)):
+            value = found.get(name)
             yield Check(where, f"{title}, {name}", report,
                         None if value is None else scale * value)
 

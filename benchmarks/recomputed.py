@@ -1,6 +1,7 @@
 """The numbers that a report prints of a cell or a comparison, from what the run publishes.
 
-For :mod:`recompute`; by name, those without an independent interval left out.
+For :mod:`recompute`; by name. Where patients have several images intervals and tests
+are left out, and ``clustered`` says so.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def alone(s: Split) -> Numbers:
     """Return one cell's metrics of one split, with intervals where images are independent."""
     parts = {"accuracy": s.called == s.positive, "sensitivity": s.called[s.positive],
              "specificity": ~s.called[~s.positive]}
-    found: Numbers = {}
+    found: Numbers = {"clustered": 1.0} if s.clustered else {}
     for name, hits in parts.items():
         if len(hits):
             found |= _around(name, independent.share(hits), len(hits), s.clustered)
@@ -84,7 +85,7 @@ def paired(old: Split, new: Split, margins: Mapping[str, float | None]) -> Numbe
     if agreement is not None:
         found |= _around("kappa", agreement, len(i), old.clustered)
     tests = [v for k, v in found.items() if k.endswith("p_noninferior") and v is not None]
-    return found | {"shown": max(tests, default=1.0)} if not old.clustered else found
+    return found | ({"clustered": 1.0} if old.clustered else {"shown": max(tests, default=1.0)})
 
 
 def _few_missed(margins: Mapping[str, float | None], truth: Array, before: Array
