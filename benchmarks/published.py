@@ -93,6 +93,8 @@ def load(folder: Path) -> Run:
         if positive is None:
             _stop(f"{folder}: the task names no positive class. Give a run whose task has one.")
         point = points[model]["locked"] or points[model]["cells"][f"{variant}@{target}"]
+        if f"log_odds_{positive}" not in lines[0]:
+            _stop(f"{report}: made by an earlier version. Run: bedside report {folder}")
         lines.sort(key=lambda x: x["id"])
         odds = np.array([float(x[f"log_odds_{positive}"]) for x in lines])
         groups = Counter(cases.get(x["id"], {}).get("group") or x["id"] for x in lines)
