@@ -81,6 +81,20 @@ def _power(f: Facts) -> tuple[str, str]:
             ), "75 to 85% for a promised 80%"
 
 
+def _harm(f: Facts) -> tuple[str, str]:
+    told = []
+    for r in f["rows"]["power"]:
+        beside, holm = (", ".join(f"{100 * v:.0f}%" for v in r[k].values())
+                        for k in ("worse in families", "worse if adjusted after Holm"))
+        told.append(f"{r['positives']} positives: worse in {100 * r['worse alone']:.0f}% alone, "
+                    f"{beside} in families of {' and '.join(r['worse in families'])} ({holm} "
+                    "were it adjusted)")
+    return ("; ".join(told) + f" of {f['studies_of_power']} studies; false shown at most "
+            f"{100 * f['false_shown_most']:.2f}% in {f['scenarios']} scenarios of "
+            f"{f['replicates']} replicates"), (
+        f"equal; {100 * f['false_shown_allowed']:.2f}% (2.5% + two standard errors)")
+
+
 def _statistics(f: Facts) -> tuple[str, str]:
     found = ", ".join(f"{name} {s} s" for name, s in f["seconds"].items())
     return (f"{f['test_images']} test images × {f['variants']} variants: {found}",
@@ -189,6 +203,7 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "duplicate-recall": _recall,
     "interval-coverage": _coverage,
     "planned-power": _power,
+    "harm-families": _harm,
     "calibration-coverage": lambda f: (
         f"intercept {100 * f['least']['intercept']:.1f} to {100 * f['most']['intercept']:.1f}%, "
         f"slope {100 * f['least']['slope']:.1f} to {100 * f['most']['slope']:.1f}% of "
