@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bedside.core.errors import BadInput
-from bedside.core.evidence import Comparison
+from bedside.core.evidence import MISS_RATIO, Comparison
 from bedside.core.recommendation import Candidate, Cause, Confirmation, Recommendation
 from bedside.core.registry import did_you_mean
 from bedside.core.study import BudgetConfig, EvidenceConfig, Limits
@@ -283,7 +283,8 @@ def confirm(first: Candidate, test: Comparison | None) -> Confirmation:
 
 
 def _tested_for(test: Comparison) -> str:
-    return ("sensitivity, specificity and AUC" if "specificity" in test.tests
+    return ("sensitivity, specificity, AUC and the ratio of misses" if MISS_RATIO in test.tests
+            else "sensitivity, specificity and AUC" if "specificity" in test.tests
             else "sensitivity and AUC, means over the classes")
 
 

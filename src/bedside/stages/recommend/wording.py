@@ -17,6 +17,10 @@ def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
             if budget.require == "shown" else
             "is not inferior on the test images, which confirm or veto it and select nothing")
     return (
+        "The float32 model must be better than chance on the test images (the lower limit of its "
+        f"AUC above 0.5) and reach the study's floors: an AUC of {budget.min_auc:g}, a sensitivity "
+        f"of {budget.min_sensitivity:g}, a specificity of {budget.min_specificity:g}, "
+        f"{count(budget.min_test_images)} test images. "
         f"Eligible are variants that run, {f'meet the budget ({allowed}), ' if allowed else ''}are "
         "not inferior to their float32 model on validation images and have a measured latency. "
         f"Of these, keep those whose validation AUC is at most {margin:g} below the best, then "
