@@ -26,6 +26,7 @@ warmup = 1
 samples = 2
 [evidence]
 robustness_images = 0
+miss_ratio_margin = 0  # 240 positives, none missed, exclude no doubling
 """
 
 

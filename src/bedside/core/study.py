@@ -131,13 +131,13 @@ class EvidenceConfig:
     for which net benefit is stated, that of the images where it is not given.
 
     ``miss_ratio_margin``: how many times as many positives may be missed as before, since two
-    points are 26% missed instead of 24%, and 3% instead of 1%. None sets no such margin.
+    points are 26% missed instead of 24%, and 3% instead of 1%; 0 sets no such margin.
     """
 
     sensitivity_margin: float = 0.02
     specificity_margin: float = 0.05
     auc_margin: float = 0.02
-    miss_ratio_margin: float | None = 2.0
+    miss_ratio_margin: float = 2.0
     threshold: Literal["youden", "sensitivity", "largest"] = "youden"
     required_sensitivity: float = 0.95
     resamples: int = 2000

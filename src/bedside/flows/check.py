@@ -103,9 +103,10 @@ def _check_evidence(study: Study) -> None:
             hint = f" {value:g}% is {value / 100:g}." if 1 < value <= 100 else ""
             raise BadInput(f"a share of {value:g}", where=f"evidence.{name}",
                            remedy=f"Give a fraction above 0, as 0.05, or 1 for no limit.{hint}")
-    if e.miss_ratio_margin is not None and not 1 < e.miss_ratio_margin <= 10:
+    if e.miss_ratio_margin and not 1 < e.miss_ratio_margin <= 10:
         raise BadInput(f"a margin of {e.miss_ratio_margin:g}", where="evidence.miss_ratio_margin",
-                       remedy="Give a ratio above 1, up to 10, as 1.5 for half as many again.")
+                       remedy="Give a ratio above 1, up to 10, as 1.5 for half as many again, "
+                              "or 0 for none.")
     if not 200 <= e.resamples <= 20000 or e.seed < 0:
         raise BadInput(f"{e.resamples} resamples with seed {e.seed}", where="evidence",
                        remedy="Give 200 to 20000 resamples and a seed of 0 or more.")

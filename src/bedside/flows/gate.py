@@ -223,9 +223,11 @@ def _pairs(choices: Sequence[Recommendation], against: Path) -> list[tuple[str, 
     if not artefact.finished(against, "recommend"):
         return []
     before = {r.target: r.chosen for r in stored.recommendations(against).recommendations}
-    return [(layout.cell_name(str(before[r.target]), r.target),
-             layout.cell_name(r.chosen, r.target)) for r in choices
-            if r.chosen is not None and before.get(r.target) not in (None, r.chosen)]
+    # What the test images took back is compared as well: it would have run.
+    now = [(r.target, r.chosen or r.vetoed) for r in choices]
+    return [(layout.cell_name(str(before[target]), target), layout.cell_name(variant, target))
+            for target, variant in now
+            if variant is not None and before.get(target) not in (None, variant)]
 
 
 def _cell(c: compare_runs.CellChange, study: Study, required: bool, what: str) -> list[Check]:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from bedside.core.evidence import MISS_RATIO, Comparison, Flips, Needed, OperatingPoint, PairedTest
 from bedside.core.study import EvidenceConfig
+from bedside.core.text import percent
 from bedside.metrics import miss_ratio, paired, paired_auc, paired_macro, power
 from bedside.metrics.design import clusters_of, of
 from bedside.metrics.inputs import Floats, Labels, log_odds
@@ -83,7 +84,7 @@ def compare(old: Side, new: Side, positive: int | None, groups: Sequence[str],
     notes = () if few is None or few.margin in (None, config.sensitivity_margin) else (
         "float32 misses fewer than one positive in a hundred, so "
         f"{config.miss_ratio_margin:g} times as many is counted from one in a hundred: the margin "
-        f"of sensitivity is {100 * few.margin:g} points",)
+        f"of sensitivity is {percent(few.margin, 1)}",)
     return Comparison("", "", "", "", n, tests, kappa(before, after, classes, clusters),
                       _flips(before, after, labels, positive, clusters), notes=notes)
 
@@ -98,7 +99,7 @@ def _binary(old: Side, new: Side, positive: int, right: paired.Bools, clusters: 
 
     detected = right[0, truth]
     margin, ratio_margin = miss_ratio.limits(
-        config.sensitivity_margin, config.miss_ratio_margin,
+        config.sensitivity_margin, config.miss_ratio_margin or None,
         1 - float(detected.mean()) if len(detected) else 1.0)
     tests = {
         "accuracy": proportion("accuracy", np.ones_like(truth), None, "no images"),

@@ -22,7 +22,7 @@ from bedside.schemes.layers import layers
 
 MIXED = schemes.parse("mixed+searched")
 CONFIG = CalibrationConfig(images=30)
-BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
+BUDGET = budget.Budget(auroc_loss=0.02, sensitivity_loss=0.08, specificity_loss=0.08, flips=0.06)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from bedside.runtime.litert import LOGITS, LiteRTModel
 from bedside.stages.finetune import replay, stage
 
 CONFIG = CalibrationConfig(images=30)
-BUDGET = Budget(auroc_loss=0.02, sensitivity_loss=0.06, flips=0.06)
+BUDGET = Budget(auroc_loss=0.02, sensitivity_loss=0.08, specificity_loss=0.08,
+                flips=0.06)
 # One channel so much larger that INT8 misses the budget, yet the others keep a step or two.
 FACTOR = 30.0
 

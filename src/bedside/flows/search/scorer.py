@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedside.core.errors import BadInput
+from bedside.core.study import EvidenceConfig
 from bedside.core.types import Case
 from bedside.metrics import probability
 from bedside.metrics.compare import Side, compare, scores_of
@@ -25,7 +26,7 @@ class Score:
 
     ``auroc``, ``sensitivity`` and ``specificity`` (macro means without a positive class, then no
     specificity) are at the float model's threshold; the ``_low`` ones are the lower bounds of their
-    paired differences from the float model, 95%. ``flips``: images whose class differs.
+    paired differences from the float model, 95%, that decide. ``flips``: images whose class differs.
     ``logit_shift``: mean change of the margin (positive
     logit minus the largest other). ``logit_damage``: root mean square change of the logits over
     their standard deviation. ``ms`` is the median of this process, a guide and no measurement.
@@ -73,7 +74,8 @@ class CandidateScorer:
         self.positive = (self.task.classes.index(self.task.positive)
                          if self.task.positive is not None else None)
         self._groups = [c.group or c.id for c in cases]
-        self._config = stored.study(run).evidence
+        self._config = (stored.study(run).evidence if layout.study_file(run).is_file()
+                        else EvidenceConfig())
         path = layout.model_dir(run, model) / layout.FLOAT_MODEL
         self.float_bytes = path.read_bytes()
         self.float_logits, _ = self.logits(self.float_bytes)
@@ -104,8 +106,7 @@ class CandidateScorer:
             test = tests.get(name) or tests.get(f"macro_{name}")
             # Every class is there, so only a macro mean has no specificity: nothing to lose.
             value[name] = 1.0 if test is None or test.new is None else test.new
-            low[name] = 0.0 if test is None or test.difference.low is None else (
-                test.difference.low)
+            low[name] = 0.0 if test is None or test.excluded is None else test.excluded
         return Score(
             **value, auroc_low=low["auroc"], sensitivity_low=low["sensitivity"],
             specificity_low=low["specificity"],

@@ -93,7 +93,7 @@ def load(run: Path, models: Sequence[str]) -> Evidence | None:
 
 def document(evidence: Evidence) -> dict[str, Any]:
     """Return the key ``evidence`` of ``results.json``."""
-    return {"margins": {"miss_ratio": evidence.config.miss_ratio_margin,
+    return {"margins": {"miss_ratio": evidence.config.miss_ratio_margin or None,
                         "sensitivity": evidence.config.sensitivity_margin,
                         "specificity": evidence.config.specificity_margin,
                         "auc": evidence.config.auc_margin},
@@ -180,7 +180,7 @@ def limits(config: EvidenceConfig, binary: bool) -> tuple[str, ...]:
             *((margin("specificity", config.specificity_margin),) if binary else ()),
             margin("auroc", config.auc_margin),
             *((f"{config.miss_ratio_margin:g} times as many positives missed",)
-              if binary and config.miss_ratio_margin is not None else ()))
+              if binary and config.miss_ratio_margin else ()))
 
 
 def listed(texts: Sequence[str], word: str) -> str:
