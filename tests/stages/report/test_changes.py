@@ -26,7 +26,7 @@ def test_changes_count_what_was_flipped(run: Path) -> None:
     assert changed == [flips[f"efficientnet_lite0-{s}"] for s in SCHEMES[1:]]
     assert 1 <= changed[0] <= changed[1] <= changed[2] <= 3
     assert rows["vgg16-int8"]["changed"]["against"] == "vgg16-float32@cpu"
-    assert rows["vgg16-int8"]["changed"]["n"] == 40
+    assert rows["vgg16-int8"]["changed"]["n"] == 20
 
 
 def test_changes_match_images_by_id() -> None:

@@ -25,8 +25,8 @@ class Score:
     """Score of a candidate against the float model on the same validation images.
 
     ``auroc``, ``sensitivity`` and ``specificity`` (macro means without a positive class, then no
-    specificity) are at the float model's threshold; the ``_low`` ones are the lower bounds of their
-    paired differences from the float model, 95%, that decide. ``flips``: images whose class differs.
+    specificity) are at the float model's threshold; the ``_low`` ones are the lower bounds, 95%,
+    of their paired differences from the float model. ``flips``: images whose class differs.
     ``logit_shift``: mean change of the margin (positive
     logit minus the largest other). ``logit_damage``: root mean square change of the logits over
     their standard deviation. ``ms`` is the median of this process, a guide and no measurement.
