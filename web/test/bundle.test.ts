@@ -129,7 +129,7 @@ describe("a zip that is not the canonical one is refused", () => {
 describe("a manifest that makes no sense is refused, also with a fitting seal", () => {
   const cases: [string, (m: string) => string][] = [
     ["labels swapped", (m) => m.replace(/"benign",(\s*)"malignant"/, '"malignant",$1"benign"')],
-    ["schema", (m) => m.replace('"schema": 1', '"schema": 2')],
+    ["schema", (m) => m.replace('"schema": 2', '"schema": 3')],
     ["another notice", (m) => m.replace("not a medical device", "a medical device")],
     ["another name", (m) => m.replace(/"name": "/, '"name": "x')],
     ["a backend that nobody knows", (m) => m.replace('"backend": "cpu"', '"backend": "cpu2"')],
