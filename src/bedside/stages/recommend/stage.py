@@ -24,7 +24,7 @@ from bedside.stages.recommend.exploratory import qualify
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
-VERSION = 3
+VERSION = 4
 
 Answers = dict[tuple[str, str, str], Comparison]
 
