@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 
+import numpy as np
 import pytest
 
 from bedside import targets
@@ -69,7 +70,8 @@ def test_accuracy_is_that_of_the_reference_kernels(run):
     with stored.pixel_store(run, stored.model_spec(run, "resnet34").preprocess) as store:
         images = [store.tensor(str(i)) for i in predictions.ids]
     ours = [reference.run(i)["logits"][0].tolist() for i in images]
-    assert predictions.logits.tolist() == ours
+    # Published on their grid, exactly; the kernels give the nearest float32.
+    assert predictions.logits.astype(np.float32).tolist() == ours
     assert ours != [usual.run(i)["logits"][0].tolist() for i in images]
 
 
