@@ -141,3 +141,16 @@ def test_the_fastest_mixture_is_the_one_measured_fastest(run, found, tmp_path):
 def test_margins_that_make_no_sense_are_refused(run, change, message):
     with pytest.raises(BadInput, match=message):
         budget.search(run, outliers.MODEL, MIXED, CONFIG, replace(BUDGET, **change))
+
+
+def test_what_cannot_be_computed_passes_no_budget():
+    fine = {"auroc": 0.9, "sensitivity": 0.9, "specificity": 0.9, "auroc_low": -0.05,
+            "sensitivity_low": -0.05, "specificity_low": -0.05, "flips": 0, "images": 40,
+            "logit_shift": 0.0, "logit_damage": 0.0, "size_bytes": 1, "ms": 1.0}
+    reference = budget.Score(**fine)
+    assert BUDGET.holds(reference, reference)
+    assert not BUDGET.holds(replace(reference, specificity_low=None), reference)
+    assert not BUDGET.holds(replace(reference, auroc_low=-1.0), reference)
+    # Several classes have no specificity, on either side.
+    macro = replace(reference, specificity=None, specificity_low=None)
+    assert BUDGET.holds(macro, macro)

@@ -64,9 +64,14 @@ class Budget:
         return (score.auroc_low >= reference.auroc_low - self.auroc_loss - 1e-12
                 and score.sensitivity_low >= (
                     reference.sensitivity_low - self.sensitivity_loss - 1e-12)
-                and score.specificity_low >= (
-                    reference.specificity_low - self.specificity_loss - 1e-12)
+                and self._keeps_specificity(score.specificity_low, reference.specificity_low)
                 and score.flips <= self.flips * score.images + 1e-12)
+
+    def _keeps_specificity(self, own: float | None, reference: float | None) -> bool:
+        """Return whether it stays within the budget; without a positive class there is none."""
+        if own is None or reference is None:
+            return own is reference
+        return own >= reference - self.specificity_loss - 1e-12
 
 
 @dataclass(frozen=True, slots=True)

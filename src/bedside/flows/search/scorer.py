@@ -34,10 +34,10 @@ class Score:
 
     auroc: float
     sensitivity: float
-    specificity: float
+    specificity: float | None
     auroc_low: float
     sensitivity_low: float
-    specificity_low: float
+    specificity_low: float | None
     flips: int
     images: int
     logit_shift: float
@@ -101,15 +101,20 @@ class CandidateScorer:
         paired = compare(self._float, other, self.positive, self._groups, self._config)
         tests, base, flips = paired.tests, self.float_logits, paired.flips
         assert flips is not None and flips.changed.value is not None
-        value, low = {}, {}
+        value: dict[str, float | None] = {}
+        low: dict[str, float | None] = {}
         for name in ("auroc", "sensitivity", "specificity"):
             test = tests.get(name) or tests.get(f"macro_{name}")
-            # Every class is there, so only a macro mean has no specificity: nothing to lose.
-            value[name] = 1.0 if test is None or test.new is None else test.new
-            low[name] = 0.0 if test is None or test.excluded is None else test.excluded
+            value[name] = None if test is None else test.new
+            low[name] = None if test is None else test.excluded
+
+        def worst(number: float | None, least: float) -> float:
+            # What cannot be computed passes no budget.
+            return least if number is None else number
+
         return Score(
-            **value, auroc_low=low["auroc"], sensitivity_low=low["sensitivity"],
-            specificity_low=low["specificity"],
+            worst(value["auroc"], 0.0), worst(value["sensitivity"], 0.0), value["specificity"],
+            worst(low["auroc"], -1.0), worst(low["sensitivity"], -1.0), low["specificity"],
             flips=round(flips.changed.value * flips.changed.n), images=len(self.ids),
             logit_shift=float((self._margins(logits) - self._margins(base)).mean()),
             logit_damage=float(np.sqrt(np.square(logits - base, dtype=np.float64).mean())
