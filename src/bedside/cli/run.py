@@ -201,11 +201,12 @@ def _recommended(run: Path) -> None:
 
 
 def _results(run: Path, wanted: set[str] | None = None) -> None:
-    """Print the measurements of a run as a table."""
+    """Print the measurements of a run as a table, decided at the locked threshold."""
     from bedside.runfolder import layout, stored
 
     rows = []
-    for m in stored.measurements(run):
+    # A cell that was just evaluated has no threshold yet, or an older one's.
+    for m in stored.decided(run) if wanted is None else stored.measurements(run):
         if wanted is not None and layout.cell_name(m.variant, m.target) not in wanted:
             continue
         split = "test" if "test" in m.metrics else next(iter(m.metrics), "")
@@ -216,7 +217,8 @@ def _results(run: Path, wanted: set[str] | None = None) -> None:
                      _estimate(values.get("auroc") or values.get("macro_auroc")),
                      f"{m.latency_ms.median:.1f}" if m.latency_ms else "—",
                      m.compute_dtype or "—"])
-    output.table("", ["variant", "target", "status", "MB", "accuracy [95%]", "AUC [95%]", "ms",
+    how = "accuracy" if wanted is None else "accuracy, largest logit"
+    output.table("", ["variant", "target", "status", "MB", f"{how} [95%]", "AUC [95%]", "ms",
                       "computes in"], rows, {3, 6})
 
 

@@ -199,6 +199,22 @@ def usefulness(run: Path) -> dict[str, tuple[Usefulness | None, Usefulness | Non
     return found
 
 
+def decided(run: Path) -> tuple[Measurement, ...]:
+    """Return every measurement with its metrics at the locked threshold, where there is one.
+
+    ``measurement.json`` itself holds those of the largest logit, since it is written before a
+    threshold is chosen.
+    """
+    known = usefulness(run)
+    found = []
+    for m in measurements(run):
+        _, own = known.get(layout.cell_name(m.variant, m.target), (None, None))
+        locked = {} if own is None else {"test": own.metrics, "val": own.validation}
+        found.append(dataclasses.replace(
+            m, metrics=m.metrics | {split: v for split, v in locked.items() if v}))
+    return tuple(found)
+
+
 def planned(run: Path) -> frozenset[tuple[str, str]]:
     """Return (variant, target) of every comparison that the choice on validation planned."""
     if not artefact.finished(run, "recommend"):

@@ -14,11 +14,9 @@ from bedside.stages.report import abstention_view, evidence_view, harm_tiles, ma
 
 
 def _view(run):
-    measured = list(stored.measurements(run))
+    measured = list(stored.decided(run))
     found = evidence_view.load(run, ("net",))
-    useful = stored.usefulness(run)
-    rows = [results.row(m, None, evidence_view.row_answer(found, m),
-                        useful[layout.cell_name(m.variant, m.target)][1]) for m in measured]
+    rows = [results.row(m, None, evidence_view.row_answer(found, m)) for m in measured]
     return measured, found, rows
 
 

@@ -68,7 +68,7 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     if artefact.finished(folder, STAGE, key):
         return folder / INDEX
     study, specs = stored.study(run), stored.model_specs(run)
-    measured = ordered(stored.measurements(run), study, specs)
+    measured = ordered(stored.decided(run), study, specs)
     if not measured:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside run … --out RUN (it continues where it stopped).")
@@ -76,11 +76,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
     evidence, flips = evidence_view.load(run, models), flips_page.load(run, models)
     fidelity = fidelity_view.load(run, models)
     changed = changes.changes(run, measured, points={} if evidence is None else evidence.points)
-    useful = stored.usefulness(run)
     rows = [results.row(m, changed.get((m.variant, m.target)),
-                        evidence_view.row_answer(evidence, m),
-                        useful.get(layout.cell_name(m.variant, m.target), (None, None))[1])
-            for m in measured]
+                        evidence_view.row_answer(evidence, m)) for m in measured]
     chosen = {r.target: r.chosen for r in recommended(run)}
     rows = [{**r, "recommended": chosen[r["target"]] == r["variant"]
              if r["target"] in chosen else None} for r in rows]

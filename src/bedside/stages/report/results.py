@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import numpy as np
 from bedside.core import codec
 from bedside.core.build import Measurement
 from bedside.core.evidence import OperatingPoints
-from bedside.core.statistics import Usefulness
 from bedside.core.types import Estimate, Task
 from bedside.metrics.inputs import log_odds
 from bedside.runfolder import layout, stored
@@ -57,19 +55,15 @@ def _metrics(estimates: Mapping[str, Estimate]) -> tuple[dict[str, Any], dict[st
 
 
 def row(measurement: Measurement, change: Change | None = None,
-        answer: Mapping[str, Any] | None = None, useful: Usefulness | None = None) -> Row:
+        answer: Mapping[str, Any] | None = None) -> Row:
     """Return one row of ``results.json``.
 
-    ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``. Classes
-    are those that the locked threshold gives (the largest logit without a positive class, or where
-    the stage ``evidence`` has not run). ``changed`` counts the test images whose class differs from
-    the float32 variant's; ``answer`` is the paired answer.
+    ``metrics`` and ``undefined`` are the test split's; other splits lie under ``splits``. The
+    report gives measurements whose metrics are at the locked threshold (``stored.decided``).
+    ``changed`` counts the test images whose class differs from the float32 variant's; ``answer``
+    is the paired answer.
     """
     m = measurement
-    if useful is not None:
-        m = replace(m, metrics=m.metrics | {
-            split: found for split, found in ((SPLIT, useful.metrics), ("val", useful.validation))
-            if found})
     metrics, undefined = _metrics(m.metrics.get(SPLIT, {}))
     others = {}
     for split, estimates in sorted(m.metrics.items()):
