@@ -318,8 +318,8 @@ function showOutcome(model: Model, outcome: Outcome): void {
   result.dataset["logits"] = JSON.stringify([...outcome.logits]);
   result.dataset["predicted"] = outcome.answer.withheld ? "withheld" : String(outcome.answer.predicted);
   took.textContent = fill(strings.took, outcome.ms.toFixed(0), accelerator(outcome.accelerator));
-  overlay.hidden = false;
-  slider.hidden = outcome.cam === undefined || outcome.answer.withheld !== null;
+  overlay.hidden = outcome.answer.withheld !== null;
+  slider.hidden = outcome.cam === undefined;
   if (outcome.cam && !outcome.answer.withheld) {
     paintMap(map, outcome.cam, outcome.answer.predicted);
     map.hidden = false;
@@ -327,7 +327,7 @@ function showOutcome(model: Model, outcome: Outcome): void {
     overlayNote.textContent = fill(strings.overlayNote, bundle.manifest.task.classes[outcome.answer.predicted]!);
   } else {
     map.hidden = true;
-    overlayNote.textContent = outcome.answer.withheld ? "" : strings.overlayNone;
+    overlayNote.textContent = strings.overlayNone;
   }
 }
 
