@@ -56,6 +56,11 @@ def run(
         help="A TOML with that model's preprocessing.")] = None,
     last_conv: Annotated[str | None, typer.Option(
         help="That model's last convolution layer, for the figures.")] = None,
+    repeats: Annotated[int | None, typer.Option(
+        min=0, help="Repeat the study: other training seeds, splits and calibration images.")
+        ] = None,
+    folds: Annotated[int | None, typer.Option(
+        min=0, help="Redraw splits as cross-validations of so many folds.")] = None,
 ) -> None:
     """Take images the whole way to the report; continues where it stopped."""
     _study(config, out, only, dry_run, options.given(
@@ -63,7 +68,8 @@ def run(
         exclude=exclude, merge=merge, positive=positive, split_file=split_file,
         class_names=class_names, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
         epochs=epochs, image_px=image_px, weights=weights, tune=tune, seed=seed,
-        float_model=float_model, preprocess=preprocess, last_conv=last_conv))
+        float_model=float_model, preprocess=preprocess, last_conv=last_conv, repeats=repeats,
+        folds=folds))
 
 
 def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:
@@ -162,6 +168,7 @@ def _study(config: Path | None, out: Path, only: str | None, dry_run: bool,
         page = study.run_study(out, resolved, only, progress)
     _results(out)
     _recommended(out)
+    _repeated(out)
     output.note(f"report: {page}")
     _need_targets(resolved.targets, out)
 
@@ -198,6 +205,16 @@ def _recommended(run: Path) -> None:
     for r in stored.recommendations(run).recommendations:
         reason = " ".join(r.why) if r.chosen is None or r.test is None else f"{r.test.text}."
         output.say(f"{r.target}: {f'use {r.chosen};' if r.chosen else 'none:'} {reason}")
+
+
+def _repeated(run: Path) -> None:
+    """Print what the repeats of a study found, one line a draw."""
+    from bedside.core.repeats_text import sentences
+    from bedside.runfolder import stored
+
+    found = stored.repeats(run)
+    for line in () if found is None else sentences(found):
+        output.say(line)
 
 
 def _results(run: Path, wanted: set[str] | None = None) -> None:

@@ -141,11 +141,11 @@ class Opened:
     """Answers of test images were read.
 
     ``stage`` is ``evaluate`` or ``lab`` where predictions came into being, ``evidence`` where
-    they were compared. ``subject`` is the cell or the model; ``predictions`` the SHA-256 of each
-    cell's ``predictions.npz``.
+    they were compared, ``repeats`` where networks of a repeat read them. ``subject`` is the cell,
+    the model or the repeat; ``predictions`` the SHA-256 of each cell's ``predictions.npz``.
     """
 
-    stage: Literal["evaluate", "lab", "evidence"]
+    stage: Literal["evaluate", "lab", "evidence", "repeats"]
     subject: str
     test_images: int
     predictions: dict[str, str]

@@ -199,6 +199,19 @@ class FloatModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatsConfig:
+    """How often the study is repeated to see what one draw hides; 0 repeats nothing.
+
+    ``repeats``: draws of each kind (training seed, split, calibration images), each with all else
+    as in the study. ``folds``: redrawn splits are cross-validations of so many folds; 0 draws one
+    split with parts as large as the study's.
+    """
+
+    repeats: int = 0
+    folds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """The whole resolved configuration of a run, as ``study.toml`` holds it."""
 
@@ -213,3 +226,4 @@ class Study:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    repeats: RepeatsConfig = field(default_factory=RepeatsConfig)

@@ -31,6 +31,7 @@ FIGURES: dict[str, str] = {
     "latency": "bedside.figures.latency",
     "processors": "bedside.figures.processors",
     "server": "bedside.figures.server",
+    "repeats": "bedside.figures.repeats",
     "sizes": "bedside.figures.sizes",
 }
 

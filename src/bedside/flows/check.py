@@ -53,7 +53,15 @@ def check(study: Study, run: Path | None = None) -> Study:
     calibrate.check(study.calibration)
     _check_evidence(study)
     check_budget(study.budget, _known_targets(study, run))
-    return replace(study, models=models, schemes=tuple(scheme_ids))
+    made = replace(study, models=models, schemes=tuple(scheme_ids))
+    _check_repeats(made)
+    return made
+
+
+def _check_repeats(study: Study) -> None:
+    from bedside.flows import repeats  # which runs the checked study
+
+    repeats.check(study)
 
 
 def _check_models(models: Sequence[ModelConfig]) -> None:

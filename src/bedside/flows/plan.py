@@ -14,7 +14,7 @@ from pathlib import Path
 from bedside import targets
 from bedside.core.build import Target
 from bedside.core.study import ModelConfig, Study
-from bedside.flows import study
+from bedside.flows import repeats, study
 from bedside.flows.check import check as check_study
 from bedside.runfolder import artefact, layout, stored
 from bedside.stages.data import stage as data
@@ -77,10 +77,26 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
                               layout.measurement_dir(run, variant, target), "evaluate"),
                           _cell_seconds(by_id.get(model_id), config, targets.load(target, run),
                                         evaluated)))
+    steps += _repeat_steps(run, config, images, train_images)
     done = "report" in same and artefact.finished(layout.report_dir(run), "report")
     steps.append(Step("evidence to report", "", done, sum(
         15.0 + _inspect_seconds(by_id.get(i), config) for i in ids or [""])))
     return steps
+
+
+def _repeat_steps(run: Path, config: Study, images: int, train_images: int) -> list[Step]:
+    """Return a step for every unit of the study's repeats."""
+    found = []
+    for unit in repeats.units(config):
+        made = repeats.configured(config, unit)
+        seconds = sum(_cell_seconds(m, made, targets.load(t, run), images)
+                      for m in made.models for _ in made.schemes for t in made.targets)
+        if unit.draw != "calibration":
+            part = train_images if not unit.folds else images * (1 - 1 / unit.folds)
+            seconds += sum(_train_seconds(m, made, round(part)) + 15.0 for m in made.models)
+        found.append(Step("repeat", unit.name, artefact.finished(
+            layout.unit_dir(run, unit.name), repeats.UNIT_STAGE), seconds))
+    return found
 
 
 def _same(run: Path, config: Study, ids: Sequence[str]) -> set[str]:

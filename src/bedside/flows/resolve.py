@@ -52,6 +52,8 @@ class Flags:
     float_model: Path | None = None
     preprocess: Path | None = None
     last_conv: str | None = None
+    repeats: int | None = None
+    folds: int | None = None
 
 
 def preset(name: str) -> Study:
@@ -98,7 +100,16 @@ def resolve(file: Path | None, flags: Flags, run: Path | None = None) -> Study:
         base = replace(base, targets=flags.target)
     if flags.seed is not None:
         base = replace(base, seed=flags.seed)
-    return check_study(base, run)
+    return check_study(_with_repeats(base, flags), run)
+
+
+def _with_repeats(base: Study, flags: Flags) -> Study:
+    own = base.repeats
+    count = own.repeats if flags.repeats is None else flags.repeats
+    folds = own.folds if flags.folds is None else flags.folds
+    if flags.folds and not count and flags.repeats is None:
+        count = 1  # one cross-validation
+    return replace(base, repeats=replace(own, repeats=count, folds=folds))
 
 
 def _base(file: Path | None, flags: Flags, run: Path | None) -> Study:

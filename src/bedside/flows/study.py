@@ -237,8 +237,15 @@ def report(run: Path, study: Study, progress: Progress | None = None) -> Path:
     return build_report(run, progress)
 
 
+def repeats(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Repeat the study over seeds, splits and calibration draws, where it asks for that."""
+    from bedside.flows.repeats import repeat
+
+    repeat(run, study, progress)
+
+
 STAGES = ("data", "train", "convert", "quantize", "build", "evaluate", "evidence", "recommend",
-          "analyse", "card", "report")
+          "repeats", "analyse", "card", "report")
 
 
 def through(run: Path, study: Study, last: str, only: str | None = None,
@@ -257,6 +264,7 @@ def through(run: Path, study: Study, last: str, only: str | None = None,
         "evaluate": lambda: _evaluate(run, study, only, progress, kept or study),
         "evidence": lambda: evidence(run, study, progress),
         "recommend": lambda: recommend(run, study, progress),
+        "repeats": lambda: repeats(run, study, progress),
         "analyse": lambda: analyse(run, study, progress),
         "card": lambda: card(run, study, progress),
         "report": lambda: report(run, study, progress),

@@ -34,6 +34,8 @@ COMPARISONS = "comparisons.json"
 STATISTICS = "statistics.json"
 RECOMMENDATION = "recommendation.json"
 LEAKAGE = "leakage.json"
+REPEATS = "repeats.json"
+UNIT = "unit.json"
 BASELINE = "float32"
 TARGETS = "targets"
 # What runs a variant on a phone of the device lab, as its measurements say.
@@ -122,6 +124,16 @@ def image_features_dir(run: Path, model: str) -> Path:
 def leakage_dir(run: Path) -> Path:
     """Return the folder of the comparison of splits by image and by group."""
     return run / "leakage"
+
+
+def repeats_dir(run: Path) -> Path:
+    """Return the folder of the study's repeats: one run folder a unit, and their spread."""
+    return run / "repeats"
+
+
+def unit_dir(run: Path, unit: str) -> Path:
+    """Return the run folder of one repeat."""
+    return repeats_dir(run) / unit
 
 
 def target_profiles(run: Path) -> list[Path]:

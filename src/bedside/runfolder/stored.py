@@ -13,6 +13,7 @@ from bedside.core.errors import BadInput
 from bedside.core.evidence import Comparison, Comparisons, OperatingPoints
 from bedside.core.model_files import Conversion, Mixture, Tuning
 from bedside.core.recommendation import Recommendations
+from bedside.core.repeats import Repeats
 from bedside.core.statistics import Statistics, Usefulness
 from bedside.core.study import Study
 from bedside.core.types import Case, Preprocess, Task
@@ -251,6 +252,14 @@ def recommendations(run: Path) -> Recommendations:
     """Return the choice for each target (stage ``recommend``)."""
     return codec.read_json(Recommendations, artefact.checked(
         run, "recommend", layout.RECOMMENDATION))
+
+
+def repeats(run: Path) -> Repeats | None:
+    """Return the spread over a study's repeats, or None where none was asked for."""
+    folder = layout.repeats_dir(run)
+    if not artefact.finished(folder, "repeats"):
+        return None
+    return codec.read_json(Repeats, artefact.checked(folder, "repeats", layout.REPEATS))
 
 
 def predictions(run: Path, variant: str, target: str) -> Predictions:

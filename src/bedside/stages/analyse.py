@@ -83,7 +83,9 @@ def _inputs(run: Path, model: str) -> dict[str, Any]:
     searched = {s.id: _hashes(layout.search_dir(run, s.id), "search")
                 | _hashes(layout.calibration_study_dir(run, s.id), "calibration study")
                 for s in stored.model_specs(run) if mine(s.id)}
+    repeated = _hashes(layout.repeats_dir(run), "repeats") if model == ALL_MODELS else {}
     return {"data": _hashes(layout.data_dir(run), "data"), "trained": trained,
+            **({"repeats": repeated} if repeated else {}),
             "searched": searched,
             "recommended": _hashes(run, "recommend") if model == ALL_MODELS else {},
             "variants": variants, "measurements": cells}

@@ -15,11 +15,12 @@ from bedside.core.recommendation import Candidate, Cause, Confirmation, Recommen
 from bedside.core.registry import did_you_mean
 from bedside.core.study import BudgetConfig, EvidenceConfig, Limits
 from bedside.core.text import capital, count, megabytes, milliseconds
+from bedside.core.types import Estimate
 from bedside.metrics.compare import alone
+from bedside.stages.recommend.differences import Differences, unpaired
 from bedside.stages.recommend.wording import (
     auc,
-    auc_high,
-    auc_low,
+    below_text,
     measured,
     median,
     needed_text,
@@ -99,7 +100,8 @@ def broken_limits(candidate: Candidate, limits: Limits) -> list[str]:
 
 def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
            evidence: EvidenceConfig, tests: Mapping[str, Comparison] | None = None,
-           floors: Mapping[str, tuple[str, ...]] | None = None) -> Recommendation:
+           floors: Mapping[str, tuple[str, ...]] | None = None,
+           differences: Differences | None = None) -> Recommendation:
     """Choose one variant for a target, or none.
 
     Args:
@@ -109,6 +111,7 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
         evidence: the study's margins.
         tests: by variant, its paired comparison on test images; only the choice's is read.
         floors: by variant, why test images show it or its reference too poor for use; likewise.
+        differences: of validation AUC between two variants; from each one's own AUC by default.
 
     Returns:
         The recommendation, with a reason for every variant that is not chosen.
@@ -126,22 +129,25 @@ def choose(target: str, candidates: Sequence[Candidate], budget: BudgetConfig,
     for c in able:
         if not measured(c):
             out[c.variant] = ("unmeasured", _unmeasured(c))
-    order = rank(timed, margin)
+    apart = differences or unpaired(candidates)
+    order = rank(timed, margin, apart=apart)
     first = order[0] if order else None
     result = Recommendation(
         target, None if first is None else first.variant, tuple(c.variant for c in order),
         rule=rule(margin, budget, limits), candidates=tuple(candidates),
         warnings=warnings(first, candidates))
-    losers = {c.variant: _lost(c, first, timed, margin) for c in order[1:] if first is not None}
+    losers = {c.variant: _lost(c, first, timed, margin, apart)
+              for c in order[1:] if first is not None}
     result = replace(result, rejected=losers | {v: text for v, (_, text) in out.items()},
                     causes={v: cause for v, (cause, _) in out.items()})
     if first is None:
-        waiting = rank([c for c in able if not measured(c)], margin, timed=False)
+        waiting = rank([c for c in able if not measured(c)], margin, timed=False, apart=apart)
         return _none(result, waiting[0].variant if waiting else None)
     poor = (floors or {}).get(first.variant, ())
     if poor:
         return _too_poor(result, first, poor)
-    return _tested(result, first, (tests or {}).get(first.variant), budget, order, margin)
+    return _tested(result, first, (tests or {}).get(first.variant), budget,
+                   why(first, order, margin, apart))
 
 
 def _fault(c: Candidate, limits: Limits, min_auc: float) -> tuple[Cause, str] | None:
@@ -170,51 +176,68 @@ def _unmeasured(c: Candidate) -> str:
             "are ranked")
 
 
-def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True) -> list[Candidate]:
+def rank(candidates: Sequence[Candidate], margin: float, timed: bool = True,
+         apart: Differences | None = None) -> list[Candidate]:
     """Rank all candidates: the rule picks the best, then the best of the rest, and so on.
 
     Args:
         candidates: with a validation AUC, and where ``timed`` a measured latency.
         margin: of AUC.
         timed: whether latency counts.
+        apart: differences of validation AUC, as for :func:`choose`.
     """
     rest, order = list(candidates), []
+    apart = apart or unpaired(candidates)
     while rest:
-        best = _pick(rest, margin, timed)[-1][0]
+        best = _pick(rest, margin, timed, apart)[-1][0]
         order.append(best)
         rest.remove(best)
     return order
 
 
-def _pick(rest: Sequence[Candidate], margin: float, timed: bool
+def _pick(rest: Sequence[Candidate], margin: float, timed: bool, apart: Differences
           ) -> tuple[list[Candidate], list[Candidate], list[Candidate], list[Candidate]]:
     """Return the candidates left after each step: AUC, latency, validation answer, the choice."""
-    top = max(auc(c) for c in rest)
-    good = [c for c in rest if auc(c) >= top - margin - 1e-12]
+    top = _best(rest)
+    good = [c for c in rest if c is top or _value(apart(c.variant, top.variant)) >= -margin - 1e-12]
     near = good
     if timed:
         fastest = min(good, key=lambda c: (median(c), c.variant))
         near = [c for c in good if same_speed(speed(c), speed(fastest))]
-    best = max(near, key=lambda c: (auc(c), c.variant))
-    alike = [c for c in near if auc_high(c) >= auc_low(best)]
+    best = _best(near)
+    alike = [c for c in near if c is best or _high(apart(c.variant, best.variant)) >= 0]
     choice = min(alike, key=lambda c: (c.steps, c.size_bytes, median(c) if timed else 0.0,
                                        c.variant))
     return good, near, alike, [choice]
 
 
-def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: float) -> str:
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    return max(candidates, key=lambda c: (auc(c), c.variant))
+
+
+def _value(difference: Estimate) -> float:
+    return 0.0 if difference.value is None else difference.value
+
+
+def _high(difference: Estimate) -> float:
+    return _value(difference) if difference.high is None else difference.high
+
+
+def _lost(c: Candidate, first: Candidate, timed: Sequence[Candidate], margin: float,
+          apart: Differences) -> str:
     """Return why a ranked variant is not the choice."""
-    good, near, alike, _ = _pick(timed, margin, True)
+    good, near, alike, _ = _pick(timed, margin, True, apart)
     if c not in good:
-        top = max(good, key=lambda g: (auc(g), g.variant))
-        return (f"its validation AUC of {auc(c):.3f} is more than {margin:g} below the best "
-                f"({auc(top):.3f}, {top.variant})")
+        top = _best(timed)
+        return (f"its validation AUC is more than {margin:g} below the best: "
+                f"{below_text(apart(c.variant, top.variant))} below {top.variant}")
     if c not in near:
         return (f"slower at a comparable AUC: {milliseconds(median(c))} against "
                 f"{milliseconds(median(first))}")
     if c not in alike:
-        return (f"as fast, but the 95% interval of its validation AUC ({auc(c):.3f}) lies below "
-                "that of the best")
+        best = _best(near)
+        return (f"as fast, but its validation AUC is below that of {best.variant} by "
+                f"{below_text(apart(c.variant, best.variant))}")
     same = f"AUC and latency comparable to {first.variant}, which"
     if c.steps != first.steps:
         return (f"{same} is simpler ({first.steps} against {c.steps} decisions beyond a plain "
@@ -242,7 +265,7 @@ def _too_poor(result: Recommendation, first: Candidate, poor: Sequence[str]) -> 
 
 
 def _tested(result: Recommendation, first: Candidate, test: Comparison | None,
-            budget: BudgetConfig, order: Sequence[Candidate], margin: float) -> Recommendation:
+            budget: BudgetConfig, reasons: tuple[str, ...]) -> Recommendation:
     said = confirm(first, None if test is None else alone(test))
     cause: Cause | None = None
     if said.verdict == "vetoed":
@@ -250,7 +273,7 @@ def _tested(result: Recommendation, first: Candidate, test: Comparison | None,
     elif budget.require == "shown" and said.verdict in ("not shown", "untested"):
         cause = "not shown"
     if cause is None:
-        return replace(result, test=said, why=why(first, order, margin))
+        return replace(result, test=said, why=reasons)
     text = said.text if cause == "vetoed" else (
         f"the study requires proof of non-inferiority (require = \"shown\"): {said.text}")
     return replace(

@@ -20,11 +20,12 @@ from bedside.core.study import Study
 from bedside.core.types import Estimate
 from bedside.metrics.usefulness import below
 from bedside.runfolder import artefact, latency, layout, protocol, stored
+from bedside.stages.recommend.differences import paired
 from bedside.stages.recommend.exploratory import qualify
 from bedside.stages.recommend.rule import choose
 
 STAGE = "recommend"
-VERSION = 4
+VERSION = 5
 
 Answers = dict[tuple[str, str, str], Comparison]
 
@@ -64,7 +65,8 @@ def stage_key(run: Path, study: Study) -> str:
 
 def recommendations(run: Path, study: Study) -> Recommendations:
     """Return the choice for each target, the study's targets first."""
-    every = stored.measurements(run)
+    # At the locked threshold, as every other table.
+    every = stored.decided(run)
     if not every:
         raise BadInput("no variant has been measured", where=run,
                        remedy="Run: bedside evaluate RUN.")
@@ -80,10 +82,11 @@ def recommendations(run: Path, study: Study) -> Recommendations:
                  if (m.variant, target, "test") in answers}
         useful = {m.variant: known.get(layout.cell_name(m.variant, target), (None, None))
                   for m in cells}
+        candidates = [candidate(run, m, answers) for m in cells]
         one = qualify(
-            choose(target, [candidate(run, m, answers) for m in cells], study.budget,
-                   study.evidence, tests,
-                   {v: below(*pair, study.budget) for v, pair in useful.items()}),
+            choose(target, candidates, study.budget, study.evidence, tests,
+                   {v: below(*pair, study.budget) for v, pair in useful.items()},
+                   paired(run, cells, candidates)),
             standing, study.budget)
         base = useful.get(one.chosen or one.vetoed or cells[0].variant, (None, None))[0]
         made.append(replace(one, doubts=() if base is None else tuple(base.doubts.values())))
@@ -95,14 +98,14 @@ def candidate(run: Path, m: Measurement, answers: Answers) -> Candidate:
     scores = m.metrics.get("val", {})
     metric = "auroc" if "auroc" in scores or "macro_auroc" not in scores else "macro_auroc"
     missing = Estimate(None, reason="no validation image was predicted")
-    paired = answers.get((m.variant, m.target, "val"))
+    answer = answers.get((m.variant, m.target, "val"))
     return Candidate(
         m.variant, m.model, m.scheme, m.status, m.size_bytes, schemes.parse(m.scheme).steps, metric,
         scores.get(metric, missing), scores.get("accuracy", missing), speed(run, m),
         m.evidence.get("latency"), m.evidence.get("accuracy"), m.peak_memory_bytes,
-        None if paired is None else paired.answer,
+        None if answer is None else answer.answer,
         m.reason or (m.latency_note if m.latency_ms is None else None),
-        None if paired is None else _lost(paired))
+        None if answer is None else _lost(answer))
 
 
 def _lost(c: Comparison) -> str | None:

@@ -8,6 +8,8 @@ from bedside.core.evidence import Needed
 from bedside.core.recommendation import SAME_SPEED, Candidate, Speed
 from bedside.core.study import BudgetConfig, Limits
 from bedside.core.text import count, megabytes, milliseconds
+from bedside.core.types import Estimate
+from bedside.stages.recommend.differences import Differences
 
 
 def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
@@ -23,12 +25,14 @@ def rule(margin: float, budget: BudgetConfig, limits: Limits) -> str:
         f"{count(budget.min_test_images)} test images. "
         f"Eligible are variants that run, {f'meet the budget ({allowed}), ' if allowed else ''}are "
         "not inferior to their float32 model on validation images and have a measured latency. "
-        f"Of these, keep those whose validation AUC is at most {margin:g} below the best, then "
-        "those as fast as the fastest (ranges of medians overlap, or medians within "
-        f"{SAME_SPEED:.0%}), then those whose 95% interval of AUC reaches that of the best left. "
+        f"Of these, keep those whose validation AUC is at most {margin:g} below the best on the "
+        "same images, then those as fast as the fastest (ranges of medians overlap, or medians "
+        f"within {SAME_SPEED:.0%}), then those whose paired difference of AUC from the best left "
+        "has a 95% interval that reaches 0. "
         "Of the rest, the simplest wins (fewest decisions beyond a plain conversion), then the "
         f"smallest file. The choice stands if it {last}. Estimated, simulated and emulated "
-        "latencies are never ranked.")
+        "latencies are never ranked. Validation images also chose the training epoch and the "
+        "threshold: an AUC on them is optimistic; differences between variants are less so.")
 
 
 def _limit_texts(limits: Limits) -> list[str]:
@@ -58,14 +62,25 @@ def same_speed(one: Speed, other: Speed) -> bool:
     return (one.low <= other.high and other.low <= one.high) or slow <= fast * (1 + SAME_SPEED)
 
 
-def why(first: Candidate, order: Sequence[Candidate], margin: float) -> tuple[str, ...]:
+def below_text(difference: Estimate) -> str:
+    """Return how far below: ``0.012 [0.003, 0.021]``, of a difference that is negative."""
+    value, low, high = (None if v is None else -v + 0.0 for v in (
+        difference.value, difference.high, difference.low))
+    if value is None or low is None or high is None:
+        return "an unknown amount" if value is None else f"{value:.3f}"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def why(first: Candidate, order: Sequence[Candidate], margin: float, apart: Differences
+        ) -> tuple[str, ...]:
     """Return the reasons for the choice: accuracy, latency, size, simplicity."""
     top = max(order, key=lambda c: (auc(c), c.variant))
     own = f"Validation AUC {auc(first):.3f}{_span(first)}, n = {count(first.auc.n)}"
     said = [f"{own}: the best on this target." if auc(top) - auc(first) < 5e-4 else
-            f"{own}: {auc(top) - auc(first):.3f} below the best ({top.variant}), within "
-            f"the margin of {margin:g}."]
-    others = [c for c in order[1:] if auc(c) >= auc(top) - margin]
+            f"{own}: {below_text(apart(first.variant, top.variant))} below the best "
+            f"({top.variant}) on the same images, within the margin of {margin:g}."]
+    others = [c for c in order[1:] if c is top
+              or (apart(c.variant, top.variant).value or 0.0) >= -margin]
     rival = min(others, key=lambda c: (median(c), c.variant), default=None)
     text = f"Measured latency {milliseconds(median(first))}"
     if rival is None:
@@ -112,16 +127,6 @@ def auc(c: Candidate) -> float:
     """Return the validation AUC of a candidate that has one."""
     assert c.auc.value is not None
     return c.auc.value
-
-
-def auc_low(c: Candidate) -> float:
-    """Return the lower end of its 95% interval."""
-    return auc(c) if c.auc.low is None else c.auc.low
-
-
-def auc_high(c: Candidate) -> float:
-    """Return the upper end of its 95% interval."""
-    return auc(c) if c.auc.high is None else c.auc.high
 
 
 def _span(c: Candidate) -> str:

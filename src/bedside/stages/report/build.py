@@ -33,6 +33,7 @@ from bedside.stages.report import (
     paper_ratios,
     probability_view,
     protocol_view,
+    repeats_view,
     results,
     subgroup_view,
     summary,
@@ -45,6 +46,8 @@ INDEX = "index.html"
 RESULTS_JSON = "results.json"
 RESULTS_CSV = "results.csv"
 PREDICTIONS_CSV = "predictions.csv"
+# Figures that stand in a section of their own, not in the gallery.
+_PLACED = ("pareto", "repeats")
 
 
 def build_report(run: Path, progress: Progress | None = None) -> Path:
@@ -86,7 +89,8 @@ def build_report(run: Path, progress: Progress | None = None) -> Path:
         artefact.write_text(scratch / RESULTS_JSON, codec.to_json(results.document(
             rows, None if evidence is None
             else evidence_view.document(evidence) | fidelity.facts,
-            protocol_view.document(protocol.standing(run, study)))))
+            protocol_view.document(protocol.standing(run, study)),
+            repeats_view.document(stored.repeats(run)))))
         artefact.write_text(scratch / RESULTS_CSV, results.results_csv(rows))
         results.write_predictions_csv(scratch / PREDICTIONS_CSV, run, measured, stored.task(run),
                                       {} if evidence is None else evidence.points)
@@ -110,6 +114,9 @@ def report_key(run: Path) -> str:
             name = path.relative_to(run)
             if not any(p.startswith(".") for p in name.parts):
                 inputs[name.as_posix()] = artefact.sha256_file(path)
+    repeated = layout.repeats_dir(run) / artefact.MANIFEST
+    if repeated.is_file():
+        inputs["repeats"] = artefact.sha256_file(repeated)
     chosen = artefact.read_manifest(run).stages.get("recommend")
     inputs["."] = chosen.key if chosen is not None else ""
     standing = protocol.standing(run, stored.study(run))
@@ -186,8 +193,11 @@ def context(run: Path, study: Study, specs: Sequence[ModelSpec],
                    and (m.compute_dtype or "").startswith("float32")],
         "evidence_kinds": sorted({e for m in measured for e in m.evidence.values()}),
         "missing": missing(study, specs, measured),
-        "galleries": [(m, [p for p in figures if p.model == m and p.figure != "pareto"])
-                      for m in dict.fromkeys(p.model for p in figures if p.figure != "pareto")],
+        "galleries": [(m, [p for p in figures if p.model == m and p.figure not in _PLACED])
+                      for m in dict.fromkeys(p.model for p in figures
+                                             if p.figure not in _PLACED)],
+        "repeats": repeats_view.view(stored.repeats(run), measured),
+        "repeats_figure": next((p for p in figures if p.figure == "repeats"), None),
         "flow": tables.flow(cases, task, audit(run)),
         "table_1": matrix.table_1(tables.demographics(cases, task), notes),
         "table_1_splits": demographics_view.table(cases, task, notes),

@@ -111,9 +111,14 @@ def row(measurement: Measurement, change: Change | None = None,
 
 
 def document(rows: Sequence[Row], evidence: Mapping[str, Any] | None = None,
-             protocol: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the whole of ``results.json``; ``evidence`` is null where the stage has not run."""
-    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence, "protocol": protocol}
+             protocol: Mapping[str, Any] | None = None,
+             repeats: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the whole of ``results.json``.
+
+    ``evidence`` is null where the stage has not run, ``repeats`` where the study was not repeated.
+    """
+    return {"schema": SCHEMA, "rows": list(rows), "evidence": evidence, "protocol": protocol,
+            "repeats": repeats}
 
 
 def metric_names(rows: Iterable[Row]) -> tuple[str, ...]:
