@@ -64,8 +64,8 @@ class LatencyChange:
 class CellChange:
     """One variant on one target in both runs.
 
-    ``metrics`` are old and new at each run's own images; ``test`` is the paired test on the
-    test images that both predicted, each at its own run's locked threshold.
+    ``metrics`` are old and new on each run's own images, at its locked threshold where it has one;
+    ``test`` is the paired test on the test images that both predicted, at the same thresholds.
     """
 
     variant: str
@@ -110,7 +110,7 @@ class _Run:
 
 def _read(run: Path) -> _Run:
     stored.require_intact(run)  # what is damaged is not "gone"
-    every = {layout.cell_name(m.variant, m.target): m for m in stored.measurements(run)}
+    every = {layout.cell_name(m.variant, m.target): m for m in stored.decided(run)}
     task = stored.task(run)
     points: dict[str, OperatingPoint] = {}
     cases = {c.id: c for c in stored.cases(run)}

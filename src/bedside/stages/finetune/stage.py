@@ -3,8 +3,9 @@
 Training targets are the *parent's* logits on training images, not the labels: a quantized model
 should reproduce the float model, and a few hundred labels would only be memorised. After every
 epoch the real INT8 file is run on validation images. The epoch with the least sum of AUC lost and
-share of labels changed wins, then the one nearest to the parent's logits. Epoch 0 is the parent,
-so that fine-tuning never ends below plain INT8 on validation.
+share of classes changed (at the parent's threshold there) wins, then the one nearest to the
+parent's logits. Epoch 0 is the parent, so that fine-tuning never ends below plain INT8 on
+validation.
 
 Publishes ``RUN/models/<model>+int8+qat/`` with ``float.tflite``, ``model.json`` (its
 ``parent`` named) and ``improve.json`` (every epoch). The ranges stay those of the parent.
@@ -28,6 +29,8 @@ from bedside import metrics
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
+from bedside.core.study import EvidenceConfig
+from bedside.metrics import compare, probability
 from bedside.models.deterministic import deterministic
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Graph, parse_graph
@@ -38,7 +41,7 @@ from bedside.stages.finetune import replay
 # The stage's name in manifests, as earlier versions wrote it (see stages/transform).
 STAGE = "improve"
 FACTS = "improve.json"
-_VERSION = 2
+_VERSION = 3
 
 Logits = npt.NDArray[np.float32]
 
@@ -257,7 +260,7 @@ def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
 
 
 class EpochSelector:
-    """Scores epochs on validation images against the parent's logits."""
+    """Scores epochs on validation images against the parent's logits and its decisions."""
 
     def __init__(self, run: Path, model: str, ids: Sequence[str], truth: Logits) -> None:
         self._run, self._model, self._ids, self._truth = run, model, ids, truth
@@ -266,6 +269,22 @@ class EpochSelector:
         self._labels = np.array([task.classes.index(by_id[i]) for i in ids], np.int64)
         self._positive = None if task.positive is None else task.classes.index(task.positive)
         self.parent = self._auroc(truth)
+        config = (stored.study(run).evidence if layout.study_file(run).is_file()
+                  else EvidenceConfig())
+        wide = truth.astype(np.float64)
+        # The parent's threshold on these images, by the study's rule: what will be locked.
+        self._point = probability.operating_point(self._labels, wide, self._binary,
+                                                  compare.scores_of(wide, self._binary), config)
+        self._classes = self._decided(truth)
+
+    @property
+    def _binary(self) -> int | None:
+        return self._positive if self._truth.shape[1] == 2 else None
+
+    def _decided(self, logits: Logits) -> npt.NDArray[np.int64]:
+        wide = logits.astype(np.float64)
+        return probability.decide(wide, compare.scores_of(wide, self._binary), self._binary,
+                                  self._point)
 
     def _auroc(self, logits: Logits) -> float | None:
         found = metrics.evaluate(self._labels, logits, self._positive)
@@ -277,4 +296,4 @@ class EpochSelector:
         apart = float(np.sqrt(np.square(found - self._truth, dtype=np.float64).mean()))
         return Epoch(epoch, loss, self._auroc(found),
                      apart / max(float(self._truth.std()), 1e-12),
-                     int((found.argmax(1) != self._truth.argmax(1)).sum()), len(found))
+                     int((self._decided(found) != self._classes).sum()), len(found))
