@@ -204,6 +204,7 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "interval-coverage": _coverage,
     "planned-power": _power,
     "harm-families": _harm,
+    "recomputed-demo": lambda f: (f"{f['differ']} of {f['numbers']} numbers differ", "0"),
     "calibration-coverage": lambda f: (
         f"intercept {100 * f['least']['intercept']:.1f} to {100 * f['most']['intercept']:.1f}%, "
         f"slope {100 * f['least']['slope']:.1f} to {100 * f['most']['slope']:.1f}% of "
