@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bedside import __version__
 from bedside.core.errors import BadInput
 from bedside.deid import device_models, headers, payload, provenance_tags
@@ -121,10 +124,12 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
                        (headers.PATIENT_NAME, context.pseudonym)):
         if tag not in clean:
             clean.add_new(tag, "LO" if tag == headers.PATIENT_ID else "PN", value)
-    found = _pixels(source, clean, transfer, names, clean_pixels)
+    meant = payload.displayed(source, transfer)
+    found, frames, unchanged = _pixels(source, clean, transfer, names, clean_pixels)
     checked = found.status != "uncertain"
     provenance_tags.mark(clean, profile, checked)
     written = _write(clean, sop_class, transfer, key)
+    payload.read_back(written, frames, meant, unchanged)
     _check_nothing_left(written, names, profile.shift_dates)
     passed = checked or (accept_unchecked and found.reason == NOT_CHECKED)
     return Outcome("dicom", "ok" if passed else "quarantined", "" if passed else found.reason,
@@ -133,18 +138,22 @@ def _deidentify(data: bytes, profile: Profile, key: Key, clean_pixels: CleanPixe
 
 
 def _pixels(source: Dataset, clean: Dataset, transfer: Any, names: Any,
-            clean_pixels: CleanPixels | None) -> PixelOutcome:
+            clean_pixels: CleanPixels | None
+            ) -> tuple[PixelOutcome, npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Store the cleaned frames; return the outcome, them, and where the first one is unchanged."""
     frames = payload.unpack(source, transfer)
     clean.PhotometricInterpretation = source.PhotometricInterpretation
-    found = PixelOutcome("uncertain", NOT_CHECKED)
+    found, unchanged = PixelOutcome("uncertain", NOT_CHECKED), None
     if clean_pixels is not None:
         found = clean_pixels(payload.stored(clean, frames, names))
     if found.frames is not None:
         if found.frames.shape != frames.shape or found.frames.dtype != frames.dtype:
             raise ValueError("the cleaned frames have another shape or type")
+        same = found.frames[0] == frames[0]
+        unchanged = same.all(axis=2) if same.ndim == 3 else same
         frames = found.frames
     payload.put(clean, frames)
-    return found
+    return found, frames, unchanged
 
 
 def _write(clean: Dataset, sop_class: str, transfer: Any, key: Key) -> bytes:

@@ -6,6 +6,7 @@ segments of JPEG streams, trailing bytes and bits beyond the stored ones cannot 
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _DESCRIPTION = frozenset({
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth",
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue"))})
+_FULL = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_420": "YBR_FULL"}
 _VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 
 
@@ -101,15 +103,86 @@ def unpack(dataset: Dataset, transfer: Any) -> npt.NDArray[Any]:
     except (MemoryError, RecursionError):
         raise
     except Exception:
-        raise Quarantine("pixels that cannot be decoded") from None
+        raise _undecoded(dataset, transfer) from None
     rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
     samples = _number(dataset, "SamplesPerPixel", 1)
     shape = (-1, rows, columns) + ((3,) if samples == 3 else ())
     frames = np.ascontiguousarray(array).reshape(shape)
     if frames.shape[0] != (_number(dataset, "NumberOfFrames", 1) or 1):
         raise Quarantine("another number of frames than the header says")
-    dataset.PhotometricInterpretation = str(meta["photometric_interpretation"])
+    # What a decoder gives has every sample of every pixel, whatever the stream left out.
+    photometric = str(meta["photometric_interpretation"])
+    dataset.PhotometricInterpretation = _FULL.get(photometric, photometric)
     return _only_stored_bits(frames, dataset)
+
+
+def _undecoded(dataset: Dataset, transfer: Any) -> Quarantine:
+    bits = _number(dataset, "BitsStored", 8)
+    name = transfer.name if transfer.name != str(transfer) else "a syntax of no standard"
+    return Quarantine(f"pixels that cannot be decoded ({name}, {bits} bits)")
+
+
+def displayed(dataset: Dataset, transfer: Any) -> npt.NDArray[Any] | None:
+    """Return the first frame of a colour image in RGB, (H, W, 3), as another program shows it.
+
+    Returns:
+        None for grey and palette images, whose stored values say everything.
+
+    Raises:
+        Quarantine: it cannot be decoded.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    if _number(dataset, "SamplesPerPixel", 1) != 3 or str(transfer).startswith(_VIDEO):
+        return None
+    try:
+        array, _ = get_decoder(transfer).as_array(dataset, index=0)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        raise _undecoded(dataset, transfer) from None
+    shown: npt.NDArray[Any] = array
+    return shown
+
+
+def read_back(written: bytes, frames: npt.NDArray[Any], meant: npt.NDArray[Any] | None,
+              unchanged: npt.NDArray[np.bool_] | None) -> None:
+    """Decode a cleaned file once more and compare it with what it is meant to hold.
+
+    Args:
+        written: the file.
+        frames: the stored values that it must give, (n, H, W) or (n, H, W, 3).
+        meant: the first frame as the source shows it, (H, W, 3), from :func:`displayed`.
+        unchanged: (H, W), which of its pixels no text was removed from; None means all.
+
+    Raises:
+        Quarantine: it has another length, other values, or is shown otherwise.
+    """
+    import pydicom
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import get_expected_length
+
+    fault = Quarantine("the cleaned file does not read back as it was meant")
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(written))
+        transfer = dataset.file_meta.TransferSyntaxUID
+        expected = get_expected_length(dataset, "bytes")
+        array, _ = get_decoder(transfer).as_array(dataset, raw=True)
+        shown = displayed(dataset, transfer)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        raise fault from None
+    if len(dataset.PixelData) != expected + expected % 2 or not np.array_equal(
+            array.reshape(frames.shape), frames):
+        raise fault
+    if meant is None:
+        return
+    if shown is None or shown.shape != meant.shape:
+        raise fault
+    same = (shown == meant).all(axis=2)
+    if not (same if unchanged is None else same[unchanged]).all():
+        raise fault
 
 
 def _check_length(dataset: Dataset) -> None:
