@@ -19,7 +19,7 @@ from bedside.deid import PixelOutcome, deidentify, file, process_file
 from bedside.deid.ledger import Entry
 from bedside.deid.text import ocr, remove
 from bedside.readers.dicom_file import header
-from bedside.services.review import decisions
+from bedside.services.review import candidate, decisions
 
 
 def test_codes_and_marks_are_written_and_the_input_is_not_trusted(tmp_path):
@@ -44,7 +44,7 @@ def test_what_a_person_let_pass_is_marked_as_checked(tmp_path):
     (tmp_path / "candidate.dcm").write_bytes(found.data)
     entry = Entry("e1", "dicom", "quarantined", file="candidate.dcm")
     work = decisions.Review(tmp_path, tmp_path, "deid", (entry,), {})
-    passed = decisions.passed(work, entry, decisions.Decision("accept", ""))
+    passed = candidate.passed(work.private, entry, ())
     out = pydicom.dcmread(io.BytesIO(passed))
     assert out.BurnedInAnnotation == "NO"
     assert out.PatientIdentityRemoved == "YES"

@@ -15,29 +15,23 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from typing import Literal
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
 from bedside.deid import batch, key, ledger, process_file
-from bedside.deid.image_files import png
 from bedside.deid.ledger import Entry, Ledger
+from bedside.deid.outcome import Quarantine
 from bedside.deid.private_folder import FILE as DESTINATION
 from bedside.deid.private_folder import STAGES, Destination
-from bedside.deid.text.background import inpaint
 from bedside.runfolder import artefact
-from bedside.runtime.preprocess import decode
+from bedside.services.review import candidate
+from bedside.services.review.candidate import RelativeBox
 
 DECISIONS = "decisions.json"
 Verdict = Literal["accept", "redact", "reject"]
 VERDICTS: tuple[Verdict, ...] = ("accept", "redact", "reject")
 REJECTED = "rejected by a person"
-
-RelativeBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +103,7 @@ def _another(clean: Path) -> BadInput:
                     "or run the import again.")
 
 
-def candidate(work: Review, entry: Entry) -> str:
+def candidate_sha256(work: Review, entry: Entry) -> str:
     """Return the SHA-256 of the candidate."""
     return hashlib.sha256((work.private / entry.file).read_bytes()).hexdigest()
 
@@ -125,7 +119,8 @@ def decide(work: Review, entry_id: str, verdict: Verdict | None, boxes: tuple[Re
     """Store one decision, or remove it with None.
 
     Raises:
-        BadInput: no such entry or verdict, boxes outside the image, or none to redact.
+        BadInput: no such entry or verdict, boxes outside the image, none to redact, or a
+            candidate that cannot be shown and is not rejected.
     """
     entry = next((e for e in work.entries if e.id == entry_id), None)
     fine = all(0 <= b[0] < b[2] <= 1 and 0 <= b[1] < b[3] <= 1 for b in boxes)
@@ -133,43 +128,16 @@ def decide(work: Review, entry_id: str, verdict: Verdict | None, boxes: tuple[Re
             verdict == "redact" and not boxes):
         raise BadInput("not a decision", where=entry_id,
                        remedy="Accept, reject, or redact with boxes inside the image.")
+    if verdict in ("accept", "redact"):
+        candidate.frame_count(work.private, entry)
     with work.lock:
         decided = decisions(work)
         decided.pop(entry_id, None)
         if verdict is not None:
-            decided[entry_id] = Decision(verdict, candidate(work, entry),
+            decided[entry_id] = Decision(verdict, candidate_sha256(work, entry),
                                          boxes if verdict == "redact" else ())
         key.write_private(work.private / DECISIONS, codec.to_json(
             Decisions(dict(sorted(decided.items())))).encode())
-
-
-# ------------------------------------------------------------------ images
-
-
-def frame_count(work: Review, entry: Entry) -> int:
-    """Return the number of frames of a candidate."""
-    return len(_frames(work, entry)) if entry.kind == "dicom" else 1
-
-
-def candidate_png(work: Review, entry: Entry, frame: int = 0) -> bytes:
-    """Return the candidate, which would be passed, as PNG."""
-    if entry.kind == "picture":
-        return (work.private / entry.file).read_bytes()
-    from bedside.deid import dicom, payload
-    from bedside.deid.free_text import Known
-    from bedside.deid.text.views import to_uint8
-
-    dataset = dicom.read((work.private / entry.file).read_bytes())
-    frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
-    stored = payload.stored(dataset, frames, Known())
-    return png(to_uint8(stored, min(max(frame, 0), len(frames) - 1)))
-
-
-def _frames(work: Review, entry: Entry) -> npt.NDArray[Any]:
-    from bedside.deid import dicom, payload
-
-    dataset = dicom.read((work.private / entry.file).read_bytes())
-    return payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
 
 
 # ------------------------------------------------------------------ applying
@@ -194,12 +162,12 @@ def apply(work: Review) -> dict[str, int]:
     fresh: dict[str, artefact.FileRecord | None] = {}
     for entry in work.entries:
         choice = decided.get(entry.id)
-        if choice is None or choice.candidate != candidate(work, entry):
+        if choice is None or choice.candidate != candidate_sha256(work, entry):
             counts["open"] += 1
             data = None
         else:
-            counts[choice.verdict] += 1
-            data = None if choice.verdict == "reject" else passed(work, entry, choice)
+            data = None if choice.verdict == "reject" else _passed_or_none(work, entry, choice)
+            counts["open" if data is None and choice.verdict != "reject" else choice.verdict] += 1
         name = work.targets[entry.id]
         if data is None:
             fresh[name] = None
@@ -266,30 +234,9 @@ def _publish(work: Review, fresh: dict[str, artefact.FileRecord | None]) -> None
         (work.out / name).unlink(missing_ok=True)
 
 
-def passed(work: Review, entry: Entry, choice: Decision) -> bytes:
-    """Return the file that a decision passes."""
-    data = (work.private / entry.file).read_bytes()
-    if entry.kind == "picture":
-        pixels = decode(data, 3, "picture")
-        grey = Image.open(io.BytesIO(data)).mode not in ("RGB", "RGBA", "P")
-        plane = pixels[..., 0] if grey else pixels
-        return png(inpaint(plane, mask_of(choice.boxes, plane.shape[0], plane.shape[1])))
-    from bedside.deid import dicom, payload, provenance_tags
-
-    dataset = dicom.read(data)
-    frames = payload.unpack(dataset, dataset.file_meta.TransferSyntaxUID)
-    mask = mask_of(choice.boxes, frames.shape[1], frames.shape[2])
-    payload.put(dataset, np.stack([inpaint(f, mask) for f in frames]))
-    provenance_tags.mark_reviewed(dataset)
-    out = io.BytesIO()
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()
-
-
-def mask_of(boxes: tuple[RelativeBox, ...], height: int, width: int) -> npt.NDArray[Any]:
-    """Return boxes as a mask, (H, W) bool, rounded outwards."""
-    mask = np.zeros((height, width), bool)
-    for x0, y0, x1, y1 in boxes:
-        mask[int(y0 * height):int(np.ceil(y1 * height)),
-             int(x0 * width):int(np.ceil(x1 * width))] = True
-    return mask
+def _passed_or_none(work: Review, entry: Entry, choice: Decision) -> bytes | None:
+    """Return the file that a decision passes; None where it can no longer be decoded."""
+    try:
+        return candidate.passed(work.private, entry, choice.boxes)
+    except (BadInput, Quarantine):
+        return None  # it stays open; the page says why

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from bedside.core.errors import BadInput
 from bedside.deid import process_file
 from bedside.services.guard import Guard, Headers, Limits, Policy, Refused, Scope
-from bedside.services.review import decisions
+from bedside.services.review import candidate, decisions
 from bedside.services.review.decisions import Review
 
 _PAGES = Path(__file__).parent / "pages"
@@ -112,9 +112,10 @@ def application(work: Review, token: str, done: threading.Event) -> Starlette:
         try:
             if entry is None:
                 return _not_found()
-            return Response(decisions.candidate_png(work, entry, request.path_params["frame"]),
+            frame = request.path_params["frame"]
+            return Response(candidate.candidate_png(work.private, entry, frame),
                             media_type="image/png")
-        except OSError:
+        except (OSError, BadInput):
             return _not_found()
 
     async def decide(request: Request) -> Response:
@@ -178,10 +179,15 @@ def items(work: Review) -> list[dict[str, Any]]:
     found = []
     for entry in work.entries:
         choice = decided.get(entry.id)
-        if choice is not None and choice.candidate != decisions.candidate(work, entry):
+        if choice is not None and choice.candidate != decisions.candidate_sha256(work, entry):
             choice = None
+        fault, frames = None, 0
+        try:
+            frames = candidate.frame_count(work.private, entry)
+        except BadInput as error:  # the others can still be decided
+            fault = f"{error.fault}. {error.remedy}"
         found.append({"id": entry.id, "kind": entry.kind, "reason": entry.reason,
-                      "frames": decisions.frame_count(work, entry),
+                      "frames": frames, "fault": fault,
                       "preview": preview_file(work, entry.file).is_file(),
                       "verdict": choice.verdict if choice else None,
                       "boxes": [list(b) for b in choice.boxes] if choice else []})

@@ -23,7 +23,9 @@ function draw() {
   $("view").hidden = items.length === 0;
   if (items.length === 0) return;
   const item = items[at];
-  $("reason").textContent = item.reason;
+  $("reason").textContent = item.fault ? `${item.reason}: ${item.fault}` : item.reason;
+  $("stage").hidden = Boolean(item.fault);
+  $("accept").disabled = $("redact").disabled = Boolean(item.fault);
   for (const name of ["accept", "redact", "reject"])
     $(name).setAttribute("aria-pressed", String(item.verdict === name));
   $("original").setAttribute("aria-pressed", String(showText));
@@ -32,7 +34,7 @@ function draw() {
   $("frame").textContent = `frame ${frame + 1} of ${item.frames}`;
   $("boxes").hidden = showText;
   const source = showText ? `preview/${item.id}` : `image/${item.id}/${frame}`;
-  if (!$("image").src.endsWith(source)) $("image").src = source;
+  if (!item.fault && !$("image").src.endsWith(source)) $("image").src = source;
   $("boxes").replaceChildren(...boxes.map((b) => {
     const mark = document.createElement("i");
     mark.style.left = `${100 * b[0]}%`; mark.style.top = `${100 * b[1]}%`;
