@@ -9,6 +9,8 @@ import typer
 
 from bedside.cli import output
 from bedside.cli.options import Json, Store, Trust
+from bedside.core.errors import BadInput
+from bedside.core.text import plural
 
 
 def predict(
@@ -29,14 +31,25 @@ def predict(
     from bedside.runtime.bundle.manifest import NOTICE
 
     result = answer(bundle, images, threads=threads, cam=cam, trust=tuple(trust or ()), store=store)
+    if len(result.failed) == 1 and not result.answers:
+        only = result.failed[0]
+        raise BadInput(only.fault, where=only.image, remedy=only.remedy)
     if json:
         output.print_json({"schema": 1, **result.facts, "answers": result.answers,
-                           "notice": NOTICE})
-        return
-    output.table("", ["image", "class", "probability", "remarks"],
-                 [[Path(a.image).name, a.predicted or "no answer",
-                   "—" if a.probability is None else f"{a.probability:.3f}",
-                   "; ".join(filter(None, (a.withheld, *a.warnings))) or "—"]
-                  for a in result.answers], {2})
-    output.note(result.remark)
-    output.note(NOTICE)
+                           "failed": result.failed, "notice": NOTICE})
+    else:
+        output.table("", ["image", "class", "probability", "remarks"], [
+            *([Path(a.image).name, a.predicted or "no answer",
+               "—" if a.probability is None else f"{a.probability:.3f}",
+               "; ".join(filter(None, (a.withheld, *a.warnings))) or "—"]
+              for a in result.answers),
+            *([Path(f.image).name, "failed", "—", f.fault] for f in result.failed)], {2})
+        if result.masks:
+            output.note(f"{plural(result.masks, 'lesion mask')} (_mask) left out")
+        output.note(result.remark)
+        output.note(NOTICE)
+    if result.failed:
+        first = result.failed[0]
+        raise BadInput(f"{plural(len(result.failed), 'image')} without an answer; the first: "
+                       f"{first.fault}", where=first.image,
+                       remedy=first.remedy or "Repair or remove the file.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bedside.core.errors import BadInput, MissingComponent
 from bedside.runtime import store as stores
@@ -18,16 +19,31 @@ from bedside.runtime.decide import Answer
 from bedside.runtime.engine import Engine, Load, Raw
 
 STDIN_BYTES = 200_000_000
+_MASK = re.compile(r"^(?P<stem>.+)_mask(_\d+)?$")
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An image without an answer, and why."""
+
+    image: str
+    fault: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answers in the order of the images; ``facts`` tell what answered, as JSON can."""
+    """The answers in the order of the images; ``facts`` tell what answered, as JSON can.
+
+    ``failed``: images that do not read. ``masks``: annotations in folders, which were left out.
+    """
 
     facts: dict[str, Any]
     answers: tuple[Answer, ...]
     remark: str
+    failed: tuple[Failure, ...] = ()
+    masks: int = 0
 
 
 def predict(source: Path, images: Sequence[Path], *, threads: int | None = None,
@@ -43,8 +59,11 @@ def predict(source: Path, images: Sequence[Path], *, threads: int | None = None,
         trust: public keys that may sign, besides those of the store.
         store: where bundles are installed; this user's by default.
 
+    Returns:
+        An answer for each image, or its failure: one bad file costs no other its answer.
+
     Raises:
-        BadInput: a file that does not read, or a source that is neither.
+        BadInput: no image, a path that does not exist, or a source that is neither.
         GateFailed: the bundle does not verify, or its self-test fails.
         MissingComponent: a DICOM file without the workbench.
     """
@@ -55,7 +74,10 @@ def predict(source: Path, images: Sequence[Path], *, threads: int | None = None,
             model: _Variant | _Bundle = _Variant(source, engine, threads)
         else:
             model = _Bundle(source, engine, threads, folder, tuple(trust))
-        return Prediction(model.facts, tuple(_answers(model, images, cam)), model.remark)
+        files, masks = _images_in(images)
+        found = list(_answers(model, files, cam))
+        return Prediction(model.facts, tuple(a for a in found if isinstance(a, Answer)),
+                          model.remark, tuple(f for f in found if isinstance(f, Failure)), masks)
 
 
 class _Variant:
@@ -104,10 +126,13 @@ class _Bundle:
 
 
 def _answers(model: _Variant | _Bundle, images: Sequence[Path], cam: Path | None
-             ) -> Iterator[Answer]:
+             ) -> Iterator[Answer | Failure]:
     from bedside.runtime.decide import decide, predicted_class
 
     for number, (path, raw, data) in enumerate(_run(model, images), 1):
+        if isinstance(raw, BadInput):
+            yield Failure(str(path), raw.fault, raw.remedy)
+            continue
         answer = decide(str(path), raw.logits, raw.features, raw.quality, model.task,
                        model.point, model.known)
         if cam is not None:
@@ -124,27 +149,58 @@ def _answers(model: _Variant | _Bundle, images: Sequence[Path], cam: Path | None
 
 
 def _run(model: _Variant | _Bundle, images: Sequence[Path]
-         ) -> Iterator[tuple[Path, Raw, bytes | None]]:
-    """Yield every image with the engine's output; successive images are handed over ahead."""
-    for dicom, paths in groupby(_images_in(images), _is_dicom):
-        if not dicom:
+         ) -> Iterator[tuple[Path, Raw | BadInput, bytes | None]]:
+    """Yield every image with the engine's output, or its fault.
+
+    Successive images are handed over ahead.
+    """
+    for kind, paths in groupby(images, _kind):
+        if kind == "unread":
+            for path in paths:
+                yield path, _unread(path), None
+        elif kind == "image":
             sent: deque[tuple[Path, bytes]] = deque()
             for raw in model.engine.images(_sending(paths, sent)):
                 path, data = sent.popleft()
                 yield path, raw, data
-            continue
-        for path in paths:
-            pixels = _dicom(path, model.channels)
-            little = pixels.astype(pixels.dtype.newbyteorder("<"))
-            yield path, model.engine.pixels(little.tobytes(), pixels.shape, pixels.dtype.name,
-                                            str(path)), None
+        else:
+            for path in paths:
+                yield path, _dicom_answer(model, path), None
+
+
+def _dicom_answer(model: _Variant | _Bundle, path: Path) -> Raw | BadInput:
+    try:
+        pixels = _dicom(path, model.channels)
+        little = pixels.astype(pixels.dtype.newbyteorder("<"))
+        return model.engine.pixels(little.tobytes(), pixels.shape, pixels.dtype.name, str(path))
+    except BadInput as error:
+        return error
 
 
 def _sending(paths: Iterator[Path], sent: deque[tuple[Path, bytes]]) -> Iterator[tuple[str, bytes]]:
     for path in paths:
-        data = _read(path)
+        try:
+            data = _read(path)
+        except BadInput:
+            data = b""  # vanished since it was listed: the engine says that it is empty
         sent.append((path, data))
         yield str(path), data
+
+
+def _kind(path: Path) -> Literal["image", "dicom", "unread"]:
+    """Return who reads a file: the engine, the DICOM reader, or nobody (no permission)."""
+    try:
+        return "dicom" if _is_dicom(path) else "image"
+    except OSError:
+        return "unread"
+
+
+def _unread(path: Path) -> BadInput:
+    try:
+        _read(path)
+    except BadInput as error:
+        return error
+    return BadInput("cannot be read", where=path, remedy="Check the path and its permissions.")
 
 
 def _pixels(path: Path, data: bytes | None, channels: int) -> Any:
@@ -188,18 +244,35 @@ def _dicom(path: Path, channels: int) -> Any:
     return dicom_file.pixels(path.parent, path.name, channels)
 
 
-def _images_in(paths: Sequence[Path]) -> Iterator[Path]:
-    """The images named; a folder stands for the images in it, sorted. Raises BadInput."""
-    known = IMAGE_SUFFIXES | {".dcm", ".dicom"}
+def _images_in(paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """Return the images named, and the number of masks left out.
+
+    A folder stands for the images in it, sorted; files ending in ``_mask`` beside the image that
+    they belong to are annotations.
+
+    Raises:
+        BadInput: a path that does not exist, or a folder without an image.
+    """
+    known, found, masks = IMAGE_SUFFIXES | {".dcm", ".dicom"}, list[Path](), 0
     for path in paths:
         if str(path) != "-" and not path.exists():
             raise BadInput("no such file", where=path, remedy="Check the path.")
     for path in paths:
         if not path.is_dir():
-            yield path
+            found.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in known)
-        if not inside:
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in known and p.is_file()
+                        and not p.name.startswith("."))
+        stems = {p.stem for p in inside}
+        images = [p for p in inside if _mask_of(p.stem) not in stems]
+        if not images:
             raise BadInput("no PNG, JPEG, BMP, TIFF or DICOM in the folder", where=path,
                            remedy="Give image files or a folder of them.")
-        yield from inside
+        masks += len(inside) - len(images)
+        found += images
+    return found, masks
+
+
+def _mask_of(stem: str) -> str | None:
+    match = _MASK.match(stem)
+    return None if match is None else match["stem"]

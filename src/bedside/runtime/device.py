@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import platform
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from bedside.core.errors import GateFailed
+from bedside.core.errors import BadInput, GateFailed
 from bedside.runtime.bundle.manifest import Reference
 from bedside.runtime.bundle.reader import Bundle
 from bedside.runtime.decide import Answer, decide
@@ -123,7 +124,11 @@ class Device:
         return self._judged(self._engine.image(data, name, timeout_s), name)
 
     def images(self, images: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Answer, Raw]]:
-        """Answer many (name, bytes) in order; see :meth:`Engine.images`."""
+        """Answer many (name, bytes) in order; see :meth:`Engine.images`.
+
+        Raises:
+            BadInput: one is no image; the engine is closed.
+        """
         sent: deque[str] = deque()
 
         def naming() -> Iterator[tuple[str, bytes]]:
@@ -131,8 +136,12 @@ class Device:
                 sent.append(name)
                 yield name, data
 
-        for raw in self._engine.images(naming()):
-            yield self._judged(raw, sent.popleft())
+        with contextlib.closing(self._engine.images(naming())) as answers:
+            for raw in answers:
+                name = sent.popleft()
+                if isinstance(raw, BadInput):
+                    raise raw
+                yield self._judged(raw, name)
 
     def pixels(self, data: bytes, shape: tuple[int, ...], dtype: str, name: str
                ) -> tuple[Answer, Raw]:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -138,12 +138,12 @@ class Engine:
         return self._ask({"op": "image", "name": name, "resize": True}, [data])[1]
 
     def images(self, images: Iterable[tuple[str, bytes]], timeout_s: float = TIMEOUT_S
-               ) -> Iterator[Raw]:
-        """Answer many (name, bytes), in order.
+               ) -> Generator[Raw | BadInput, None, None]:
+        """Answer many (name, bytes), in order; the fault of one that is no image in its place.
 
         The engine decodes the next image while the model runs on the one before, so images are
-        handed over ahead of their answers. Where one fails, or the caller stops early, the
-        engine is closed.
+        handed over ahead of their answers. Where the engine fails, or the caller stops early, it
+        is closed.
         """
         waiting: deque[str] = deque()
         try:
@@ -151,12 +151,18 @@ class Engine:
                 self._send({"op": "image", "name": name}, [data], timeout_s)
                 waiting.append(name)
                 if len(waiting) > AHEAD:
-                    yield _raw(*self._receive(waiting.popleft(), timeout_s))
+                    yield self._one(waiting.popleft(), timeout_s)
             while waiting:
-                yield _raw(*self._receive(waiting.popleft(), timeout_s))
+                yield self._one(waiting.popleft(), timeout_s)
         except BaseException:
             self.close()
             raise
+
+    def _one(self, name: str, timeout_s: float) -> Raw | BadInput:
+        try:
+            return _raw(*self._receive(name, timeout_s))
+        except BadInput as error:
+            return error
 
     def _ask(self, request: dict[str, Any], data: Sequence[bytes | memoryview],
              timeout_s: float = TIMEOUT_S) -> tuple[dict[str, Any], bytes]:
