@@ -194,3 +194,47 @@ def test_the_disk_that_is_full_is_the_one_named(folder, monkeypatch, full):
                             "00" * 32, config)
     assert value == {"stop": "the disk is full", "remedy": "Free some space.",
                      "where": places[full]}
+
+
+def _picture(path, value=9):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((30, 40), value, np.uint8)).save(path)
+
+
+def _rows(out):
+    return list(csv.DictReader((out / "manifest.csv").read_text().splitlines()))
+
+
+@pytest.mark.parametrize(("said", "there"), [
+    (r"img\a.png", "img/a.png"), ("IMG/A.png", "img/a.png"), ("img/a.PNG", "img/a.png"),
+    ("img/Mu\u0308ller.png", "img/M\u00fcller.png")])
+def test_a_table_of_windows_or_another_case_keeps_its_rows(tmp_path, said, there):
+    _picture(tmp_path / "src" / there)
+    (tmp_path / "src" / "manifest.csv").write_text(f"file,label\n{said},benign\n", "utf-8")
+    assert run(tmp_path).passed == 2
+    rows = _rows(tmp_path / "out")
+    assert [r["label"] for r in rows] == ["benign"]
+    assert (tmp_path / "out" / rows[0]["file"]).is_file()
+
+
+def test_a_table_of_files_that_are_not_there_never_passes_empty(tmp_path):
+    _picture(tmp_path / "src" / "a.png")
+    (tmp_path / "src" / "manifest.csv").write_text("file,label\na.png,benign\ngone.png,benign\n")
+    ledger = run(tmp_path)
+    assert ledger.reasons == {"1 of 2 rows name a file that the folder does not hold": 1}
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_an_image_waits_for_its_masks(tmp_path):
+    _picture(tmp_path / "src" / "benign" / "a.png")
+    _picture(tmp_path / "src" / "benign" / "a_mask.png", 0)
+    (tmp_path / "src" / "benign" / "a_mask_1.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
+    _picture(tmp_path / "src" / "benign" / "b.png")
+    _picture(tmp_path / "src" / "benign" / "b_mask.png", 0)
+    ledger = run(tmp_path)
+    assert ledger.reasons[batch.MASK_WAITS] == 1
+    assert ledger.passed == 3  # b, and both readable masks
+    waiting = list((tmp_path / "private" / "quarantine").iterdir())
+    assert len(waiting) == 1
+    assert mode(waiting[0]) == 0o600
+    assert len([n for n in tree(tmp_path / "out") if n.endswith(".png") and "mask" not in n]) == 1

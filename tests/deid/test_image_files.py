@@ -42,3 +42,22 @@ def test_text_is_removed_or_left_to_a_person(take_text, status):
     assert outcome.status == status
     assert outcome.reason == ("" if take_text else image_files.HOLDS_TEXT)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(outcome.data))), pixels + 1)
+
+
+def test_a_two_valued_mask_is_an_annotation_and_never_searched():
+    """Small lesions look like letters; removal would blank them."""
+    blobs = np.zeros((60, 80), np.uint8)
+    blobs[20:26, 30:34] = blobs[22:30, 50:53] = 255
+
+    def never(stored):
+        raise AssertionError("searched")
+
+    found = image_files.deidentify(image_files.png(blobs), never, False, mask=True)
+    assert found.status == "ok"
+    assert (image_files.pixels(found.data) == blobs).all()
+    with pytest.raises(AssertionError):
+        image_files.deidentify(image_files.png(blobs), never, False)
+    grey = blobs.copy()
+    grey[0, 0] = 7  # not two-valued: it may be an image with a name in it
+    with pytest.raises(AssertionError):
+        image_files.deidentify(image_files.png(grey), never, False, mask=True)

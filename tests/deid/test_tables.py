@@ -80,3 +80,16 @@ def test_a_size_carries_no_more_digits_than_a_lesion_has():
     data, _ = tables.clean(text.encode(), "", lambda f: f, KEY)
     assert [r["size_mm"] for r in csv.DictReader(io.StringIO(data.decode()))] == list(
         sizes.values())
+
+
+def test_rows_of_files_that_are_not_there_set_the_table_aside():
+    text = b"file,label\na.png,benign\ngone.png,benign\n"
+    with pytest.raises(Quarantine, match="1 of 2 rows name a file that the folder does not hold"):
+        tables.clean(text, "", lambda f: f, KEY, there=lambda f: f == "a.png")
+
+
+def test_windows_separators_are_paths():
+    seen = []
+    tables.clean(b"file,label,mask\nimg\\\\a.png,benign,img\\\\a_mask.png\n".replace(
+        b"\\\\", b"\\"), "sub", lambda f: seen.append(f) or f, KEY)
+    assert seen == ["sub/img/a.png", "sub/img/a_mask.png"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +20,7 @@ from bedside.deid import tables as table_rows
 from bedside.deid.key import Key
 from bedside.deid.ledger import Entry, Ledger
 from bedside.deid.outcome import Quarantine
+from bedside.deid.spelling import Spelled, without_frame
 from bedside.readers import MANIFEST_CSV
 from bedside.readers.parallel import Throttle
 from bedside.readers.sandbox import Limits, Pool
@@ -28,14 +28,13 @@ from bedside.runfolder import artefact
 
 STAGE = "deid"
 DEVICES = "devices"
-_VERSION = 2
+_VERSION = 3
 _JOURNAL = ".journal"
 TABLES = "tables"
 _PROCESS = "bedside.deid.process_file:process"
 # The text search keeps its models in memory and searches every frame of a film.
 _LIMITS = Limits(memory_bytes=6 << 30, seconds=900.0)
 _TABLES = frozenset({".csv"})
-_FRAME = re.compile(r"^frame-[0-9]{4,5}$")
 
 
 def deidentify(src: Path, out: Path, private: Path, config: DeidConfig | None = None,
@@ -222,6 +221,7 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
             throttle.tick()
     finally:
         pool.close()
+    found = _with_their_masks(found, scratch, private)
     passed = {e.original: e.file for e in found if e.status == "ok"}
     # A table with every row stays in --private: a review may let more files pass.
     every = passed | {e.original: _target(e, secret, config) for e in found
@@ -233,15 +233,36 @@ def _run(root: Path, files: list[tuple[str, int, int, str]], scratch: Path, priv
     for name in tables:
         leaf = (MANIFEST_CSV if alone or PurePosixPath(name).name == MANIFEST_CSV
                 else f"{stems[name]}.csv")
-        entry, text = _table(root, name, folders[name], leaf, passed, secret, config)
+        entry, text = _table(root, name, folders[name], leaf, passed, secret, config,
+                             folders)
         if entry.status == "ok":
             artefact.write_text(scratch / entry.file, text)
             entry = replace(entry, after=artefact.sha256_file(scratch / entry.file))
-            _, text = _table(root, name, folders[name], leaf, every, secret, config)
+            _, text = _table(root, name, folders[name], leaf, every, secret, config,
+                             folders)
             key.write_private(private / TABLES / f"{entry.id}.csv", text.encode())
         found.append(entry)
         throttle.tick()
     return found
+
+
+MASK_WAITS = "its mask is in quarantine"
+
+
+def _with_their_masks(found: list[Entry], scratch: Path, private: Path) -> list[Entry]:
+    """Quarantine the images of which a mask is: without it they would pass as less annotated."""
+    waiting = {names.image_of_mask(PurePosixPath(e.original)) for e in found
+               if e.status != "ok"} - {None}
+    done = []
+    for e in found:
+        path = PurePosixPath(e.original)
+        if e.status == "ok" and path.with_suffix("").as_posix() in waiting:
+            name = f"{process_file.QUARANTINE}/{PurePosixPath(e.file).name}"
+            key.write_private(private / name, (scratch / e.file).read_bytes())
+            (scratch / e.file).unlink()
+            e = replace(e, status="quarantined", reason=MASK_WAITS, file=name, after="")
+        done.append(e)
+    return done
 
 
 def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
@@ -258,18 +279,14 @@ def _ask(pool: Pool, base: Entry, arguments: dict[str, Any]) -> Entry:
     return replace(answer, id=base.id, original=base.original)
 
 
-def without_frame(file: str) -> str:
-    """Return the file of a frame's name (``cine.dcm/frame-0012``), or the name itself."""
-    head, _, tail = file.rpartition("/")
-    return head if head and _FRAME.match(tail) else file
-
-
 def _table(root: Path, name: str, folder: str, leaf: str, passed: dict[str, str], secret: Key,
-           config: DeidConfig) -> tuple[Entry, str]:
+           config: DeidConfig, files: Iterable[str]) -> tuple[Entry, str]:
     base = Entry("e" + secret.name("entry", name), "table", "quarantined", original=name)
     here = PurePosixPath(name).parent.as_posix()
+    spelled = Spelled(files)
 
     def new_name(file: str) -> str | None:
+        file = spelled.found(file)
         whole = file if file in passed else without_frame(file)
         new = passed.get(whole)
         return (os.path.relpath(new, folder or ".") + file[len(whole):] if new is not None
@@ -279,7 +296,7 @@ def _table(root: Path, name: str, folder: str, leaf: str, passed: dict[str, str]
         data = (root / name).read_bytes()
         text, counts = table_rows.clean(data, "" if here == "." else here, new_name, secret,
                                     config.keep_columns,
-                                    "retain-device" in config.options)
+                                    "retain-device" in config.options, spelled.there)
     except Quarantine as error:
         return replace(base, reason=error.reason), ""
     except OSError:

@@ -49,6 +49,11 @@ def pixels(data: bytes) -> npt.NDArray[Any]:
     return colour
 
 
+def two_valued(image: npt.NDArray[Any]) -> bool:
+    """Return whether a grey image (H, W) holds at most two values, as a mask does."""
+    return image.ndim == 2 and bool(((image == image.min()) | (image == image.max())).all())
+
+
 def png(image: npt.NDArray[Any]) -> bytes:
     """Return a PNG of pixels alone: no text, time, profile or other chunk."""
     out = io.BytesIO()
@@ -57,15 +62,18 @@ def png(image: npt.NDArray[Any]) -> bytes:
 
 
 def deidentify(data: bytes, clean_pixels: CleanPixels | None, accept_unchecked: bool,
-               take_text: bool = True) -> Outcome:
+               take_text: bool = True, mask: bool = False) -> Outcome:
     """Clean one image: drop EXIF, XMP, text chunks, profiles, comments, thumbnails and whatever
     follows the image. Text in the pixels is removed, or, unless ``take_text``, the cleaned image
-    is a proposal that a person reviews.
+    is a proposal that a person reviews. A two-valued ``mask`` is an annotation: its small regions
+    are lesions, not letters, and it is not searched.
 
     Raises:
         Quarantine: see :func:`pixels`.
     """
     image = pixels(data)
+    if mask and two_valued(image):
+        return Outcome("picture", "ok", "", png(image), ".png")
     outcome = PixelOutcome("uncertain", NOT_CHECKED)
     if clean_pixels is not None:
         view = image[None]

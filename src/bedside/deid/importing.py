@@ -19,7 +19,7 @@ from PIL import Image
 from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.types import DeidConfig
-from bedside.deid import batch, key
+from bedside.deid import batch, key, spelling
 from bedside.deid.ledger import Ledger
 from bedside.readers import MANIFEST_CSV, imported, npz
 from bedside.readers.base import Listing
@@ -112,12 +112,13 @@ def _named_in(table: Path) -> set[str]:
     """
     rows, _ = read_table(table, ("file", "label"), OPTIONAL)
     there = _files_below(table.parent)
+    spelled = spelling.Spelled(there)
     found = {table.name}
     lost = []
     for where, row in rows:
-        name = posixpath.normpath(row["file"])
-        names = {name, batch.without_frame(name)}
-        masks = {posixpath.normpath(m) for m in row.get("mask", "").split(MASK_SEPARATOR)
+        name = spelled.found(_path(row["file"]))
+        names = {name, spelling.without_frame(name)}
+        masks = {spelled.found(_path(m)) for m in row.get("mask", "").split(MASK_SEPARATOR)
                  if m.strip()}
         if there.isdisjoint(names) or not masks <= there:
             lost.append(where.rpartition(": line ")[2])
@@ -130,6 +131,11 @@ def _named_in(table: Path) -> set[str]:
                        remedy="Put the files into the table's folder, not as links to folders, "
                        "or remove the lines.")
     return found
+
+
+def _path(name: str) -> str:
+    """Return a table's path with ``/`` between its folders."""
+    return posixpath.normpath(name.strip().replace("\\", "/"))
 
 
 def _files_below(root: Path) -> set[str]:

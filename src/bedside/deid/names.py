@@ -14,6 +14,12 @@ _MASK = re.compile(r"(?P<stem>.+?)_mask(?:_(?P<number>\d+))?", re.DOTALL)
 _COUNT = re.compile(r"[0-9]{1,2}")
 
 
+def image_of_mask(path: PurePosixPath) -> str | None:
+    """Return ``folder/stem`` of the image that a mask belongs to; None for what is no mask."""
+    found = _MASK.fullmatch(path.stem)
+    return None if found is None else (path.parent / found["stem"]).as_posix()
+
+
 def folders(path: PurePosixPath, key: Key, keep: Iterable[str]) -> str:
     """Return a path's folders, each unchanged where it is a word to keep, else its keyed id.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bedside.core import codec, registry
@@ -58,7 +58,8 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
         if looks_like_dicom(data[:256]) or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             return dicom.deidentify(data, table, secret, clean_pixels, accept, identity)
         if image_files.looks_like(data[:16]):
-            return image_files.deidentify(data, clean_pixels, accept, config.pixels == "clean")
+            return image_files.deidentify(data, clean_pixels, accept, config.pixels == "clean",
+                                          names.image_of_mask(PurePosixPath(path.name)) is not None)
     except Quarantine as error:
         return Outcome(error.kind, "quarantined", error.reason)
     except RecursionError:

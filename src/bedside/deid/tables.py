@@ -25,7 +25,8 @@ _MAX_SIZE_MM = 500
 
 
 def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: Key,
-          extra: Sequence[str] = (), keep_device: bool = False) -> tuple[bytes, dict[str, int]]:
+          extra: Sequence[str] = (), keep_device: bool = False,
+          there: Callable[[str], bool] = lambda _: True) -> tuple[bytes, dict[str, int]]:
     """Rewrite a table: ``file`` and ``mask`` by their new names, ``patient`` by pseudonym.
 
     Args:
@@ -36,12 +37,14 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
         extra: further columns that the user lets stay; cells that may identify are emptied.
         keep_device: let the names of devices stay where they do not identify a person; else
             each becomes a pseudonym, so that images of one device can still be told apart.
+        there: whether the source holds a file of a path, passed or not.
 
     Returns:
         The table, and counts: rows and columns removed, cells replaced.
 
     Raises:
-        Quarantine: no table with a ``file`` column, or labels that may name patients.
+        Quarantine: no table with a ``file`` column, rows of files that the source does not hold,
+            or labels that may name patients.
     """
     try:
         rows = [r for r in csv.reader(io.StringIO(data.decode("utf-8-sig")), strict=True)
@@ -55,16 +58,21 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
     table = [dict(zip(header, (c.strip() for c in r), strict=True)) for r in rows[1:]]
     names = known((), [row.get("patient", "") for row in table])
     _check_labels(table, names)
+    lost = sum(not there(_path(folder, row["file"])) for row in table)
+    if lost:
+        # Never dropped without a word: what they label would be missing from the study.
+        raise Quarantine(f"{lost} of {len(table)} rows name a file that the folder does not hold",
+                         "table")
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(keep)
     counts = {"columns_removed": len(header) - len(keep), "rows_removed": 0, "replaced": 0}
     for row in table:
-        file = new_name(posixpath.normpath(posixpath.join(folder, row["file"])))
+        file = new_name(_path(folder, row["file"]))
         if file is None:
             counts["rows_removed"] += 1
             continue
-        masks = [new_name(posixpath.normpath(posixpath.join(folder, m)))
+        masks = [new_name(_path(folder, m))
                  for m in row.get("mask", "").split("|") if m.strip()]
         special = {"file": file, "mask": "|".join(m for m in masks if m),
                    "patient": key.patient(row["patient"]) if row.get("patient") else "",
@@ -78,6 +86,11 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
         counts["replaced"] += sum(a != row[c] for a, c in zip(cells, keep, strict=True))
         writer.writerow(cells)
     return out.getvalue().encode(), counts
+
+
+def _path(folder: str, name: str) -> str:
+    """Return a table's path relative to the source; ``\\`` separates folders as ``/`` does."""
+    return posixpath.normpath(posixpath.join(folder, name.strip().replace("\\", "/")))
 
 
 def _check_labels(table: Sequence[dict[str, str]], names: Known) -> None:

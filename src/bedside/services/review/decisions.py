@@ -19,7 +19,7 @@ from typing import Literal
 
 from bedside.core import codec
 from bedside.core.errors import BadInput
-from bedside.deid import batch, key, ledger, process_file
+from bedside.deid import batch, key, ledger, process_file, spelling
 from bedside.deid.ledger import Entry, Ledger
 from bedside.deid.outcome import Quarantine
 from bedside.deid.private_folder import FILE as DESTINATION
@@ -206,7 +206,7 @@ def _rows_that_passed(work: Review, path: Path, name: str, there: set[str], gone
     folder = posixpath.dirname(name)
 
     def stays(file: str) -> bool:
-        place = posixpath.normpath(posixpath.join(folder, batch.without_frame(file)))
+        place = posixpath.normpath(posixpath.join(folder, spelling.without_frame(file)))
         return place in there or (place not in gone and (work.out / place).is_file())
 
     reader = csv.DictReader(io.StringIO(path.read_text("utf-8")))
