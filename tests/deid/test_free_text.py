@@ -19,6 +19,27 @@ def test_technical_texts_stay(text):
     assert may_stay(text, known(["DOE^JANE", "Y^X"], ["1", "55443"]))
 
 
+@pytest.mark.parametrize("text", [
+    "Dr_Smith_Breast", "DrSmithBreast", "us_12.03.1987", "03MAR87", "us_03MAR1987_a", "x_MRN_7",
+    "Mueller", "MUELLER_left", "scanMueller2", "Muller", "vonMullerUS", "Muellerin"[:7]])
+def test_underscores_case_and_transcriptions_hide_nothing(text):
+    assert not may_stay(text, known(["M\u00fcller^Eva"], ["55443"]))
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("MUELLER^EVA", "Muller"), ("Gon\u00e7alves^A", "goncalves"), ("S\u00f8rensen^B", "Soerensen"),
+    ("S\u00f8rensen^B", "Sorensen"), ("Wei\u00df^C", "WEISS"), ("\u0141ukasz^D", "lukasz"),
+    ("Bj\u00f6rk^E", "bjork"), ("Doe^Jane", "JaneScan")])
+def test_names_are_found_in_every_spelling(name, text):
+    assert known([name], []).named_in(text)
+
+
+@pytest.mark.parametrize("text", ["Breast_Left", "se2d1", "BreastLeft", "LINEAR_EXACT", "B12",
+                                  "MarkedView", "Decimal 3", "12 MHz"])
+def test_technical_words_with_underscores_and_case_stay(text):
+    assert may_stay(text, known(["M\u00fcller^Eva", "DOE^JANE"], ["55443"]))
+
+
 def test_words_of_places_count_in_free_text_unless_they_are_ordinary():
     names = known([], [], ["Mercy General Hospital", "1024 Main Street"])
     assert not may_stay("Mercy Springfield view", names)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bedside.deid import codes, dates, lut
+from bedside.deid.defined_terms import SCHEMES, defined
 from bedside.deid.free_text import Known, known, may_stay
 from bedside.deid.key import Key
 from bedside.deid.outcome import Counts, Quarantine
@@ -32,9 +33,6 @@ _NUMBERS = frozenset({"US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"})
 _MEASURES = frozenset({0x00180050, 0x00180088, 0x00181164, 0x00182010, 0x00189073, 0x00200032,
                        0x00200037, 0x00201041})
 _BULK = frozenset({"OB", "OW", "OD", "OF", "OL", "OV", "UN"})
-# Coding schemes of standards (PS3.16 Chapter 8): their codes are long numbers and name nobody.
-_SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM", "DCM", "LN", "UCUM", "RADLEX", "FMA", "UMLS",
-                      "ICD10", "I10", "ICD9", "I9", "NCIt", "BI", "MSH", "RFC5646", "ISO3166_1"})
 _CODE_VALUE, _CODE_MEANING, _SCHEME = 0x00080100, 0x00080104, "CodingSchemeDesignator"
 _STANDARD_CODE = re.compile(r"^[A-Za-z0-9.{}/%*'\[\]_-]{1,16}$")
 _UID = re.compile(r"^[0-9.]{1,64}$")
@@ -131,16 +129,20 @@ def _measures(tag: int) -> bool:
     return tag >> 16 == 0x0028 or tag >> 8 == 0x001860 or tag in _MEASURES
 
 
-def _usable(vr: str, tag: int, values: list[Any], context: Context, keep: bool) -> bool:
+def _usable(element: Any, context: Context, keep: bool) -> bool:
     """Return whether the values of an element outside the table, or one to clean, may stay."""
+    vr, tag, values = element.VR, int(element.tag), values_of(element)
     if vr in _NUMBERS:
         # Not compared with known numbers: without Columns, say, no image can be shown.
         return True
     texts = [str(v) for v in values]
     if vr in ("DS", "IS") and _measures(tag):
         return all(_DIGITS.match(t) for t in texts)
-    if vr not in _BULK and any(map(context.names.named_in, texts)) \
-            and not (tag >> 16 == 0x0028 and vr == "CS"):
+    if defined(element.keyword, texts):
+        return True
+    # A hospital's own designator may be its name.
+    if element.keyword == _SCHEME or (
+            vr not in _BULK and any(map(context.names.named_in, texts))):
         return False
     if vr in ("DS", "IS"):
         return all(_DIGITS.match(t) for t in texts)
@@ -169,7 +171,7 @@ def _clean_text(element: Any, context: Context) -> Any:
     values = values_of(element)
     if element.VR in _DATES:
         return dates.shift(element.VR, values, context.shift)
-    if element.VR == "AE" or not _usable(element.VR, int(element.tag), values, context, True):
+    if element.VR == "AE" or not _usable(element, context, True):
         return None
     return element.value
 
@@ -207,11 +209,11 @@ def _value(element: Any, action: str, context: Context, depth: int) -> tuple[Any
 
 
 def _unlisted(element: Any, context: Context) -> tuple[Any, str]:
-    tag, vr = int(element.tag), element.VR
+    vr = element.VR
     if vr in _DATES and context.profile.shift_dates:
         return dates.shift(vr, values_of(element), context.shift), "shifted"
     keep = element.keyword in context.profile.technical
-    if not _usable(vr, tag, values_of(element), context, keep):
+    if not _usable(element, context, keep):
         raise _Left
     return element.value, "kept"
 
@@ -236,7 +238,7 @@ def _code(element: Any, dataset: Dataset, context: Context) -> Any:
         text = codes.meaning(scheme, str(dataset.get("CodeValue", "")), text)
     elif not _STANDARD_CODE.match(text):
         raise _Left
-    if scheme not in _SCHEMES or not text or context.names.named_in(text):
+    if scheme not in SCHEMES or not text or context.names.named_in(text):
         raise _Left
     return text
 
