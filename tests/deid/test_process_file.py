@@ -262,3 +262,23 @@ def test_a_machine_without_the_engine_says_so_before_anything_is_written(tmp_pat
     with pytest.raises(MissingComponent, match="rapidocr"):
         deidentify(tmp_path / "src", tmp_path / "out", tmp_path / "private", DeidConfig())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "data", "said"), [
+    ("export.zip", b"PK\x03\x04rest", "a zip archive, which is not cleaned. Unpack it"),
+    ("report.pdf", b"%PDF-1.7", "a PDF document"), ("volume.nii.gz", b"\x1f\x8b\x08rest", "gzip"),
+    ("table.xlsx", b"PK\x03\x04rest", "an Excel workbook"), ("a.jpg", b"\xff\x0arest", "JPEG XL"),
+    ("notes.bin", b"no kind", "not a kind of file that is cleaned")])
+def test_what_is_no_image_is_named_with_a_remedy(tmp_path, name, data, said):
+    (tmp_path / name).write_bytes(data)
+    found = file(tmp_path / name, KEY, OPEN)
+    assert (found.status, found.data) == ("quarantined", None)
+    assert said in found.reason
+
+
+def test_a_report_is_told_from_an_image_without_pixels(tmp_path):
+    source = pydicom.dcmread(US)
+    del source.PixelData
+    source.Modality = "SR"
+    source.save_as(tmp_path / "a.dcm")
+    assert "structured report" in file(tmp_path / "a.dcm", KEY, OPEN).reason

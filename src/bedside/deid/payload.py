@@ -28,6 +28,7 @@ _DESCRIPTION = frozenset({
     "RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth",
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue"))})
 _FULL = {"YBR_FULL_422": "YBR_FULL", "YBR_PARTIAL_420": "YBR_FULL"}
+_JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))
 _VIDEO = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 
 
@@ -50,7 +51,10 @@ def check(dataset: Dataset) -> None:
         if keyword in dataset:
             raise Quarantine("holds a document or a waveform, which is not checked")
     if "PixelData" not in dataset:
-        raise Quarantine("holds no image")
+        report = ("ContentSequence" in dataset
+                  or str(dataset.get("Modality", "")) in ("SR", "KO", "PR"))
+        raise Quarantine("a structured report, which holds no image" if report
+                         else "holds no image")
     if "PixelDataProviderURL" in dataset:
         raise Quarantine("its pixels lie elsewhere")
     rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
@@ -118,7 +122,8 @@ def unpack(dataset: Dataset, transfer: Any) -> npt.NDArray[Any]:
 
 def _undecoded(dataset: Dataset, transfer: Any) -> Quarantine:
     bits = _number(dataset, "BitsStored", 8)
-    name = transfer.name if transfer.name != str(transfer) else "a syntax of no standard"
+    name = ("JPEG XL" if str(transfer) in _JPEG_XL else
+            transfer.name if transfer.name != str(transfer) else "a syntax of no standard")
     return Quarantine(f"pixels that cannot be decoded ({name}, {bits} bits)")
 
 

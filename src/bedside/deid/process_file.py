@@ -15,6 +15,7 @@ from bedside.deid.ledger import Entry
 from bedside.deid.outcome import UNREADABLE, CleanPixels, Outcome, Quarantine
 from bedside.deid.text import ocr
 from bedside.readers.dicom_header import MAX_FILE_BYTES, looks_like_dicom
+from bedside.readers.file_kinds import HEAD_BYTES, kind_of
 from bedside.runtime.files import disk_errors
 
 # The search for text in pixels, "module:function" taking Stored and giving PixelOutcome. Where
@@ -72,6 +73,9 @@ def file(path: Path, secret: Key, config: DeidConfig, clean_pixels: CleanPixels 
         # Never the message: parsers put the values they stumble on into it.
         return Outcome("dicom" if looks_like_dicom(data[:256]) else "other", "quarantined",
                        UNREADABLE)
+    kind = kind_of(data[:HEAD_BYTES], path.suffix)
+    if kind is not None:
+        return Outcome("other", "quarantined", f"{kind.name}, which is not cleaned. {kind.remedy}")
     return Outcome("other", "quarantined", "not a kind of file that is cleaned")
 
 
