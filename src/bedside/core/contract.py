@@ -46,8 +46,8 @@ class Declared:
 class Contract:
     """``contract.toml``: the meaning of a model, as declared or as it stands in its file.
 
-    ``classes`` to ``output_kind`` speak of ``source``, the file that entered. ``preprocess`` is what
-    the normalised file needs, whose hash is ``sha256``: range, mean, standard deviation and
+    ``input_range`` to ``output_kind`` speak of ``source``, the file that entered. ``preprocess`` is
+    what the normalised file needs, whose hash is ``sha256``: range, mean, standard deviation and
     colour order lie in its graph, and its output is logits of ``classes``, in that order.
     ``origin`` says where each value comes from; ``changes`` what was done to the graph.
     """

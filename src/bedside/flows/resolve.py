@@ -20,6 +20,7 @@ from bedside.core.study import (
     TrainConfig,
 )
 from bedside.flows.check import check as check_study
+from bedside.flows.declared import DECLARED, declared_of
 from bedside.models import default_config, paper_preset
 from bedside.runfolder import layout, stored
 
@@ -52,6 +53,18 @@ class Flags:
     float_model: Path | None = None
     preprocess: Path | None = None
     last_conv: str | None = None
+    model_classes: str | None = None
+    input_range: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    colour: str | None = None
+    resize: str | None = None
+    filter: str | None = None
+    normalise: str | None = None
+    output_kind: str | None = None
+    output: str | None = None
+    signature: str | None = None
+    image_size: str | None = None
 
 
 def preset(name: str) -> Study:
@@ -186,10 +199,12 @@ def _with_models(base: Study, flags: Flags) -> Study:
     if flags.float_model is not None:
         base = replace(base, float_model=FloatModelConfig(
             str(flags.float_model.resolve()),
-            str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv))
+            str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv,
+            declared_of(flags)))
         models = models if flags.model else ()
-    elif flags.preprocess is not None or flags.last_conv is not None:
-        raise BadInput("given without --float-model", where="--preprocess, --last-conv",
+    elif given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]:
+        raise BadInput("given without --float-model",
+                       where=", ".join(f"--{n.replace('_', '-')}" for n in given),
                        remedy="They describe a model trained elsewhere.")
     if flags.weights is not None:
         models = tuple(replace(m, weights=str(flags.weights.resolve())) for m in models)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from bedside.core.contract import Colour, Declared, Filter, Fit, OutputKind
+from bedside.core.contract import Colour, Declared, Filter, Fit
 from bedside.core.errors import BadInput
 from bedside.core.types import Preprocess
 from bedside.foreign.metadata import Found
 
 FLAG = "declared"
+PREPROCESS = "--preprocess"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Meaning:
 
 
 def meaning(path: Path, declared: Declared, found: Found, size: tuple[int, int, int], width: int,
-            given: Preprocess | None = None, integer_pixels: bool = False) -> Meaning:
+            given: Preprocess | None = None, integer_pixels: bool = False,
+            classes_from: str = FLAG, given_from: str = PREPROCESS) -> Meaning:
     """Return a model's meaning.
 
     Args:
@@ -39,6 +41,8 @@ def meaning(path: Path, declared: Declared, found: Found, size: tuple[int, int, 
         width: values of its output.
         given: preprocessing declared as a whole (``--preprocess``): range, colours, resize.
         integer_pixels: the file takes uint8 pixels.
+        classes_from: where the declared classes come from.
+        given_from: where ``given`` comes from.
 
     Raises:
         BadInput: something is neither declared nor found, with the flags to give; or a number of
@@ -47,11 +51,11 @@ def meaning(path: Path, declared: Declared, found: Found, size: tuple[int, int, 
     _, _, channels = size
     origin: dict[str, str] = {}
     missing: dict[str, str] = {}
-    classes = _classes(path, declared, found, width, origin, missing)
-    colour = _colour(declared, found, channels, given, origin, missing)
+    classes = _classes(path, declared, found, width, origin, missing, classes_from)
+    colour = _colour(declared, found, channels, given, origin, missing, given_from)
     if given is not None:
         _fits(path, given, size, declared)
-        origin |= dict.fromkeys(("input range", "resize"), "--preprocess")
+        origin |= dict.fromkeys(("input_range", "resize"), given_from)
         input_range, mean, std = (0.0, 1.0), (), ()
     else:
         input_range, mean, std = _range(declared, found, integer_pixels, origin, missing)
@@ -70,7 +74,7 @@ def meaning(path: Path, declared: Declared, found: Found, size: tuple[int, int, 
                            remedy="Give one, or one a channel.")
     if any(s <= 0 for s in std) or input_range[0] >= input_range[1]:
         raise BadInput("a standard deviation of 0 or less, or an empty range", where=path,
-                       remedy="Give --std above 0, and --input-range with the smaller number first.")
+                       remedy="Give --std above 0, and the smaller number of --input-range first.")
     preprocess = given or Preprocess(
         size[0], size[1], channels, resize_name(declared.filter or "bilinear", fit),
         declared.normalise or "dtype")
@@ -87,10 +91,11 @@ def _words(items: list[str]) -> str:
 
 
 def _classes(path: Path, declared: Declared, found: Found, width: int, origin: dict[str, str],
-             missing: dict[str, str]) -> tuple[str, ...]:
+             missing: dict[str, str], source: str) -> tuple[str, ...]:
     count = 2 if width == 1 else width
     names = declared.classes or found.labels
-    where = "--model-classes" if declared.classes else f"{path}: {found.labels_from}"
+    flag = "--model-classes" if source == FLAG else source
+    where = flag if declared.classes else f"{path}: {found.labels_from}"
     if not names:
         missing["class order"] = "--model-classes " + ",".join("ABCDEFGH"[:min(count, 8)]) + (
             ",…" if count > 8 else "")
@@ -103,12 +108,12 @@ def _classes(path: Path, declared: Declared, found: Found, width: int, origin: d
     if twice or not all(n.strip() for n in names):
         raise BadInput(f"the class {twice[0]!r} is named twice" if twice else "an empty class name",
                        where=where, remedy=remedy)
-    origin["classes"] = FLAG if declared.classes else found.labels_from
+    origin["classes"] = source if declared.classes else found.labels_from
     return tuple(names)
 
 
 def _colour(declared: Declared, found: Found, channels: int, given: Preprocess | None,
-            origin: dict[str, str], missing: dict[str, str]) -> Colour:
+            origin: dict[str, str], missing: dict[str, str], source: str) -> Colour:
     if channels == 1:
         if declared.colour not in (None, "grey"):
             raise BadInput(f"{declared.colour} for a model of one channel", where="--colour",
@@ -122,7 +127,7 @@ def _colour(declared: Declared, found: Found, channels: int, given: Preprocess |
         origin["colour"] = FLAG
         return declared.colour
     if given is not None or found.colour == "rgb":
-        origin["colour"] = "--preprocess" if given is not None else "model metadata"
+        origin["colour"] = source if given is not None else "model metadata"
         return "rgb"
     missing["colour order"] = "--colour rgb (or bgr)"
     return "rgb"
@@ -132,19 +137,19 @@ def _range(declared: Declared, found: Found, integer_pixels: bool, origin: dict[
            missing: dict[str, str]
            ) -> tuple[tuple[float, float], tuple[float, ...], tuple[float, ...]]:
     if declared.input_range is not None:
-        origin["input range"] = FLAG
+        origin["input_range"] = FLAG
         return declared.input_range, declared.mean, declared.std
     if declared.mean or declared.std:
         # They mean nothing without the range that they apply to.
-        missing["input range"] = "--input-range 0,1 (or 0,255; --mean and --std apply to it)"
+        missing["input_range"] = "--input-range 0,1 (or 0,255; --mean and --std apply to it)"
         return (0.0, 1.0), declared.mean, declared.std
     if found.mean or found.std:
-        origin["input range"] = "NormalizationOptions of the model's metadata"
+        origin["input_range"] = "NormalizationOptions of the model's metadata"
         return (0.0, 255.0), found.mean, found.std
     if integer_pixels:
-        origin["input range"] = "uint8 input"
+        origin["input_range"] = "uint8 input"
         return (0.0, 255.0), (), ()
-    missing["input range"] = "--input-range 0,1 (or -1,1 or 0,255)"
+    missing["input_range"] = "--input-range 0,1 (or -1,1 or 0,255)"
     return (0.0, 1.0), (), ()
 
 
@@ -161,15 +166,3 @@ def _fits(path: Path, given: Preprocess, size: tuple[int, int, int], declared: D
     if twice:
         raise BadInput(f"{' and '.join(twice)} beside --preprocess, which says it too", where=path,
                        remedy="Give the one or the other.")
-
-
-def merged(first: Declared, second: Declared) -> Declared:
-    """Return what is declared, with what ``first`` leaves open taken from ``second``."""
-    return replace(first, **{
-        name: getattr(second, name) for name in Declared.__dataclass_fields__
-        if getattr(first, name) in (None, ())})
-
-
-def output_kinds() -> tuple[str, ...]:
-    """Return the names of ``--output-kind``."""
-    return get_args(OutputKind)

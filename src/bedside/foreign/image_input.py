@@ -97,7 +97,7 @@ def _without_cast(net: Net, image: int) -> int:
 def _channels_last(net: Net, image: int, wanted: tuple[int, ...], nchw: bool) -> int:
     reader = net.only_consumer(image)
     if reader is not None and net.shape(reader.outputs[0]) == wanted and (
-            net.op(reader) == "RESHAPE" and wanted[3] == 1 or _turns(net, reader, _TO_LAST)):
+            (net.op(reader) == "RESHAPE" and wanted[3] == 1) or _turns(net, reader, _TO_LAST)):
         net.remove(reader)
         return int(reader.outputs[0])
     new = net.add_tensor("image", wanted)

@@ -1,4 +1,4 @@
-"""A foreign classifier in the project's own form: ``image`` in [0, 1] → ``logits`` (and ``cam``)."""
+"""A foreign classifier in the project's own form: ``image`` in [0, 1] → ``logits``, ``cam``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bedside import foreign
-from bedside.core.contract import SCHEMA, Contract, Declared, Parity
+from bedside.core.contract import SCHEMA, Contract, Declared, OutputKind, Parity
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.types import Preprocess
-from bedside.foreign import accept, image_input, metadata, scores, shapes
+from bedside.foreign import accept, beside, image_input, metadata, scores, shapes
 from bedside.foreign.declare import Meaning, meaning
 from bedside.foreign.tree import Net
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, RawModel
@@ -22,7 +23,7 @@ from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, RawModel
 Floats = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-3  # of a class probability, between the file as it came and the normalised one
-_PROBES = 8
+_PROBES = 5
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Opened:
 
 @dataclass(frozen=True)
 class Normalised:
-    """A model in the project's form, and how the file that entered is run beside it."""
+    """A model in the project's form, and its agreement with the file on synthetic images."""
 
     content: bytes
     contract: Contract
-    reference: Reference
+    parity: Parity
 
 
 def open_model(path: Path, declared: Declared) -> Opened:
@@ -85,17 +86,28 @@ def open_model(path: Path, declared: Declared) -> Opened:
 
 
 class Reference:
-    """The file as it came, run on images (1, H, W, C) in [0, 1] with the arithmetic of its contract.
+    """The file as it came, run on images (1, H, W, C) in [0, 1] as its contract says.
 
     Independent of the edited graph: range, colour order and layout are applied in numpy, and its
     output becomes probabilities by what it is declared or seen to be.
     """
 
     def __init__(self, opened: Opened, meaning: Meaning, head: scores.Head | None) -> None:
-        self._model = RawModel(opened.source, str(opened.path), opened.shape)
+        self._source, self._where = opened.source, str(opened.path)
+        self._loaded: RawModel | None = None
         self._output, self._shape, self._head = opened.output, opened.shape, head
         self._map = image_input.channel_map(meaning.input_range, meaning.mean, meaning.std,
                                             meaning.colour, opened.size[2])
+
+    def close(self) -> None:
+        """Free the model; the next image loads it again."""
+        self._loaded = None
+
+    @property
+    def _model(self) -> RawModel:
+        if self._loaded is None:
+            self._loaded = RawModel(self._source, self._where, self._shape)
+        return self._loaded
 
     def raw(self, image: Floats) -> npt.NDArray[np.float64]:
         """Return the output's values (K,) for one image."""
@@ -123,63 +135,103 @@ def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(powers / powers.sum())
 
 
+def probe_values(model: Net | bytes, where: str, shape: tuple[int, ...],
+                 size: tuple[int, int, int], output: int) -> npt.NDArray[np.float64]:
+    """Return (n, K), the values of an output for synthetic images in [0, 1]."""
+    raw = RawModel(model if isinstance(model, bytes) else model.content(), where, shape)
+    channels = size[2]
+    weights, bias = np.eye(channels, dtype=np.float32), np.zeros(channels, np.float32)
+    rows = []
+    for image in probes(size):
+        raw.run(image_input.to_model(image, weights, bias, shape))
+        rows.append(raw.tensor(output).reshape(-1).astype(np.float64))
+    return np.asarray(rows)
+
+
 def probes(size: tuple[int, int, int]) -> list[Floats]:
     """Return synthetic images (1, H, W, C) in [0, 1]: black, white, noise and smooth shapes."""
     height, width, channels = size
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] / max(height, width)
     made = [np.full((height, width), v) for v in (0.0, 1.0)]
-    made += [rng.random((height, width)) for _ in range(2)]
+    made += [rng.random((height, width))]
     made += [np.clip(0.5 + 0.5 * np.sin(rng.uniform(2, 20) * x + rng.uniform(2, 20) * y), 0, 1)
-             for _ in range(_PROBES - 4)]
+             for _ in range(_PROBES - 3)]
     return [np.repeat(np.rint(255 * m)[None, :, :, None] / 255, channels, axis=3)
             .astype(np.float32) for m in made]
 
 
-def normalise(path: Path, declared: Declared, given: Preprocess | None = None,
-              order: Sequence[str] = (), opened: Opened | None = None) -> Normalised:
-    """Return a model file in the project's form, with its contract.
+@dataclass(frozen=True)
+class Understood:
+    """An opened file with its meaning and the end of its graph: all that import needs to know."""
+
+    opened: Opened
+    told: Meaning
+    head: scores.Head
+
+    def reference(self) -> Reference:
+        """Return the file as it came, ready to run."""
+        return Reference(self.opened, self.told, self.head)
+
+
+def understand(path: Path, declared: Declared, given: Preprocess | None = None) -> Understood:
+    """Open a model file and settle its contract; nothing is changed or written.
 
     Args:
-        path: a file of a format of :data:`bedside.foreign.FORMATS`.
+        path: a file of a format of :data:`bedside.foreign.FORMATS`, or a folder that
+            ``import-model`` wrote.
         declared: what a person says of it.
         given: preprocessing declared as a whole, applied to images in place of a declared range.
-        order: the classes in the order in which the result is to score them; the model's own
-            without it.
-        opened: the file, where it was opened already.
 
     Raises:
-        BadInput: see :func:`open_model`, :func:`bedside.foreign.declare.meaning`; or ``order`` names
-            other classes than the model's.
-        GateFailed: the result answers otherwise than the file that came.
+        BadInput: see :func:`open_model` and :func:`bedside.foreign.declare.meaning`.
     """
-    opened = opened or open_model(path, declared)
+    path = beside.model_in(path)
+    declared, given, classes_from, given_from = beside.joined(
+        declared, given, beside.contract_of(path))
+    opened = open_model(path, declared)
     net = opened.net
-    width = scores.width_of(net, opened.output)
-    told = meaning(path, declared, opened.found, opened.size, width, given,
-                   net.dtype(net.graph.inputs[0]) == "uint8")
-    if order and sorted(order) != sorted(told.classes):
-        raise BadInput(f"the model's classes are {', '.join(told.classes)}, the task's "
-                       f"{', '.join(order)}", where=path,
-                       remedy="Name the model's with --model-classes in the task's words, or "
-                       "choose the task's with --class-names, --exclude or --merge.")
-    net.keep_selected()
+    told = meaning(path, declared, opened.found, opened.size,
+                   scores.width_of(net, opened.output), given,
+                   net.dtype(net.graph.inputs[0]) == "uint8", classes_from, given_from)
     head = scores.find(net, opened.output)
     if head is None:
         reference = Reference(opened, told, None)
         head = scores.by_value(net, opened.output, np.asarray(
             [reference.raw(i) for i in probes(opened.size)]), declared.output_kind)
-    reference = Reference(opened, told, head)
-    content, changes = _edit(opened, told, head, tuple(
-        told.classes.index(c) for c in order or told.classes))
+    return Understood(opened, told, head)
+
+
+def normalise(found: Understood, order: Sequence[str] = ()) -> Normalised:
+    """Return an opened model in the project's form, with its contract.
+
+    Args:
+        found: from :func:`understand`; its graph is edited in place.
+        order: the classes in the order in which the result is to score them; the model's own
+            without it.
+
+    Raises:
+        BadInput: ``order`` names other classes than the model's.
+        GateFailed: the result answers otherwise than the file that came.
+    """
+    opened, told, head = found.opened, found.told, found.head
+    if order and sorted(order) != sorted(told.classes):
+        raise BadInput(f"the model's classes are {', '.join(told.classes)}, the task's "
+                       f"{', '.join(order)}", where=opened.path,
+                       remedy="Name the model's with --model-classes in the task's words, or "
+                       "choose the task's with --class-names, --exclude or --merge.")
+    reference = found.reference()
+    opened.net.keep_selected()
+    numbers = tuple(told.classes.index(c) for c in order or told.classes)
+    content, changes = _edit(opened, told, head, numbers)
     contract = Contract(
-        SCHEMA, path.name, hashlib.sha256(opened.data).hexdigest(),
+        SCHEMA, opened.path.name, hashlib.sha256(opened.data).hexdigest(),
         hashlib.sha256(content).hexdigest(), tuple(order) or told.classes, told.input_range,
         told.mean, told.std, told.colour, head.kind, told.preprocess,
-        told.origin | {"output kind": head.cut or "its values"}, tuple(changes))
-    done = Normalised(content, contract, reference)
-    check(done, told.classes, probes(opened.size))
-    return done
+        told.origin | {"output_kind": head.cut or "its values"}, tuple(changes))
+    parity = _parity(content, reference, numbers, head.kind, probes(opened.size),
+                     str(opened.path))
+    return Normalised(content, contract, parity)
 
 
 def _edit(opened: Opened, told: Meaning, head: scores.Head, order: tuple[int, ...]
@@ -234,38 +286,43 @@ def _name_tensors(net: Net) -> None:
 # ------------------------------------------------------------------ agreement
 
 
-def compare(done: Normalised, classes: Sequence[str], images: Sequence[Floats]) -> Parity:
-    """Return how the normalised model's probabilities agree with the file's, image by image.
+def agreement(logits: npt.NDArray[np.floating[Any]], wanted: npt.NDArray[np.floating[Any]],
+              kind: OutputKind) -> Parity:
+    """Return how a normalised model agrees with the file that came.
 
     Args:
-        done: the result.
-        classes: the model's own order.
-        images: (1, H, W, C) in [0, 1].
+        logits: (n, K), of the normalised model.
+        wanted: (n, K), the file's probabilities of the same classes.
+        kind: of the file's output: one sigmoid a class is compared with sigmoids.
     """
-    model = LiteRTModel(Path(done.contract.source), content=done.content)
-    order = [list(classes).index(c) for c in done.contract.classes]
-    worst, differ, sigmoids = 0.0, 0, done.contract.output_kind == "sigmoids"
-    for image in images:
-        wanted = done.reference.probabilities(image)[order]
-        logits = model.run(image)[LOGITS][0].astype(np.float64)
-        found = 1 / (1 + np.exp(-logits)) if sigmoids else _softmax(logits)
-        worst = float(np.maximum(worst, np.abs(found - wanted).max()))
-        top = np.sort(wanted)[::-1]
-        # Classes that the file itself holds equal have no likeliest one.
-        differ += int(found.argmax() != wanted.argmax() and top[0] - top[1] > 1e-6)
-    return Parity(len(images), differ, worst)
+    values = logits.astype(np.float64)
+    found = (1 / (1 + np.exp(-values)) if kind == "sigmoids"
+             else np.asarray([_softmax(v) for v in values]))
+    top = np.sort(wanted, axis=1)
+    # Classes that the file itself holds equal have no likeliest one.
+    differ = (found.argmax(axis=1) != wanted.argmax(axis=1)) & (top[:, -1] - top[:, -2] > 1e-6)
+    return Parity(len(values), int(differ.sum()), float(np.abs(found - wanted).max()))
 
 
-def check(done: Normalised, classes: Sequence[str], images: Sequence[Floats]) -> Parity:
-    """Return :func:`compare`, where the two agree.
+def require(parity: Parity, where: str) -> None:
+    """Refuse a normalised model that answers otherwise than its file.
 
     Raises:
         GateFailed: another class for some image, or a probability that differs by more than 0.001.
     """
-    found = compare(done, classes, images)
-    if found.classes_differ or not found.largest_difference <= TOLERANCE:
+    if parity.classes_differ or not parity.largest_difference <= TOLERANCE:
         raise GateFailed(
-            f"normalised, the model answers otherwise: {found.classes_differ} of {found.images} "
-            f"images change class, probabilities differ by up to {found.largest_difference:.2g}",
-            where=done.contract.source, remedy="Report the model; do not use this import.")
+            f"normalised, the model answers otherwise: {parity.classes_differ} of {parity.images} "
+            f"images change class, probabilities differ by up to {parity.largest_difference:.2g}",
+            where=where, remedy="Report the model; do not use this import.")
+
+
+def _parity(content: bytes, reference: Reference, order: Sequence[int], kind: OutputKind,
+            images: Sequence[Floats], where: str) -> Parity:
+    # One after the other: the weights of a large network are in memory once.
+    wanted = np.asarray([reference.probabilities(i)[list(order)] for i in images])
+    reference.close()
+    model = LiteRTModel(Path(where), content=content)
+    found = agreement(np.asarray([model.run(i)[LOGITS][0].copy() for i in images]), wanted, kind)
+    require(found, where)
     return found

@@ -30,8 +30,8 @@ _SUM_TOLERANCE = 2e-3
 class Head:
     """The end of a model.
 
-    ``tensor``: logits, or what ``kind`` says where ``cut`` is None. ``cut``: the operations that are
-    left out, in words. ``rows``: for each class its value in ``tensor``, None for a zero;
+    ``tensor``: logits, or what ``kind`` says where ``cut`` is None. ``cut``: the operations that
+    are left out, in words. ``rows``: for each class its value in ``tensor``, None for a zero;
     ``beta``: what a softmax multiplied its logits with. ``single``: one value scores two classes.
     """
 
@@ -171,7 +171,7 @@ def by_value(net: Net, output: int, values: npt.NDArray[np.floating[Any]],
 
 
 def kind_of(values: npt.NDArray[np.floating[Any]]) -> OutputKind | None:
-    """Return what (n, K) values are: logits, probabilities, log-probabilities; None: cannot tell."""
+    """Return what (n, K) values are; None where logits and probabilities look alike."""
     wide = values.astype(np.float64)
     inside = wide.min() >= -1e-6 and wide.max() <= 1 + 1e-6
     if values.shape[1] == 1:

@@ -19,7 +19,8 @@ Array = npt.NDArray[Any]
 
 _REMEDY = "Give a complete LiteRT (.tflite) file."
 _IDENTIFIER = b"TFL3"
-_CODES = {n: getattr(schema.BuiltinOperator, n) for n in vars(schema.BuiltinOperator) if n.isupper()}
+_CODES = {n: getattr(schema.BuiltinOperator, n)
+          for n in vars(schema.BuiltinOperator) if n.isupper()}
 _NAMES = {v: n for n, v in _CODES.items()}
 _TYPES = {n.lower(): getattr(schema.TensorType, n) for n in vars(schema.TensorType) if n.isupper()}
 _TYPE_NAMES = {v: n for n, v in _TYPES.items()}
@@ -274,7 +275,7 @@ class Net:
         for operation in self.operations:
             operation.opcodeIndex = codes.index(operation.opcodeIndex)
         metadata = self.model.metadata or []
-        buffers = sorted({0} | {t.buffer for t in self.graph.tensors} | {m.buffer for m in metadata})
+        buffers = sorted({0, *(i.buffer for i in (*self.graph.tensors, *metadata))})
         self.model.buffers = [self.model.buffers[i] for i in buffers]
         place = {old: new for new, old in enumerate(buffers)}
         for item in (*self.graph.tensors, *metadata):
