@@ -141,7 +141,7 @@ def _range(declared: Declared, found: Found, integer_pixels: bool, origin: dict[
         return declared.input_range, declared.mean, declared.std
     if declared.mean or declared.std:
         # They mean nothing without the range that they apply to.
-        missing["input_range"] = "--input-range 0,1 (or 0,255; --mean and --std apply to it)"
+        missing["input range"] = "--input-range 0,1 (or 0,255; --mean and --std apply to it)"
         return (0.0, 1.0), declared.mean, declared.std
     if found.mean or found.std:
         origin["input_range"] = "NormalizationOptions of the model's metadata"
@@ -149,7 +149,7 @@ def _range(declared: Declared, found: Found, integer_pixels: bool, origin: dict[
     if integer_pixels:
         origin["input_range"] = "uint8 input"
         return (0.0, 255.0), (), ()
-    missing["input_range"] = "--input-range 0,1 (or -1,1 or 0,255)"
+    missing["input range"] = "--input-range 0,1 (or -1,1 or 0,255)"
     return (0.0, 1.0), (), ()
 
 
