@@ -74,7 +74,7 @@ def _own(net: Net, tensors: list[int]) -> dict[str, int]:
 def _named(net: Net, items: list[object] | None, own: list[int]) -> dict[str, int]:
     """Return a signature's names; where it names other tensors than the graph's, the graph's."""
     found = {_text(i.name): int(i.tensorIndex) for i in items or []}  # type: ignore[attr-defined]
-    if set(found.values()) == set(own):
+    if found and set(found.values()) <= set(own):
         return found
     rest = _own(net, own)
     # A signature that a quantizer left behind names the tensor before its last QUANTIZE.

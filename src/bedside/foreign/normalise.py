@@ -23,7 +23,7 @@ from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, RawModel
 Floats = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-3  # of a class probability, between the file as it came and the normalised one
-_PROBES = 5
+_PROBES = 4
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,9 @@ def open_model(path: Path, declared: Declared) -> Opened:
         source = data
     name = accept.scores(net, ends, declared.output, len(declared.classes))
     output = ends.outputs[name]
+    if net.dtype(output) != "float32":
+        raise BadInput(f"its output {name!r} holds {net.dtype(output)}, which are no scores",
+                       where=path, remedy="Export the scores before the decision.")
     shape = shapes.pinned_shape(net, declared.image_px)
     image_input.layout_of(net, shape)
     number = net.graph.outputs.index(output) if output in net.graph.outputs else 0

@@ -160,9 +160,10 @@ def by_value(net: Net, output: int, values: npt.NDArray[np.floating[Any]],
     seen = kind_of(values)
     kind = declared or seen
     if kind is None:
-        raise BadInput("its single output stays between 0 and 1, which a probability does and a "
-                       "logit may", where=net.where,
-                       remedy="Say which: --output-kind probabilities or logits.")
+        raise BadInput("its scores stay between 0 and 1, as probabilities do and logits may",
+                       where=net.where, remedy="Say which: --output-kind logits" + (
+                           " or probabilities." if width == 1 else
+                           ", or export it without its last activation."))
     if declared == "probabilities" and (values.min() < -1e-6 or values.max() > 1 + 1e-6):
         raise BadInput(f"declared probabilities run from {values.min():.3g} to {values.max():.3g}",
                        where=net.where, remedy="Give --output-kind logits, or leave it out.")
@@ -182,7 +183,7 @@ def kind_of(values: npt.NDArray[np.floating[Any]]) -> OutputKind | None:
         sums = np.exp(wide).sum(axis=1)
     if wide.max() <= 1e-6 and np.abs(sums - 1).max() < _SUM_TOLERANCE:
         return "log-probabilities"
-    return "logits"
+    return None if inside else "logits"
 
 
 def normalise(net: Net, head: Head, order: tuple[int, ...], cam: int | None
