@@ -91,13 +91,11 @@ def main() -> None:
         image.save(buffer, "PNG", **said().get(name, {}))
         (HERE / f"{name}.png").write_bytes(buffer.getvalue())
         for height, width in SIZES:
-            for channels in (1, 3):
-                entries.append(_entry(name, buffer.getvalue(),
-                                      Preprocess(height, width, channels)))
+            entries += [_entry(name, buffer.getvalue(), Preprocess(height, width, channels))
+                        for channels in (1, 3)]
         for height, width in SIZES[:2] if name in OTHERS_OF else ():
-            for how in OTHERS:
-                others.append(_entry(name, buffer.getvalue(), Preprocess(
-                    height, width, OTHERS_OF[name], how)) | {"resize": how})
+            others += [_entry(name, buffer.getvalue(), Preprocess(
+                height, width, OTHERS_OF[name], how)) | {"resize": how} for how in OTHERS]
     entries += others
     (HERE / "golden.json").write_text(json.dumps(entries, indent=1) + "\n")
     sys.path.insert(0, str(HERE.parent / "support"))
