@@ -99,7 +99,7 @@ def test_a_model_trained_elsewhere_goes_the_rest_of_the_way(three, tmp_path):
     (tmp_path / "p.toml").write_text("height_px = 32\nwidth_px = 32\nchannels = 1\n")
     out = tmp_path / "run"
     _bedside("run", "-c", config, "--float-model", foreign, "--preprocess", tmp_path / "p.toml",
-             "--out", out)
+             "--model-classes", "large,middle,small", "--out", out)
     rows = _rows(out)
     assert {r["model"] for r in rows} == {"clinic_net"}
     assert [r["status"] for r in rows] == ["ok", "ok"]

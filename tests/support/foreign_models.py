@@ -121,7 +121,7 @@ class Classifier(Graph):
         self.head = rng.normal(0, 1, (2, 4)).astype(np.float32)
         self.head[1] = self.head[0] + 6
         self.padding, self.half = padding, half
-        self.kernel, self.bias = kernel, bias
+        self.kernel, self.bias, self.scale = kernel, bias, scale
 
     def scores(self, image=None) -> int:
         """Add the layers behind ``image`` (the input without it); return the logits (1, 2)."""
@@ -134,7 +134,8 @@ class Classifier(Graph):
                            (1, side, side, 4), conv(self.padding))
         pooled = self.op("MEAN", [features, self.constant(np.asarray([1, 2], np.int32))], (1, 4),
                          s.ReducerOptionsT())
-        middle = self.head @ (0.5 * np.abs(self.kernel).sum(axis=(1, 2, 3)) + 0.01)
+        # Grey in the middle of the range scores both alike.
+        middle = self.head @ (0.5 * self.scale * self.kernel.sum(axis=(1, 2, 3)) + 0.01)
         return self.op("FULLY_CONNECTED", [pooled, self.constant(self.head, "w"), self.constant(
             (-middle).astype(np.float32), "c")], (1, 2), s.FullyConnectedOptionsT())
 
