@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from foreign_models import Classifier, Graph, network, s
+from foreign_models import Classifier, Graph, integers, network, s
 
 from bedside.core.contract import Declared
 from bedside.core.errors import BadInput
@@ -37,21 +37,6 @@ def _variable():
     handle = net.op("VAR_HANDLE", [], (), s.VarHandleOptionsT(), "int32")
     value = net.op("READ_VARIABLE", [handle], (1, 2), s.ReadVariableOptionsT())
     return net.finish(net.op("ADD", [net.scores(), value], (1, 2), s.AddOptionsT()))
-
-
-def _integers(scale):
-    graph = Graph()
-    image = graph.tensor((1, 8, 8, 1), "int8", "image")
-    pooled = graph.op("MEAN", [image, graph.constant(np.asarray([1, 2], np.int32))], (1, 1),
-                      s.ReducerOptionsT(), "int8")
-    output = graph.op("FULLY_CONNECTED", [pooled, graph.constant(np.ones((2, 1), np.int8)), -1],
-                      (1, 2), s.FullyConnectedOptionsT(), "int8")
-    if scale:
-        for tensor in graph.tensors:
-            if tensor.type == s.TensorType.INT8:
-                tensor.quantization = s.QuantizationParametersT()
-                tensor.quantization.scale, tensor.quantization.zeroPoint = [0.1], [0]
-    return graph.done([image], [output], [("serving_default", {"x": image}, {"y": output})])
 
 
 def _two_inputs():
@@ -91,8 +76,8 @@ BAD = {
     "while": (_while, "control flow (WHILE)", "one graph from image to scores"),
     "if": (_if, "control flow (IF)", "one graph from image to scores"),
     "variables": (_variable, "READ_VARIABLE", "one graph from image to scores"),
-    "integers": (lambda: _integers(True), "not a floating-point model", "before quantization"),
-    "integers without scale": (lambda: _integers(False), "without scale and zero point",
+    "integers": (lambda: integers(True), "not a floating-point model", "before quantization"),
+    "integers without scale": (lambda: integers(False), "without scale and zero point",
                                "before quantization"),
     "two inputs": (_two_inputs, "2 inputs", "single image input"),
     "a decision": (_decision, "holds int32", "before the decision"),

@@ -155,6 +155,22 @@ def network(**foreign: Any) -> bytes:
     return net.finish(net.scores())
 
 
+def integers(scale: bool) -> bytes:
+    """A full-integer classifier, with or without the parameters that give it a meaning."""
+    graph = Graph()
+    image = graph.tensor((1, 8, 8, 1), "int8", "image")
+    pooled = graph.op("MEAN", [image, graph.constant(np.asarray([1, 2], np.int32))], (1, 1),
+                      s.ReducerOptionsT(), "int8")
+    output = graph.op("FULLY_CONNECTED", [pooled, graph.constant(np.ones((2, 1), np.int8)), -1],
+                      (1, 2), s.FullyConnectedOptionsT(), "int8")
+    if scale:
+        for tensor in graph.tensors:
+            if tensor.type == s.TensorType.INT8:
+                tensor.quantization = s.QuantizationParametersT()
+                tensor.quantization.scale, tensor.quantization.zeroPoint = [0.1], [0]
+    return graph.done([image], [output], [("serving_default", {"x": image}, {"y": output})])
+
+
 def packed(model: bytes, labels: str, name: str = "labels.txt") -> bytes:
     """The model with a labels file appended, as TensorFlow Lite's metadata writer does."""
     out = io.BytesIO(model)
