@@ -8,7 +8,7 @@ import pytest
 
 from bedside.core.contract import Declared
 from bedside.core.errors import BadInput
-from bedside.flows.declared import DECLARED, declared_of
+from bedside.flows.declared import DECLARED, declared_of, joined
 
 
 def flags(**given):
@@ -26,6 +26,13 @@ def test_every_flag_reaches_the_contract():
         output="scores", signature="predict", image_size="224,192")) == Declared(
         ("malignant", "other"), (-1.0, 1.0), (0.5, 0.4, 0.3), (0.5,), "bgr", "crop", "area", "max",
         "probabilities", "scores", "predict", (224, 192))
+
+
+def test_flags_complete_and_change_what_a_study_declares():
+    own = Declared(("a", "b"), (0.0, 1.0), resize="fit")
+    assert joined(Declared(input_range=(-1.0, 1.0)), own) == Declared(
+        ("a", "b"), (-1.0, 1.0), resize="fit")
+    assert joined(Declared(), own) == own
 
 
 @pytest.mark.parametrize(("given", "flag"), [

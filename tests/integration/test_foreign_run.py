@@ -20,7 +20,7 @@ QUICK = ('schemes = ["float32", "int8"]\n[calibration]\nimages = 8\n'
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """48 PNG files a class, wide: a bright or dark lesion in the middle, its opposite at the sides."""
+    """48 PNG files a class, wide: bright or dark in the middle, the opposite at the sides."""
     folder = tmp_path_factory.mktemp("images") / "d"
     rng = np.random.default_rng(0)
     for label, level in (("bright", 0.62), ("dark", 0.38)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 from bedside.core.contract import Colour, Declared, Filter, Fit, OutputKind
@@ -38,6 +39,13 @@ def declared_of(flags: Any) -> Declared:
         _one(flags.normalise, "--normalise", ("dtype", "max")),
         _one(flags.output_kind, "--output-kind", get_args(OutputKind)),
         flags.output, flags.signature, (int(size[0]), int(size[1])) if size else None)
+
+
+def joined(first: Declared, second: Declared) -> Declared:
+    """Return a declaration completed by a second one."""
+    return replace(first, **{
+        f.name: getattr(second, f.name) for f in fields(Declared)
+        if getattr(first, f.name) in (None, ())})
 
 
 def _names(text: str | None) -> tuple[str, ...]:

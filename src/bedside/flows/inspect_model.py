@@ -121,11 +121,9 @@ def _precision(net: Net) -> str:
     weights = next((d for d, _ in held.most_common() if d not in ("int32", "int64", "bool")),
                    "no weights")
     work = computed.most_common(1)[0][0] if computed else "nothing"
-    integer = [t for t in net.graph.tensors if t.type in (9, 3, 7)]
-    bare = integer and not any(t.quantization is not None and t.quantization.scale is not None
-                               and len(t.quantization.scale) for t in integer)
+    bare = accept.without_scale(net)
     return (weights if weights == work else f"{weights} weights, computes in {work}") + (
-        " (without scale and zero point)" if bare and weights in ("int8", "uint8", "int16") else "")
+        " (without scale and zero point)" if bare else "")
 
 
 def _kind(net: Net, ends: accept.Ends, data: bytes, broken: bool

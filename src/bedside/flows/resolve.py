@@ -20,7 +20,7 @@ from bedside.core.study import (
     TrainConfig,
 )
 from bedside.flows.check import check as check_study
-from bedside.flows.declared import DECLARED, declared_of
+from bedside.flows.declared import DECLARED, declared_of, joined
 from bedside.models import default_config, paper_preset
 from bedside.runfolder import layout, stored
 
@@ -202,6 +202,9 @@ def _with_models(base: Study, flags: Flags) -> Study:
             str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv,
             declared_of(flags)))
         models = models if flags.model else ()
+    elif base.float_model is not None and flags.preprocess is None and flags.last_conv is None:
+        base = replace(base, float_model=replace(
+            base.float_model, contract=joined(declared_of(flags), base.float_model.contract)))
     elif given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]:
         raise BadInput("given without --float-model",
                        where=", ".join(f"--{n.replace('_', '-')}" for n in given),

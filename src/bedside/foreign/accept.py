@@ -9,7 +9,8 @@ from bedside.core.registry import did_you_mean
 from bedside.foreign.tree import Net
 
 # One graph decides where these call others or keep a state between two images.
-_CONTROL_FLOW = frozenset({"WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_WHILE", "STABLEHLO_CASE"})
+_CONTROL_FLOW = frozenset({"WHILE", "IF", "CALL", "CALL_ONCE"} | {f"STABLEHLO_{n}" for n in (
+    "WHILE", "CASE", "COMPOSITE", "CUSTOM_CALL", "REDUCE", "REDUCE_WINDOW", "SCATTER", "SORT")})
 _STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE",
                     "HASHTABLE_FIND", "HASHTABLE_IMPORT", "RANDOM_UNIFORM",
                     "RANDOM_STANDARD_NORMAL", "MULTINOMIAL"})
@@ -109,16 +110,24 @@ def problems(net: Net) -> list[BadInput]:
     return found
 
 
-def _quantized(net: Net) -> list[BadInput]:
+def _integers(net: Net) -> list[int]:
     used = {t for o in net.operations for t in (*o.inputs, *o.outputs) if t >= 0}
-    image = set(net.graph.inputs)
-    integer = [t for t in used - image if net.dtype(t) in _QUANTIZED]
+    return sorted(t for t in used - set(net.graph.inputs) if net.dtype(t) in _QUANTIZED)
+
+
+def without_scale(net: Net) -> bool:
+    """Return whether a file holds integers and nothing says what they stand for."""
+    integer = _integers(net)
+    return bool(integer) and not any(_has_scale(net, t) for t in integer)
+
+
+def _quantized(net: Net) -> list[BadInput]:
+    integer = _integers(net)
     if not integer:
         return []
-    bare = [t for t in integer if not _has_scale(net, t)]
     kind = net.dtype(integer[0])
-    if bare and len(bare) == len(integer):
-        return [BadInput(f"{kind} tensors without scale and zero point, as {net.name(bare[0])!r}: "
+    if without_scale(net):
+        return [BadInput(f"{kind} tensors without scale and zero point, as {net.name(integer[0])!r}: "
                          "their values have no meaning", where=net.where,
                          remedy="Give the model from before quantization.")]
     return [BadInput(f"not a floating-point model: it holds {kind} tensors", where=net.where,

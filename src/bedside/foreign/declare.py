@@ -56,7 +56,9 @@ def meaning(path: Path, declared: Declared, found: Found, size: tuple[int, int, 
     if given is not None:
         _fits(path, given, size, declared)
         origin |= dict.fromkeys(("input_range", "resize"), given_from)
-        input_range, mean, std = (0.0, 1.0), (), ()
+        input_range: tuple[float, float] = (0.0, 1.0)
+        mean: tuple[float, ...] = ()
+        std: tuple[float, ...] = ()
     else:
         input_range, mean, std = _range(declared, found, integer_pixels, origin, missing)
     fit: Fit = declared.resize or "stretch"

@@ -115,7 +115,7 @@ def _before_moves(net: Net, tensor: int) -> int:
 def _neutral(net: Net, operation: Any, name: str) -> int | None:
     """Return the operand that x · 1, x / 1, x + 0 or x − 0 hand on."""
     value = {"MUL": 1.0, "DIV": 1.0, "ADD": 0.0, "SUB": 0.0}.get(name)
-    if value is None or getattr(operation.builtinOptions, "fusedActivationFunction", 0):
+    if value is None or getattr(operation.builtinOptions, "fusedActivationFunction", False):
         return None
     pairs = [(0, 1)] if name in ("DIV", "SUB") else [(0, 1), (1, 0)]
     for kept, fixed in pairs:

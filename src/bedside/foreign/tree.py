@@ -39,7 +39,7 @@ class _Aligned(schema.BufferT):  # type: ignore[misc]
         if values is not None:
             builder.StartVector(1, values.size, _ALIGNMENT_BYTES)
             builder.head -= values.size
-            builder.Bytes[builder.head:builder.head + values.size] = memoryview(values)
+            builder.Bytes[builder.head:builder.head + values.size] = values.tobytes()
             data = builder.EndVector()
         schema.BufferStart(builder)
         if data is not None:
@@ -103,7 +103,7 @@ class Net:
     def op(self, operation: Any) -> str:
         """Return an operation's name, ``CUSTOM`` for a custom one."""
         code = int(self.model.operatorCodes[operation.opcodeIndex].builtinCode)
-        return _NAMES.get(code, str(code))
+        return str(_NAMES.get(code, code))
 
     def custom_name(self, operation: Any) -> str:
         """Return the name of a custom operation."""
@@ -125,7 +125,7 @@ class Net:
     def dtype(self, tensor: int) -> str:
         """Return a tensor's type, as numpy calls it."""
         kind = self.graph.tensors[tensor].type
-        return _TYPE_NAMES.get(kind, str(kind))
+        return str(_TYPE_NAMES.get(kind, kind))
 
     def constant(self, tensor: int) -> Array | None:
         """Return a constant's values in its shape; None for what is computed."""

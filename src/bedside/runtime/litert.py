@@ -204,7 +204,8 @@ class RawModel:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the input."""
-        return np.dtype(self._input["dtype"])
+        kind: np.dtype[Any] = np.dtype(self._input["dtype"])
+        return kind
 
     def run(self, values: Array) -> None:
         """Run one input of the model's shape; it is cast to the model's type."""

@@ -84,7 +84,8 @@ def _covered(source: int, target: int) -> npt.NDArray[np.float64]:
     new, old = np.arange(target)[:, None], np.arange(source)[None]
     low = np.maximum(new * source, old * target)
     high = np.minimum((new + 1) * source, (old + 1) * target)
-    return np.maximum(high - low, 0).astype(np.float64)
+    shares: npt.NDArray[np.float64] = np.maximum(high - low, 0).astype(np.float64)
+    return shares
 
 
 def _area(planes: Any, height: int, width: int) -> Pixels:
