@@ -127,7 +127,8 @@ def _quantized(net: Net) -> list[BadInput]:
         return []
     kind = net.dtype(integer[0])
     if without_scale(net):
-        return [BadInput(f"{kind} tensors without scale and zero point, as {net.name(integer[0])!r}: "
+        return [BadInput(f"{kind} tensors without scale and zero point, as "
+                         f"{net.name(integer[0])!r}: "
                          "their values have no meaning", where=net.where,
                          remedy="Give the model from before quantization.")]
     return [BadInput(f"not a floating-point model: it holds {kind} tensors", where=net.where,
