@@ -23,7 +23,7 @@ from bedside.core.errors import BadInput, GateFailed
 from bedside.core.study import CalibrationConfig, FloatModelConfig
 from bedside.core.types import Task
 from bedside.flows import variants
-from bedside.foreign.normalise import understand
+from bedside.foreign.understand import understand
 from bedside.runfolder import layout
 from bedside.runtime.graph import read_graph
 from bedside.stages.contract import check_contract

@@ -11,6 +11,7 @@ from bedside.core.errors import BadInput
 from bedside.foreign import accept
 from bedside.foreign import normalise as n
 from bedside.foreign.tree import Net
+from bedside.foreign.understand import understand
 
 DECLARED = Declared(("dark", "bright"), (0.0, 1.0), resize="stretch")
 
@@ -96,7 +97,7 @@ def test_what_cannot_enter_is_named(tmp_path, name):
     file = tmp_path / "net.tflite"
     file.write_bytes(make())
     with pytest.raises(BadInput) as caught:
-        n.normalise(n.understand(file, DECLARED))
+        n.normalise(understand(file, DECLARED))
     assert caught.value.exit_code == 2
     assert "net.tflite" in caught.value.message
     assert fault in caught.value.message and remedy in caught.value.message
@@ -109,7 +110,7 @@ def test_every_cut_of_a_file_is_refused_or_whole(tmp_path):
     for length in range(0, len(whole), 37):
         file.write_bytes(whole[:length])
         with pytest.raises(BadInput):
-            n.normalise(n.understand(file, DECLARED))
+            n.normalise(understand(file, DECLARED))
 
 
 def test_what_is_no_problem_has_none():

@@ -9,7 +9,8 @@ from bedside.core.contract import Declared
 from bedside.core.errors import BadInput
 from bedside.flows.inspect_model import import_model
 from bedside.foreign import beside
-from bedside.foreign.normalise import normalise, understand
+from bedside.foreign.normalise import normalise
+from bedside.foreign.understand import understand
 from bedside.runfolder import layout
 
 

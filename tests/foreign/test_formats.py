@@ -38,7 +38,8 @@ def test_another_format_enters_through_its_reader(tmp_path, monkeypatch):
     import types
 
     from bedside.core.contract import Declared
-    from bedside.foreign.normalise import normalise, understand
+    from bedside.foreign.normalise import normalise
+    from bedside.foreign.understand import understand
 
     reader = types.ModuleType("reader_of_xyz")
     reader.to_tflite = lambda path: network()

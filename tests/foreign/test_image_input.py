@@ -60,6 +60,7 @@ def test_no_image(shape):
 def test_integer_pixels_without_a_cast_are_refused(tmp_path):
     from bedside.core.contract import Declared
     from bedside.foreign import normalise as n
+    from bedside.foreign.understand import understand
 
     net = Classifier(input_dtype="int32")
     moved = net.op("ADD", [net.image, net.constant(np.int32([1]))], (1, 32, 32, 1),
@@ -68,4 +69,4 @@ def test_integer_pixels_without_a_cast_are_refused(tmp_path):
     file = tmp_path / "net.tflite"
     file.write_bytes(net.finish(net.scores(real)))
     with pytest.raises(BadInput, match="input's type is int32"):
-        n.normalise(n.understand(file, Declared(("a", "b"), (0.0, 255.0), resize="fit")))
+        n.normalise(understand(file, Declared(("a", "b"), (0.0, 255.0), resize="fit")))

@@ -12,6 +12,7 @@ from bedside.core.errors import BadInput
 from bedside.foreign import metadata
 from bedside.foreign import normalise as n
 from bedside.foreign.tree import Net
+from bedside.foreign.understand import understand
 
 
 def _vector(builder, offsets):
@@ -83,7 +84,7 @@ def test_the_models_metadata_gives_range_colour_and_the_labels_file(tmp_path):
     assert found.labels == ("dark", "bright") and "names.txt" in found.labels_from
     assert found.mean == (127.5,) * 3 and found.std == (127.5,) * 3 and found.colour == "rgb"
     assert found.description == "Lesions, by hand"
-    done = n.normalise(n.understand(tmp_path / "net.tflite", Declared(resize="crop")))
+    done = n.normalise(understand(tmp_path / "net.tflite", Declared(resize="crop")))
     assert done.contract.classes == ("dark", "bright")
     assert done.contract.input_range == (0.0, 255.0) and done.contract.mean == (127.5,) * 3
     assert done.contract.preprocess.resize == "bilinear-crop"
@@ -97,7 +98,7 @@ def test_what_is_declared_wins_over_the_metadata(tmp_path):
     file = tmp_path / "net.tflite"
     file.write_bytes(packed(with_metadata(network(), described([127.5], [127.5], 2)), "a\nb\n",
                             "names.txt"))
-    told = n.understand(file, Declared(("dark", "bright"), (0.0, 1.0), resize="stretch")).told
+    told = understand(file, Declared(("dark", "bright"), (0.0, 1.0), resize="stretch")).told
     assert told.classes == ("dark", "bright") and told.input_range == (0.0, 1.0) and told.mean == ()
     assert told.origin["classes"] == told.origin["input_range"] == "declared"
 
@@ -122,7 +123,7 @@ def test_a_labels_file_that_does_not_fit_is_refused(tmp_path, text):
     file = tmp_path / "net.tflite"
     file.write_bytes(network())
     with pytest.raises(BadInput, match=r"labels\.txt") as caught:
-        n.understand(file, Declared(input_range=(0.0, 1.0), resize="stretch"))
+        understand(file, Declared(input_range=(0.0, 1.0), resize="stretch"))
     assert "--model-classes" in caught.value.message
 
 

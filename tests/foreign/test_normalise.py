@@ -11,6 +11,7 @@ from bedside.core.contract import Declared
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.types import Preprocess
 from bedside.foreign import normalise as n
+from bedside.foreign.understand import understand
 from bedside.runtime.graph import parse_graph
 
 DECLARED = Declared(("dark", "bright"), (0.0, 1.0), resize="stretch")
@@ -47,7 +48,7 @@ def probabilities(logits):
 def entered(tmp_path, model: bytes, declared=DECLARED, order=(), given=None, name="net.tflite"):
     file = tmp_path / name
     file.write_bytes(model)
-    return n.normalise(n.understand(file, declared, given), order)
+    return n.normalise(understand(file, declared, given), order)
 
 
 # ------------------------------------------------------------------ heads

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bedside import foreign
 from bedside.core import codec
 from bedside.core.contract import Contract, Declared, OutputKind, Parity
 from bedside.core.errors import BadInput
 from bedside.core.types import Preprocess
 from bedside.foreign import accept, beside, image_input, metadata, scores, shapes
-from bedside.foreign.normalise import normalise, probe_values, understand
+from bedside.foreign.normalise import normalise
+from bedside.foreign.reference import Reference, probes
 from bedside.foreign.tree import Net
+from bedside.foreign.understand import understand
 from bedside.runfolder import layout
 from bedside.runtime.files import disk_errors, write_bytes, write_text
 
@@ -136,8 +140,13 @@ def _kind(net: Net, ends: accept.Ends, data: bytes, broken: bool
     if head is not None:
         return head.kind, f"the file ends in {head.cut}"
     shape = shapes.pinned_shape(net, None)
-    values = probe_values(net if ends.subgraph else data, str(net.where), shape,
-                          image_input.layout_of(net, shape), output)
+    size = image_input.layout_of(net, shape)
+    if ends.subgraph:
+        net.keep_selected()
+        data = net.content()
+    reference = Reference(data, net.where, shape, output, image_input.channel_map(
+        (0.0, 1.0), (), (), "rgb", size[2]))
+    values = np.asarray([reference.raw(i) for i in probes(size)])
     return scores.kind_of(values), "its values on synthetic images"
 
 

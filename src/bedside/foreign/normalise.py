@@ -6,47 +6,20 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bedside import foreign
-from bedside.core.contract import SCHEMA, Contract, Declared, OutputKind, Parity
-from bedside.core.errors import BadInput, GateFailed
-from bedside.core.types import Preprocess
-from bedside.foreign import accept, beside, image_input, metadata, scores, shapes
-from bedside.foreign.declare import Meaning, meaning
+from bedside.core.contract import SCHEMA, Contract, OutputKind, Parity
+from bedside.core.errors import BadInput
+from bedside.foreign import image_input, metadata, scores, shapes
+from bedside.foreign.declare import Meaning
+from bedside.foreign.reference import Reference, agreement, probes, require
 from bedside.foreign.tree import Net
-from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, RawModel
+from bedside.foreign.understand import Opened, Understood
+from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel
 
 Floats = npt.NDArray[np.float32]
-
-TOLERANCE = 1e-3  # of a class probability, between the file as it came and the normalised one
-_PROBES = 4
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A file read for import, its graph chosen, nothing changed yet.
-
-    ``source``: its bytes as they run, ``output`` the number of the tensor with the scores in them.
-    """
-
-    path: Path
-    data: bytes
-    source: bytes
-    net: Net
-    ends: accept.Ends
-    name: str
-    output: int
-    shape: tuple[int, ...]
-    found: metadata.Found
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """Height, width and channels of the input."""
-        return image_input.layout_of(self.net, self.shape)
 
 
 @dataclass(frozen=True)
@@ -56,153 +29,6 @@ class Normalised:
     content: bytes
     contract: Contract
     parity: Parity
-
-
-def open_model(path: Path, declared: Declared) -> Opened:
-    """Read a model file and choose its graph and output.
-
-    Raises:
-        BadInput: not a whole model, one that cannot be a float classifier, or a choice between
-            signatures or outputs that only a person can make.
-    """
-    data = foreign.read(path)
-    net = Net(data, str(path))
-    ends = accept.choose(net, declared.signature)
-    faults = accept.problems(net)
-    if faults:
-        raise faults[0]
-    if ends.subgraph:
-        net.keep_selected()
-        source = net.content()
-    else:
-        source = data
-    name = accept.scores(net, ends, declared.output, len(declared.classes))
-    output = ends.outputs[name]
-    if net.dtype(output) != "float32":
-        raise BadInput(f"its output {name!r} holds {net.dtype(output)}, which are no scores",
-                       where=path, remedy="Export the scores before the decision.")
-    shape = shapes.pinned_shape(net, declared.image_px)
-    image_input.layout_of(net, shape)
-    number = net.graph.outputs.index(output) if output in net.graph.outputs else 0
-    return Opened(path, data, source, net, ends, name, output, shape,
-                  metadata.find(path, data, net, number))
-
-
-class Reference:
-    """The file as it came, run on images (1, H, W, C) in [0, 1] as its contract says.
-
-    Independent of the edited graph: range, colour order and layout are applied in numpy, and its
-    output becomes probabilities by what it is declared or seen to be.
-    """
-
-    def __init__(self, opened: Opened, meaning: Meaning, head: scores.Head | None) -> None:
-        self._source, self._where = opened.source, str(opened.path)
-        self._loaded: RawModel | None = None
-        self._output, self._shape, self._head = opened.output, opened.shape, head
-        self._map = image_input.channel_map(meaning.input_range, meaning.mean, meaning.std,
-                                            meaning.colour, opened.size[2])
-
-    def close(self) -> None:
-        """Free the model; the next image loads it again."""
-        self._loaded = None
-
-    @property
-    def _model(self) -> RawModel:
-        if self._loaded is None:
-            self._loaded = RawModel(self._source, self._where, self._shape)
-        return self._loaded
-
-    def raw(self, image: Floats) -> npt.NDArray[np.float64]:
-        """Return the output's values (K,) for one image."""
-        values = image_input.to_model(image, *self._map, self._shape)
-        if np.issubdtype(self._model.dtype, np.integer):
-            values = np.rint(values)
-        self._model.run(values)
-        return self._model.tensor(self._output).reshape(-1).astype(np.float64)
-
-    def probabilities(self, image: Floats) -> npt.NDArray[np.float64]:
-        """Return the classes' probabilities (K,), in the model's order of classes.
-
-        One sigmoid a class is returned as it is: the values do not sum to one.
-        """
-        assert self._head is not None
-        values, kind = self.raw(image), self._head.kind
-        if len(values) == 1:
-            p = values[0] if kind == "probabilities" else 1 / (1 + np.exp(-values[0]))
-            return np.asarray([1 - p, p])
-        return _softmax(values) if kind in ("logits", "log-probabilities") else values
-
-
-def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    return np.asarray(powers / powers.sum())
-
-
-def probe_values(model: Net | bytes, where: str, shape: tuple[int, ...],
-                 size: tuple[int, int, int], output: int) -> npt.NDArray[np.float64]:
-    """Return (n, K), the values of an output for synthetic images in [0, 1]."""
-    raw = RawModel(model if isinstance(model, bytes) else model.content(), where, shape)
-    channels = size[2]
-    weights, bias = np.eye(channels, dtype=np.float32), np.zeros(channels, np.float32)
-    rows = []
-    for image in probes(size):
-        raw.run(image_input.to_model(image, weights, bias, shape))
-        rows.append(raw.tensor(output).reshape(-1).astype(np.float64))
-    return np.asarray(rows)
-
-
-def probes(size: tuple[int, int, int]) -> list[Floats]:
-    """Return synthetic images (1, H, W, C) in [0, 1]: black, white, noise and smooth shapes."""
-    height, width, channels = size
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:height, :width] / max(height, width)
-    made = [np.full((height, width), v) for v in (0.0, 1.0)]
-    made += [rng.random((height, width))]
-    made += [np.clip(0.5 + 0.5 * np.sin(rng.uniform(2, 20) * x + rng.uniform(2, 20) * y), 0, 1)
-             for _ in range(_PROBES - 3)]
-    return [np.repeat(np.rint(255 * m)[None, :, :, None] / 255, channels, axis=3)
-            .astype(np.float32) for m in made]
-
-
-@dataclass(frozen=True)
-class Understood:
-    """An opened file with its meaning and the end of its graph: all that import needs to know."""
-
-    opened: Opened
-    told: Meaning
-    head: scores.Head
-
-    def reference(self) -> Reference:
-        """Return the file as it came, ready to run."""
-        return Reference(self.opened, self.told, self.head)
-
-
-def understand(path: Path, declared: Declared, given: Preprocess | None = None) -> Understood:
-    """Open a model file and settle its contract; nothing is changed or written.
-
-    Args:
-        path: a file of a format of :data:`bedside.foreign.FORMATS`, or a folder that
-            ``import-model`` wrote.
-        declared: what a person says of it.
-        given: preprocessing declared as a whole, applied to images in place of a declared range.
-
-    Raises:
-        BadInput: see :func:`open_model` and :func:`bedside.foreign.declare.meaning`.
-    """
-    path = beside.model_in(path)
-    declared, given, classes_from, given_from = beside.joined(
-        declared, given, beside.contract_of(path))
-    opened = open_model(path, declared)
-    net = opened.net
-    told = meaning(path, declared, opened.found, opened.size,
-                   scores.width_of(net, opened.output), given,
-                   net.dtype(net.graph.inputs[0]) == "uint8", classes_from, given_from)
-    head = scores.find(net, opened.output)
-    if head is None:
-        reference = Reference(opened, told, None)
-        head = scores.by_value(net, opened.output, np.asarray(
-            [reference.raw(i) for i in probes(opened.size)]), declared.output_kind)
-    return Understood(opened, told, head)
 
 
 def normalise(found: Understood, order: Sequence[str] = ()) -> Normalised:
@@ -241,8 +67,7 @@ def _edit(opened: Opened, told: Meaning, head: scores.Head, order: tuple[int, ..
           ) -> tuple[bytes, list[str]]:
     """Return the edited model's bytes, packed files included, and what was done."""
     net = opened.net
-    weights, bias = image_input.channel_map(told.input_range, told.mean, told.std, told.colour,
-                                            opened.size[2])
+    weights, bias = opened.channel_map(told)
     cam = _map_output(opened, head, told)
     logits_before = opened.name != LOGITS or opened.ends.signature != SIGNATURE
     net.graph.outputs = [opened.output] + ([] if cam is None else [cam])
@@ -284,40 +109,6 @@ def _name_tensors(net: Net) -> None:
         seen.add(tensor.name)
         if net.dtype(index) == "float32":
             tensor.quantization = None
-
-
-# ------------------------------------------------------------------ agreement
-
-
-def agreement(logits: npt.NDArray[np.floating[Any]], wanted: npt.NDArray[np.floating[Any]],
-              kind: OutputKind) -> Parity:
-    """Return how a normalised model agrees with the file that came.
-
-    Args:
-        logits: (n, K), of the normalised model.
-        wanted: (n, K), the file's probabilities of the same classes.
-        kind: of the file's output: one sigmoid a class is compared with sigmoids.
-    """
-    values = logits.astype(np.float64)
-    found = (1 / (1 + np.exp(-values)) if kind == "sigmoids"
-             else np.asarray([_softmax(v) for v in values]))
-    top = np.sort(wanted, axis=1)
-    # Classes that the file itself holds equal have no likeliest one.
-    differ = (found.argmax(axis=1) != wanted.argmax(axis=1)) & (top[:, -1] - top[:, -2] > 1e-6)
-    return Parity(len(values), int(differ.sum()), float(np.abs(found - wanted).max()))
-
-
-def require(parity: Parity, where: str) -> None:
-    """Refuse a normalised model that answers otherwise than its file.
-
-    Raises:
-        GateFailed: another class for some image, or a probability that differs by more than 0.001.
-    """
-    if parity.classes_differ or not parity.largest_difference <= TOLERANCE:
-        raise GateFailed(
-            f"normalised, the model answers otherwise: {parity.classes_differ} of {parity.images} "
-            f"images change class, probabilities differ by up to {parity.largest_difference:.2g}",
-            where=where, remedy="Report the model; do not use this import.")
 
 
 def _parity(content: bytes, reference: Reference, order: Sequence[int], kind: OutputKind,

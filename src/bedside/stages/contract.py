@@ -18,7 +18,7 @@ from bedside.core.contract import Contract, ContractCheck
 from bedside.core.errors import GateFailed
 from bedside.core.progress import Progress
 from bedside.core.types import Case, Estimate, Task
-from bedside.foreign.normalise import Reference, agreement, require
+from bedside.foreign.reference import Reference, agreement, require
 from bedside.metrics.design import clusters_of
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.litert import LOGITS, LiteRTModel

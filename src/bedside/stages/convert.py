@@ -21,7 +21,8 @@ from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
 from bedside.foreign.beside import model_in
-from bedside.foreign.normalise import Understood, normalise, understand
+from bedside.foreign.normalise import normalise
+from bedside.foreign.understand import Understood, understand
 from bedside.models import MODELS
 from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import artefact, layout, stored
