@@ -16,7 +16,7 @@ schemes = ["float32", "int8"]
 name = "resnet34"
 width = 0.125
 image_px = 32
-epochs = 2
+epochs = 12
 batch_size = 8
 [calibration]
 images = 8
