@@ -50,6 +50,12 @@ def test_layouts(shape, size):
     assert layout_of(Net(net.finish(net.scores()), "net"), shape) == size
 
 
+def test_an_image_of_a_size_that_cannot_be_is_refused():
+    net = Classifier()
+    with pytest.raises(BadInput, match="4096 pixels"):
+        layout_of(Net(net.finish(net.scores()), "net"), (1, 15794208, 32, 1))
+
+
 @pytest.mark.parametrize("shape", [(1, 8), (1, 32, 32, 4), (2, 32, 32, 3), (1, 5, 32, 32, 3)])
 def test_no_image(shape):
     net = Classifier()

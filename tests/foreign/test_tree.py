@@ -61,6 +61,31 @@ def test_an_operation_in_front_is_run_first():
     assert after.operations[0].op == "ADD" and after.input_names["image"] == after.inputs[0]
 
 
+def _damaged(change):
+    import ai_edge_litert.schema_py_generated as schema
+    import flatbuffers
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(network()))
+    change(model, model.subgraphs[0])
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(("change", "fault"), [
+    (lambda m, g: setattr(g.tensors[1], "shape", [4, 3, 3, 99]), "bytes"),
+    (lambda m, g: setattr(g.tensors[0], "shape", [1, 2**30, 32, 1]), "shape"),
+    (lambda m, g: setattr(g.operators[0], "inputs", [0, 77, 2]), "not there"),
+    (lambda m, g: setattr(g.operators[0], "outputs", [-3]), "not there"),
+    (lambda m, g: setattr(g, "outputs", [99]), "not there"),
+    (lambda m, g: setattr(g.operators[0], "opcodeIndex", 9), ""),
+    (lambda m, g: setattr(g.tensors[1], "buffer", 99), "")])
+def test_numbers_that_lead_nowhere_are_damage(change, fault):
+    with pytest.raises(BadInput) as caught:
+        Net(_damaged(change), "net.tflite")
+    assert "net.tflite" in caught.value.message and fault in caught.value.message
+
+
 def test_bytes_that_are_no_model_are_refused():
     with pytest.raises(BadInput, match="net: not a LiteRT model"):
         Net(b"no", "net")

@@ -13,6 +13,7 @@ from bedside.foreign.shapes import is_nchw
 from bedside.foreign.tree import Net
 
 Floats = npt.NDArray[np.float32]
+MAX_SIDE_PX = 4096
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -22,6 +23,9 @@ def layout_of(net: Net, shape: tuple[int, ...]) -> tuple[int, int, int]:
     Raises:
         BadInput: no single image of one or three channels.
     """
+    if max(shape, default=0) > MAX_SIDE_PX:
+        raise BadInput(f"the input's shape is {list(shape)}: more than {MAX_SIDE_PX} pixels a side",
+                       where=net.where, remedy="Give a complete model of a smaller image.")
     if is_nchw(shape) and shape[0] == 1:
         return shape[2], shape[3], shape[1]
     if len(shape) == 3 and shape[0] == 1 and min(shape) > 0:

@@ -26,6 +26,9 @@ _TYPES = {n.lower(): getattr(schema.TensorType, n) for n in vars(schema.TensorTy
 _TYPE_NAMES = {v: n for n, v in _TYPES.items()}
 _NUMPY = {"float32": np.float32, "float16": np.float16, "int8": np.int8, "uint8": np.uint8,
           "int16": np.int16, "int32": np.int32, "int64": np.int64, "bool": np.bool_}
+_ITEM_BYTES = {n: np.dtype(t).itemsize for n, t in _NUMPY.items()}
+# Of one tensor: 512 MB of float32. A larger one is damage, and costs the machine its memory.
+MAX_ELEMENTS = 2**27
 _LAST_DEPRECATED = 127  # of the codes that the byte of old files can hold
 _ALIGNMENT_BYTES = 16
 
@@ -76,7 +79,36 @@ class Net:
             if buffer.offset > 1:  # bytes behind the tables, as of models above 2 GB
                 buffer.data = np.frombuffer(data, np.uint8, int(buffer.size), int(buffer.offset))
             buffer.offset = buffer.size = 0
+        for subgraph in range(len(self.model.subgraphs)):
+            self.select(subgraph)
+            fault = self._damage()
+            if fault:
+                raise BadInput(f"damaged: {fault}", where=where, remedy=_REMEDY)
         self.select(0)
+
+    def _damage(self) -> str | None:
+        """Return what cannot be in the selected subgraph; numbers that lead outside it."""
+        tensors, buffers = len(self.graph.tensors), len(self.model.buffers or [])
+        codes = len(self.model.operatorCodes or [])
+        for index, tensor in enumerate(self.graph.tensors):
+            if not 0 <= tensor.buffer < buffers:
+                return f"tensor {index} names buffer {tensor.buffer} of {buffers}"
+            if any(v < 0 for v in tensor.shape) or self.size(index) > MAX_ELEMENTS:
+                return f"tensor {index} has the shape {list(tensor.shape)}"
+            data = self.model.buffers[tensor.buffer].data if tensor.buffer else None
+            itemsize = _ITEM_BYTES.get(self.dtype(index))
+            if data is not None and len(data) and itemsize and tensor.sparsity is None and (
+                    len(data) != itemsize * self.size(index)):
+                return f"tensor {index} of shape {list(tensor.shape)} has {len(data)} bytes"
+        for index, operation in enumerate(self.operations):
+            if not 0 <= operation.opcodeIndex < codes:
+                return f"operation {index} has no kind"
+            if any(not -1 <= t < tensors for t in operation.inputs) or any(
+                    not 0 <= t < tensors for t in operation.outputs):
+                return f"operation {index} names a tensor that is not there"
+        if any(not 0 <= t < tensors for t in (*self.graph.inputs, *self.graph.outputs)):
+            return "an input or output names a tensor that is not there"
+        return None
 
     def select(self, subgraph: int) -> None:
         """Edit another subgraph."""
