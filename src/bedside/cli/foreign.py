@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +11,15 @@ import typer
 
 from bedside.cli import options, output
 from bedside.cli.options import Json
+from bedside.core.errors import BadInput
 from bedside.core.registry import resolve
 
 if TYPE_CHECKING:
     from bedside.core.contract import Contract
     from bedside.flows.inspect_model import Inspection
 
-# Of another file's making; it reads folders and tables.
-_INSPECT_DATA = "bedside.flows.inspect_data:inspect_data"
+# What reads folders and tables.
+_INSPECT_DATA = "bedside.flows.inspect_data"
 
 
 def inspect(
@@ -26,9 +28,13 @@ def inspect(
 ) -> None:
     """Say what a model file is, and what its import would ask for."""
     from bedside.flows.inspect_model import inspect_model, is_data
+    from bedside.foreign import FORMATS
 
     if is_data(path):
-        found = resolve(_INSPECT_DATA)(path)
+        if importlib.util.find_spec(_INSPECT_DATA) is None:
+            raise BadInput("not a model file", where=path,
+                           remedy=f"Give one of {', '.join(FORMATS)}.")
+        found = resolve(f"{_INSPECT_DATA}:inspect_data")(path)
         output.print_json(found) if json else output.say(str(found))
         return
     model = inspect_model(path)
