@@ -185,7 +185,8 @@ def test_breastmnists_order_is_put_into_the_tasks(tmp_path):
 def test_inspect_says_what_each_file_is(capsys, name):
     assert app.guarded(["inspect", str(path_of(name)), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["problems"] == [] or name == "pneu_twoout"
+    assert found["problems"] == []
+    assert ("--output output_0" in found["needed"]) == (name == "pneu_twoout")
     assert found["operators"]["FULLY_CONNECTED"] == 1
     assert found["precision"] == ("float16 weights, computes in float32" if name == "pneu_fp16"
                                   else "float32")

@@ -76,20 +76,23 @@ def inspect_model(path: Path) -> Inspection:
     data = foreign.read(path)
     net = Net(data, str(path))
     problems: list[str] = []
+    choices: list[str] = []
     try:
         ends = accept.choose(net)
-    except BadInput as error:
-        problems.append(error.message)
+    except accept.Choice as error:
+        choices.append(error.flag)
         ends = accept.choose(net, sorted(accept.signatures(net))[0])
     problems += [e.message for e in accept.problems(net)]
     operators = Counter(net.custom_name(o) if net.op(o) == "CUSTOM" else net.op(o)
                         for o in net.operations)
-    kind, kind_from, needed = None, "", []
+    kind, kind_from, needed = None, "not run", []
     found = metadata.find(path, data, net)
     try:
-        kind, kind_from = _kind(net, ends, data, bool(problems))
         if not problems:
-            needed = _needed(path, net, ends, found)
+            needed = _needed(path, net, found)
+            kind, kind_from = _kind(net, ends, data)
+    except accept.Choice as error:
+        choices.append(error.flag)
     except BadInput as error:
         problems.append(error.message)
     shape = shapes.open_dimensions(net) if net.graph.inputs else ()
@@ -98,7 +101,7 @@ def inspect_model(path: Path) -> Inspection:
         dict(sorted(operators.items())), tuple(accept.signatures(net)), _ends(net, ends.inputs),
         _ends(net, ends.outputs), "channels first" if shapes.is_nchw(shape) else
         "channels last" if len(shape) == 4 else None, kind, kind_from, found.labels,
-        found.labels_from, _words(found), tuple(dict.fromkeys(problems)), tuple(needed))
+        found.labels_from, _words(found), tuple(problems), (*choices, *needed))
 
 
 def _ends(net: Net, names: Mapping[str, int]) -> tuple[End, ...]:
@@ -130,10 +133,7 @@ def _precision(net: Net) -> str:
         " (without scale and zero point)" if bare else "")
 
 
-def _kind(net: Net, ends: accept.Ends, data: bytes, broken: bool
-          ) -> tuple[OutputKind | None, str]:
-    if broken:
-        return None, "not run"
+def _kind(net: Net, ends: accept.Ends, data: bytes) -> tuple[OutputKind | None, str]:
     output = ends.outputs[accept.scores(net, ends, None, 0)]
     scores.width_of(net, output)
     head = scores.find(net, output)
@@ -150,7 +150,7 @@ def _kind(net: Net, ends: accept.Ends, data: bytes, broken: bool
     return scores.kind_of(values), "its values on synthetic images"
 
 
-def _needed(path: Path, net: Net, ends: accept.Ends, found: metadata.Found) -> list[str]:
+def _needed(path: Path, net: Net, found: metadata.Found) -> list[str]:
     """Return the flags that import would ask for."""
     if beside.contract_of(path) is not None:
         return []

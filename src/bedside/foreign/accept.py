@@ -16,6 +16,16 @@ _STATE = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE
                     "RANDOM_STANDARD_NORMAL", "MULTINOMIAL"})
 _QUANTIZED = frozenset({"int2", "int4", "int8", "uint8", "int16"})
 LOGITS, CAM = "logits", "cam"
+_NAME_IT = "Name it, as "
+
+
+class Choice(BadInput):
+    """A choice between parts of a file that only a person can make; its remedy is a flag."""
+
+    @property
+    def flag(self) -> str:
+        """The flag, with one of its values."""
+        return (self.remedy or "").removeprefix(_NAME_IT).rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +47,17 @@ def choose(net: Net, signature: str | None = None) -> Ends:
     """Select the subgraph of one signature; outputs of a stale signature are the graph's own.
 
     Raises:
-        BadInput: several signatures and none named, or none of that name.
+        Choice: several signatures and none named.
+        BadInput: no signature of that name.
     """
     names = signatures(net)
     if signature is not None and signature not in names:
         raise BadInput(f"no signature is named {signature!r}", where=net.where,
                        remedy=did_you_mean(signature, names))
     if signature is None and len(names) > 1:
-        raise BadInput(f"the file has {len(names)} signatures ({', '.join(sorted(names))})",
-                       where=net.where, remedy=f"Name one, as --signature {sorted(names)[0]}.")
+        raise Choice(f"the file has {len(names)} signatures ({', '.join(sorted(names))}), and "
+                     "which one classifies is not said", where=net.where,
+                     remedy=f"{_NAME_IT}--signature {sorted(names)[0]}.")
     if not names:
         net.select(0)
         return Ends(None, 0, _own(net, net.graph.inputs), _own(net, net.graph.outputs))
@@ -154,7 +166,8 @@ def scores(net: Net, ends: Ends, wanted: str | None, classes: int) -> str:
         classes: how many were declared; 0 where that is not known yet.
 
     Raises:
-        BadInput: no output of that name, or several could be meant.
+        Choice: several outputs could be meant.
+        BadInput: no output of that name.
     """
     names = [n for n in ends.outputs if n != CAM or len(ends.outputs) == 1]
     if wanted is not None:
@@ -171,6 +184,6 @@ def scores(net: Net, ends: Ends, wanted: str | None, classes: int) -> str:
     if classes and len(fitting) == 1:
         return fitting[0]
     shown = ", ".join(f"{n} {list(net.shape(t))}" for n, t in ends.outputs.items())
-    raise BadInput(f"the model has {len(ends.outputs)} outputs ({shown}), and which one scores "
-                   "the classes is not said", where=net.where,
-                   remedy=f"Name it, as --output {(fitting or names)[0]}.")
+    raise Choice(f"the model has {len(ends.outputs)} outputs ({shown}), and which one scores "
+                 "the classes is not said", where=net.where,
+                 remedy=f"{_NAME_IT}--output {(fitting or names)[0]}.")
