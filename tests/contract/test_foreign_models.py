@@ -140,7 +140,7 @@ def test_packed_labels_are_read_and_held_against_the_images(tmp_path, pneumonia)
     """The labels packed in pneu_meta are turned: believed, they would mirror every answer."""
     told = understand(path_of("pneu_meta"), Declared(input_range=(0.0, 1.0), resize="stretch")).told
     assert told.classes == ("pneumonia", "normal")
-    with pytest.raises(GateFailed, match=r"swapped; their order was labels\.txt packed"):
+    with pytest.raises(GateFailed, match=r"order was pneumonia,normal \(labels\.txt packed"):
         entered(tmp_path, "pneu_meta", pneumonia, classes=())
 
 

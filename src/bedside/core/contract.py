@@ -46,9 +46,10 @@ class Declared:
 class Contract:
     """``contract.toml``: the meaning of a model, as declared or as it stands in its file.
 
-    ``input_range`` to ``output_kind`` speak of ``source``, the file that entered. ``preprocess`` is
-    what the normalised file needs, whose hash is ``sha256``: range, mean, standard deviation and
-    colour order lie in its graph, and its output is logits of ``classes``, in that order.
+    ``input_range`` to ``output_kind``, and ``source_classes``, speak of ``source``, the file that
+    entered. ``preprocess`` is what the normalised file needs, whose hash is ``sha256``: range,
+    mean, standard deviation and colour order lie in its graph, and its output is logits of
+    ``classes``, in that order.
     ``origin`` says where each value comes from; ``changes`` what was done to the graph.
     """
 
@@ -63,6 +64,7 @@ class Contract:
     colour: Colour
     output_kind: OutputKind
     preprocess: Preprocess
+    source_classes: tuple[str, ...]
     origin: dict[str, str] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 

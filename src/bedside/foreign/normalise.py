@@ -60,7 +60,7 @@ def normalise(found: Understood, order: Sequence[str] = ()) -> Normalised:
         SCHEMA, opened.path.name, hashlib.sha256(opened.data).hexdigest(),
         hashlib.sha256(content).hexdigest(), tuple(order) or told.classes, told.input_range,
         told.mean, told.std, told.colour, head.kind, told.preprocess,
-        told.origin | {"output_kind": head.cut or "its values"}, tuple(changes))
+        told.classes, told.origin | {"output_kind": head.cut or "its values"}, tuple(changes))
     images = probes(opened.size)
     parity = _parity(content, reference, numbers, head.kind,
                      images if len(content) < LARGE_BYTES else images[-FEW:], str(opened.path))

@@ -55,7 +55,7 @@ def check_contract(run: Path, model: str, classes: tuple[str, ...], reference: R
     spec, contract = stored.model_spec(run, model), codec.read_toml(
         Contract, artefact.verified(folder / layout.CONTRACT))
     found = _measure(run, folder, cases, spec.task, contract, classes, reference, progress)
-    judge(found, spec.task, contract)
+    judge(found, contract)
     with artefact.writing(folder, STAGE, key) as scratch:
         artefact.write_text(scratch / layout.CONTRACT_CHECK, codec.to_json(found))
     return found
@@ -101,7 +101,7 @@ def _auc(labels: npt.NDArray[np.int64], scores: npt.NDArray[np.floating[Any]],
     return metric(labels, scores, positive, clusters)
 
 
-def judge(found: ContractCheck, task: Task, contract: Contract) -> None:
+def judge(found: ContractCheck, contract: Contract) -> None:
     """Refuse a contract that labelled images contradict.
 
     Raises:
@@ -115,10 +115,12 @@ def judge(found: ContractCheck, task: Task, contract: Contract) -> None:
             "images" if auc.value is not None and auc.low is not None and auc.high is not None
             else f"{found.images} validation images")
     if auc.high is not None and auc.high < CHANCE:
-        other = ",".join(task.classes[::-1]) if len(task.classes) == 2 else "A,B,…"
+        own = contract.source_classes
+        other = ",".join(own[::-1]) if len(own) == 2 else "A,B,…"
         raise GateFailed(
             f"the model is worse than chance ({span}): its classes are probably swapped; their "
-            f"order was {contract.origin.get('classes', 'declared')}", where=contract.source,
+            f"order was {','.join(own)} ({contract.origin.get('classes', 'declared')})",
+            where=contract.source,
             remedy=f"Check it, as --model-classes {other}.")
     given = [name for name, n in found.called.items() if n]
     if found.images >= MIN_IMAGES and len(given) == 1:

@@ -60,6 +60,7 @@ def test_a_model_trained_elsewhere_is_shown_with_its_contract(tmp_path: Path) ->
     assert methods.contracts(tmp_path, [spec]) == ()
     contract = Contract(1, "clinic.tflite", "0" * 64, "1" * 64, ("benign", "malignant"),
                         (-1.0, 1.0), (), (), "grey", "probabilities", spec.preprocess,
+                        ("malignant", "benign"),
                         {"classes": "labels.txt packed in the model", "input_range": "declared"})
     found = ContractCheck(80, Estimate(0.91, 0.84, 0.95, 80), 0.91,
                           {"benign": 50, "malignant": 30}, Parity(80, 0, 2e-8))
