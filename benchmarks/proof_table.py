@@ -194,6 +194,11 @@ READ: dict[str, Callable[[Facts], tuple[str, str]]] = {
     "npu-placement": lambda f: (f"{f['whole']} of {f['cells']} cells whole", f["goal"]),
     "tflite-mutants": lambda f: (f"{f['mutants']} files, parent ended {f['parent_ended']} times, "
                                  f"{f['without_reason']} without a reason", "0 and 0"),
+    "foreign-models": lambda f: (
+        f"{f['classes_differ']} of {f['images'] * len(f['files'])} answers of {len(f['files'])} "
+        f"files differ, probabilities by at most {f['largest_difference']:.1g}; VGG16 "
+        f"({f['vgg16']['megabytes']} MB) in {f['vgg16']['seconds']} s and "
+        f"{f['vgg16']['peak_mb']} MB", "no class differs; 5 s, 500 MB"),
     "simulator-harness": lambda f: (f"ratio {f['ratio_median']}", f"{f['goal']}"),
     "dicom-mutants": _mutants,
     "dicom-export": lambda f: (

@@ -2,7 +2,8 @@
 
 Portable on purpose (PNG and JSON), so that the web app is held to the same ones. Each entry of
 ``golden.json`` names an input, a size and a number of channels, and gives the resized pixels as
-base64 of uint8 or little-endian uint16, row by row, with their maximum.
+base64 of uint8 or little-endian uint16, row by row, with their maximum. ``resize`` stands where it
+is not ``bilinear``.
 
 Also ``bundle.zip``, signed by the key in ``bundle.json``, and ``judged.json``: outputs and pixels
 with the answer that Python gives.
@@ -16,16 +17,19 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
-from bedside.core.types import Preprocess
+from bedside.core.types import Preprocess, Resize
 from bedside.runtime.preprocess import decode, resize
 
 HERE = Path(__file__).parent
 SIZES = ((24, 24), (17, 40), (64, 57))
+# The other ways to resize, on fewer inputs: name and channels.
+OTHERS = tuple(r for r in get_args(Resize) if r != "bilinear")
+OTHERS_OF = {"grey8": 1, "grey16": 1, "rgb": 3, "line": 1}
 
 
 def _texture(rng: np.random.Generator, height: int, width: int, planes: int) -> np.ndarray:
@@ -71,21 +75,28 @@ def said() -> dict[str, dict[str, Any]]:
     return {"exif_turned": {"exif": exif}, "xmp_not_turned": {"pnginfo": xmp}}
 
 
+def _entry(name: str, data: bytes, spec: Preprocess) -> dict[str, Any]:
+    small = resize(decode(data, spec.channels), spec)
+    return {"input": f"{name}.png", "channels": spec.channels, "shape": list(small.shape),
+            "dtype": small.dtype.name, "max": int(small.max()),
+            "pixels": base64.b64encode(
+                small.astype(small.dtype.newbyteorder("<")).tobytes()).decode()}
+
+
 def main() -> None:
-    entries = []
+    entries: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
     for name, image in inputs().items():
         buffer = io.BytesIO()
         image.save(buffer, "PNG", **said().get(name, {}))
         (HERE / f"{name}.png").write_bytes(buffer.getvalue())
         for height, width in SIZES:
-            for channels in (1, 3):
-                small = resize(decode(buffer.getvalue(), channels),
-                               Preprocess(height, width, channels))
-                entries.append({
-                    "input": f"{name}.png", "channels": channels, "shape": list(small.shape),
-                    "dtype": small.dtype.name, "max": int(small.max()),
-                    "pixels": base64.b64encode(
-                        small.astype(small.dtype.newbyteorder("<")).tobytes()).decode()})
+            entries += [_entry(name, buffer.getvalue(), Preprocess(height, width, channels))
+                        for channels in (1, 3)]
+        for height, width in SIZES[:2] if name in OTHERS_OF else ():
+            others += [_entry(name, buffer.getvalue(), Preprocess(
+                height, width, OTHERS_OF[name], how)) | {"resize": how} for how in OTHERS]
+    entries += others
     (HERE / "golden.json").write_text(json.dumps(entries, indent=1) + "\n")
     sys.path.insert(0, str(HERE.parent / "support"))
     import bundle_fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
+import numpy as np
 import pytest
 from tiny import publish_mixture, write_tiny_data, write_untrained
 
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Measurement, Variant
+from bedside.core.contract import Declared
 from bedside.core.errors import BadInput
 from bedside.core.study import (
     CalibrationConfig,
@@ -66,8 +68,12 @@ def entered(run, tmp_path, text=None, last_conv=None):
     if text is not None:
         given = tmp_path / "preprocess.toml"
         given.write_text(text)
-    convert.import_float_model(run, FloatModelConfig(str(file), given and str(given), last_conv),
-                               stored.task(run))
+    if given is None:
+        declared = Declared(("benign", "malignant"), (0.0, 1.0), resize="stretch", normalise="max")
+    else:
+        declared = Declared(("benign", "malignant"))
+    convert.import_float_model(run, FloatModelConfig(str(file), given and str(given), last_conv,
+                                                     declared), stored.task(run))
     spec = stored.model_spec(run, "foreign")
     cache = layout.cache_dir(run, spec.preprocess)
     if not cache.exists():
@@ -112,6 +118,8 @@ def test_predictions_follow_the_order_of_the_classes(run, tmp_path):
         artefact.write_text(scratch / layout.TASK, codec.to_json(turned))
     _, new = entered(run, tmp_path)
     assert (old.labels == 1 - new.labels).all()
+    # A model from elsewhere is put into the task's order: each class keeps its logit.
+    np.testing.assert_allclose(new.logits[:, ::-1], old.logits, atol=1e-6)
 
 
 def test_a_mixture_that_was_searched_for_with_other_weights_is_refused(run):

@@ -16,7 +16,7 @@ schemes = ["float32", "int8"]
 name = "resnet34"
 width = 0.125
 image_px = 32
-epochs = 2
+epochs = 12
 batch_size = 8
 [calibration]
 images = 8
@@ -99,7 +99,7 @@ def test_a_model_trained_elsewhere_goes_the_rest_of_the_way(three, tmp_path):
     (tmp_path / "p.toml").write_text("height_px = 32\nwidth_px = 32\nchannels = 1\n")
     out = tmp_path / "run"
     _bedside("run", "-c", config, "--float-model", foreign, "--preprocess", tmp_path / "p.toml",
-             "--out", out)
+             "--model-classes", "large,middle,small", "--out", out)
     rows = _rows(out)
     assert {r["model"] for r in rows} == {"clinic_net"}
     assert [r["status"] for r in rows] == ["ok", "ok"]

@@ -9,6 +9,8 @@ import pytest
 from tiny import write_tiny_data, write_untrained
 
 from bedside import schemes
+from bedside.core import codec
+from bedside.core.contract import Contract, Declared
 from bedside.core.errors import BadInput, GateFailed
 from bedside.core.study import CalibrationConfig, FloatModelConfig, ModelConfig
 from bedside.core.types import Task
@@ -86,6 +88,13 @@ def test_files_of_a_real_network_are_half_and_a_third_at_most(tmp_path):
 # ------------------------------------------------------------------ models trained elsewhere
 
 
+DECLARED = Declared(("a", "b"), (0.0, 1.0), resize="stretch")
+
+
+def _config(file, declared=DECLARED, **more):
+    return FloatModelConfig(str(file), contract=declared, **more)
+
+
 def _export(path, forward, **inputs):
     """A model of one convolution with any inputs and outputs."""
     import contextlib
@@ -139,22 +148,39 @@ def test_shapes_that_cannot_work_are_named(name, tmp_path):
     given = {"image": image} | ({"age": torch.zeros(1, 4)} if inputs == 2 else {})
     file = _export(tmp_path / "net.tflite", forward, **given)
     with pytest.raises(BadInput) as caught:
-        convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
+        convert.import_float_model(tmp_path / "run", _config(file),
                                    Task(("a", "b"), "b"))
     assert "net.tflite" in caught.value.message
     assert fault in caught.value.message
 
 
-def test_probabilities_are_no_logits(tmp_path):
-    """Their softmax, as a bundle would show it, would be wrong probabilities."""
+def test_a_final_softmax_is_cut(tmp_path):
+    """Its softmax, as a bundle would show it, would be wrong probabilities."""
     import torch
+
+    from bedside.runtime.graph import read_graph
 
     file = _export(tmp_path / "net.tflite",
                    lambda n, i: _features(n, i).mean((2, 3))[:, :2].softmax(1),
                    image=torch.zeros(1, 16, 16, 1))
-    with pytest.raises(BadInput, match=r"net\.tflite: the model ends in SOFTMAX"):
-        convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
-                                   Task(("a", "b"), "b"))
+    convert.import_float_model(tmp_path / "run", _config(file), Task(("b", "a"), "a"))
+    folder = layout.model_dir(tmp_path / "run", "net")
+    assert "SOFTMAX" not in {o.op for o in read_graph(folder / layout.FLOAT_MODEL).operations}
+    contract = codec.read_toml(Contract, folder / layout.CONTRACT)
+    # In the task's order, whatever the model's own.
+    assert contract.classes == ("b", "a") and contract.output_kind == "probabilities"
+
+
+def test_classes_that_are_not_the_tasks_are_refused(tmp_path):
+    import torch
+
+    file = _export(tmp_path / "net.tflite", lambda n, i: _features(n, i).mean((2, 3))[:, :2],
+                   image=torch.zeros(1, 16, 16, 1))
+    with pytest.raises(BadInput, match="classes are a, b, the task's benign, malignant") as caught:
+        convert.import_float_model(tmp_path / "run", _config(file),
+                                   Task(("benign", "malignant"), "malignant"))
+    assert "--model-classes" in caught.value.message
+    assert not (tmp_path / "run" / "models").exists()
 
 
 def test_any_names_of_input_and_output_will_do(tmp_path):
@@ -163,7 +189,7 @@ def test_any_names_of_input_and_output_will_do(tmp_path):
     file = _export(tmp_path / "my net.tflite",
                    lambda n, i: {"scores": _features(n, i).mean((2, 3))[:, :2]},
                    image=torch.zeros(1, 16, 16, 1))
-    spec = convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
+    spec = convert.import_float_model(tmp_path / "run", _config(file),
                                       Task(("a", "b"), "b"))
     assert spec.id == "my_net"
     assert spec.origin == "external"
@@ -172,7 +198,6 @@ def test_any_names_of_input_and_output_will_do(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "fault"), [
-    ("height_px = 8\nwidth_px = 16\n", "8×16×1"),
     ("height_px = 16\nwidth_px = 16\nmean = [0.1, 0.2]\n", "mean has 2"),
     ("height_px = 16\nwidth_px = 16\nstd = [0.0]\n", "std must be above 0"),
     ("height = 16\n", "Did you mean"),
@@ -184,8 +209,8 @@ def test_preprocessing_that_does_not_fit(tmp_path, text, fault):
                    image=torch.zeros(1, 16, 16, 1))
     (tmp_path / "p.toml").write_text(text)
     with pytest.raises(BadInput, match=r"p\.toml") as caught:
-        convert.import_float_model(tmp_path / "run", FloatModelConfig(
-            str(file), str(tmp_path / "p.toml")), Task(("a", "b"), "b"))
+        convert.import_float_model(tmp_path / "run", _config(
+            file, Declared(("a", "b")), preprocess=str(tmp_path / "p.toml")), Task(("a", "b"), "b"))
     assert fault in caught.value.message
 
 
@@ -193,5 +218,5 @@ def test_a_quantized_model_is_not_a_float_model(tiny_run, tmp_path):
     quantize.quantize(tiny_run, "resnet34", schemes.parse("dynamic"), None, None)
     file = layout.variant_dir(tiny_run, "resnet34-dynamic") / layout.VARIANT_MODEL
     with pytest.raises(BadInput, match="not a floating-point model"):
-        convert.import_float_model(tmp_path / "run", FloatModelConfig(str(file)),
+        convert.import_float_model(tmp_path / "run", _config(file),
                                    Task(("a", "b"), "b"))

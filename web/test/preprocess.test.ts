@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { exifOrientation, fromPng, pngOrientation } from "../src/image/decode";
-import type { Preprocess } from "../src/image/pixels";
+import { type Preprocess, RESIZES } from "../src/image/pixels";
 import { resize } from "../src/image/resize";
 import { normalise, prepare } from "../src/image/tensor";
 import { turn } from "../src/image/turn";
@@ -11,7 +11,7 @@ const GOLDEN = new URL("../../tests/golden/", import.meta.url);
 
 interface Entry {
   input: string; channels: 1 | 3; shape: [number, number, number];
-  dtype: "uint8" | "uint16"; max: number; pixels: string;
+  dtype: "uint8" | "uint16"; max: number; pixels: string; resize?: Preprocess["resize"];
 }
 
 const entries = JSON.parse(readFileSync(new URL("golden.json", GOLDEN), "utf8")) as Entry[];
@@ -19,7 +19,7 @@ const entries = JSON.parse(readFileSync(new URL("golden.json", GOLDEN), "utf8"))
 function spec(entry: Entry): Preprocess {
   return {
     height_px: entry.shape[0], width_px: entry.shape[1], channels: entry.channels,
-    resize: "bilinear", normalise: "max", mean: [0], std: [1],
+    resize: entry.resize ?? "bilinear", normalise: "max", mean: [0], std: [1],
   };
 }
 
@@ -33,11 +33,12 @@ function load(entry: Entry) {
 }
 
 test("the golden file holds every kind of image", () => {
-  expect(entries.length).toBe(66);
+  expect(entries.length).toBe(66 + 64);
+  expect(new Set(entries.map((e) => e.resize ?? "bilinear"))).toEqual(new Set(RESIZES));
   expect(new Set(entries.map((e) => e.dtype))).toEqual(new Set(["uint8", "uint16"]));
 });
 
-describe.each(entries.map((e) => ({ name: `${e.input} ${e.shape.join("x")}`, e })))("$name", ({ e }) => {
+describe.each(entries.map((e) => ({ name: `${e.input} ${e.shape.join("x")} ${e.resize ?? "bilinear"}`, e })))("$name", ({ e }) => {
   test("resized pixels", () => {
     const small = load(e);
     const wanted = expected(e);

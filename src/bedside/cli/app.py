@@ -26,7 +26,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "bedside.cli.show:show",
     },
     "Data": {
+        "inspect": "bedside.cli.foreign:inspect",
         "import": "bedside.cli.deid:import_",
+        "import-model": "bedside.cli.foreign:import_model",
         "review": "bedside.cli.deid:review",
         "deid": "bedside.cli.deid:deid",
         "audit": "bedside.cli.data:audit",

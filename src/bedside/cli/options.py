@@ -32,6 +32,28 @@ SkipBad = Annotated[bool, typer.Option(
     "--skip-bad", help="Set unreadable images aside (they are listed).")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Seed of split and training.")]
 
+# A model trained elsewhere
+ModelClasses = Annotated[str | None, typer.Option(
+    help="Its classes in its own order, as A,B; a single score is that of the last.")]
+InputRange = Annotated[str | None, typer.Option(
+    help="What it takes for a black and for a white pixel: 0,1, -1,1 or 0,255.")]
+Mean = Annotated[str | None, typer.Option(
+    help="What is subtracted after that, one number or one a channel.")]
+Std = Annotated[str | None, typer.Option(help="What the difference is divided by.")]
+Colour = Annotated[str | None, typer.Option(help="Order of three channels: rgb or bgr.")]
+Resize = Annotated[str | None, typer.Option(
+    help="How it was given images of another shape: stretch, fit (black borders) or crop.")]
+Filter = Annotated[str | None, typer.Option(help="bilinear (default), nearest or area.")]
+Normalise = Annotated[str | None, typer.Option(
+    help="Divide by the largest value of the image's type (dtype, default) or by its own "
+         "maximum (max).")]
+OutputKind = Annotated[str | None, typer.Option(
+    help="logits, probabilities, log-probabilities or sigmoids, where the file leaves it open.")]
+OutputName = Annotated[str | None, typer.Option("--output", help="Which of several outputs.")]
+Signature = Annotated[str | None, typer.Option(help="Which of several signatures.")]
+ImageSize = Annotated[str | None, typer.Option(
+    help="Height and width in pixels, where the file leaves them open, as 224,224.")]
+
 # De-identification
 KeepDates = Annotated[bool, typer.Option(
     "--keep-dates", help="Shift each patient's dates instead of removing them.")]

@@ -51,7 +51,7 @@ def run(
         min=0, help="Trials of learning rate, weight decay and augmentation.")] = None,
     seed: options.Seed = None,
     float_model: Annotated[Path | None, typer.Option(
-        help="A float .tflite trained elsewhere.")] = None,
+        help="A float classifier trained elsewhere, .tflite or .onnx.")] = None,
     preprocess: Annotated[Path | None, typer.Option(
         help="A TOML with that model's preprocessing.")] = None,
     last_conv: Annotated[str | None, typer.Option(
@@ -61,6 +61,18 @@ def run(
         ] = None,
     folds: Annotated[int | None, typer.Option(
         min=0, help="Redraw splits as cross-validations of so many folds.")] = None,
+    model_classes: options.ModelClasses = None,
+    input_range: options.InputRange = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    colour: options.Colour = None,
+    resize: options.Resize = None,
+    filter: options.Filter = None,
+    normalise: options.Normalise = None,
+    output_kind: options.OutputKind = None,
+    output_name: options.OutputName = None,
+    signature: options.Signature = None,
+    image_size: options.ImageSize = None,
 ) -> None:
     """Take images the whole way to the report; continues where it stopped."""
     _study(config, out, only, dry_run, options.given(
@@ -68,8 +80,11 @@ def run(
         exclude=exclude, merge=merge, positive=positive, split_file=split_file,
         class_names=class_names, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
         epochs=epochs, image_px=image_px, weights=weights, tune=tune, seed=seed,
-        float_model=float_model, preprocess=preprocess, last_conv=last_conv, repeats=repeats,
-        folds=folds))
+        repeats=repeats, folds=folds,
+        float_model=float_model, preprocess=preprocess, last_conv=last_conv,
+        model_classes=model_classes, input_range=input_range, mean=mean, std=std, colour=colour,
+        resize=resize, filter=filter, normalise=normalise, output_kind=output_kind,
+        output=output_name, signature=signature, image_size=image_size))
 
 
 def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:

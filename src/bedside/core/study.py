@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bedside.core.contract import Declared
 from bedside.core.types import Split
 
 
@@ -191,11 +192,16 @@ class BudgetConfig:
 
 @dataclass(frozen=True, slots=True)
 class FloatModelConfig:
-    """A model trained elsewhere that enters after ``convert``."""
+    """A model trained elsewhere that enters after ``convert``.
+
+    ``contract``: what is declared of it. ``preprocess``: a file that declares size, range and
+    resize as a whole instead.
+    """
 
     file: str
     preprocess: str | None = None
     last_conv: str | None = None
+    contract: Declared = field(default_factory=Declared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ Split = Literal["train", "val", "test", "set_aside"]
 Status = Literal["ok", "unsupported", "failed"]
 Evidence = Literal["measured", "emulated", "simulated", "estimated"]
 Quantity = Literal["accuracy", "latency", "memory"]
+# One text and not two fields: stage keys and bundles of earlier versions stay what they are.
+Resize = Literal["bilinear", "bilinear-fit", "bilinear-crop", "nearest", "nearest-fit",
+                 "nearest-crop", "area", "area-fit", "area-crop"]
 # Top, left, bottom, right in pixels; bottom and right are exclusive.
 Box = tuple[int, int, int, int]
 
@@ -57,13 +60,14 @@ class Preprocess:
 
     ``normalise``: ``max`` divides by the resized image's own maximum, ``dtype`` by the
     largest value of the stored integer type (255 or 65535). ``mean`` and ``std`` are applied
-    after it, one number a channel, for models trained elsewhere.
+    after it, one number a channel, for models trained elsewhere. ``resize``: a filter and, where
+    the shape of an image is kept, how: ``-fit`` with black borders, ``-crop`` its centre.
     """
 
     height_px: int = 224
     width_px: int = 224
     channels: int = 1
-    resize: Literal["bilinear"] = "bilinear"
+    resize: Resize = "bilinear"
     normalise: Literal["max", "dtype"] = "max"
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)

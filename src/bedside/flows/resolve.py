@@ -20,6 +20,7 @@ from bedside.core.study import (
     TrainConfig,
 )
 from bedside.flows.check import check as check_study
+from bedside.flows.declared import DECLARED, declared_of, joined
 from bedside.models import default_config, paper_preset
 from bedside.runfolder import layout, stored
 
@@ -54,6 +55,18 @@ class Flags:
     last_conv: str | None = None
     repeats: int | None = None
     folds: int | None = None
+    model_classes: str | None = None
+    input_range: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    colour: str | None = None
+    resize: str | None = None
+    filter: str | None = None
+    normalise: str | None = None
+    output_kind: str | None = None
+    output: str | None = None
+    signature: str | None = None
+    image_size: str | None = None
 
 
 def preset(name: str) -> Study:
@@ -197,10 +210,15 @@ def _with_models(base: Study, flags: Flags) -> Study:
     if flags.float_model is not None:
         base = replace(base, float_model=FloatModelConfig(
             str(flags.float_model.resolve()),
-            str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv))
+            str(flags.preprocess.resolve()) if flags.preprocess else None, flags.last_conv,
+            declared_of(flags)))
         models = models if flags.model else ()
-    elif flags.preprocess is not None or flags.last_conv is not None:
-        raise BadInput("given without --float-model", where="--preprocess, --last-conv",
+    elif base.float_model is not None and flags.preprocess is None and flags.last_conv is None:
+        base = replace(base, float_model=replace(
+            base.float_model, contract=joined(declared_of(flags), base.float_model.contract)))
+    elif given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]:
+        raise BadInput("given without --float-model",
+                       where=", ".join(f"--{n.replace('_', '-')}" for n in given),
                        remedy="They describe a model trained elsewhere.")
     if flags.weights is not None:
         models = tuple(replace(m, weights=str(flags.weights.resolve())) for m in models)

@@ -132,6 +132,22 @@ def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
         build_cache(run, preprocess, progress=progress)
 
 
+def hold_contract(run: Path, study: Study, progress: Progress | None = None) -> None:
+    """Hold the contract of a model trained elsewhere against labelled validation images.
+
+    Raises:
+        GateFailed: they contradict it.
+    """
+    if study.float_model is None:
+        return
+    from bedside.stages.contract import check_contract
+    from bedside.stages.convert import check_float_model
+
+    found = check_float_model(study.float_model)
+    check_contract(run, found.id, found.understood.told.classes, found.understood.reference(),
+                   progress)
+
+
 def train(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Train every network of the study."""
     for model in study.models:
@@ -278,6 +294,7 @@ def _data(run: Path, study: Study, only: str | None, progress: Progress | None,
     refuse(run, study, only)
     prepare(run, study, progress, kept)
     cache(run, study, progress)
+    hold_contract(run, study, progress)
 
 
 def _evaluate(run: Path, study: Study, only: str | None, progress: Progress | None,

@@ -162,6 +162,73 @@ class LiteRTModel:
         return list(self._interpreter._get_ops_details())
 
 
+class RawModel:
+    """A model of any inputs and outputs, run as it is: one array in, tensors by number out.
+
+    Args:
+        content: the file's bytes.
+        where: its name, for messages.
+        shape: the shape to give the single input.
+        preserve_all: keep every intermediate tensor readable (slower).
+
+    Raises:
+        BadInput: the model does not load or does not run with this shape.
+    """
+
+    def __init__(self, content: bytes, where: str, shape: tuple[int, ...], *,
+                 preserve_all: bool = False) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self._where = where
+        resolver = (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if preserve_all
+                    else OpResolverType.AUTO)
+        try:
+            with quiet_stderr(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._interpreter = Interpreter(
+                    model_content=content, num_threads=2,
+                    experimental_op_resolver_type=resolver,
+                    experimental_preserve_all_tensors=preserve_all)
+                self._input = self._interpreter.get_input_details()[0]
+                if tuple(self._input["shape"]) != shape:
+                    self._interpreter.resize_tensor_input(self._input["index"], shape)
+                self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> BadInput:
+        first = (str(error).strip() or "it gave no reason").splitlines()[0][:160]
+        return BadInput(f"LiteRT cannot run the model ({first})", where=self._where,
+                        remedy="Give a complete .tflite of LiteRT operations.")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the input."""
+        kind: np.dtype[Any] = np.dtype(self._input["dtype"])
+        return kind
+
+    def run(self, values: Array) -> None:
+        """Run one input of the model's shape; it is cast to the model's type."""
+        try:
+            self._interpreter.set_tensor(self._input["index"],
+                                         values.astype(self._input["dtype"], copy=False))
+            with quiet_stderr():
+                self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(error) from None
+
+    def tensor(self, index: int) -> Array:
+        """Return a copy of a tensor after the run."""
+        return np.array(self._interpreter.get_tensor(index))
+
+    def shape(self, index: int) -> tuple[int, ...] | None:
+        """Return a tensor's shape after the run; None where it has no values."""
+        try:
+            return tuple(int(v) for v in self._interpreter.get_tensor(index).shape)
+        except (RuntimeError, ValueError):
+            return None
+
+
 def predict(model: bytes, images: Iterable[npt.NDArray[np.float32]]
             ) -> tuple[npt.NDArray[np.float32], list[float]]:
     """Return the logits (n, K) of images (1, H, W, C) by a ``.tflite``, and each one's ms."""

@@ -1,7 +1,8 @@
 """Image to tensor: the only Python definition, used by training, calibration and the device.
 
-Paper, Section 4.1: resize bilinearly, then divide by the maximum of the (resized) image,
-float32. Golden vectors in ``tests/golden`` hold this file and the web app to one another.
+Paper, Section 4.1: resize bilinearly (:mod:`bedside.runtime.resize`), then divide by the maximum
+of the (resized) image, float32. Golden vectors in ``tests/golden`` hold this file and the web app
+to one another.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import io
 import struct
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,12 @@ from PIL import Image, UnidentifiedImageError
 
 from bedside.core.errors import BadInput
 from bedside.core.types import Preprocess
+from bedside.runtime.resize import Pixels as Pixels
+from bedside.runtime.resize import resize as resize
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
 _ORIENTATION = 0x0112
@@ -156,34 +156,6 @@ def _grey_16(image: Image.Image, channels: int | None, where: str) -> Pixels:
                        remedy="Save the image as 8- or 16-bit.")
     grey = wide.astype(np.uint16)
     return grey if channels != 3 else np.repeat(grey[..., None], 3, axis=2)
-
-
-def resize(pixels: Pixels, preprocess: Preprocess) -> Pixels:
-    """Resize with Pillow's anti-aliased bilinear filter, rounding to the same integer type.
-
-    Args:
-        pixels: (H, W) or (H, W, C), uint8 or uint16.
-
-    Returns:
-        (height_px, width_px, channels), the dtype of ``pixels``.
-    """
-    size = (preprocess.width_px, preprocess.height_px)
-    planes: npt.NDArray[Any] = pixels[..., None] if pixels.ndim == 2 else pixels
-    if planes.shape[2] != preprocess.channels:
-        planes = np.repeat(planes[..., :1], preprocess.channels, axis=2)
-    if pixels.dtype == np.uint8:
-        mode: Any = planes[..., 0] if planes.shape[2] == 1 else planes
-        image = Image.fromarray(np.ascontiguousarray(mode)).resize(size, Image.Resampling.BILINEAR)
-        small: Pixels = np.asarray(image, dtype=np.uint8)
-        return small[..., None] if small.ndim == 2 else small
-    # Pillow's integer filter works on 8 bits; 16-bit planes go through 32-bit floats.
-    resized = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c], dtype=np.float32))
-                   .resize(size, Image.Resampling.BILINEAR))
-        for c in range(planes.shape[2])
-    ]
-    wide: Pixels = np.clip(np.rint(np.stack(resized, axis=-1)), 0, 65535).astype(np.uint16)
-    return wide
 
 
 def normalise(resized: Pixels, preprocess: Preprocess, where: str = "image"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import shutil
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,10 +20,13 @@ from bedside.core.model_files import Conversion
 from bedside.core.progress import Progress
 from bedside.core.study import FloatModelConfig
 from bedside.core.types import Preprocess, Task
+from bedside.foreign.beside import model_in
+from bedside.foreign.normalise import normalise
+from bedside.foreign.understand import Understood, understand
 from bedside.models import MODELS
 from bedside.models.redundant_relu import remove_redundant_relus
 from bedside.runfolder import artefact, layout, stored
-from bedside.runtime.graph import Graph, read_graph
+from bedside.runtime.graph import Graph, parse_graph, read_graph
 from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel, quiet_stderr
 
 # Raised when the same weights give another file: 2 removes redundant ReLUs.
@@ -146,73 +148,81 @@ def _write_conversion(scratch: Path, last_conv: str | None, graph: Graph,
 # ------------------------------------------------------------------ models trained elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _External:
-    """A float ``.tflite`` accepted for import, before the task is known."""
+    """A float model accepted for import, before the task is known."""
 
     id: str
-    source: Path
-    classes: int
+    understood: Understood
     graph: Graph
-    preprocess: Preprocess
+
+
+def understand_model(config: FloatModelConfig) -> Understood:
+    """Read a model trained elsewhere with what its study declares of it.
+
+    Raises:
+        BadInput: not a float classifier, or a contract that is not complete.
+    """
+    path = None if config.preprocess is None else Path(config.preprocess)
+    given = None if path is None else codec.read_toml(Preprocess, path)
+    if path is not None and given is not None:
+        _check_preprocess(path, given)
+    return understand(Path(config.file), config.contract, given)
 
 
 def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> _External:
     """Read a model trained elsewhere, before any work is done for it.
 
     Args:
-        config: the file, its preprocessing and its last convolution.
+        config: the file, its contract and its last convolution.
         taken: ids of the study's own networks, which name folders too.
 
     Raises:
-        BadInput: not a float model, unsupported shapes or preprocessing, probabilities in
-            place of logits, no layer of the name ``last_conv``, or a name that another model has.
+        BadInput: not a float model, unsupported shapes or preprocessing, a contract that is not
+            complete, no layer of the name ``last_conv``, or a name that another model has.
     """
-    source = Path(config.file)
+    source = model_in(Path(config.file))
     model_id = _model_id(source.stem)
     if model_id.lower() in {layout.ALL_MODELS, *(t.lower() for t in taken)}:
         raise BadInput(f"the name {model_id!r} is already used in this study",
                        where=source, remedy="Rename the file.")
-    loaded = LiteRTModel(source)
-    graph = read_graph(source)
-    if loaded.input.dtype != "float32" or any(t.dtype in ("int8", "int16") for t in graph.tensors):
-        raise BadInput("not a floating-point model", where=source,
-                       remedy="Give the model from before quantization.")
-    last = graph.producer(graph.output_names.get(LOGITS, graph.outputs[0]))
-    if last is not None and last.op in ("SOFTMAX", "LOGISTIC"):
-        raise BadInput(f"the model ends in {last.op}: it outputs probabilities; logits are "
-                       "needed", where=source, remedy="Export it without its last activation.")
+    found = understand_model(config)
+    graph = parse_graph(found.opened.source, str(source))
     names = [graph.layer(o) for o in graph.convolutions()]
     if config.last_conv and config.last_conv not in names:
         raise BadInput(f"no convolution is named {config.last_conv!r}", where="--last-conv",
                        remedy=registry.did_you_mean(config.last_conv, names))
-    return _External(model_id, source, loaded.classes, graph, _preprocess_for(config, loaded))
+    return _External(model_id, found, graph)
 
 
 def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> ModelSpec:
-    """Import a float ``.tflite`` trained elsewhere as the model ``<file's stem>``.
+    """Import a model trained elsewhere, normalised, as the model ``<file's stem>``.
 
-    Any single image input and any single logits output will do; where there is no ``cam``
-    output the figures that need one say so.
+    Its logits are put into the task's order of classes; where there is no ``cam`` output the
+    figures that need one say so.
 
     Raises:
-        BadInput: see :func:`check_float_model`; or its classes are not as many as the task's.
+        BadInput: see :func:`check_float_model`; or its classes are not the task's.
+        GateFailed: the normalised model answers otherwise than the file.
     """
     found = check_float_model(config)
-    source = found.source
-    if found.classes != len(task.classes):
-        raise BadInput(f"the model has {found.classes} classes and the task "
+    told, source = found.understood.told, found.understood.opened.path
+    if len(told.classes) != len(task.classes):
+        raise BadInput(f"the model has {len(told.classes)} classes and the task "
                        f"{len(task.classes)} ({', '.join(task.classes)})", where=source,
                        remedy="Choose the task's classes with --exclude, --merge or --class-names.")
-    spec = ModelSpec(found.id, source.stem, found.preprocess, task,
-                     origin="external", parameters=_parameters(found.graph))
+    spec = ModelSpec(found.id, source.stem, told.preprocess, task, origin="external",
+                     parameters=_parameters(found.graph))
     folder = layout.model_dir(run, spec.id)
-    key = artefact.stage_key("import 2", artefact.sha256_file(source), spec, config.last_conv)
+    key = artefact.stage_key("import 3", artefact.sha256_file(found.understood.opened.path), spec,
+                             config.last_conv, config.contract, list(told.classes))
     if not artefact.finished(folder, "convert", key):
+        done = normalise(found.understood, task.classes)
         with artefact.writing(folder, "convert", key) as scratch:
-            shutil.copyfile(source, scratch / layout.FLOAT_MODEL)
+            (scratch / layout.FLOAT_MODEL).write_bytes(done.content)
             artefact.write_text(scratch / layout.SPEC, codec.to_json(spec))
-            _write_conversion(scratch, config.last_conv, found.graph, None)
+            artefact.write_text(scratch / layout.CONTRACT, codec.to_toml(done.contract))
+            _write_conversion(scratch, config.last_conv, parse_graph(done.content), None)
     return spec
 
 
@@ -221,23 +231,15 @@ def _model_id(stem: str) -> str:
     return cleaned.strip("._") or "model"
 
 
-def _preprocess_for(config: FloatModelConfig, model: LiteRTModel) -> Preprocess:
-    _, height, width, channels = model.input.shape
-    if config.preprocess is None:
-        return Preprocess(height_px=height, width_px=width, channels=channels)
-    given = codec.read_toml(Preprocess, Path(config.preprocess))
-    if (given.height_px, given.width_px, given.channels) != (height, width, channels):
-        raise BadInput(f"preprocessing gives {given.height_px}×{given.width_px}×{given.channels}; "
-                       f"the model takes {height}×{width}×{channels}", where=config.preprocess,
-                       remedy="Make the two agree.")
+def _check_preprocess(path: Path, given: Preprocess) -> None:
     for name, values in (("mean", given.mean), ("std", given.std)):
-        if len(values) not in (1, channels):
-            raise BadInput(f"{name} has {len(values)} numbers", where=config.preprocess,
-                           remedy=f"Give one, or {channels}.")
+        if len(values) not in (1, given.channels):
+            raise BadInput(f"{name} has {len(values)} numbers", where=path,
+                           remedy=f"Give one, or {given.channels}.")
     if min(given.std) <= 0:
-        raise BadInput("std must be above 0", where=config.preprocess, remedy="Correct it.")
-    return given
+        raise BadInput("std must be above 0", where=path, remedy="Correct it.")
 
 
 def _parameters(graph: Graph) -> int:
-    return int(sum(np.prod(t.shape) for t in graph.tensors if t.buffer and t.dtype == "float32"))
+    return int(sum(np.prod(t.shape) for t in graph.tensors
+                   if t.buffer and t.dtype in ("float32", "float16")))

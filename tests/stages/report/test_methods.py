@@ -12,7 +12,10 @@ from report_fixture import (
 from report_reader import page, read
 
 from bedside.core import codec
+from bedside.core.build import ModelSpec
+from bedside.core.contract import Contract, ContractCheck, Parity
 from bedside.core.model_files import Trial, Tuning
+from bedside.core.types import Estimate, Preprocess, Task
 from bedside.runfolder import artefact, layout, stored
 from bedside.runtime.graph import Quantization, dequantize
 from bedside.stages.report import methods
@@ -49,3 +52,25 @@ def test_methods_say_what_was_done(run: Path) -> None:
     assert "20 in int8; image in float32, logits in float32" in text
     assert "3 of 4; best validation AUC 0.910 after epoch 2" in text
     assert "numpy2.4" in text
+
+
+def test_a_model_trained_elsewhere_is_shown_with_its_contract(tmp_path: Path) -> None:
+    spec = ModelSpec("clinic", "clinic", Preprocess(64, 64, 1, "area-crop", "dtype"),
+                     Task(("benign", "malignant"), "malignant"), origin="external")
+    assert methods.contracts(tmp_path, [spec]) == ()
+    contract = Contract(1, "clinic.tflite", "0" * 64, "1" * 64, ("benign", "malignant"),
+                        (-1.0, 1.0), (), (), "grey", "probabilities", spec.preprocess,
+                        ("malignant", "benign"),
+                        {"classes": "labels.txt packed in the model", "input_range": "declared"})
+    found = ContractCheck(80, Estimate(0.91, 0.84, 0.95, 80), 0.91,
+                          {"benign": 50, "malignant": 30}, Parity(80, 0, 2e-8))
+    with artefact.writing(layout.model_dir(tmp_path, "clinic"), "convert", "k") as scratch:
+        artefact.write_text(scratch / layout.CONTRACT, codec.to_toml(contract))
+        artefact.write_text(scratch / layout.CONTRACT_CHECK, codec.to_json(found))
+    ((name, text),) = methods.contracts(tmp_path, [spec])
+    assert name == "clinic, contract"
+    for said in ("pixels as -1 to 1 (declared)", "classes labels.txt packed in the model",
+                 "output probabilities", "AUC is 0.910 [0.840, 0.950]", "0 change class", "2e-08"):
+        assert said in text, said
+    ((_, how),) = methods.preprocessing([spec])
+    assert how.startswith("grey, mean over area, its centre alone, to 64 × 64 px")

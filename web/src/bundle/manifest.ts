@@ -1,5 +1,5 @@
 /** `manifest.json`, `reference.json` and `familiarity.json`: the shapes of docs/bundle.md. */
-import type { Preprocess } from "../image/pixels";
+import { type Preprocess, RESIZES } from "../image/pixels";
 import { type Check, flag, list, nullable, one, real, record, table, text, whole } from "./shape";
 
 export interface Manifest {
@@ -51,7 +51,7 @@ export const manifestShape: Check = record({
     classes: list(text), positive: nullable(text), exclude: list(text), merge: table(list(text)),
   }),
   preprocess: record({
-    height_px: whole, width_px: whole, channels: whole, resize: one("bilinear"),
+    height_px: whole, width_px: whole, channels: whole, resize: one(...RESIZES),
     normalise: one("max", "dtype"), mean: list(real), std: list(real),
   }),
   operating_point: record({

@@ -6,12 +6,19 @@ export interface Pixels {
   readonly data: Uint8Array | Uint16Array;
 }
 
+/** A filter and, where the shape of an image is kept, how: black borders, or its centre. */
+export const RESIZES = [
+  "bilinear", "bilinear-fit", "bilinear-crop", "nearest", "nearest-fit", "nearest-crop",
+  "area", "area-fit", "area-crop",
+] as const;
+export type Resize = (typeof RESIZES)[number];
+
 /** How an image becomes a tensor; the same fields as `bedside.core.types.Preprocess`. */
 export interface Preprocess {
   readonly height_px: number;
   readonly width_px: number;
   readonly channels: 1 | 3;
-  readonly resize: "bilinear";
+  readonly resize: Resize;
   readonly normalise: "max" | "dtype";
   readonly mean: readonly number[];
   readonly std: readonly number[];

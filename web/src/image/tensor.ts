@@ -1,7 +1,7 @@
 /** From decoded pixels to what the network sees. */
 import { Fault } from "../fault";
 import type { Pixels, Preprocess } from "./pixels";
-import { resize } from "./resize";
+import { resizeAs } from "./fit";
 
 /** Colour to grey by ITU-R 601 in Pillow's fixed point; grey to three equal channels. */
 export function toChannels(pixels: Pixels, channels: 1 | 3): Pixels {
@@ -23,7 +23,7 @@ export function toChannels(pixels: Pixels, channels: 1 | 3): Pixels {
 
 /** The resized pixels before the division: the stage that the golden vectors hold. */
 export function prepare(pixels: Pixels, spec: Preprocess): Pixels {
-  return resize(toChannels(pixels, spec.channels), spec.width_px, spec.height_px);
+  return resizeAs(toChannels(pixels, spec.channels), spec);
 }
 
 /**

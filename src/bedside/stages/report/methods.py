@@ -11,9 +11,11 @@ from pathlib import Path
 import bedside
 from bedside.core import codec
 from bedside.core.build import Measurement, ModelSpec, Variant
+from bedside.core.contract import Contract, ContractCheck
 from bedside.core.model_files import Conversion
 from bedside.core.study import Study
 from bedside.core.text import count, plural
+from bedside.core.types import Resize
 from bedside.runfolder import artefact, layout, stored
 
 Facts = tuple[tuple[str, str], ...]
@@ -49,12 +51,49 @@ def preprocessing(specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
         colour = "grey" if p.channels == 1 else f"{p.channels} channels"
         scale = ("divided by the resized image’s maximum" if p.normalise == "max"
                  else "divided by the largest value of its integer type")
-        text = (f"{colour}, {p.resize} with anti-aliasing to {p.width_px} × {p.height_px} px, "
-                f"{scale}, float32")
+        text = (f"{colour}, {_resize(p.resize)} to {p.width_px} × {p.height_px} px, {scale}, "
+                "float32")
         if any(p.mean) or any(s != 1.0 for s in p.std):
             text += f", then mean {list(p.mean)} and std {list(p.std)}"
         lines.append((spec.id, text))
     return tuple(lines)
+
+
+def _resize(how: Resize) -> str:
+    kind, _, fit = how.partition("-")
+    words = {"bilinear": "bilinear with anti-aliasing", "nearest": "nearest pixel",
+             "area": "mean over area"}[kind]
+    return words + {"": "", "fit": ", whole with black borders,",
+                    "crop": ", its centre alone,"}[fit]
+
+
+def contracts(run: Path, specs: Sequence[ModelSpec]) -> tuple[tuple[str, str], ...]:
+    """Describe the contract of every model trained elsewhere, and how it held."""
+    lines = []
+    for spec in specs:
+        folder = layout.model_dir(run, spec.id)
+        if not (folder / layout.CONTRACT).is_file():
+            continue
+        c = codec.read_toml(Contract, artefact.verified(folder / layout.CONTRACT))
+        low, high = c.input_range
+        text = (f"{c.source}, trained elsewhere: pixels as {low:g} to {high:g} "
+                f"({c.origin.get('input_range', '')}), classes {c.origin.get('classes', '')}, "
+                f"output {c.output_kind}")
+        if (folder / layout.CONTRACT_CHECK).is_file():
+            found = codec.read_json(ContractCheck, artefact.verified(
+                folder / layout.CONTRACT_CHECK))
+            text += f"; {_held(found)}"
+        lines.append((f"{spec.id}, contract", text))
+    return tuple(lines)
+
+
+def _held(found: ContractCheck) -> str:
+    auc, parity = found.auc, found.parity
+    if parity is None or auc.value is None or auc.low is None or auc.high is None:
+        return f"not held against images: {auc.reason}"
+    return (f"on {found.images} validation images its AUC is {auc.value:.3f} [{auc.low:.3f}, "
+            f"{auc.high:.3f}], and {parity.classes_differ} change class against the file that "
+            f"entered (largest difference of a probability {parity.largest_difference:.1g})")
 
 
 def history(path: Path) -> tuple[dict[str, str], ...]:
