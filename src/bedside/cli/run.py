@@ -40,6 +40,9 @@ def run(
     positive: options.Positive = None,
     split_file: options.SplitFile = None,
     class_names: options.ClassNames = None,
+    columns: options.Columns = None,
+    layout: options.Layout = None,
+    near_duplicates: options.NearDuplicates = None,
     regroup: options.Regroup = False,
     decisions: options.Decisions = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs for every network.")] = None,
@@ -61,7 +64,8 @@ def run(
     _study(config, out, only, dry_run, options.given(
         dataset=dataset, preset=preset, model=model, scheme=scheme, target=target,
         exclude=exclude, merge=merge, positive=positive, split_file=split_file,
-        class_names=class_names, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
+        class_names=class_names, columns=columns, layout=layout,
+        near_duplicates=near_duplicates, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
         epochs=epochs, image_px=image_px, weights=weights, tune=tune, seed=seed,
         float_model=float_model, preprocess=preprocess, last_conv=last_conv))
 

@@ -27,7 +27,7 @@ from bedside.stages.data.source import SOURCE, Source
 STAGE = "data"
 PHANTOM = "phantom"
 # Raised when the same input would give another result.
-_VERSION = 3
+_VERSION = 4
 
 
 def prepare(run: Path, study: Study, progress: Progress | None = None, workers: int = 2,
@@ -79,7 +79,8 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
         resolved = decisions.resolve(decided, [i.case for i in images], decided_in)
         if progress:
             progress("compare images", 0, 1)
-        groups = group(images, thumbs, apart=resolved.apart)
+        groups = group(images, thumbs, apart=resolved.apart,
+                       mode=config.near_duplicates or "default")
         cases, report = assemble.assemble(images, groups, resolved, study, chosen, aside,
                                           [*listing.notes, *notes], gate)
         for note in report.notes:
