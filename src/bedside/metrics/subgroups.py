@@ -1,4 +1,4 @@
-"""Metrics by age band, lesion size band and device, where the data have such columns."""
+"""Metrics by age band, sex, lesion size band and device, where the data have such columns."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def columns(cases: Sequence[Case], devices: Mapping[str, str] | None = None
     """
     found = {"age": [band(c.age, AGE_BANDS) for c in cases],
              "size": [band(c.size_mm, SIZE_BANDS) for c in cases],
+             "sex": [c.sex or UNKNOWN for c in cases],
              "device": [(devices or {}).get(c.id, UNKNOWN) for c in cases]}
     kept, missing = {}, {}
     for name, groups in found.items():

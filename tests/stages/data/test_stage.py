@@ -184,8 +184,8 @@ def _rows(counts: tuple[int, int]) -> dict[str, str]:
 
 @pytest.mark.parametrize(("text", "message"), [
     ("file,part\nbenign/000.png,train\n", "'split' is missing"),
-    ("file,split\nBenign/004.png,train\n", r"no image of .*Did you mean 'benign/004\.png'"),
-    ("file,split\nbenign/000.png,training\n", "unknown split 'training'"),
+    ("file,split\nBening/004.png,train\n", r"no image of .*Did you mean 'benign/004\.png'"),
+    ("file,split\nbenign/000.png,trian\n", "unknown split 'trian'. Did you mean 'train'"),
     ("file,split\nbenign/000.png,\n", "has no split"),
     ("file,split\nbenign/000.png,train\nbenign/000.png,val\n", "listed twice"),
     ("file,split\n", "no image is listed"),

@@ -10,6 +10,7 @@ from bedside.core.registry import did_you_mean
 from bedside.core.study import DataConfig
 from bedside.core.types import Task
 from bedside.readers.base import check_text
+from bedside.readers.names import folded, nfc
 
 DEFAULT_POSITIVE = "malignant"
 
@@ -38,6 +39,7 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         for label in members:
             becomes[label] = new
     classes = sorted({c for c in becomes.values() if c is not None})
+    _check_spelling(classes)
     if len(classes) < 2:
         left = f"only the class {classes[0]!r}" if classes else "no class"
         raise BadInput(f"{left} is left of {', '.join(known)}", where="classes",
@@ -48,6 +50,19 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         classes = [c for c in classes if c != positive] + [positive]
     task = Task(tuple(classes), positive, tuple(config.exclude), dict(config.merge))
     return task, becomes
+
+
+def _check_spelling(classes: list[str]) -> None:
+    """Refuse classes that one person would read as one."""
+    by_name: dict[str, list[str]] = {}
+    for name in classes:
+        by_name.setdefault(folded(name), []).append(name)
+    for same in by_name.values():
+        if len(same) > 1:
+            shown = " and ".join(repr(s) if len({*map(nfc, same)}) > 1 else ascii(s) for s in same)
+            raise BadInput(f"the classes {shown} differ in letter case, outer spaces or Unicode "
+                           "form alone", where="classes", remedy="If they are one class, give "
+                           f"--merge {same[-1].strip()}={','.join(same)}; else rename one.")
 
 
 def _check_names(names: Iterable[str], known: list[str], flag: str) -> None:
