@@ -189,10 +189,10 @@ def flat_with_a_table(root: Path) -> None:
 
 
 ASKED: dict[Callable[[Path], None], str] = {
-    original_and_gt: r"'original' are images, not classes.*--layout classes",
-    images_masks_and_a_table: r"'Images' are images, not classes.*bus_data\.csv.*--columns "
+    original_and_gt: r"'original' holds images, not classes.*--layout classes",
+    images_masks_and_a_table: r"'Images' holds images, not classes.*bus_data\.csv.*--columns "
                               r"\S*file=ID\+\.png\S*label=Pathology",
-    parts_without_classes: r"'test_set' and 'training_set' are parts of a split, not classes",
+    parts_without_classes: r"'test_set' and 'training_set' hold the parts of a split, not cl",
     parts_among_other_words: r"may be parts of a split or classes.*--layout parts.*--layout cl",
     a_part_beside_classes: r"'test' has parts of a split, 'benign' and 'malignant' have none",
     a_class_with_parts_and_one_without: r"'benign' has parts.*'malignant' has none",

@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "bedside.cli.show:show",
     },
     "Data": {
+        "inspect": "bedside.cli.inspect:inspect",
         "import": "bedside.cli.deid:import_",
         "review": "bedside.cli.deid:review",
         "deid": "bedside.cli.deid:deid",

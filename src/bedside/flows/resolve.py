@@ -160,9 +160,10 @@ def _with_data(base: Study, flags: Flags) -> Study:
         data = replace(data, class_names=names)
     if flags.columns:
         data = replace(data, columns=_columns(flags.columns))
-    for name in ("layout", "near_duplicates"):
-        if (value := getattr(flags, name)) is not None:
-            data = replace(data, **{name: _one_of(name, value)})
+    if flags.layout is not None:
+        data = replace(data, layout=_one_of("layout", flags.layout))
+    if flags.near_duplicates is not None:
+        data = replace(data, near_duplicates=_one_of("near_duplicates", flags.near_duplicates))
     if flags.regroup:
         data = replace(data, regroup=True)
     if flags.skip_bad:
@@ -170,11 +171,10 @@ def _with_data(base: Study, flags: Flags) -> Study:
     return replace(base, data=data)
 
 
-def _one_of(name: str, value: str) -> str:
+def _one_of(name: str, value: str) -> Any:
     """Return a flag's value. Raises BadInput where it is none of the field's."""
-    hint = typing.get_type_hints(DataConfig)[name]
-    codec.decode(hint, value, f"--{name.replace('_', '-')}")
-    return value
+    return codec.decode(typing.get_type_hints(DataConfig)[name], value,
+                        f"--{name.replace('_', '-')}")
 
 
 def _columns(flags: Sequence[str]) -> dict[str, str]:

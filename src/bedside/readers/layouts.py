@@ -148,7 +148,7 @@ def _ask_classless(tree: Tree, pairing: Pairing, loose: Sequence[_Place],
         tops = sorted({p.top for p in deep})
         split = all(names.part_of(t) for t in tops)
         raise BadInput(
-            f"the folders {_shown(tops)} are {'parts of a split' if split else 'images'}, not "
+            f"{_folders(tops)} {'the parts of a split' if split else 'images'}, not "
             f"classes{', and no table is used' if tree.tables else ''}", where=tree.root,
             remedy=(beside.suggestion(tree, pairing) or
                     "Put a folder per class into each, or describe the images in a manifest.csv "
@@ -190,6 +190,12 @@ def _said_parts(inside: Sequence[_Place]) -> str:
     said = ", ".join(f"{folder} is {part} ({n})" for (part, folder), n in sorted(
         counts.items(), key=lambda item: ("train", "val", "test").index(item[0][0] or "train")))
     return f"Folders taken as the given split: {said}."
+
+
+def _folders(tops: Sequence[str]) -> str:
+    if len(tops) == 1:
+        return f"the folder {tops[0]!r} holds"
+    return f"the folders {_shown(tops)} hold"
 
 
 def _shown(items: Sequence[str]) -> str:

@@ -130,7 +130,8 @@ class _Rows:
 
     def cases(self, skip_bad: bool) -> tuple[list[Case], list[SetAside]]:
         """Return a case of every row, and what is set aside."""
-        table, found = self._table, {}
+        table = self._table
+        found: dict[str, Case] = {}
         lines: dict[str, int] = {}
         aside: list[SetAside] = []
         lost: list[tuple[int, str]] = []

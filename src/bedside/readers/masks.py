@@ -47,7 +47,9 @@ def content(path: Path) -> Content:
         pixels = decode(path)
     except (BadInput, OSError):
         return "flat"
-    values, counts = np.unique(pixels, return_counts=True)
+    counts = np.bincount(pixels.reshape(-1))
+    values = np.flatnonzero(counts)
+    counts = counts[values]
     if len(values) == 1:
         return "flat"
     if len(values) <= _MOST_VALUES:

@@ -10,6 +10,7 @@ from bedside.core.audit import Audit, Conflict, Outlier
 from bedside.core.errors import BadInput
 from bedside.core.study import Study
 from bedside.core.types import Case, SetAside, Split, Task
+from bedside.readers import range16
 from bedside.stages.data import audit, split, task
 from bedside.stages.data.cache import FLAG_16BIT
 from bedside.stages.data.decisions import Resolved
@@ -102,6 +103,10 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
     sizes = Counter(used_names)
     balance = {name: sum(c[name] for c in counts.values()) for name in chosen.classes}
     shared_groups, shared_patients = audit.shared(cases)
+    wide = [i for i in in_use if i.is_16bit]
+    told = {i.declared_bits for i in wide}
+    said = range16.said([i.peak for i in wide], next(iter(told)) if len(told) == 1 else None)
+    notes.extend([said] if said else [])
     ways = shortcuts(in_use, chosen.classes, chosen.positive, study.seed)
     notes.extend([*audit.balance_notes(balance), *audit.shortcut_notes(ways)])
     return cases, Audit(
