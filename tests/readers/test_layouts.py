@@ -15,6 +15,7 @@ from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
 from bedside.readers.base import Listing
 from bedside.readers.folder import read
+from bedside.readers.layouts import NO_CLASS, understand
 from bedside.runfolder import layout as paths
 from bedside.stages.data.stage import prepare
 
@@ -281,3 +282,12 @@ def test_the_masks_of_normal_images_are_blank_and_still_masks(tmp_path: Path) ->
     save(tmp_path / "normal/a_mask.png", mask() * 0)
     save(tmp_path / "benign/b_mask.png", mask())
     assert [len(c.masks) for c in read(tmp_path).cases] == [1, 1]
+
+
+def test_loose_images_are_set_aside(tmp_path: Path) -> None:
+    from bedside.readers.files import walk
+
+    folder(tmp_path, {"a": 2, "b": 2})
+    save(tmp_path / "loose.png", texture(7))
+    reading = understand(walk(tmp_path))
+    assert [(s.file, s.reason) for s in reading.aside] == [("loose.png", NO_CLASS)]
