@@ -51,7 +51,8 @@ def test_tables_that_do_not_read_are_said(tmp_path: Path, table: str, note: str)
 
 
 def test_tables_of_something_else_do_not_matter(tmp_path: Path) -> None:
-    assert compared(folder(tmp_path, {"a": 4, "b": 4}), "epoch,loss\n1,0.5\n2,0.4\n") == ()
+    assert compared(folder(tmp_path, {"a": 4, "b": 4}), "epoch,loss\n1,0.5\n2,0.4\n") == (
+        "t.csv beside the images is not used: its rows name none of them.",)
 
 
 def test_a_suggestion_names_what_is_known(tmp_path: Path) -> None:
@@ -59,4 +60,4 @@ def test_a_suggestion_names_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(rows({f"a/{i:03d}.png": "xy"[i % 2] for i in range(4)}))
     tree = walk(tmp_path)
     assert beside.suggestion(tree, pair(tree.root, tree.images)) == (
-        "t.csv names the images: --columns table=t.csv,file=file,label=label. ")
+        "t.csv names the images: --columns file=file,label=label. ")

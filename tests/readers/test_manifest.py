@@ -94,3 +94,12 @@ def test_unknown_columns_are_said(tmp_path: Path) -> None:
 def test_names_a_table_cannot_hold(name: str) -> None:
     with pytest.raises(BadInput):
         relative_name(name, "here")
+
+
+def test_another_program_s_table_gets_its_mapping_proposed(tmp_path: Path) -> None:
+    folder(tmp_path / "img", {"a": 4})
+    (tmp_path / "data.csv").write_text("ID,Pathology,Age,Device\n" + "".join(
+        f"{i:03d},{'xy'[i % 2]},5{i},GE\n" for i in range(4)))
+    with pytest.raises(BadInput, match=r"'file' is missing.*--columns file=ID\+\.png,"
+                       r"label=Pathology,age=Age,device=Device"):
+        read(tmp_path / "data.csv")

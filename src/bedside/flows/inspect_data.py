@@ -139,7 +139,8 @@ def _tables(path: Path, tree: Tree, run: str, table_only: bool) -> DataLook:
     if not table_only:
         try:
             reading = layouts.understand(tree)
-            notes += [*reading.notes, *beside.compare(tree, reading.cases, pairing)]
+            compared = beside.compare(tree, reading.cases, pairing)
+            notes += [*reading.notes, *(n for n in compared if n not in unread)]
             look = replace(_counted(look, reading.cases), images=len(reading.cases))
             command = run
         except BadInput as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bedside.core.errors import BadInput
@@ -17,6 +18,7 @@ from bedside.readers.propose import Proposal, propose
 
 _MOST_TABLES = 8
 _ROWS = 20_000
+_UNKNOWN = "To read the labels from {table}, name its columns: --columns file=…,label=…. "
 # A table that names so many of the images it could be read by is one of this data set.
 _OF_THIS = 0.5
 
@@ -33,18 +35,25 @@ def proposals(tree: Tree, pairing: Pairing) -> tuple[list[Proposal], list[str]]:
             continue
         proposal = propose(table, name, images, masks)
         if proposal is not None and proposal.matched >= _OF_THIS * proposal.looked_at:
-            found.append(proposal)
+            found.append(replace(proposal, alone=len(tree.tables) == 1))
+        else:
+            notes.append(f"{name} beside the images is not used: its rows name none of them.")
     return sorted(found, key=lambda p: ("label" not in p.columns, -p.rows)), notes
 
 
-def suggestion(tree: Tree, pairing: Pairing) -> str:
-    """Return a sentence with the flag by which a table beside the images is read; or empty."""
+def suggestion(tree: Tree, pairing: Pairing, unknown: str = _UNKNOWN) -> str:
+    """Return a sentence with the flag by which a table beside the images is read; or empty.
+
+    Args:
+        tree: the folder.
+        pairing: its images and masks.
+        unknown: the sentence where no table names the images; {table} is the first.
+    """
     if not tree.tables:
         return ""
     found, _ = proposals(tree, pairing)
     if not found:
-        return (f"To read the labels from {tree.tables[0]}, name its columns: --columns "
-                "file=…,label=…. ")
+        return unknown.format(table=tree.tables[0])
     best = found[0]
     if best.multi_label:
         return (f"{best.table} is multi-label ({len(best.flags)} columns of 0 and 1): pick one, "

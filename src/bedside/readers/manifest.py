@@ -92,10 +92,10 @@ def _rows(table: Path, root: Path) -> tuple[list[_Row], tuple[str, ...]]:
         if not error.fault.endswith("is missing"):
             raise
         tree = replace(walk(root, True), tables=(table.name,))
-        if beside.suggestion(tree, pair(root, tree.images, True)).startswith("To read"):
-            raise
-        proposed = beside.suggestion(tree, pair(root, tree.images)).strip()
-        raise BadInput(error.fault, where=error.where, remedy=proposed) from None
+        proposed = beside.suggestion(tree, pair(root, tree.images, True), "").strip()
+        raise BadInput(error.fault, where=error.where,
+                       remedy=proposed or f"{error.remedy} Or name the columns it has: --columns "
+                       "file=…,label=….") from None
 
 
 class _Files:
@@ -202,10 +202,11 @@ def _check_header(path: Path, header: list[str], required: Sequence[str],
     known = [*required, *optional]
     missing = [c for c in required if c not in header]
     unknown = [c for c in header if c not in known]
-    # A misspelt column must not be dropped in silence: `patiant` would let patients leak.
+    # A misspelt column must not be dropped in silence: `patiant` would let patients leak. A table
+    # without the required ones is another program's, and its Age no misspelling.
     for column in unknown:
-        near = difflib.get_close_matches(column.lower(), [c for c in known if c not in header],
-                                         n=1, cutoff=0.7)
+        near = difflib.get_close_matches(column.lower(), missing or [
+            c for c in known if c not in header], n=1, cutoff=0.7)
         if near:
             raise BadInput(f"unknown column {column!r}", where=where,
                            remedy=f"Did you mean {near[0]!r}?")

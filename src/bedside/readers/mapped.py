@@ -19,6 +19,7 @@ from bedside.readers.columns import (
     named_columns,
     plain_names,
 )
+from bedside.readers.dicom_walk import holds_dicom
 from bedside.readers.files import NOT_AN_IMAGE, FileIndex, Tree, walk
 from bedside.readers.masks import Pairing, pair
 from bedside.readers.tables import Table
@@ -49,6 +50,10 @@ def read(source: Path, columns: Mapping[str, str], literal: bool = False, skip_b
     where = f"{path}: line 1" if not tables.is_workbook(path) else str(path)
     roles = expressions(columns, table.header, where)
     pairing = pair(root, tree.images, literal)
+    if not tree.images and holds_dicom(root):
+        raise BadInput("a mapping of columns does not read DICOM", where=source,
+                       remedy="Write a manifest.csv with the columns file,label,patient beside "
+                       "the files that bedside import wrote.")
     for role in REQUIRED:
         if role not in roles:
             raise BadInput(f"no column is named for {role}", where="--columns",

@@ -40,6 +40,7 @@ class Proposal:
     (``matched``). ``labels``: cells of the label column with their number. ``flags``: columns of
     0, 1 and −1, several of which make a multi-label table (``exclusive``: one class a row).
     ``others``: further columns that could be the label. ``unused``: columns without a role.
+    ``alone``: there is no other table, so that the mapping need not name it.
     """
 
     table: str
@@ -53,6 +54,7 @@ class Proposal:
     others: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     how: str = ""
+    alone: bool = False
 
     @property
     def multi_label(self) -> bool:
@@ -69,10 +71,11 @@ class Proposal:
 
     def flag_with(self, label: str = "") -> str:
         """Return ``--columns …``, quoted for a shell, with ``label`` where one is given."""
-        given = {"table": self.table, **self.columns}
-        if label:
-            given = {"table": self.table, "file": self.columns["file"], "label": label,
-                     **{r: c for r, c in self.columns.items() if r not in ("file", "label")}}
+        given = {} if self.alone else {"table": self.table}
+        given["file"] = self.columns["file"]
+        if label or "label" in self.columns:
+            given["label"] = label or self.columns["label"]
+        given.update({r: c for r, c in self.columns.items() if r not in ("file", "label")})
         pairs = [f"{role}={column}" for role, column in given.items()]
         if any("," in c for c in given.values()):
             # A comma separates roles: these go into study.toml.

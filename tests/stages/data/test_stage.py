@@ -198,6 +198,14 @@ def test_split_files(tmp_path: Path, text: str, message: str) -> None:
     refused(tmp_path / "run", folder(tmp_path / "set"), message, split_file=str(path))
 
 
+def test_a_split_file_may_spell_names_otherwise(tmp_path: Path) -> None:
+    rows = {name.replace("/", "\\").replace(".png", ".PNG"): {"train": "Training", "val": "dev"}[p]
+            for name, p in _rows((6, 2)).items()}
+    prepare(tmp_path / "run", study(folder(tmp_path / "set"), proportions=(1, 1, 0),
+                                    split_file=_split_file(tmp_path / "s.csv", rows)))
+    assert {c.file: c.split for c in stored.cases(tmp_path / "run")} == _rows((6, 2))
+
+
 def test_images_that_a_split_leaves_out_are_set_aside_and_listed(tmp_path: Path) -> None:
     rows = _rows((6, 2))
     del rows["benign/001.png"]
