@@ -84,6 +84,19 @@ def test_a_label_that_cannot_be_told_is_asked(tmp_path: Path) -> None:
                                       and "first_reader" in q for q in look.questions)
 
 
+def test_tables_of_parts_are_proposed_together(tmp_path: Path) -> None:
+    source = images(tmp_path / "set", [f"images/{i}.png" for i in range(16)])
+    for name, rows in (("train", range(10)), ("test", range(10, 16))):
+        (source / f"{name}_labels.csv").write_text(
+            "image,dx\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in rows))
+    look = inspect_data(source)
+    assert "--columns table=test_labels.csv+train_labels.csv,file=image+.png,label=dx" \
+        in look.command
+    study = resolve(None, Flags(dataset=source, columns=(shlex.split(look.command)[4],)))
+    assert sorted(c.split for c in stage.read(tmp_path / "run", study)[0].cases) == (
+        ["test"] * 6 + ["train"] * 10)
+
+
 def test_rows_without_an_image_are_counted(tmp_path: Path) -> None:
     source = ham(tmp_path)
     (source / "HAM10000_images_part_1/ISIC_0000000.jpg").unlink()

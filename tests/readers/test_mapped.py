@@ -51,6 +51,10 @@ def test_chexpert_by_one_of_its_columns(tmp_path: Path) -> None:
     assert {c.split for c in listing.cases} == {"train", "val"}
     assert [s.reason for s in listing.set_aside] == [mapped.NO_LABEL] * 3
     assert any("3 rows have no label" in n for n in listing.notes)
+    config = DataConfig(source=str(tmp_path), exclude=("-1",), columns={
+        "file": "Path", "label": "Pneumonia", "patient": "Path/3"})
+    prepare(tmp_path.parent / f"{tmp_path.name}-run", Study(data=config))
+    assert stored.task(tmp_path.parent / f"{tmp_path.name}-run").classes == ("0", "1")
 
 
 def test_brest_from_its_workbook(tmp_path: Path) -> None:
@@ -261,6 +265,46 @@ def test_two_tables_with_the_columns(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"several tables have these.*t\.csv, u\.csv.*table="):
         mapped.read(source, MAPPING)
     assert len(mapped.read(source, {**MAPPING, "table": "u.csv"}).cases) == 2
+
+
+def test_tables_named_as_parts_are_read_together(tmp_path: Path) -> None:
+    images(tmp_path, [f"images/{i}.png" for i in range(9)])
+    for name, rows in (("train", range(5)), ("valid", range(5, 7)), ("test", range(7, 9))):
+        (tmp_path / f"{name}.csv").write_text(
+            "image,dx\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in rows))
+    columns = {"file": "image+.png", "label": "dx"}
+    with pytest.raises(BadInput, match=r"each as its part: table=test\.csv\+train\.csv\+valid"):
+        mapped.read(tmp_path, columns)
+    listing = mapped.read(tmp_path, {**columns, "table": "train.csv+valid.csv+test.csv"})
+    assert {c.file[7]: c.split for c in listing.cases} == {
+        **dict.fromkeys("01234", "train"), **dict.fromkeys("56", "val"),
+        **dict.fromkeys("78", "test")}
+    assert listing.notes[0].endswith("5 rows, all train.") and listing.set_aside == ()
+    (tmp_path / "valid.csv").write_text("image,dx\n5,b\n1,b\n")
+    with pytest.raises(BadInput, match=r"valid\.csv: line 3: .*listed twice.*train\.csv: line 3"):
+        mapped.read(tmp_path, {**columns, "table": "train.csv+valid.csv"})
+
+
+def test_lists_of_findings_are_multi_label(tmp_path: Path) -> None:
+    images(tmp_path, ["1.png", "2.png", "3.png"])
+    (tmp_path / "t.csv").write_text("name,dx\n1,Edema\n2,Edema|Effusion\n3,No Finding\n")
+    with pytest.raises(BadInput, match=r"multi-label: '2\.png' has several findings"):
+        mapped.read(tmp_path, MAPPING)
+
+
+def test_two_tables_are_named(tmp_path: Path) -> None:
+    source = _set(tmp_path, GOOD)
+    with pytest.raises(BadInput, match=r"two tables: t\.csv and u\.csv"):
+        mapped.read(source / "t.csv", {**MAPPING, "table": "u.csv"})
+
+
+def test_dicom_is_not_read_by_a_mapping(tmp_path: Path) -> None:
+    from dicom_fixture import folder as dicom_folder
+
+    source = dicom_folder(tmp_path / "set")
+    (source / "t.csv").write_text(GOOD)
+    with pytest.raises(BadInput, match="does not read DICOM"):
+        mapped.read(source, MAPPING)
 
 
 def test_a_table_too_large(tmp_path: Path) -> None:

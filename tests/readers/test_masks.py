@@ -48,6 +48,15 @@ def test_masks_of_other_folders_are_not_matched(tmp_path: Path) -> None:
     assert found.masks == {"malignant/images/1.png": ("malignant/masks/1.png",)}
 
 
+def test_masks_of_parts_are_matched_within_their_part(tmp_path: Path) -> None:
+    files = [f"{part}/{c}/1.png" for part in ("train", "test_images") for c in "ab"]
+    images(tmp_path, files)
+    own = [f"{part}/{c}/1.png" for part in ("train_masks", "test_labels") for c in "ab"]
+    masks(tmp_path, own)
+    found = pair(tmp_path, sorted(files + own))
+    assert found.masks == {f: (m,) for f, m in zip(files, own, strict=True)}
+
+
 def test_a_name_that_the_table_of_cases_cannot_hold(tmp_path: Path) -> None:
     images(tmp_path, ["a|b.png"])
     masks(tmp_path, ["a|b_mask.png"])

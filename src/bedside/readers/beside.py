@@ -12,8 +12,9 @@ from bedside.core.types import Case
 from bedside.readers import tables
 from bedside.readers.base import missing
 from bedside.readers.columns import expressions
-from bedside.readers.files import FileIndex, Tree
+from bedside.readers.files import FileIndex, Tree, stem
 from bedside.readers.masks import Pairing
+from bedside.readers.names import part_of
 from bedside.readers.propose import Proposal, propose
 
 _MOST_TABLES = 8
@@ -38,7 +39,31 @@ def proposals(tree: Tree, pairing: Pairing) -> tuple[list[Proposal], list[str]]:
             found.append(replace(proposal, alone=len(tree.tables) == 1))
         else:
             notes.append(f"{name} beside the images is not used: its rows name none of them.")
+    found = _joined(found)
     return sorted(found, key=lambda p: ("label" not in p.columns, -p.rows)), notes
+
+
+def _joined(found: list[Proposal]) -> list[Proposal]:
+    """Join tables of the same columns that are named as parts: train.csv and valid.csv."""
+    alike: dict[tuple[object, ...], list[Proposal]] = {}
+    for p in found:
+        split = p.columns.get("split", "")
+        plain = {r: c for r, c in p.columns.items() if r != "split"}
+        alike.setdefault((tuple(sorted(plain.items())), p.flags, p.unused, split), []).append(p)
+    joined = []
+    for same in alike.values():
+        parts = {part_of(stem(p.table), loose=True) for p in same}
+        if len(same) < 2 or None in parts or len(parts) < len(same):
+            joined.extend(same)
+            continue
+        labels: Counter[str] = Counter()
+        for p in same:
+            labels.update(p.labels)
+        joined.append(replace(
+            same[0], table="+".join(p.table for p in same), rows=sum(p.rows for p in same),
+            looked_at=sum(p.looked_at for p in same), matched=sum(p.matched for p in same),
+            labels=dict(labels), alone=False))
+    return joined
 
 
 def suggestion(tree: Tree, pairing: Pairing, unknown: str = _UNKNOWN) -> str:
@@ -85,7 +110,7 @@ def compare(tree: Tree, cases: Sequence[Case], pairing: Pairing) -> tuple[str, .
             else:
                 notes.append(f"{p.table} names the images and is not used ({p.flag}).")
             continue
-        if not _agree(tree.root / p.table, p, FileIndex(label_of), label_of):
+        if not _agree(tree.root, p, FileIndex(label_of), label_of):
             raise _two_readings(tree.root, p)
         more = [r for r in p.columns if r not in ("file", "label")]
         notes.append(f"{p.table} gives the same classes as the folders; it is not used."
@@ -93,16 +118,17 @@ def compare(tree: Tree, cases: Sequence[Case], pairing: Pairing) -> tuple[str, .
     return tuple(notes)
 
 
-def _agree(path: Path, p: Proposal, index: FileIndex, label_of: dict[str, str]) -> bool:
+def _agree(root: Path, p: Proposal, index: FileIndex, label_of: dict[str, str]) -> bool:
     """Return whether each label of the table is one folder and each folder one label."""
-    table = tables.read(path, most_rows=_ROWS)
-    roles = expressions({r: p.columns[r] for r in ("file", "label")}, table.header, str(path))
     pairs: dict[str, Counter[str]] = defaultdict(Counter)
-    for number, cells in table.rows:
-        label = roles["label"].value(cells, table.where(number))
-        file = index.find(roles["file"].value(cells, table.where(number)))
-        if len(file) == 1 and not missing(label):
-            pairs[label][label_of[file[0]]] += 1
+    for name in p.table.split("+") if not (root / p.table).is_file() else [p.table]:
+        table = tables.read(root / name, most_rows=_ROWS)
+        roles = expressions({r: p.columns[r] for r in ("file", "label")}, table.header, name)
+        for number, cells in table.rows:
+            label = roles["label"].value(cells, table.where(number))
+            file = index.find(roles["file"].value(cells, table.where(number)))
+            if len(file) == 1 and not missing(label):
+                pairs[label][label_of[file[0]]] += 1
     folders = [next(iter(c)) for c in pairs.values() if len(c) == 1]
     return len(folders) == len(pairs) == len(set(folders)) and bool(pairs)
 

@@ -121,9 +121,16 @@ def _folders(files: Sequence[str]) -> list[str]:
 
 
 def _place(file: str) -> tuple[str, ...]:
-    """Return the folders of a file that are no words for images or masks, folded."""
-    return tuple(names.folded(p) for p in file.split("/")[:-1]
-                 if not names.is_mask_folder(p) and not names.is_image_folder(p))
+    """Return the folders of a file but for words for images or masks: ``train_masks`` is train."""
+    found = []
+    for folder in file.split("/")[:-1]:
+        mask = names.is_mask_folder(folder)
+        part = names.part_of(folder, loose=mask)
+        if part is not None:
+            found.append(part)
+        elif not mask and not names.is_image_folder(folder):
+            found.append(names.folded(folder))
+    return tuple(found)
 
 
 def _by_folder(images: Sequence[str], masks: Sequence[str]

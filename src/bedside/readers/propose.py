@@ -40,7 +40,8 @@ class Proposal:
     (``matched``). ``labels``: cells of the label column with their number. ``flags``: columns of
     0, 1 and −1, several of which make a multi-label table (``exclusive``: one class a row).
     ``others``: further columns that could be the label. ``unused``: columns without a role.
-    ``alone``: there is no other table, so that the mapping need not name it.
+    ``table`` joins several by ``+`` where each is a part (train.csv, valid.csv). ``alone``: there
+    is no other table, so that the mapping need not name it.
     """
 
     table: str
