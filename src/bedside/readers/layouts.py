@@ -88,7 +88,7 @@ def understand(tree: Tree, layout: Layout = "auto") -> Reading:
 
 def _literal(file: str) -> _Place:
     top, inside, _ = file.partition("/")
-    return _Place(file, top if inside else "", top if inside else None, None)
+    return _Place(file, top if inside else "", names.nfc(top) if inside else None, None)
 
 
 def _place(file: str, loose: bool) -> _Place:
@@ -98,7 +98,8 @@ def _place(file: str, loose: bool) -> _Place:
     part = next((p for p in parts if p), None)
     rest = [f for f, p in zip(folders[:3], parts, strict=True) if p is None] + folders[3:]
     named = [f for f in rest if not names.is_image_folder(f)]
-    return _Place(file, folders[0] if folders else "", named[0] if named else None, part)
+    label = names.nfc(named[0]) if named else None
+    return _Place(file, folders[0] if folders else "", label, part)
 
 
 # ------------------------------------------------------------------ questions
@@ -164,7 +165,7 @@ def _check_layout(tree: Tree, inside: Sequence[_Place], pairing: Pairing) -> Non
     if len(classes) == 1:
         top = classes[0]
         inner = {f.split("/")[1] for f in pairing.images
-                 if f.startswith(f"{top}/") and f.count("/") > 1}
+                 if names.nfc(f).startswith(f"{top}/") and f.count("/") > 1}
         if len(inner) > 1:
             raise BadInput(f"only one class folder, {top!r}", where=tree.root,
                            remedy=f"If its folders are the classes, give {tree.root / top}.")

@@ -29,7 +29,7 @@ from bedside.readers.dicom_file import Frames, stored_file
 from bedside.readers.dicom_walk import is_dicom
 from bedside.readers.files import FileIndex, walk
 from bedside.readers.masks import pair
-from bedside.readers.names import part_of
+from bedside.readers.names import nfc, part_of
 from bedside.runtime.preprocess import SUFFIXES
 
 REQUIRED = ("file", "label")
@@ -132,7 +132,7 @@ def _with_dicom(root: Path, source: Path, cases: list[Case], dicom: list[tuple[i
 
 
 def _case(files: _Files, name: str, row: dict[str, str], where: str) -> Case:
-    label = row["label"]
+    label = nfc(row["label"])
     if not label:
         raise BadInput(f"{name!r} has no label", where=where,
                        remedy="Give its class or remove the line.")
@@ -143,7 +143,7 @@ def _case(files: _Files, name: str, row: dict[str, str], where: str) -> Case:
     for mask in masks:
         file_inside(files.root, mask, where)
     return Case(
-        "", name, label, patient=row.get("patient") or None,
+        "", name, label, patient=nfc(row.get("patient", "")) or None,
         split=split_of(row.get("split", ""), where) or "set_aside", masks=masks,
         age=_number(row.get("age", ""), "age", where, 0.0, 150.0),
         size_mm=_number(row.get("size_mm", ""), "size_mm", where, 0.0, 1000.0),

@@ -165,7 +165,7 @@ class _Rows:
 
     def _read_labels(self) -> list[str]:
         """Return the label of every row; whole numbers without the ``.0`` of a spreadsheet."""
-        labels = [self._roles["label"].value(cells, self._table.where(n))
+        labels = [names.nfc(self._roles["label"].value(cells, self._table.where(n)))
                   for n, cells in self._table.rows]
         try:
             numbers = [None if missing(v) else float(v) for v in labels]
@@ -230,7 +230,7 @@ class _Rows:
         def cell(role: str) -> str | None:
             text = self._roles[role].value(cells, where) if role in self._roles else ""
             check_text(text, f"the {role}", where)
-            return None if missing(text) else text
+            return None if missing(text) else names.nfc(text)
 
         check_text(label, "the label", where)
         return Case("", file, label, patient=cell("patient"),

@@ -23,7 +23,7 @@ NO_SPLIT = "no part in the given split"
 CONFLICT = "one image under several classes"
 # Above this share of images in conflict the run asks, if they are more than a few.
 _MANY = 0.02
-_FEW = 10
+_FEW = 6
 DECIDED = "set aside by decision"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
@@ -30,6 +31,10 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         BadInput: a name that is no class, a class used twice, fewer than two classes left.
     """
     known = sorted(set(labels))
+    # A terminal may give the decomposed form; readers give the composed one.
+    config = replace(config, exclude=tuple(map(nfc, config.exclude)),
+                     merge={nfc(new): tuple(map(nfc, m)) for new, m in config.merge.items()},
+                     positive=None if config.positive is None else nfc(config.positive))
     _check_names(config.exclude, known, "--exclude")
     becomes: dict[str, str | None] = {label: label for label in known}
     for label in config.exclude:
@@ -59,10 +64,9 @@ def _check_spelling(classes: list[str]) -> None:
         by_name.setdefault(folded(name), []).append(name)
     for same in by_name.values():
         if len(same) > 1:
-            shown = " and ".join(repr(s) if len({*map(nfc, same)}) > 1 else ascii(s) for s in same)
-            raise BadInput(f"the classes {shown} differ in letter case, outer spaces or Unicode "
-                           "form alone", where="classes", remedy="If they are one class, give "
-                           f"--merge {same[-1].strip()}={','.join(same)}; else rename one.")
+            raise BadInput(f"the classes {' and '.join(map(repr, same))} differ in letter case or "
+                           "outer spaces alone", where="classes", remedy="If they are one class, "
+                           f"give --merge {same[-1].strip()}={','.join(same)}; else rename one.")
 
 
 def _check_names(names: Iterable[str], known: list[str], flag: str) -> None:
