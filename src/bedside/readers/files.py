@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bedside.core.errors import BadInput
@@ -132,6 +133,35 @@ def cleaned(cell: str) -> str:
     return "/".join(p for p in path.split("/") if p not in ("", "."))
 
 
+class _Tails:
+    """Paths by their last parts, so that a search among many costs a few look-ups."""
+
+    def __init__(self, paths: Iterable[tuple[str, str]]) -> None:
+        self._paths = list(paths)
+        self._whole: dict[str, list[str]] = {}
+        for path, file in self._paths:
+            self._whole.setdefault(path, []).append(file)
+        self._by_depth: dict[int, dict[str, list[str]]] = {}
+
+    def whole(self, path: str) -> list[str]:
+        """Return the files of a whole path."""
+        return self._whole.get(path, [])
+
+    def find(self, path: str) -> list[str]:
+        """Return the files that end with a path, and those whose whole path it ends with."""
+        parts = path.split("/")
+        depth = len(parts)
+        if depth not in self._by_depth:
+            tails: dict[str, list[str]] = {}
+            for known, file in self._paths:
+                own = known.split("/")
+                if len(own) >= depth:
+                    tails.setdefault("/".join(own[-depth:]), []).append(file)
+            self._by_depth[depth] = tails
+        shorter = (self.whole("/".join(parts[-k:])) for k in range(1, depth))
+        return [*self._by_depth[depth].get(path, ()), *(f for files in shorter for f in files)]
+
+
 class FileIndex:
     """Finds the file that a table names, however the name was written.
 
@@ -141,22 +171,24 @@ class FileIndex:
 
     def __init__(self, files: Iterable[str]) -> None:
         self.files = tuple(files)
-        self._exact = {f: f for f in self.files}
-        self._base: dict[str, list[str]] = {}
-        self._stem: dict[str, list[str]] = {}
-        self._number: dict[str, list[str]] = {}
-        for file in self.files:
-            base = names.folded(file.rpartition("/")[2])
-            self._base.setdefault(base, []).append(file)
-            bare = base[:len(base) - len(suffix(base))]
-            self._stem.setdefault(bare, []).append(file)
-            if bare.isdecimal() and bare.isascii():
-                self._number.setdefault(bare.lstrip("0"), []).append(file)
+        self._exact = frozenset(self.files)
+
+    @cached_property
+    def _full(self) -> _Tails:
+        return _Tails((names.folded(f), f) for f in self.files)
+
+    @cached_property
+    def _bare(self) -> _Tails:
+        return _Tails((_without_ending(names.folded(f)), f) for f in self.files)
+
+    @cached_property
+    def _numbered(self) -> _Tails:
+        paths = ((_without_zeros(_without_ending(names.folded(f))), f) for f in self.files)
+        return _Tails((path, f) for path, f in paths if path is not None)
 
     def same(self, name: str) -> str | None:
         """Return the file of this very path but for letter case and Unicode form."""
-        want = names.folded(name)
-        fits = [f for f in self._base.get(want.rpartition("/")[2], ()) if names.folded(f) == want]
+        fits = self._full.whole(names.folded(name))
         return fits[0] if len(fits) == 1 else None
 
     def find(self, cell: str) -> tuple[str, ...]:
@@ -172,15 +204,11 @@ class FileIndex:
         name = names.folded(cleaned(cell))
         if not name or ".." in name.split("/"):
             return ()
-        base = name.rpartition("/")[2]
-        whole = self._base.get(base)
-        if whole is None and base[:len(base) - len(suffix(base))].isdecimal():
-            fits = self._numbered(name)
-        elif whole is None:
-            whole = self._stem.get(base, []) if suffix(base) not in SUFFIXES else []
-            fits = [f for f in whole if _tails(name, names.folded(f)[:-len(suffix(f))])]
-        else:
-            fits = [f for f in whole if _tails(name, names.folded(f))]
+        ending = suffix(name) if suffix(name) in SUFFIXES else ""
+        fits = self._full.find(name) if ending else self._bare.find(name)
+        number = _without_zeros(_without_ending(name) if ending else name)
+        if not fits and number is not None:
+            fits = [f for f in self._numbered.find(number) if ending in ("", suffix(f))]
         if len(fits) > 1:
             # The very path goes before a longer one that ends alike.
             same = [f for f in fits if names.folded(f) in (name, name + suffix(f))]
@@ -189,15 +217,13 @@ class FileIndex:
         return tuple(fits)
 
 
-    def _numbered(self, name: str) -> list[str]:
-        """Return the files of a name that is a number, with or without leading zeros."""
-        folder, _, base = name.rpartition("/")
-        ending = suffix(base)
-        number = base[:len(base) - len(ending)].lstrip("0")
-        return [f for f in self._number.get(number, ()) if ending in ("", suffix(f)) and (
-            not folder or _tails(folder, names.folded(f).rpartition("/")[0]))]
+def _without_ending(path: str) -> str:
+    return path[:len(path) - len(suffix(path))]
 
 
-def _tails(one: str, other: str) -> bool:
-    """Return whether one path ends with the whole of the other."""
-    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
+def _without_zeros(path: str) -> str | None:
+    """Return a path whose last part is a number, without its leading zeros; else None."""
+    folder, slash, base = path.rpartition("/")
+    if not (base.isascii() and base.isdecimal()):
+        return None
+    return f"{folder}{slash}{base.lstrip('0') or '0'}"

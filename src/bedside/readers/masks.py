@@ -122,7 +122,7 @@ def _folders(files: Sequence[str]) -> list[str]:
 
 def _place(file: str) -> tuple[str, ...]:
     """Return the folders of a file but for words for images or masks: ``train_masks`` is train."""
-    found = []
+    found: list[str] = []
     for folder in file.split("/")[:-1]:
         mask = names.is_mask_folder(folder)
         part = names.part_of(folder, loose=mask)
