@@ -61,3 +61,11 @@ def test_a_suggestion_names_what_is_known(tmp_path: Path) -> None:
     tree = walk(tmp_path)
     assert beside.suggestion(tree, pair(tree.root, tree.images)) == (
         "t.csv names the images: --columns file=file,label=label. ")
+
+
+def test_a_suggestion_says_why_a_table_does_not_read(tmp_path: Path) -> None:
+    folder(tmp_path, {"a": 2})
+    (tmp_path / "t.csv").write_bytes("Größe,b\n1,2\n".encode("latin-1"))
+    tree = walk(tmp_path)
+    assert beside.suggestion(tree, pair(tree.root, tree.images)).startswith(
+        "t.csv beside the images is not read: not UTF-8 text. To read the labels from t.csv")

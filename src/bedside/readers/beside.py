@@ -19,6 +19,7 @@ from bedside.readers.propose import Proposal, propose
 
 _MOST_TABLES = 8
 _ROWS = 20_000
+_UNREAD = "beside the images is not read"
 _UNKNOWN = "To read the labels from {table}, name its columns: --columns file=…,label=…. "
 # A table that names so many of the images it could be read by is one of this data set.
 _OF_THIS = 0.5
@@ -32,7 +33,7 @@ def proposals(tree: Tree, pairing: Pairing) -> tuple[list[Proposal], list[str]]:
         try:
             table = tables.read(tree.root / name, most_rows=_ROWS)
         except BadInput as error:
-            notes.append(f"{name} beside the images is not read: {error.fault}.")
+            notes.append(f"{name} {_UNREAD}: {error.fault}.")
             continue
         proposal = propose(table, name, images, masks)
         if proposal is not None and proposal.matched >= _OF_THIS * proposal.looked_at:
@@ -76,9 +77,11 @@ def suggestion(tree: Tree, pairing: Pairing, unknown: str = _UNKNOWN) -> str:
     """
     if not tree.tables:
         return ""
-    found, _ = proposals(tree, pairing)
+    found, notes = proposals(tree, pairing)
     if not found:
-        return unknown.format(table=tree.tables[0])
+        unread = " ".join(n for n in notes if _UNREAD in n)
+        return f"{unread} {unknown.format(table=tree.tables[0])}" if unread else (
+            unknown.format(table=tree.tables[0]))
     best = found[0]
     if best.multi_label:
         return (f"{best.table} is multi-label ({len(best.flags)} columns of 0 and 1): pick one, "

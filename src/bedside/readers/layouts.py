@@ -39,7 +39,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Located:
     """Where an image lies: its class and part by folder; ``top`` is the first folder."""
 
     file: str
@@ -62,15 +62,15 @@ def understand(tree: Tree, layout: Layout = "auto") -> Reading:
     literal = layout == "classes"
     pairing = pair(tree.root, tree.images, literal)
     if literal:
-        places = [_literal(f) for f in pairing.images]
+        located = [_literal(f) for f in pairing.images]
     else:
-        places = [_place(f, layout == "parts") for f in pairing.images]
+        located = [_place(f, layout == "parts") for f in pairing.images]
         if layout == "auto":
-            _ask_loose(tree, pairing, places)
-        _ask_parts(tree.root, places)
+            _ask_loose(tree, pairing, located)
+        _ask_parts(tree.root, located)
     notes = list(pairing.notes)
-    loose = [p for p in places if p.label is None]
-    inside = [p for p in places if p.label is not None]
+    loose = [p for p in located if p.label is None]
+    inside = [p for p in located if p.label is not None]
     if not literal:
         _ask_classless(tree, pairing, loose, inside)
     _check_layout(tree, inside, pairing)
@@ -86,12 +86,12 @@ def understand(tree: Tree, layout: Layout = "auto") -> Reading:
     return Reading(cases, aside, tuple(notes), pairing)
 
 
-def _literal(file: str) -> _Place:
+def _literal(file: str) -> _Located:
     top, inside, _ = file.partition("/")
-    return _Place(file, top if inside else "", names.nfc(top) if inside else None, None)
+    return _Located(file, top if inside else "", names.nfc(top) if inside else None, None)
 
 
-def _place(file: str, loose: bool) -> _Place:
+def _place(file: str, loose: bool) -> _Located:
     folders = file.split("/")[:-1]
     # The part is one of the first two folders: train/benign or benign/train.
     parts = [names.part_of(f, loose) for f in folders[:3]]
@@ -99,15 +99,15 @@ def _place(file: str, loose: bool) -> _Place:
     rest = [f for f, p in zip(folders[:3], parts, strict=True) if p is None] + folders[3:]
     named = [f for f in rest if not names.is_image_folder(f)]
     label = names.nfc(named[0]) if named else None
-    return _Place(file, folders[0] if folders else "", label, part)
+    return _Located(file, folders[0] if folders else "", label, part)
 
 
 # ------------------------------------------------------------------ questions
 
 
-def _ask_loose(tree: Tree, pairing: Pairing, places: Sequence[_Place]) -> None:
+def _ask_loose(tree: Tree, pairing: Pairing, located: Sequence[_Located]) -> None:
     """Ask about folders whose names speak of parts among other words, of numbers or of patients."""
-    tops = sorted({p.top for p in places if p.top})
+    tops = sorted({p.top for p in located if p.top})
     spoken = [t for t in tops if names.part_of(t) is None and names.part_of(t, loose=True)]
     if len(tops) > 1 and spoken and all(names.part_of(t, loose=True) for t in tops):
         raise BadInput(f"the folders {_shown(tops)} may be parts of a split or classes",
@@ -118,16 +118,16 @@ def _ask_loose(tree: Tree, pairing: Pairing, places: Sequence[_Place]) -> None:
             map(names.is_image_folder, tops)):
         raise BadInput(f"the folders {_shown(tops)} differ in a number alone", where=tree.root,
                        remedy=f"{beside.suggestion(tree, pairing) or _A_TABLE}{_CLASSES}.")
-    classes = sorted({p.label for p in places if p.label})
+    classes = sorted({p.label for p in located if p.label})
     if len(classes) > 1 and all(names.is_person(c) for c in classes):
         raise BadInput(f"the folders {_shown(classes)} are named as patients, not classes",
                        where=tree.root,
                        remedy=f"{beside.suggestion(tree, pairing) or _A_TABLE}{_CLASSES}.")
 
 
-def _ask_parts(root: Path, places: Sequence[_Place]) -> None:
+def _ask_parts(root: Path, located: Sequence[_Located]) -> None:
     """Ask where some folders are parts of a split and others beside them are not."""
-    deep = [p for p in places if p.top]
+    deep = [p for p in located if p.top]
     without = sorted({p.top for p in deep if p.part is None})
     parts = sorted({p.top for p in deep if p.part is not None})
     if parts and without:
@@ -137,8 +137,8 @@ def _ask_parts(root: Path, places: Sequence[_Place]) -> None:
                        "move what is no image of the study out of the folder.")
 
 
-def _ask_classless(tree: Tree, pairing: Pairing, loose: Sequence[_Place],
-                   inside: Sequence[_Place]) -> None:
+def _ask_classless(tree: Tree, pairing: Pairing, loose: Sequence[_Located],
+                   inside: Sequence[_Located]) -> None:
     deep = [p for p in loose if p.top]
     if inside and deep:
         tops = sorted({p.top for p in deep})
@@ -156,7 +156,7 @@ def _ask_classless(tree: Tree, pairing: Pairing, loose: Sequence[_Place],
                     "with the columns file,label,split. ") + f"{_CLASSES}.")
 
 
-def _check_layout(tree: Tree, inside: Sequence[_Place], pairing: Pairing) -> None:
+def _check_layout(tree: Tree, inside: Sequence[_Located], pairing: Pairing) -> None:
     classes = sorted({p.label or "" for p in inside})
     if not classes:
         raise BadInput("no image in a class folder", where=tree.root,
@@ -171,7 +171,7 @@ def _check_layout(tree: Tree, inside: Sequence[_Place], pairing: Pairing) -> Non
                            remedy=f"If its folders are the classes, give {tree.root / top}.")
 
 
-def _look(root: Path, inside: Sequence[_Place]) -> None:
+def _look(root: Path, inside: Sequence[_Located]) -> None:
     """Ask about a class whose images are all two-valued. Looks at a few of each class."""
     by_class: dict[str, list[str]] = {}
     for p in inside:
@@ -185,7 +185,7 @@ def _look(root: Path, inside: Sequence[_Place]) -> None:
                            f"{_CLASSES}.")
 
 
-def _said_parts(inside: Sequence[_Place]) -> str:
+def _said_parts(inside: Sequence[_Located]) -> str:
     counts = Counter((p.part, next(f for f in p.file.split("/") if names.part_of(f, loose=True)))
                      for p in inside)
     said = ", ".join(f"{folder} is {part} ({n})" for (part, folder), n in sorted(
