@@ -20,6 +20,12 @@ def test_a_missing_column_has_a_reason() -> None:
     assert "no such column" in missing["size"] and "one device" in missing["device"]
 
 
+def test_sex_makes_groups_where_there_are_two() -> None:
+    cases = [Case(f"c{i}", "f", "benign", sex="FM"[i % 2] if i else None) for i in range(4)]
+    assert subgroups.columns(cases)[0]["sex"] == ["not given", "M", "F", "M"]
+    assert "one sex" in subgroups.columns(cases[2:3])[1]["sex"]
+
+
 def test_the_worst_group_has_the_lowest_value_and_at_least_five_images() -> None:
     labels = np.tile([0, 1], 40)
     groups = ["a"] * 38 + ["b"] * 38 + ["c"] * 4

@@ -43,13 +43,12 @@ def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None
     assert read_cases(path) == tuple(cases)
     # A run made before there was such a column still reads.
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    path.write_text("\n".join(line.rsplit(",", 2)[0] for line in lines) + "\n")
     assert [c.device for c in read_cases(path)] == [None, None]
 
 
 @pytest.mark.parametrize(("text", "message"), [
     ("file\nimg/a/000.png\n", "line 1: the column 'label' is missing"),
-    ("file;label\nimg/a/000.png;x\n", "Separate the columns by commas"),
     ("file,label,patiant\nimg/a/000.png,x,1\n", "Did you mean 'patient'"),
     ("file,label,label\nimg/a/000.png,x,y\n", "given twice"),
     ("", "table is empty"),
@@ -66,7 +65,7 @@ def test_a_device_column_goes_the_whole_way_to_cases_csv(tmp_path: Path) -> None
     ("file,label\nC:/images/1.png,x\n", "absolute path"),
     ("file,label\n\\\\server\\share\\1.png,x\n", "absolute path"),
     ("file,label\n//server/share/1.png,x\n", "absolute path"),
-    ("file,label\nimg\\a\\000.png,x\n", "backslash"),
+    ("file,label\nimg\\a\\999.png,x\n", r"no such file: 'img/a/999\.png'"),
     ("file,label\nimg/a/000.png\x00,x\n", "NUL|control character"),
     ("file,label\nimg/link.png,x\n", "link that leads outside"),
     ("file,label,mask\nimg/a/000.png,x,../secret.png\n", "leads outside"),
@@ -95,3 +94,12 @@ def test_unknown_columns_are_said(tmp_path: Path) -> None:
 def test_names_a_table_cannot_hold(name: str) -> None:
     with pytest.raises(BadInput):
         relative_name(name, "here")
+
+
+def test_another_program_s_table_gets_its_mapping_proposed(tmp_path: Path) -> None:
+    folder(tmp_path / "img", {"a": 4})
+    (tmp_path / "data.csv").write_text("ID,Pathology,Age,Device\n" + "".join(
+        f"{i:03d},{'xy'[i % 2]},5{i},GE\n" for i in range(4)))
+    with pytest.raises(BadInput, match=r"'file' is missing.*--columns file=ID\+\.png,"
+                       r"label=Pathology,age=Age,device=Device"):
+        read(tmp_path / "data.csv")

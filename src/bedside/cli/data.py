@@ -27,6 +27,9 @@ def audit(
     positive: options.Positive = None,
     split_file: options.SplitFile = None,
     class_names: options.ClassNames = None,
+    columns: options.Columns = None,
+    layout: options.Layout = None,
+    near_duplicates: options.NearDuplicates = None,
     regroup: options.Regroup = False,
     skip_bad: options.SkipBad = False,
     decisions: options.Decisions = None,
@@ -35,12 +38,13 @@ def audit(
 ) -> None:
     """Look for near-duplicates, leakage, marks, outliers and shortcuts before training."""
     from bedside.flows import audit as auditing
-    from bedside.runfolder import layout
+    from bedside.runfolder import layout as paths
 
-    flags = options.given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
-                  class_names=class_names, regroup=regroup, skip_bad=skip_bad,
-                  decisions=decisions, seed=seed)
-    is_run = layout.study_file(source).is_file()
+    flags = options.given(
+        exclude=exclude, merge=merge, positive=positive, split_file=split_file,
+        class_names=class_names, columns=columns, layout=layout, near_duplicates=near_duplicates,
+        regroup=regroup, skip_bad=skip_bad, decisions=decisions, seed=seed)
+    is_run = paths.study_file(source).is_file()
     changed = [f"--{k.replace('_', '-')}" for k, v in flags.items() if v is not False]
     if is_run and changed:
         raise BadInput("a run has its own configuration", where=changed[0],
@@ -66,6 +70,9 @@ def split(
     positive: options.Positive = None,
     split_file: options.SplitFile = None,
     class_names: options.ClassNames = None,
+    columns: options.Columns = None,
+    layout: options.Layout = None,
+    near_duplicates: options.NearDuplicates = None,
     regroup: options.Regroup = False,
     skip_bad: options.SkipBad = False,
     decisions: options.Decisions = None,
@@ -74,14 +81,15 @@ def split(
 ) -> None:
     """Read, group and split a data set, and stop; 'run --out' goes on from there."""
     from bedside.flows import audit as auditing
-    from bedside.runfolder import layout
+    from bedside.runfolder import layout as paths
 
-    flags = options.given(exclude=exclude, merge=merge, positive=positive, split_file=split_file,
-                  class_names=class_names, regroup=regroup, skip_bad=skip_bad,
-                  decisions=decisions, seed=seed)
+    flags = options.given(
+        exclude=exclude, merge=merge, positive=positive, split_file=split_file,
+        class_names=class_names, columns=columns, layout=layout, near_duplicates=near_duplicates,
+        regroup=regroup, skip_bad=skip_bad, decisions=decisions, seed=seed)
     with Reporter() as progress:
         auditing.split(out, _study(source, out, flags), _without_notes(progress))
-    _print_data(auditing.facts(layout.data_dir(out)), json)
+    _print_data(auditing.facts(paths.data_dir(out)), json)
 
 
 def leakage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated
@@ -11,31 +10,30 @@ import typer
 
 from bedside.cli import options, output
 from bedside.cli.options import Json
-from bedside.core.errors import BadInput
-from bedside.core.registry import resolve
 
 if TYPE_CHECKING:
     from bedside.core.contract import Contract
     from bedside.flows.inspect_model import Inspection
 
-# What reads folders and tables.
-_INSPECT_DATA = "bedside.flows.inspect_data"
-
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A model file, or a data set.")],
+    path: Annotated[Path, typer.Argument(
+        help="A model file, a folder of images, a table (.csv, .tsv, .xlsx) or a MedMNIST .npz.",
+        metavar="PATH")],
     json: Json = False,
 ) -> None:
-    """Say what a model file is, and what its import would ask for."""
+    """Say what a model file or a data set is taken for, and what is still to be said."""
     from bedside.flows.inspect_model import inspect_model, is_data
-    from bedside.foreign import FORMATS
 
     if is_data(path):
-        if importlib.util.find_spec(_INSPECT_DATA) is None:
-            raise BadInput("not a model file", where=path,
-                           remedy=f"Give one of {', '.join(FORMATS)}.")
-        found = resolve(f"{_INSPECT_DATA}:inspect_data")(path)
-        output.print_json(found) if json else output.say(str(found))
+        from bedside.flows import inspect_data
+
+        found = inspect_data.inspect_data(path)
+        if json:
+            output.print_json(found)
+            return
+        for line in inspect_data.lines(found):
+            output.say(line)
         return
     model = inspect_model(path)
     if json:

@@ -26,6 +26,12 @@ Positive = Annotated[str | None, typer.Option(
 SplitFile = Annotated[Path | None, typer.Option(help="A CSV with columns file,split.")]
 ClassNames = Annotated[str | None, typer.Option(
     help="Names for the labels 0, 1, … of an .npz, as A,B.")]
+Columns = Annotated[list[str] | None, typer.Option(
+    help="Which columns of a table say what, as label=dx,patient=lesion_id,file=image_id+.jpg.")]
+Layout = Annotated[str | None, typer.Option(
+    help="What folders mean: auto (default, asks where unsure), classes or parts.")]
+NearDuplicates = Annotated[str | None, typer.Option(
+    help="Which images count as one: exact, strict, default or off.")]
 Regroup = Annotated[bool, typer.Option(
     "--regroup", help="Move groups that a given split tears apart into one part.")]
 SkipBad = Annotated[bool, typer.Option(

@@ -27,6 +27,11 @@ class DataConfig:
     ``frames``: which frames of a multi-frame DICOM file become cases (``middle`` is frame
     (n + 1) // 2 of n, counted from 1). ``label_tag``: the DICOM element whose value is the
     label, as a keyword or ``(gggg,eeee)``; without it folders or a CSV give the labels.
+    ``columns``: which columns of a table say what, as ``label = "dx"``,
+    ``file = "image_id+.jpg"``. ``layout``: what folders mean: ``auto`` recognises them and asks
+    where two readings are possible, ``classes`` takes every folder for a class, ``parts`` folders
+    named train, val and test for a split. ``near_duplicates``: which images count as one image;
+    without it ``default``, and the run asks where that would set many images aside.
     """
 
     source: str = "phantom"
@@ -41,6 +46,9 @@ class DataConfig:
     decisions: str | None = None
     frames: Literal["first", "middle", "all"] = "middle"
     label_tag: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    layout: Literal["auto", "classes", "parts"] = "auto"
+    near_duplicates: Literal["exact", "strict", "default", "off"] | None = None
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
 
 

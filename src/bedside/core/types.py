@@ -34,6 +34,7 @@ class Case:
     age: float | None = None
     size_mm: float | None = None
     device: str | None = None
+    sex: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +46,9 @@ class Flags:
     regroup: bool = False
     skip_bad: bool = False
     decisions: Path | None = None
+    columns: tuple[str, ...] = ()
+    layout: str | None = None
+    near_duplicates: str | None = None
     epochs: int | None = None
     image_px: int | None = None
     weights: Path | None = None
@@ -178,11 +182,40 @@ def _with_data(base: Study, flags: Flags) -> Study:
             raise BadInput("an empty class name", where="--class-names",
                            remedy="Give names as A,B.")
         data = replace(data, class_names=names)
+    if flags.columns:
+        data = replace(data, columns=_columns(flags.columns))
+    if flags.layout is not None:
+        data = replace(data, layout=_one_of("layout", flags.layout))
+    if flags.near_duplicates is not None:
+        data = replace(data, near_duplicates=_one_of("near_duplicates", flags.near_duplicates))
     if flags.regroup:
         data = replace(data, regroup=True)
     if flags.skip_bad:
         data = replace(data, skip_bad=True)
     return replace(base, data=data)
+
+
+def _one_of(name: str, value: str) -> Any:
+    """Return a flag's value. Raises BadInput where it is none of the field's."""
+    return codec.decode(typing.get_type_hints(DataConfig)[name], value,
+                        f"--{name.replace('_', '-')}")
+
+
+def _columns(flags: Sequence[str]) -> dict[str, str]:
+    """Return ``--columns label=dx,file=image_id+.jpg`` as a mapping; repeated flags add up."""
+    found: dict[str, str] = {}
+    for item in (i for text in flags for i in text.split(",")):
+        role, separator, column = item.partition("=")
+        if not separator or not role.strip() or not column.strip():
+            raise BadInput(f"{item!r} is not ROLE=COLUMN", where="--columns",
+                           remedy="Write --columns label=dx,patient=lesion_id,"
+                           "file=image_id+.jpg; in study.toml use [data.columns] where a "
+                           "column's name holds a comma.")
+        if role.strip() in found:
+            raise BadInput(f"{role.strip()!r} is given twice", where="--columns",
+                           remedy="Give each role once.")
+        found[role.strip()] = column.strip()
+    return found
 
 
 def _merged(flags: Sequence[str]) -> dict[str, tuple[str, ...]]:

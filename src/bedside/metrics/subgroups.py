@@ -1,4 +1,4 @@
-"""Metrics by age band, lesion size band and device, where the data have such columns."""
+"""Metrics by age band, sex, lesion size band and device, where the data have such columns."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ AGE_BANDS = ((0.0, 40.0, "under 40"), (40.0, 50.0, "40 to 49"), (50.0, 60.0, "50
 SIZE_BANDS = ((0.0, 10.0, "under 10 mm"), (10.0, 20.0, "10 to 20 mm"),
               (20.0, 1e9, "20 mm and over"))
 UNKNOWN = "not given"
+# Columns in which a single value makes no groups.
+_ALIKE = {"device": "every image comes from one device", "sex": "every patient is of one sex"}
 SMALLEST = 5
 
 
@@ -39,14 +41,15 @@ def columns(cases: Sequence[Case], devices: Mapping[str, str] | None = None
     """
     found = {"age": [band(c.age, AGE_BANDS) for c in cases],
              "size": [band(c.size_mm, SIZE_BANDS) for c in cases],
+             "sex": [c.sex or UNKNOWN for c in cases],
              "device": [(devices or {}).get(c.id, UNKNOWN) for c in cases]}
     kept, missing = {}, {}
     for name, groups in found.items():
         known = set(groups) - {UNKNOWN}
         if not known:
             missing[name] = "the data have no such column, or it is empty"
-        elif len(known) == 1 and name == "device":
-            missing[name] = "every image comes from one device"
+        elif len(known) == 1 and name in _ALIKE:
+            missing[name] = _ALIKE[name]
         else:
             kept[name] = groups
     return kept, missing

@@ -13,6 +13,11 @@ from bedside.core.types import Case, SetAside, Split
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+# Cells by which people say that they do not know.
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "not available", "-", "?"})
+# How tables join the masks of one image.
+MASK_SPLIT = re.compile(r"\s*[|&;]\s*")
+
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INSIDE = "Write the path relative to the data set's folder, with / between folders."
@@ -33,6 +38,11 @@ class Listing:
     cases: tuple[Case, ...]
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def missing(cell: str) -> bool:
+    """Return whether a cell of a foreign table says nothing."""
+    return cell.strip().lower() in _MISSING
 
 
 def no_class_names(class_names: Sequence[str], source: Path) -> None:

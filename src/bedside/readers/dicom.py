@@ -14,9 +14,9 @@ from bedside.readers import dicom_walk, sandbox
 from bedside.readers.base import Listing, check_text, no_class_names
 from bedside.readers.dicom_file import Frames, chosen_names, header, stored_file
 from bedside.readers.dicom_header import DicomFacts
-from bedside.readers.folder import NO_CLASS
 from bedside.readers.imported import FOREIGN, Imported, require
 from bedside.readers.keyed import Key
+from bedside.readers.layouts import NO_CLASS
 
 NO_LABEL = "no value in the element that gives the label"
 _PLACES = ("Put the files into one folder per class before bedside import, list them in a "

@@ -43,7 +43,7 @@ def _case(row: dict[str, str], where: str) -> Case:
             elif name in _FLOATS:
                 values[name] = float(text) if text else None
             else:
-                values[name] = (text or None) if name in ("patient", "device") else text
+                values[name] = (text or None) if name in ("patient", "device", "sex") else text
     except (ValueError, AttributeError) as error:
         raise BadInput(f"a row does not read ({error})", where=where,
                        remedy="Delete the data folder and run again.") from None

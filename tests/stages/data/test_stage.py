@@ -184,8 +184,8 @@ def _rows(counts: tuple[int, int]) -> dict[str, str]:
 
 @pytest.mark.parametrize(("text", "message"), [
     ("file,part\nbenign/000.png,train\n", "'split' is missing"),
-    ("file,split\nBenign/004.png,train\n", r"no image of .*Did you mean 'benign/004\.png'"),
-    ("file,split\nbenign/000.png,training\n", "unknown split 'training'"),
+    ("file,split\nBening/004.png,train\n", r"no image of .*Did you mean 'benign/004\.png'"),
+    ("file,split\nbenign/000.png,trian\n", "unknown split 'trian'. Did you mean 'train'"),
     ("file,split\nbenign/000.png,\n", "has no split"),
     ("file,split\nbenign/000.png,train\nbenign/000.png,val\n", "listed twice"),
     ("file,split\n", "no image is listed"),
@@ -196,6 +196,14 @@ def test_split_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "split.csv"
     path.write_text(text)
     refused(tmp_path / "run", folder(tmp_path / "set"), message, split_file=str(path))
+
+
+def test_a_split_file_may_spell_names_otherwise(tmp_path: Path) -> None:
+    rows = {name.replace("/", "\\").replace(".png", ".PNG"): {"train": "Training", "val": "dev"}[p]
+            for name, p in _rows((6, 2)).items()}
+    prepare(tmp_path / "run", study(folder(tmp_path / "set"), proportions=(1, 1, 0),
+                                    split_file=_split_file(tmp_path / "s.csv", rows)))
+    assert {c.file: c.split for c in stored.cases(tmp_path / "run")} == _rows((6, 2))
 
 
 def test_images_that_a_split_leaves_out_are_set_aside_and_listed(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_patients_are_counted_and_ages_grouped(tmp_path):
     assert {g.group for g in found.subgroups} == {"under 40", "40 to 49", "50 to 59",
                                                   "60 and over"}
     assert found.worst
-    assert set(found.columns) == {"size", "device"}
+    assert set(found.columns) == {"size", "device", "sex"}
     # 150 images of 38 patients, whose four go together: as if there were 38.
     for told in (found.probabilities[0].metrics["sensitivity"], one.flips.changed,
                  found.subgroups[0].metrics["sensitivity"]):

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bedside.core.audit import Audit, Conflict, Outlier
+from bedside.core.errors import BadInput
 from bedside.core.study import Study
 from bedside.core.types import Case, SetAside, Split, Task
+from bedside.readers import range16
 from bedside.stages.data import audit, split, task
 from bedside.stages.data.cache import FLAG_16BIT
 from bedside.stages.data.decisions import Resolved
@@ -19,6 +21,9 @@ from bedside.stages.data.shortcut import shortcuts
 
 NO_SPLIT = "no part in the given split"
 CONFLICT = "one image under several classes"
+# Above this share of images in conflict the run asks, if they are more than a few.
+_MANY = 0.02
+_FEW = 6
 DECIDED = "set aside by decision"
 
 
@@ -38,7 +43,8 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
         gate: whether a given split that separates groups fails.
 
     Raises:
-        BadInput: a class without images, or a split without a training part.
+        BadInput: a class without images, a split without a training part, or many images set
+            aside where no mode of ``near_duplicates`` is named.
         GateFailed: the given split separates groups and ``regroup`` is off.
     """
     config = study.data
@@ -49,6 +55,8 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
     aside.extend(SetAside(files[i], f"{DECIDED}: {why}" if why else DECIDED)
                  for i, why in sorted(decided.aside.items()))
     disputed = _disputed(cases, groups, out)
+    if gate and config.near_duplicates is None:
+        _ask(disputed, cases, config.source)
     in_dispute = {i for members in disputed.values() for i in members}
     aside.extend(SetAside(files[i], CONFLICT) for i in sorted(in_dispute))
     out |= in_dispute
@@ -95,6 +103,10 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
     sizes = Counter(used_names)
     balance = {name: sum(c[name] for c in counts.values()) for name in chosen.classes}
     shared_groups, shared_patients = audit.shared(cases)
+    wide = [i for i in in_use if i.is_16bit]
+    told = {i.declared_bits for i in wide}
+    said = range16.said([i.peak for i in wide], next(iter(told)) if len(told) == 1 else None)
+    notes.extend([said] if said else [])
     ways = shortcuts(in_use, chosen.classes, chosen.positive, study.seed)
     notes.extend([*audit.balance_notes(balance), *audit.shortcut_notes(ways)])
     return cases, Audit(
@@ -112,8 +124,27 @@ def assemble(images: Sequence[ScannedImage], groups: Groups, decided: Resolved, 
 def _disputed(cases: Sequence[Case], groups: Groups, out: set[int]) -> dict[int, list[int]]:
     """Return the images of each set under several classes, of those not set aside already."""
     left = [i for i in range(len(cases)) if i not in out]
-    sets = conflicts([groups.duplicates[i] for i in left], [cases[i].label for i in left])
+    at = {i: k for k, i in enumerate(left)}
+    verified = None if groups.verified is None else [
+        (at[i], at[j]) for i, j in groups.verified if i in at and j in at]
+    sets = conflicts([groups.duplicates[i] for i in left], [cases[i].label for i in left], verified)
     return {root: [left[k] for k in members] for root, members in sets.items()}
+
+
+def _ask(disputed: dict[int, list[int]], cases: Sequence[Case], where: str) -> None:
+    """Stop where so many images are set aside that near-duplicates may be none. Raises BadInput."""
+    count = sum(map(len, disputed.values()))
+    if count < _FEW or count <= _MANY * len(cases):
+        return
+    first = next(iter(disputed.values()))
+    a = cases[first[0]]
+    b = next(cases[i] for i in first if cases[i].label != a.label)
+    raise BadInput(
+        f"{count} of {len(cases)} images ({count / len(cases):.0%}) would be set aside, as "
+        f"near-duplicates under several classes; first {a.file!r} ({a.label}) and {b.file!r} "
+        f"({b.label})", where=where,
+        remedy="Look at them with bedside audit, then choose: --near-duplicates default sets them "
+               "aside, strict or exact joins fewer, off none.")
 
 
 def _outliers(images: Sequence[ScannedImage]) -> tuple[Outlier, ...]:

@@ -19,6 +19,7 @@ from bedside.core.progress import Progress
 from bedside.core.types import Case
 from bedside.readers.load import bytes_of, frame_of, pixels_of, stored_path, to_grey
 from bedside.readers.parallel import Throttle, one_blas_thread, ordered_map
+from bedside.readers.range16 import declared_bits
 from bedside.runfolder import artefact
 from bedside.runtime.preprocess import REMEDY, Pixels
 from bedside.stages.data.duplicates.landmarks import landmarks
@@ -36,6 +37,7 @@ class ScannedImage:
 
     ``case`` grows on the way: the reader lists it, the scan adds its size, the stage its id,
     group and part. ``content`` is the SHA-256 of the decoded grey pixels, their shape and type;
+    ``peak`` is its largest value, ``declared_bits`` what a 16-bit file says that it uses;
     ``phash`` a 256-bit perceptual hash; ``landmarks`` the packed records of
     :mod:`bedside.stages.data.duplicates.landmarks`.
     """
@@ -45,6 +47,8 @@ class ScannedImage:
     phash: bytes
     landmarks: bytes = b""
     is_16bit: bool = False
+    peak: int = 0
+    declared_bits: int | None = None
     overlays: OverlayFindings = field(default_factory=OverlayFindings)
 
 
@@ -189,7 +193,9 @@ def scan_image(root: Path, case: Case) -> tuple[ScannedImage, npt.NDArray[np.uin
     thumb = thumbnail(plain)
     image = ScannedImage(
         replace(case, height_px=grey.shape[0], width_px=grey.shape[1]), content_hash(grey),
-        perceptual_hash(thumb), landmarks(plain), grey.dtype == np.uint16,
+        perceptual_hash(thumb), landmarks(plain), grey.dtype == np.uint16, int(grey.max()),
+        declared_bits(stored_path(root, case.file))
+        if grey.dtype == np.uint16 and root.is_dir() else None,
         find_overlays(plain, _in_colour(stored)))
     return image, thumb
 

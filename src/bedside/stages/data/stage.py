@@ -16,6 +16,7 @@ from bedside.core.progress import Progress
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import SetAside, Split
 from bedside.readers.base import Listing, no_class_names
+from bedside.readers.files import FileIndex, cleaned
 from bedside.readers.manifest import read_table, split_of
 from bedside.runfolder import artefact, layout
 from bedside.runfolder.cases import cases_to_csv
@@ -27,7 +28,7 @@ from bedside.stages.data.source import SOURCE, Source
 STAGE = "data"
 PHANTOM = "phantom"
 # Raised when the same input would give another result.
-_VERSION = 3
+_VERSION = 4
 
 
 def prepare(run: Path, study: Study, progress: Progress | None = None, workers: int = 2,
@@ -79,7 +80,8 @@ def prepare(run: Path, study: Study, progress: Progress | None = None, workers: 
         resolved = decisions.resolve(decided, [i.case for i in images], decided_in)
         if progress:
             progress("compare images", 0, 1)
-        groups = group(images, thumbs, apart=resolved.apart)
+        groups = group(images, thumbs, apart=resolved.apart,
+                       mode=config.near_duplicates or "default")
         cases, report = assemble.assemble(images, groups, resolved, study, chosen, aside,
                                           [*listing.notes, *notes], gate)
         for note in report.notes:
@@ -118,7 +120,7 @@ def read(run: Path, study: Study, progress: Progress | None = None) -> tuple[Lis
         name, source = "manifest", Source("manifest", out.relative_to(run).as_posix())
     else:
         path = Path(config.source)
-        name = reader_of(path, run)
+        name = reader_of(path, run, bool(config.columns))
         source = Source(name, "")
     listing = _listing(path, name, config)
     return listing, source if source.root else Source(name, str(listing.root))
@@ -149,7 +151,7 @@ def refuse(run: Path, study: Study) -> None:
         place, labels = PHANTOM, list(phantom.labels(config.phantom, study.seed))
     else:
         path = Path(config.source)
-        name = reader_of(path, run)
+        name = reader_of(path, run, bool(config.columns))
         if name not in ("folder", "manifest"):
             readers.options_of(name, config)
             return
@@ -162,15 +164,21 @@ def refuse(run: Path, study: Study) -> None:
                       chosen.classes, place)
 
 
-def reader_of(path: Path, run: Path) -> str:
+def reader_of(path: Path, run: Path, mapped: bool = False) -> str:
     """Return the reader of a data set, whose folder the run must not lie in.
+
+    Args:
+        path: the data set.
+        run: the run folder.
+        mapped: whether a mapping of columns is given.
 
     Raises:
         BadInput: bedside reads nothing there, or the run's own images would become
             images of the data set.
     """
-    name = readers.detect(path)
-    if name in ("folder", "dicom") and run.resolve().is_relative_to(path.resolve()):
+    name = readers.detect(path, mapped)
+    walked = name in ("folder", "dicom") or (mapped and path.is_dir())
+    if walked and run.resolve().is_relative_to(path.resolve()):
         raise BadInput("the run folder lies inside the data set, whose folders are its classes",
                        where=run, remedy=f"Give an --out outside {path}.")
     return name
@@ -184,8 +192,10 @@ def _given_split(listing: Listing, split_file: str | None) -> tuple[list[Split |
     rows, notes = read_table(path, ("file", "split"), ())
     parts: dict[str, Split] = {}
     known = {c.file for c in listing.cases}
+    spelt = FileIndex(known)
     for where, row in rows:
         file, part = row["file"], split_of(row["split"], where)
+        file = file if file in known else spelt.same(cleaned(file)) or file
         if file in parts:
             raise BadInput(f"{file!r} is listed twice", where=where,
                            remedy="Keep one line per image.")
@@ -216,7 +226,8 @@ def _fingerprint(listing: Listing, hashes: Sequence[str], given: Sequence[Split 
     digest = hashlib.sha256()
     for case, sha256, part in zip(listing.cases, hashes, given, strict=True):
         row = (case.file, case.label, case.patient, part, case.masks, case.age, case.size_mm,
-               sha256, *((case.device,) if case.device else ()))
+               sha256, *((case.device,) if case.device else ()),
+               *((f"sex {case.sex}",) if case.sex else ()))
         digest.update(repr(row).encode())
     for entry in listing.set_aside:
         digest.update(repr((entry.file, entry.reason)).encode())

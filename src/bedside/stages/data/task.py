@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from bedside.core.errors import BadInput
 from bedside.core.registry import did_you_mean
 from bedside.core.study import DataConfig
 from bedside.core.types import Task
 from bedside.readers.base import check_text
+from bedside.readers.names import folded, nfc
 
 DEFAULT_POSITIVE = "malignant"
 
@@ -29,6 +31,10 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         BadInput: a name that is no class, a class used twice, fewer than two classes left.
     """
     known = sorted(set(labels))
+    # A terminal may give the decomposed form; readers give the composed one.
+    config = replace(config, exclude=tuple(map(nfc, config.exclude)),
+                     merge={nfc(new): tuple(map(nfc, m)) for new, m in config.merge.items()},
+                     positive=None if config.positive is None else nfc(config.positive))
     _check_names(config.exclude, known, "--exclude")
     becomes: dict[str, str | None] = {label: label for label in known}
     for label in config.exclude:
@@ -38,6 +44,7 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         for label in members:
             becomes[label] = new
     classes = sorted({c for c in becomes.values() if c is not None})
+    _check_spelling(classes)
     if len(classes) < 2:
         left = f"only the class {classes[0]!r}" if classes else "no class"
         raise BadInput(f"{left} is left of {', '.join(known)}", where="classes",
@@ -48,6 +55,18 @@ def resolve(config: DataConfig, labels: Iterable[str]) -> tuple[Task, dict[str, 
         classes = [c for c in classes if c != positive] + [positive]
     task = Task(tuple(classes), positive, tuple(config.exclude), dict(config.merge))
     return task, becomes
+
+
+def _check_spelling(classes: list[str]) -> None:
+    """Refuse classes that one person would read as one."""
+    by_name: dict[str, list[str]] = {}
+    for name in classes:
+        by_name.setdefault(folded(name), []).append(name)
+    for same in by_name.values():
+        if len(same) > 1:
+            raise BadInput(f"the classes {' and '.join(map(repr, same))} differ in letter case or "
+                           "outer spaces alone", where="classes", remedy="If they are one class, "
+                           f"give --merge {same[-1].strip()}={','.join(same)}; else rename one.")
 
 
 def _check_names(names: Iterable[str], known: list[str], flag: str) -> None:

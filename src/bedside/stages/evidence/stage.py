@@ -106,7 +106,8 @@ def _model(run: Path, model: str, measured: Sequence[Measurement], cases: Mappin
 def model_key(run: Path, model: str, measured: Sequence[Measurement],
               cases: Mapping[str, Case], task: Task, config: EvidenceConfig) -> str:
     """Return the key of a model's evidence, which changes where a cell was measured since."""
-    about = [[c.id, c.group, c.age, c.size_mm, c.device] for c in cases.values()]
+    about = [[c.id, c.group, c.age, c.size_mm, c.device, *([c.sex] if c.sex else [])]
+             for c in cases.values()]
     return artefact.stage_key(STAGE, VERSION, model, _hashes(run, measured), about, task, config)
 
 

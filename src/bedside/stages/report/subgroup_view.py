@@ -43,7 +43,7 @@ class Subgroups:
     missing: tuple[tuple[str, str], ...]
 
 
-COLUMN_NAMES = {"age": "age", "size": "lesion size", "device": "device"}
+COLUMN_NAMES = {"age": "age", "sex": "sex", "size": "lesion size", "device": "device"}
 
 
 def subgroups(evidence: Evidence, order: Sequence[Measurement]) -> Subgroups | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from bedside.stages.data import scan
-from bedside.stages.data.duplicates import near
+from bedside.stages.data.duplicates import near, thresholds
 from bedside.stages.data.duplicates.group import Groups, conflicts, group
 from bedside.stages.data.duplicates.near import Disjoint
 
@@ -62,7 +62,7 @@ def test_one_picture(tmp_path: Path, name: str) -> None:
     assert found.duplicates == (0, 0, 2)
     kinds = {"copy.png": "same file", "copy.bmp": "same pixels"}
     assert [k.kind for k in found.links] == [kinds.get(name, "near")]
-    assert found.links[0].score >= near.MIN_CORRELATION
+    assert found.links[0].score >= thresholds.MIN_CORRELATION
 
 
 def test_unlike_pictures_of_one_layout_stay_apart(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from bedside.stages.data.duplicates import matching, neighbours, registration
 from bedside.stages.data.duplicates.neighbours import distance as distance
+from bedside.stages.data.duplicates.thresholds import Thresholds, learn
 from bedside.stages.data.scan import HASH_BITS, ScannedImage, Thumbs
 
 Kind = Literal["same file", "same pixels", "near", "crop", "mirrored"]
@@ -30,13 +31,6 @@ Codes = npt.NDArray[np.uint64]
 Pairs = Collection[tuple[int, int]]
 
 MAX_DISTANCE = HASH_BITS // 3
-MIN_CORRELATION = 0.5
-# From here on the correlation of whole thumbnails needs no second witness.
-SURE_CORRELATION = 0.7
-# Medians over the blocks of an overlay. On BUSI pairs that an eye calls one scan have 0.46 or
-# more and others 0.43 or less; without like layouts (landmarks) the gap is wider.
-MIN_MEDIAN_WHOLE = 0.45
-MIN_MEDIAN = 0.6
 MIN_OVERLAP = 0.5
 PATIENCE = 32
 
@@ -146,7 +140,27 @@ def correlation(thumbs: Thumbs, i: Index, j: Index) -> npt.NDArray[np.float64]:
     return result
 
 
-def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint,
+def thresholds(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint, strict: bool = False
+               ) -> Thresholds:
+    """Return how alike the images of a data set must be to be near-duplicates.
+
+    Args:
+        images: what the scan measured.
+        thumbs: rows as ``images``.
+        sets: exact duplicates joined already.
+        strict: whether only near-identical images may be joined.
+    """
+    firsts = [i for i, root in enumerate(sets.roots()) if i == root]
+
+    def medians(first: Index, second: Index) -> npt.NDArray[np.float64]:
+        return np.array([_median(thumbs, a, b)
+                         for a, b in zip(first.tolist(), second.tolist(), strict=True)])
+
+    return learn(firsts, [min(images[i].case.height_px, images[i].case.width_px) for i in firsts],
+                 lambda a, b: correlation(thumbs, a, b), medians, strict)
+
+
+def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint, least: Thresholds,
          exhaustive: int = _EXHAUSTIVE, apart: Pairs = frozenset()) -> Iterator[Link]:
     """Join near-duplicates into ``sets`` and yield the links that joined two sets.
 
@@ -154,11 +168,12 @@ def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint,
         images: what the scan measured.
         thumbs: rows as ``images``.
         sets: exact duplicates joined already; one of each is compared.
+        least: from :func:`thresholds`.
         exhaustive: see :func:`candidates`.
         apart: pairs (smaller index first) that are never linked.
     """
     firsts = np.array([i for i, root in enumerate(sets.roots()) if i == root], np.int64)
-    join = _Join(thumbs, sets, np.zeros(len(images), np.int64), apart)
+    join = _Join(thumbs, sets, least, np.zeros(len(images), np.int64), apart)
     yield from _whole(images, firsts, join, exhaustive)
     # Landmarks are another kind of candidate, with a patience of their own.
     join.failed[:] = 0
@@ -171,6 +186,7 @@ class _Join:
 
     thumbs: Thumbs
     sets: Disjoint
+    least: Thresholds
     failed: Index
     apart: Pairs
 
@@ -208,11 +224,16 @@ def _confirm(i: Index, j: Index, join: _Join) -> Iterator[Link]:
         both = np.array(pairs, np.int64)
         scores = correlation(join.thumbs, both[:, 0], both[:, 1]).tolist()
         for (a, b), score in zip(pairs, scores, strict=True):
-            if not (score >= SURE_CORRELATION or (score >= MIN_CORRELATION and _median(
-                    join.thumbs, a, b) >= MIN_MEDIAN_WHOLE)):
+            if not alike(join.thumbs, a, b, score, join.least):
                 join.failed[[a, b]] += 1
             elif join.sets.union(a, b):
                 yield Link(min(a, b), max(a, b), "near", round(score, 4))
+
+
+def alike(thumbs: Thumbs, a: int, b: int, score: float, least: Thresholds) -> bool:
+    """Return whether two whole images, whose detail correlates by ``score``, are one image."""
+    return score >= least.sure or (
+        score >= least.weak and _median(thumbs, a, b) >= least.whole_median)
 
 
 def _median(thumbs: Thumbs, a: int, b: int) -> float:
@@ -233,7 +254,7 @@ def _parts(images: Sequence[ScannedImage], firsts: Index, join: _Join) -> Iterat
         second = second[:, ::-1] if match.flip == "x" else second
         second = second[::-1] if match.flip == "y" else second
         found = registration.agree(first, second, match.overlay)
-        if found.median < MIN_MEDIAN or found.overlap < MIN_OVERLAP:
+        if found.median < join.least.part_median or found.overlap < MIN_OVERLAP:
             join.failed[[a, b]] += 1
         elif join.sets.union(a, b):
             yield Link(a, b, _kind(match.flip, found.overlay), round(found.median, 4))
