@@ -86,9 +86,10 @@ def quantize(run: options.Run, only: options.Only = None) -> None:
     from bedside.runfolder import stored
 
     _stage(run, "quantize", only)
-    output.table("", ["variant", "scheme", "MB"],
-                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}"] for v in stored.variants(run)],
-                 {2})
+    output.table("", ["variant", "scheme", "MB", "status"],
+                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}",
+                   v.status if v.status == "ok" else f"{v.status}: {v.reason}"]
+                  for v in stored.every_variant(run)], {2})
 
 
 def build(run: options.Run, only: options.Only = None) -> None:

@@ -32,8 +32,10 @@ class ModelSpec:
 class Scheme:
     """A quantization scheme; ``options`` are what may follow its name after a ``+``.
 
-    ``steps`` counts the decisions beyond a plain conversion that someone must understand and
-    repeat; a recommendation prefers fewer.
+    ``weights`` and ``activations`` are the formats that every layer of a variant holds: what
+    ``schemes/postcondition.py`` compares a written file with. ``io``: by option, the format of
+    input and outputs, which are float32 without it. ``steps`` counts the decisions beyond a plain
+    conversion that someone must understand and repeat; a recommendation prefers fewer.
     """
 
     name: str
@@ -43,11 +45,16 @@ class Scheme:
     summary: str
     options: dict[str, str] = field(default_factory=dict)
     steps: int = 0
+    io: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A model and a scheme, written as one ``.tflite``."""
+    """A model and a scheme, written as one ``.tflite``.
+
+    One that is not what its scheme promises is ``failed`` with a ``reason`` and has no file;
+    ``sha256`` and ``size_bytes`` are then of the file that was refused, where there was one.
+    """
 
     id: str
     model: str
@@ -64,6 +71,8 @@ class Variant:
     last_conv: str | None = None
     calibration: str | None = None
     ops_by_dtype: dict[str, dict[str, int]] = field(default_factory=dict)
+    status: Status = "ok"
+    reason: str | None = None
 
     @property
     def scheme_id(self) -> str:

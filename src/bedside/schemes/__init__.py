@@ -3,7 +3,10 @@
 A scheme module offers ``SCHEME`` (what it is) and
 ``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
 empty list leaves the model in floating point). A scheme that treats layers differently also
-offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's.
+offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's,
+and ``layer_formats``, with the same arguments: what those layers hold (weights, activations), by
+position. A variant that holds anything else than ``SCHEME`` and ``layer_formats`` promise is
+refused (``postcondition.py``).
 """
 
 from __future__ import annotations

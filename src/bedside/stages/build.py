@@ -16,8 +16,8 @@ from bedside.targets.base import Availability, BuildRequest
 def build(run: Path, variant_id: str, target_id: str) -> bool:
     """Build one variant for one target; False where it was finished already.
 
-    A variant that the target cannot run, a build that fails or a component that is not
-    installed becomes a build without files, whose status and reason stand in the results.
+    A variant that failed or that the target cannot run, a build that fails or a component that is
+    not installed becomes a build without files, whose status and reason stand in the results.
     Compiling again is tried once the component's version or the variant changes.
 
     Raises:
@@ -29,12 +29,14 @@ def build(run: Path, variant_id: str, target_id: str) -> bool:
     variant_dir = layout.variant_dir(run, variant_id)
     entry = artefact.check(variant_dir, "quantize")
     variant = codec.read_json(Variant, variant_dir / layout.VARIANT)
-    key = artefact.stage_key("build 2", entry.files[variant.file].sha256, target, state.works,
-                             state.version, *_more(target, run))
+    file = entry.files[variant.file].sha256 if variant.status == "ok" else variant.reason
+    key = artefact.stage_key("build 2", file, target, state.works, state.version,
+                             *_more(target, run))
     if artefact.finished(folder, "build", key) and not _again(target, folder):
         return False
     with artefact.writing(folder, "build", key) as scratch:
-        made = (_make(BuildRequest(variant, target, variant_dir, run, scratch)) if state.works else
+        made = (_nothing(variant, target, "failed", variant.reason) if variant.status != "ok" else
+                _make(BuildRequest(variant, target, variant_dir, run, scratch)) if state.works else
                 _nothing(variant, target, "unsupported", " ".join(
                     t for t in (f"not available on this machine: {state.detail}.",
                                 state.remedy) if t)))

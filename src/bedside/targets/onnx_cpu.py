@@ -64,6 +64,7 @@ def build(request: BuildRequest) -> Build:
     if request.variant.scheme == "int8":
         quantizer = _quantize(path, float_source.calibration_images(request))
     placement, kind = _placement(path, request.target.threads)
+    float_source.check_quantized(request.variant.scheme, kind, "ONNX Runtime")
     return Build(
         variant=request.variant.id, target=request.target.id, format="onnx",
         files={MODEL: sha256_file(path)}, quantizer=quantizer, placement=placement,
