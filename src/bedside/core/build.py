@@ -100,6 +100,7 @@ class Build:
     (empty: the first). ``measures``: what running it here tells; the other quantities come from
     ``latency_ms`` and ``facts`` (a compiler's or a model's figures) or are null with
     ``latency_note``. ``evidence`` overrides the backend's own, by quantity.
+    ``runner``: the lazy name of what opens it, in place of the backend's own.
     ``sampling``: (rounds, warm-up, samples) in place of the study's, for a latency that only
     shows that the build runs.
     """
@@ -120,6 +121,7 @@ class Build:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     latency_ms: Latency | None = None
     latency_note: str | None = None
+    runner: str | None = None
     sampling: tuple[int, int, int] | None = None
     facts: dict[str, float] = field(default_factory=dict)
 
