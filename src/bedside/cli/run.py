@@ -56,6 +56,9 @@ def run(
         help="A TOML with that model's preprocessing.")] = None,
     last_conv: Annotated[str | None, typer.Option(
         help="That model's last convolution layer, for the figures.")] = None,
+    quantized_model: Annotated[Path | None, typer.Option(
+        help="A .tflite quantized elsewhere, judged as it is (--float-model: its parent).",
+    )] = None,
 ) -> None:
     """Take images the whole way to the report; continues where it stopped."""
     _study(config, out, only, dry_run, options.given(
@@ -63,7 +66,8 @@ def run(
         exclude=exclude, merge=merge, positive=positive, split_file=split_file,
         class_names=class_names, regroup=regroup, skip_bad=skip_bad, decisions=decisions,
         epochs=epochs, image_px=image_px, weights=weights, tune=tune, seed=seed,
-        float_model=float_model, preprocess=preprocess, last_conv=last_conv))
+        float_model=float_model, preprocess=preprocess, last_conv=last_conv,
+        quantized_model=quantized_model))
 
 
 def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:

@@ -13,8 +13,9 @@ from bedside.core.types import Estimate, Evidence, Preprocess, Quantity, Status,
 class ModelSpec:
     """A network as a stage folder describes it. ``last_conv`` names a tensor of float.tflite.
 
-    ``parent`` is the model that this one was made from without training (equalization, bias
-    correction).
+    ``origin`` ``quantized``: a file quantized elsewhere whose float model is not known; the folder
+    holds none. ``parent`` is the model that this one was made from without training
+    (equalization, bias correction).
     """
 
     id: str
@@ -24,7 +25,7 @@ class ModelSpec:
     config: ModelConfig | None = None
     last_conv: str | None = None
     parameters: int = 0
-    origin: Literal["trained", "external"] = "trained"
+    origin: Literal["trained", "external", "quantized"] = "trained"
     parent: str | None = None
 
 

@@ -199,6 +199,17 @@ class FloatModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantizedModelConfig:
+    """A ``.tflite`` that was quantized elsewhere and is judged as it is.
+
+    ``preprocess``: where its float model is not in the study; else that model's holds.
+    """
+
+    file: str
+    preprocess: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """The whole resolved configuration of a run, as ``study.toml`` holds it."""
 
@@ -206,6 +217,7 @@ class Study:
     data: DataConfig = field(default_factory=DataConfig)
     models: tuple[ModelConfig, ...] = ()
     float_model: FloatModelConfig | None = None
+    quantized_model: QuantizedModelConfig | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     schemes: tuple[str, ...] = ("float32", "float16", "dynamic", "int8")

@@ -100,6 +100,8 @@ def _belongs(run: Path, spec: ModelSpec) -> bool:
     config = study(run)
     if spec.origin == "external":
         return config.float_model is not None
+    if spec.origin == "quantized":
+        return config.quantized_model is not None and config.float_model is None
     return spec.id in {m.id or m.name for m in config.models}
 
 

@@ -30,6 +30,9 @@ SCHEMES: dict[str, str] = {
     "mixed": "bedside.schemes.mixed",
 }
 
+# What no study makes: the file comes from outside (``--quantized-model``).
+GIVEN = "given"
+
 
 @dataclass(frozen=True, slots=True)
 class SchemeChoice:
@@ -58,7 +61,8 @@ def parse(text: str) -> SchemeChoice:
         BadInput: unknown scheme or option, or two options that exclude each other.
     """
     name, *given = text.split("+")
-    module: ModuleType = registry.lookup(SCHEMES, name, "scheme")
+    table = {GIVEN: "bedside.schemes.given"} if name == GIVEN else SCHEMES
+    module: ModuleType = registry.lookup(table, name, "scheme")
     choice = SchemeChoice(module.SCHEME, tuple(sorted(set(given))), module)
     for option in choice.options:
         if option not in choice.scheme.options:

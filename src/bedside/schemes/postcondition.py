@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from bedside.core.text import megabytes
+from bedside.core.types import Preprocess
+from bedside.runfolder import layout, stored
 from bedside.runtime import launch
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import CONVOLUTIONS, Graph, Operation, parse_graph
@@ -22,6 +24,8 @@ from bedside.schemes import SchemeChoice
 # Bytes of one number in each format that a scheme may promise.
 BYTES = {"float32": 4, "float16": 2, "int16": 2, "int8": 1}
 FLOAT_IO = "float32"
+# Images on which a new variant must give finite logits.
+CHECKED_IMAGES = 4
 # What quantization adds to a file: scale and zero point of weights and bias for each channel,
 # and name, shape and tables of each tensor.
 _BYTES_PER_CHANNEL = 40
@@ -117,6 +121,16 @@ def run_fault(file: Path, store: Path, ids: Collection[str], work: Path) -> str 
         return (f"its logits are not finite numbers on {len(ids)} calibration images; weights or "
                 "activations may exceed the range of its number format")
     return None
+
+
+def answers_fault(run: Path, preprocess: Preprocess, file: Path, work: Path) -> str | None:
+    """Return the fault of :func:`run_fault` on images of a run, or None.
+
+    They are training images, or validation images where there are none; never test images.
+    """
+    cases = sorted(stored.cases(run), key=lambda c: (c.split != "train", c.id))
+    ids = [c.id for c in cases if c.split in ("train", "val")][:CHECKED_IMAGES]
+    return run_fault(file, layout.cache_dir(run, preprocess), ids, work)
 
 
 def _layer_fault(wanted: Sequence[Formats], original: Graph, graph: Graph) -> str | None:

@@ -18,8 +18,6 @@ from bedside.schemes.biases import hold_biases
 STAGE = "quantize"
 # Raised when the same model gives another variant: 4 holds it to what its scheme promises.
 _VERSION = "quantize 4"
-# Images on which a new variant must give finite logits.
-CHECKED_IMAGES = 4
 
 
 def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | None,
@@ -71,7 +69,8 @@ def quantize(run: Path, model: str, choice: SchemeChoice, calibration: Path | No
             input_dtype=graph.tensors[graph.inputs[0]].dtype,
             output_dtype=graph.tensors[graph.outputs[0]].dtype, ops_by_dtype=ops_by_dtype(graph))
         fault = postcondition.format_fault(choice, data, written, _float_layers(run, model, choice))
-        fault = fault or answers_fault(run, spec, path)
+        with tempfile.TemporaryDirectory(prefix="bedside-") as work:
+            fault = fault or postcondition.answers_fault(run, spec.preprocess, path, Path(work))
         if fault is not None:
             path.unlink()
             facts = replace(facts, status="failed", reason=fault)
@@ -92,18 +91,6 @@ def refuse(run: Path, model: str, choice: SchemeChoice, error: Unquantizable) ->
         return False
     _publish_failed(folder, key, replace(_facts(model, choice, spec, model, None), reason=reason))
     return True
-
-
-def answers_fault(run: Path, spec: ModelSpec, file: Path) -> str | None:
-    """Return why a file does not give finite logits on images of the run, or None.
-
-    They are training images, or validation images where there are none; never test images.
-    """
-    cases = sorted(stored.cases(run), key=lambda c: (c.split != "train", c.id))
-    ids = [c.id for c in cases if c.split in ("train", "val")][:CHECKED_IMAGES]
-    with tempfile.TemporaryDirectory(prefix="bedside-") as work:
-        return postcondition.run_fault(file, layout.cache_dir(run, spec.preprocess), ids,
-                                       Path(work))
 
 
 def _facts(model: str, choice: SchemeChoice, spec: ModelSpec, origin: str,

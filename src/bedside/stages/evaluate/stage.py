@@ -179,6 +179,8 @@ def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32
     if runner is None:
         return Outcome()
     model = layout.model_dir(run, cell.variant.model)
+    if layout.FLOAT_MODEL not in artefact.record(model, "convert").files:
+        return Outcome()  # quantized elsewhere, and its float model is not known
     float_sha256 = artefact.record(model, "convert").files[layout.FLOAT_MODEL].sha256
     agreements: dict[str, Agreement] = {}
     for file, sha256 in ((layout.variant_dir(run, cell.variant.id) / cell.variant.file,
