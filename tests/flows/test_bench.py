@@ -106,6 +106,18 @@ def test_a_target_that_needs_logits_says_so_of_a_detector(tmp_path):
     assert "logits" in other.reason
 
 
+def test_onnx_runtime_takes_a_classifier_of_any_names(tmp_path):
+    """As exporters call them: args_0 in, output_0 out."""
+    w = TfliteWriter()
+    x = w.tensor("args_0", (1, 16, 16, 1))
+    options = schema.ReducerOptionsT()
+    y = w.operation("MEAN", [_conv(w, x, "c", 3, 16), w.constant("axes", np.int32([1, 2]))],
+                    "output_0", (1, 3), options)
+    (tmp_path / "m.tflite").write_bytes(w.finish({"args_0": x}, {"output_0": y}))
+    (row,) = bench(tmp_path / "m.tflite", ["onnxruntime"], QUICK)
+    assert (row.status, row.reason) == ("ok", None)
+
+
 def test_int8_in_and_out_is_timed_as_a_classifier(tiny_run, tmp_path):
     from bedside import schemes
     from bedside.core.study import CalibrationConfig

@@ -101,7 +101,7 @@ class TfliteWriter:
         options = None if maker is None else maker.builtinOptions
         none = schema.ActivationFunctionType.NONE
         # LiteRT's kernel of CONCATENATION knows no activation, though its table has one.
-        if (isinstance(options, schema.ConcatenationOptionsT)
+        if (options is None or isinstance(options, schema.ConcatenationOptionsT)
                 or getattr(options, "fusedActivationFunction", None) != none):
             return False
         options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
