@@ -24,7 +24,8 @@ from bedside.core.types import Preprocess
 from bedside.flows import study as flow
 from bedside.flows import variants
 from bedside.runfolder import artefact, layout, protocol_file, stored
-from bedside.runtime.litert import TensorFacts
+from bedside.runtime.litert import LiteRTModel, TensorFacts
+from bedside.schemes import given as quantized
 from bedside.stages import build, given
 from bedside.stages.evaluate import stage as evaluate
 from bedside.stages.evidence.stage import evidence
@@ -119,6 +120,37 @@ def test_a_range_that_is_not_the_images_is_refused(run, file, tmp_path):
                     has_parent=False)
 
 
+@pytest.mark.parametrize(("mean", "std"), [((0.5,), (0.5,)), ((0.0,), (1 / 255,))])
+def test_the_usual_other_ranges_are_told_apart(file, tmp_path, mean, std):
+    """[-1, 1] and [0, 255] for a file that was quantized for [0, 1]."""
+    config = QuantizedModelConfig(str(file), _preprocess(tmp_path, mean=mean, std=std))
+    with pytest.raises(BadInput, match="its input covers"):
+        given.check(config, has_parent=False)
+
+
+def _logits(run, path):
+    model = LiteRTModel(path)
+    with stored.pixel_store(run, stored.model_spec(run, MODEL).preprocess) as store:
+        return np.array([model.run(i)["logits"][0] for i in store.tensors(store.ids[:6])])
+
+
+def test_a_file_in_another_order_of_classes_is_refused_and_put_right(run, file, tmp_path):
+    """Malignant first, as another label order has it: never mirrored without a word."""
+    mirrored = tmp_path / "mirrored.tflite"
+    mirrored.write_bytes(quantized.reordered(file.read_bytes(), (1, 0)))
+    np.testing.assert_array_equal(_logits(run, mirrored), _logits(run, file)[:, ::-1])
+    config = QuantizedModelConfig(str(mirrored))
+    with pytest.raises(BadInput, match=r"another order \(malignant, benign\)"):
+        given.enter(run, config, MODEL)
+    assert not layout.variant_dir(run, f"{MODEL}-given").exists() or not artefact.finished(
+        layout.variant_dir(run, f"{MODEL}-given"), "quantize")
+    assert given.enter(run, replace(config, classes=("malignant", "benign")), MODEL)
+    made = layout.variant_dir(run, f"{MODEL}-given") / layout.VARIANT_MODEL
+    np.testing.assert_array_equal(_logits(run, made), _logits(run, file))
+    with pytest.raises(BadInput, match="in the same words"):
+        given.enter(run, replace(config, classes=("malignant", "other")), MODEL)
+
+
 def test_what_no_range_is_known_of_is_refused(file):
     with pytest.raises(BadInput, match="range of its input is unknown"):
         given.check(QuantizedModelConfig(str(file)), has_parent=False)
@@ -134,7 +166,8 @@ def test_a_file_of_other_classes_is_refused(run, file):
     spec = stored.model_spec(run, MODEL)
     three = replace(spec.task, classes=("a", "b", "c"), positive=None)
     with pytest.raises(BadInput, match="2 classes and the task 3"):
-        given._check_classes(given.check(QuantizedModelConfig(str(file)), True), three)
+        given._order(given.check(QuantizedModelConfig(str(file)), True), QuantizedModelConfig(""),
+                     three)
 
 
 @pytest.mark.parametrize(("dtype", "scale", "zero", "want"), [

@@ -202,11 +202,13 @@ class FloatModelConfig:
 class QuantizedModelConfig:
     """A ``.tflite`` that was quantized elsewhere and is judged as it is.
 
-    ``preprocess``: where its float model is not in the study; else that model's holds.
+    ``preprocess``: how its images are prepared; its float model's where that is in the study and
+    nothing is given. ``classes``: in the file's order; that of the task without them.
     """
 
     file: str
     preprocess: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,8 +145,9 @@ def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
     wanted = {preprocess_of(m) for m in study.models}
     if study.float_model is not None:
         wanted |= {s.preprocess for s in stored.model_specs(run) if s.origin == "external"}
-    elif study.quantized_model is not None:
-        wanted |= {s.preprocess for s in stored.model_specs(run) if s.origin == "quantized"}
+    if study.quantized_model is not None:
+        own = given.preprocess_of(study.quantized_model)
+        wanted |= set() if own is None else {own}
     for preprocess in sorted(wanted, key=repr):
         build_cache(run, preprocess, progress=progress)
 

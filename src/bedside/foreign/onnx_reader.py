@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +152,7 @@ def _fold(c: Conversion, node: Node) -> None:
         raise c.fault(node, "makes too large a constant")
     feeds = {n: c.constants[n] for n in node.inputs if n}
     try:
-        made = ReferenceEvaluator(node.proto, opsets={"": c.opset}).run(None, feeds)
+        made: Any = ReferenceEvaluator(node.proto, opsets={"": c.opset}).run(None, feeds)
     except Exception as error:  # the evaluator's errors share no base class
         raise c.fault(node, f"cannot be computed ({type(error).__name__})",
                       "Export the model again.") from None

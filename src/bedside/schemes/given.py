@@ -1,18 +1,22 @@
 """A file that was quantized elsewhere: no recipe makes it, it is judged as it came.
 
-One thing is changed where it must be: a final SOFTMAX is cut off, so that its input, the
-quantized logits, is the output. Every other byte of arithmetic stays.
+Two things are changed where they must be: a final SOFTMAX is cut off, so that its input, the
+quantized logits, is the output; and a GATHER puts the logits into the task's order of classes.
+Every weight and every other operation stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ai_edge_litert.schema_py_generated as schema
+import numpy as np
 
 from bedside.core.build import Scheme
 from bedside.core.errors import BadInput
 from bedside.runtime.graph import Graph, Operation, parse_graph
+from bedside.schemes.rewrite import packed, tables
 
 SCHEME = Scheme(
     name="given", weights="as in the file", activations="as in the file",
@@ -21,7 +25,6 @@ SCHEME = Scheme(
 _HEADS = {"SOFTMAX": "probabilities", "LOGISTIC": "probabilities"}
 _COPIES = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
 _INTEGERS = ("int8", "uint8", "int16")
-_IDENTIFIER = b"TFL3"
 
 
 def recipe(options: frozenset[str]) -> list[dict[str, Any]]:
@@ -57,19 +60,53 @@ def with_logits(data: bytes, where: str) -> tuple[bytes, str | None]:
         raise BadInput(f"the model ends in {last.op}: it gives {_HEADS[last.op]}, and logits of "
                        "each class are needed", where=where,
                        remedy="Quantize it without its last activation.")
-    import flatbuffers
+    model = tables(data)
+    model.subgraphs[0].operators = model.subgraphs[0].operators[:last.index]
+    _end_in(model, last.inputs[0])
+    return packed(model), last.op
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+
+def reordered(data: bytes, order: Sequence[int]) -> bytes:
+    """Return the file with its classes in another order, as quantized as they were.
+
+    Args:
+        data: a file with one output, (1, K) logits.
+        order: class k of the result is class ``order[k]`` of the file.
+    """
+    model = tables(data)
     main = model.subgraphs[0]
-    old, new = int(graph.outputs[0]), last.inputs[0]
-    main.operators = main.operators[:last.index]
-    main.outputs = [new]
+    old = main.tensors[int(main.outputs[0])]
+    made, places, buffer = schema.TensorT(), schema.TensorT(), schema.BufferT()
+    made.name, made.shape, made.type = "logits_in_order", [1, len(order)], old.type
+    made.quantization, made.buffer, made.hasRank = old.quantization, 0, True
+    buffer.data = np.asarray(order, np.int32).view(np.uint8)
+    model.buffers.append(buffer)
+    places.name, places.shape = "order_of_classes", [len(order)]
+    places.type, places.buffer = schema.TensorType.INT32, len(model.buffers) - 1
+    places.hasRank = True
+    main.tensors += [made, places]
+    code, gather = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.GATHER
+    code.version = 2  # the first that takes int8
+    model.operatorCodes.append(code)
+    gather.opcodeIndex = len(model.operatorCodes) - 1
+    gather.inputs = [int(main.outputs[0]), len(main.tensors) - 1]
+    gather.outputs = [len(main.tensors) - 2]
+    gather.builtinOptionsType = schema.BuiltinOptions.GatherOptions
+    gather.builtinOptions = schema.GatherOptionsT()
+    gather.builtinOptions.axis = 1
+    main.operators.append(gather)
+    _end_in(model, len(main.tensors) - 2)
+    return packed(model)
+
+
+def _end_in(model: Any, tensor: int) -> None:
+    """Let a tensor be the only output, under the signature's name."""
+    main = model.subgraphs[0]
+    old, main.outputs = int(main.outputs[0]), [tensor]
     for signature in model.signatureDefs or ():
         for output in signature.outputs:
-            output.tensorIndex = new if output.tensorIndex == old else output.tensorIndex
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output()), last.op
+            output.tensorIndex = tensor if output.tensorIndex == old else output.tensorIndex
 
 
 def _last(graph: Graph) -> Operation | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ai_edge_litert.schema_py_generated as schema
 
-_IDENTIFIER = b"TFL3"
+from bedside.schemes.rewrite import packed, tables
 
 
 def current_codes(model: bytes) -> bytes:
@@ -18,11 +18,7 @@ def current_codes(model: bytes) -> bytes:
     codes = (root.OperatorCodes(i) for i in range(root.OperatorCodesLength()))
     if all(c.BuiltinCode() >= c.DeprecatedBuiltinCode() for c in codes):
         return model
-    import flatbuffers
-
-    tables = schema.ModelT.InitFromObj(root)
-    for code in tables.operatorCodes:
+    model_tables = tables(model)
+    for code in model_tables.operatorCodes:
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
-    builder = flatbuffers.Builder(len(model))
-    builder.Finish(tables.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model_tables)
