@@ -9,29 +9,14 @@ import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 import numpy.typing as npt
 
+from bedside.schemes.rewrite import aligned, packed
+
 Array = npt.NDArray[Any]
 
-IDENTIFIER = b"TFL3"
 SIGNATURE = "serving_default"
-_ALIGNMENT = 16  # schema.fbs, Buffer.data: force_align
 _TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32,
           "uint8": schema.TensorType.UINT8, "int64": schema.TensorType.INT64,
           "bool": schema.TensorType.BOOL}
-
-
-class _Buffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose bytes are aligned as the schema asks, which the generated code does not do."""
-
-    def Pack(self, builder: Any) -> Any:  # noqa: N802 (the generated code's name)
-        raw = self.data.tobytes()
-        builder.StartVector(1, len(raw), _ALIGNMENT)
-        builder.head = builder.Head() - len(raw)
-        builder.Bytes[builder.Head():builder.Head() + len(raw)] = raw
-        builder.vectorNumElems = len(raw)
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)
 
 
 class TfliteWriter:
@@ -64,9 +49,7 @@ class TfliteWriter:
         """Add a constant in its own dtype and return its index."""
         stored = np.ascontiguousarray(values)
         index = self.tensor(name, values.shape, stored.dtype.name)
-        buffer = _Buffer()
-        buffer.data = stored
-        self._buffers.append(buffer)
+        self._buffers.append(aligned(stored))
         self._tensors[index].buffer = len(self._buffers) - 1
         return index
 
@@ -129,8 +112,6 @@ class TfliteWriter:
 
     def finish(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> bytes:
         """Return the file, whose signature names inputs and outputs."""
-        import flatbuffers
-
         graph = schema.SubGraphT()
         graph.name, graph.tensors, graph.operators = "main", self._tensors, self._operations
         graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
@@ -143,9 +124,7 @@ class TfliteWriter:
         model.operatorCodes = [_code(c) for c in self._codes]
         model.subgraphs, model.buffers = [graph], self._buffers
         model.signatureDefs = [signature]
-        builder = flatbuffers.Builder(1 << 20)
-        builder.Finish(model.Pack(builder), IDENTIFIER)
-        return bytes(builder.Output())
+        return packed(model)
 
     def _unique(self, name: str) -> str:
         # Dots, as the networks' own layer names have: "/" marks the names of LiteRT's converter.

@@ -16,7 +16,7 @@ import numpy as np
 from bedside.core.build import Scheme
 from bedside.core.errors import BadInput
 from bedside.runtime.graph import Graph, Operation, parse_graph
-from bedside.schemes.rewrite import packed, tables
+from bedside.schemes.rewrite import aligned, packed, tables
 
 SCHEME = Scheme(
     name="given", weights="as in the file", activations="as in the file",
@@ -76,11 +76,10 @@ def reordered(data: bytes, order: Sequence[int]) -> bytes:
     model = tables(data)
     main = model.subgraphs[0]
     old = main.tensors[int(main.outputs[0])]
-    made, places, buffer = schema.TensorT(), schema.TensorT(), schema.BufferT()
+    made, places = schema.TensorT(), schema.TensorT()
     made.name, made.shape, made.type = "logits_in_order", [1, len(order)], old.type
     made.quantization, made.buffer, made.hasRank = old.quantization, 0, True
-    buffer.data = np.asarray(order, np.int32).view(np.uint8)
-    model.buffers.append(buffer)
+    model.buffers.append(aligned(np.asarray(order, np.int32)))
     places.name, places.shape = "order_of_classes", [len(order)]
     places.type, places.buffer = schema.TensorType.INT32, len(model.buffers) - 1
     places.hasRank = True
