@@ -4,48 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 import pytest
+from quantized_models import uint8_classifier
 
 from bedside import schemes
 from bedside.core.errors import BadInput
-from bedside.foreign.tflite_writer import TfliteWriter
 from bedside.runfolder import layout
 from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import LiteRTModel
 from bedside.schemes import given
-
-
-def _scaled(tensor, scale, zero):
-    parameters = schema.QuantizationParametersT()
-    parameters.scale, parameters.zeroPoint = [scale], [zero]
-    tensor.quantization = parameters
-
-
-def uint8_classifier(head=None, px=4, scale=1 / 255):
-    """uint8 in and out: DEQUANTIZE, a dense layer, an optional head, QUANTIZE."""
-    w = TfliteWriter()
-    x = w.tensor("image", (1, px, px, 1), "uint8")
-    _scaled(w._tensors[x], scale, 0)
-    real = w.operation("DEQUANTIZE", [x], "real", (1, px, px, 1))
-    options = schema.ReshapeOptionsT()
-    options.newShape = [1, px * px]
-    row = w.operation("RESHAPE", [real, w.constant("s", np.int32([1, px * px]))], "row",
-                      (1, px * px), options)
-    weights = np.random.default_rng(0).normal(0, 0.3, (2, px * px)).astype(np.float32)
-    y = w.operation("FULLY_CONNECTED",
-                    [row, w.constant("w", weights), w.constant("b", np.zeros(2, np.float32))],
-                    "dense", (1, 2), schema.FullyConnectedOptionsT())
-    if head is not None:
-        beta = schema.SoftmaxOptionsT() if head == "SOFTMAX" else None
-        if beta is not None:
-            beta.beta = 1.0
-        y = w.operation(head, [y], "head", (1, 2), beta)
-    out = w.operation("QUANTIZE", [y], "out", (1, 2), schema.QuantizeOptionsT())
-    w._tensors[out].type = schema.TensorType.UINT8
-    _scaled(w._tensors[out], 1 / 256 if head else 0.02, 0 if head else 128)
-    return w.finish({"image": x}, {"scores": out}), weights
 
 
 def test_bytes_in_and_out_are_real_numbers_to_the_caller():
