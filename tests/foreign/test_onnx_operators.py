@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 from onnx_models import constant, model, node, weights
 
 from bedside.foreign.onnx_operators import READERS
@@ -93,6 +94,15 @@ CASES = {
     "log softmax": [node("Flatten", "x", "f"), node("MatMul", "f mw", "l"),
                     node("LogSoftmax", "l", "y")],
     "pad": _op("Pad", "x pads"), "pad with two": _op("Pad", "x pads two"),
+    "slice": [CONV, node("Slice", "c one1 three1 one1", "y")],
+    "slice from the end": _op("Slice", "x minus2 huge minus"),
+    "split": [CONV, helper.make_node("Split", ["c"], ["left", "right"], axis=1),
+              node("Add", "left right", "y")],
+    "split unevenly": [CONV, helper.make_node("Split", ["c", "parts"], ["left", "right"], axis=1),
+                       node("Concat", "right left", "y", axis=1)],
+    "shuffled channels": [
+        CONV, node("Reshape", "c five", "f"), node("Transpose", "f", "t", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "t four", "s"), node("GlobalAveragePool", "s", "y")],
     "identity": [node("Identity", "x", "i"), node("Relu", "i", "y")],
     "dropout": [node("Dropout", "x", "i"), node("Relu", "i", "y")],
     "cast": [node("Cast", "x", "i", to=1), node("Relu", "i", "y")],
@@ -102,7 +112,10 @@ CASES = {
         node("Gemm", "f fw", "y", transB=1)],
 }
 W |= {"wg2": weights(8, 3, 3, 3), "p3": np.abs(weights(3)) + 0.5, "q3": weights(3, seed=2),
-      "one_": np.float32(1), "f10": weights(360, 10), "v2": weights(2), "minus": np.int64([-1])}
+      "one_": np.float32(1), "f10": weights(360, 10), "v2": weights(2), "minus": np.int64([-1]),
+      "one1": np.int64([1]), "three1": np.int64([3]), "minus2": np.int64([-2]),
+      "huge": np.int64([2**62]), "parts": np.int64([1, 3]), "five": np.int64([1, 2, 2, 12, 10]),
+      "four": np.int64([1, 4, 12, 10])}
 
 
 def _write(path: Path, nodes, **more) -> Path:
@@ -150,6 +163,7 @@ def test_an_operator_becomes_what_quantizes_well(tmp_path, name, operations):
 
 
 @pytest.mark.parametrize(("opset", "nodes"), [
+    (9, [node("Slice", "x", "y", starts=[1], ends=[99], axes=[2])]),
     (9, [node("Pad", "x", "p", pads=[0, 0, 1, 1, 0, 0, 1, 1], value=0.5),
          node("Clip", "p", "y", min=0.0, max=6.0)]),
     (11, [node("GlobalAveragePool", "x", "g"), node("Squeeze", "g", "q", axes=[2, 3]),

@@ -164,9 +164,9 @@ class Conversion:
     # -------------------------------------------------------------- writing
 
     def publish(self, node: Node, tensor: int, shape: Sequence[int], order: Sequence[int],
-                names: Sequence[str] = ()) -> None:
+                names: Sequence[str] = (), output: int = 0) -> None:
         """Record an operator's output. ``names``: values that share the tensor."""
-        out = node.outputs[0]
+        out = node.outputs[output]
         if math.prod(shape) > _MOST_VALUES or min(shape, default=1) < 1:
             raise self.fault(node, f"makes a value of {[int(v) for v in shape]}")
         self.values[out] = Value(tensor, tuple(int(v) for v in shape), tuple(order),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 
+from bedside.foreign import onnx_shapes as shapes
 from bedside.foreign import onnx_windows as windows
 from bedside.foreign.onnx_graph import Array, Conversion, Node, Value, identity
 
@@ -209,78 +210,7 @@ def _softmax(c: Conversion, node: Node) -> None:
     c.publish(node, made, value.shape, order)
 
 
-# ------------------------------------------------------------------ shapes
-
-def _pad(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    rank = len(value.shape)
-    mode = node.attributes.get("mode", b"constant")
-    pads = c.numbers(node, "pads", 1)
-    if mode not in (b"constant", "constant") or pads is None or c.given(node, 3):
-        raise c.fault(node, "pads by other than a constant")
-    filled = (float(node.attributes.get("value", 0.0)) if "pads" in node.attributes
-              else float(c.constant(node, 2).reshape(())) if c.given(node, 2) else 0.0)
-    if min(pads) < 0:
-        raise c.fault(node, "cuts pixels off")
-    pairs = np.array(pads, np.int32).reshape(2, rank).T
-    shape = [int(n + p.sum()) for n, p in zip(value.shape, pairs, strict=True)]
-    inputs = [value.tensor, c.writer.constant(f"{node.label}_pads", pairs[list(value.order)])]
-    kind, options = "PAD", schema.PadOptionsT()
-    if filled:
-        inputs.append(c.writer.constant(f"{node.label}_value", np.array(filled, np.float32)))
-        kind, options = "PADV2", schema.PadV2OptionsT()
-    made = c.writer.operation(kind, inputs, node.outputs[0], [shape[a] for a in value.order],
-                              options)
-    c.publish(node, made, shape, value.order)
-
-
-def _reshape(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    wanted = c.numbers(node, "shape", 1) or []
-    if not int(node.attributes.get("allowzero", 0)):
-        wanted = [value.shape[i] if n == 0 and i < len(value.shape) else n
-                  for i, n in enumerate(wanted)]
-    total, known = math.prod(value.shape), math.prod(n for n in wanted if n != -1)
-    shape = [total // max(known, 1) if n == -1 else n for n in wanted]
-    if math.prod(shape) != total or min(shape, default=1) < 1:
-        raise c.fault(node, f"makes {shape} of {list(value.shape)}", "Export it with batch 1.")
-    c.reshaped(node, value, shape)
-
-
-def _flatten(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    axis = int(node.attributes.get("axis", 1))
-    axis += len(value.shape) if axis < 0 else 0
-    c.reshaped(node, value, (math.prod(value.shape[:axis]), math.prod(value.shape[axis:])))
-
-
-def _squeeze(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    rank = len(value.shape)
-    given = c.numbers(node, "axes", 1)
-    axes = [i for i, n in enumerate(value.shape) if n == 1] if given is None else [
-        a % rank for a in given]
-    if any(value.shape[a] != 1 for a in axes):
-        raise c.fault(node, "drops a side that is not 1", "Export it with batch 1.")
-    c.reshaped(node, value, [n for i, n in enumerate(value.shape) if i not in axes])
-
-
-def _unsqueeze(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    given = c.numbers(node, "axes", 1) or []
-    rank = len(value.shape) + len(given)
-    sides, axes = iter(value.shape), {a % rank for a in given}
-    c.reshaped(node, value, [1 if i in axes else next(sides) for i in range(rank)])
-
-
-def _transpose(c: Conversion, node: Node) -> None:
-    value = c.value(node)
-    rank = len(value.shape)
-    places = [int(v) for v in node.attributes.get("perm", range(rank)[::-1])]
-    # Nothing is moved: stored axis i stays, and is called otherwise.
-    c.publish(node, value.tensor, [value.shape[p] for p in places],
-              [places.index(a) for a in value.order], value.names)
-
+# ------------------------------------------------------------------ nothing at all
 
 def _same(c: Conversion, node: Node) -> None:
     value = c.value(node)
@@ -303,7 +233,8 @@ READERS: dict[str, Reader] = {
     "Relu": _unary, "LeakyRelu": _unary, "Sigmoid": _unary, "Tanh": _unary, "HardSwish": _unary,
     "Elu": _unary, "Clip": _clip, "HardSigmoid": _hard_sigmoid,
     "Add": _binary, "Sub": _binary, "Mul": _binary, "Div": _binary, "Concat": _concat,
-    "Softmax": _softmax, "LogSoftmax": _softmax, "Pad": _pad, "Reshape": _reshape,
-    "Flatten": _flatten, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Transpose": _transpose,
+    "Softmax": _softmax, "LogSoftmax": _softmax, "Pad": shapes.pad, "Reshape": shapes.reshape,
+    "Flatten": shapes.flatten, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze,
+    "Transpose": shapes.transpose, "Slice": shapes.cut, "Split": shapes.split,
     "Identity": _same, "Dropout": _same, "Cast": _cast,
 }
