@@ -218,8 +218,9 @@ def _check_images(source: Path, taken: TensorFacts, preprocess: Preprocess) -> N
     if not apart <= _ALIKE * (high - low):
         raise BadInput(f"its input covers [{covered[0]:.3g}, {covered[1]:.3g}] and images are "
                        f"prepared to [{low:.3g}, {high:.3g}]", where=source,
-                       remedy="Declare the range that it was quantized for (--preprocess), or "
-                              "give the float model that it was made from.")
+                       remedy="Declare the range that it was quantized for: preprocess under "
+                              "[quantized_model] in study.toml, or --preprocess where it comes "
+                              "without its float model.")
 
 
 def input_range(taken: TensorFacts) -> tuple[float, float] | None:
