@@ -9,6 +9,7 @@ from paths import ROOT
 
 from bedside.cli.app import GROUPS
 from bedside.estimators import ESTIMATORS
+from bedside.exports import FORMATS as EXPORTS
 from bedside.figures import FIGURES
 from bedside.metrics import METRICS
 from bedside.models import MODELS
@@ -20,8 +21,8 @@ from bedside.targets import BACKENDS
 HOUSE = ROOT / "src" / "bedside"
 
 # Every entry of these is walked by tests/contract or, for commands, tests/docs.
-TABLES = (*GROUPS.values(), ESTIMATORS, FIGURES, METRICS, MODELS, READERS, SCHEMES, CHOICES,
-          BACKENDS)
+TABLES = (*GROUPS.values(), ESTIMATORS, EXPORTS, FIGURES, METRICS, MODELS, READERS, SCHEMES,
+          CHOICES, BACKENDS)
 
 # Module: what runs it, where no test imports it by itself.
 COVERED_OTHERWISE: dict[str, str] = {

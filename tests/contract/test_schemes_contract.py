@@ -16,6 +16,7 @@ from bedside.flows import variants
 from bedside.runfolder import layout, stored
 from bedside.runtime.graph import CONVOLUTIONS, read_graph
 from bedside.runtime.litert import LiteRTModel
+from bedside.schemes import postcondition
 
 EVERY = [name if option is None else f"{name}+{option}" for name in schemes.SCHEMES
          for option in (None, *schemes.parse(name).scheme.options)]
@@ -30,6 +31,23 @@ def test_the_table_and_the_modules_agree():
         assert scheme.summary
         assert choice.options == ()
         codec.to_json(module.recipe(frozenset()))  # recipes are plain data
+
+
+def test_every_scheme_states_formats_that_the_postcondition_knows():
+    for name in schemes.SCHEMES:
+        scheme = schemes.parse(name).scheme
+        assert {scheme.weights, scheme.activations, *scheme.io.values()} <= set(postcondition.BYTES)
+        assert set(scheme.io) <= set(scheme.options)
+        module = schemes.parse(name).module
+        assert hasattr(module, "layer_rules") == hasattr(module, "layer_formats"), name
+
+
+@pytest.mark.parametrize("name", schemes.SCHEMES)
+def test_the_float_model_passes_for_no_scheme_that_quantizes(tiny_run, name):
+    choice = schemes.parse(name)
+    data = (layout.model_dir(tiny_run, "resnet34") / layout.FLOAT_MODEL).read_bytes()
+    fault = postcondition.format_fault(choice, data, data)
+    assert (fault is None) == (not choice.module.recipe(frozenset()))
 
 
 def formats(graph, scheme_id):
@@ -59,6 +77,7 @@ def test_a_scheme_makes_a_variant_that_answers_as_the_original(tiny_run, scheme_
     place = layout.variant_dir(tiny_run, variant_id)
     variant = codec.read_json(Variant, place / layout.VARIANT)
     assert variant.id == variant_id
+    assert (variant.status, variant.reason) == ("ok", None)
     assert variant.size_bytes == (place / variant.file).stat().st_size
     graph = read_graph(place / variant.file)
     assert sum(sum(v.values()) for v in variant.ops_by_dtype.values()) == len(graph.operations)

@@ -64,3 +64,10 @@ def test_calibration_uses_training_images_alone(run):
     with stored.pixel_store(run, variant.preprocess) as store:
         for image, case_id in zip(images, found, strict=True):
             np.testing.assert_array_equal(image, store.tensor(case_id))
+
+
+def test_an_int8_build_that_computes_in_float32_is_no_int8_build():
+    float_source.check_quantized("int8", "int8", "X")
+    float_source.check_quantized("float32", "float32", "X")
+    with pytest.raises(BadInput, match="X's quantizer left the network in float32"):
+        float_source.check_quantized("int8", "float32", "X")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 
+import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 import pytest
 
 from bedside import schemes
 from bedside.core.study import CalibrationConfig
+from bedside.foreign.tflite_writer import TfliteWriter
 from bedside.runfolder import layout
-from bedside.runtime.litert import LiteRTModel
+from bedside.runtime.litert import AnyModel, LiteRTModel
 from bedside.stages import calibrate, quantize
 from bedside.targets.openvino_cpu import OpenVinoModel
 from bedside.targets.tflite_onnx import _WRITERS, write_onnx
@@ -82,3 +84,27 @@ def test_operations_outside_the_list_are_refused_by_name(run, tmp_path, monkeypa
     with pytest.raises(Unsupported, match="MAX_POOL_2D"):
         write_onnx(layout.model_dir(run, "resnet34") / layout.FLOAT_MODEL, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
+
+
+@pytest.mark.parametrize("places", [(0, 3, 1, 2), (0, 2, 1, 3), (0, 3, 2, 1), (0, 2, 3, 1)])
+@pytest.mark.parametrize("axes", [(1, 2), (2, 3), (1, 3)])
+def test_a_transposition_before_a_mean_is_that_of_the_file(tmp_path, places, axes):
+    """As a network trained channels first leaves it, in front of its global mean."""
+    from bedside.targets.onnx_cpu import OnnxModel
+
+    w = TfliteWriter()
+    x = w.tensor("image", (1, 4, 5, 6))
+    shape = [(1, 4, 5, 6)[p] for p in places]
+    t = w.operation("TRANSPOSE", [x, w.constant("p", np.int32(places))], "t", shape,
+                    schema.TransposeOptionsT())
+    options = schema.ReducerOptionsT()
+    left = [n for i, n in enumerate(shape) if i not in axes]
+    y = w.operation("MEAN", [t, w.constant("a", np.int32(axes))], "y", left, options)
+    file = tmp_path / "m.tflite"
+    file.write_bytes(w.finish({"image": x}, {"logits": y}))
+    write_onnx(file, tmp_path / "m.onnx")
+    image = np.random.default_rng(0).random((1, 4, 5, 6), np.float32)
+    (want,) = AnyModel(file).outputs_of([image])
+    found = OnnxModel(tmp_path / "m.onnx").run(image)["logits"]
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+    np.testing.assert_allclose(want, image.transpose(places).mean(axes), rtol=1e-5)

@@ -64,6 +64,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "verify": "bedside.cli.device:verify",
         "install": "bedside.cli.device:install",
         "installed": "bedside.cli.device:installed",
+        "export": "bedside.cli.export:export",
         "predict": "bedside.cli.predict:predict",
         "serve": "bedside.cli.serve:serve",
         "web": "bedside.cli.serve:web",

@@ -76,6 +76,9 @@ def run(
     output_name: options.OutputName = None,
     signature: options.Signature = None,
     image_size: options.ImageSize = None,
+    quantized_model: Annotated[Path | None, typer.Option(
+        help="A .tflite quantized elsewhere, judged as it is (--float-model: its parent).",
+    )] = None,
 ) -> None:
     """Take images the whole way to the report; continues where it stopped."""
     _study(config, out, only, dry_run, options.given(
@@ -88,7 +91,8 @@ def run(
         float_model=float_model, preprocess=preprocess, last_conv=last_conv,
         model_classes=model_classes, input_range=input_range, mean=mean, std=std, colour=colour,
         resize=resize, filter=filter, normalise=normalise, output_kind=output_kind,
-        output=output_name, signature=signature, image_size=image_size))
+        output=output_name, signature=signature, image_size=image_size,
+        quantized_model=quantized_model))
 
 
 def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:
@@ -111,9 +115,10 @@ def quantize(run: options.Run, only: options.Only = None) -> None:
     from bedside.runfolder import stored
 
     _stage(run, "quantize", only)
-    output.table("", ["variant", "scheme", "MB"],
-                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}"] for v in stored.variants(run)],
-                 {2})
+    output.table("", ["variant", "scheme", "MB", "status"],
+                 [[v.id, v.scheme, f"{v.size_bytes / 1e6:.2f}",
+                   v.status if v.status == "ok" else f"{v.status}: {v.reason}"]
+                  for v in stored.every_variant(run)], {2})
 
 
 def build(run: options.Run, only: options.Only = None) -> None:

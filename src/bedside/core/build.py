@@ -13,8 +13,9 @@ from bedside.core.types import Estimate, Evidence, Preprocess, Quantity, Status,
 class ModelSpec:
     """A network as a stage folder describes it. ``last_conv`` names a tensor of float.tflite.
 
-    ``parent`` is the model that this one was made from without training (equalization, bias
-    correction).
+    ``origin`` ``quantized``: a file quantized elsewhere whose float model is not known; the folder
+    holds none. ``parent`` is the model that this one was made from without training
+    (equalization, bias correction).
     """
 
     id: str
@@ -24,7 +25,7 @@ class ModelSpec:
     config: ModelConfig | None = None
     last_conv: str | None = None
     parameters: int = 0
-    origin: Literal["trained", "external"] = "trained"
+    origin: Literal["trained", "external", "quantized"] = "trained"
     parent: str | None = None
 
 
@@ -32,8 +33,10 @@ class ModelSpec:
 class Scheme:
     """A quantization scheme; ``options`` are what may follow its name after a ``+``.
 
-    ``steps`` counts the decisions beyond a plain conversion that someone must understand and
-    repeat; a recommendation prefers fewer.
+    ``weights`` and ``activations`` are the formats that every layer of a variant holds: what
+    ``schemes/postcondition.py`` compares a written file with. ``io``: by option, the format of
+    input and outputs, which are float32 without it. ``steps`` counts the decisions beyond a plain
+    conversion that someone must understand and repeat; a recommendation prefers fewer.
     """
 
     name: str
@@ -43,11 +46,16 @@ class Scheme:
     summary: str
     options: dict[str, str] = field(default_factory=dict)
     steps: int = 0
+    io: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A model and a scheme, written as one ``.tflite``."""
+    """A model and a scheme, written as one ``.tflite``.
+
+    One that is not what its scheme promises is ``failed`` with a ``reason`` and has no file;
+    ``sha256`` and ``size_bytes`` are then of the file that was refused, where there was one.
+    """
 
     id: str
     model: str
@@ -64,6 +72,8 @@ class Variant:
     last_conv: str | None = None
     calibration: str | None = None
     ops_by_dtype: dict[str, dict[str, int]] = field(default_factory=dict)
+    status: Status = "ok"
+    reason: str | None = None
 
     @property
     def scheme_id(self) -> str:
@@ -91,6 +101,7 @@ class Build:
     (empty: the first). ``measures``: what running it here tells; the other quantities come from
     ``latency_ms`` and ``facts`` (a compiler's or a model's figures) or are null with
     ``latency_note``. ``evidence`` overrides the backend's own, by quantity.
+    ``runner``: the lazy name of what opens it, in place of the backend's own.
     ``sampling``: (rounds, warm-up, samples) in place of the study's, for a latency that only
     shows that the build runs.
     """
@@ -111,6 +122,7 @@ class Build:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     latency_ms: Latency | None = None
     latency_note: str | None = None
+    runner: str | None = None
     sampling: tuple[int, int, int] | None = None
     facts: dict[str, float] = field(default_factory=dict)
 

@@ -61,6 +61,10 @@ class BadInput(BedsideError):
     exit_code = EXIT_BAD_INPUT
 
 
+class Unquantizable(BadInput):
+    """A model that one scheme cannot be applied to: in a study a failed row with the reason."""
+
+
 class Unsupported(BedsideError):
     """A target cannot run this variant: a row of the results with the reason, not a failure."""
 

@@ -226,6 +226,19 @@ class RepeatsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantizedModelConfig:
+    """A ``.tflite`` that was quantized elsewhere and is judged as it is.
+
+    ``preprocess``: how its images are prepared; its float model's where that is in the study and
+    nothing is given. ``classes``: in the file's order; that of the task without them.
+    """
+
+    file: str
+    preprocess: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """The whole resolved configuration of a run, as ``study.toml`` holds it."""
 
@@ -233,6 +246,7 @@ class Study:
     data: DataConfig = field(default_factory=DataConfig)
     models: tuple[ModelConfig, ...] = ()
     float_model: FloatModelConfig | None = None
+    quantized_model: QuantizedModelConfig | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     schemes: tuple[str, ...] = ("float32", "float16", "dynamic", "int8")

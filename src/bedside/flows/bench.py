@@ -2,7 +2,9 @@
 
 A temporary run is made around the file, with random images, and goes through the same stages
 as a study's: builds in child processes, latency in fresh processes and interleaved rounds.
-Accuracy is not reported.
+Accuracy is not reported. A file that is no classifier of images (a detector, a segmenter,
+several inputs) has a task without classes: nothing is asked of its outputs, and its inputs get
+random values.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ from bedside.runfolder.cases import cases_to_csv
 from bedside.runtime.graph import Graph, ops_by_dtype, read_graph
 from bedside.stages.build import build
 from bedside.stages.evaluate.stage import evaluate
-from bedside.targets.checks import several
 
 IMAGES = 8
 # Limits on what a file makes this process allocate: random images and class names.
@@ -49,7 +50,7 @@ def bench(file: Path, names: Sequence[str], config: EvaluateConfig = ROUNDS,
         profiles: a run folder whose ``targets/*.toml`` count too.
 
     Raises:
-        BadInput: no model, more than one signature, a dynamic shape, or an unknown target.
+        BadInput: no model, a shape that is left open, or an unknown target.
     """
     chosen = list(dict.fromkeys(names))
     for name in chosen:
@@ -74,26 +75,34 @@ def bench(file: Path, names: Sequence[str], config: EvaluateConfig = ROUNDS,
 
 
 def _shape(graph: Graph, file: Path) -> tuple[Preprocess, int]:
-    if graph.signatures > 1 or graph.subgraphs > 1:
-        raise BadInput(f"the file has {several(graph)}; one is needed", where=file,
-                       remedy="Export the model with one signature.")
-    if len(graph.inputs) != 1:
-        raise BadInput(f"{len(graph.inputs)} inputs; one image is needed", where=file,
-                       remedy="Export it with a single image input.")
-    shape = graph.tensors[graph.inputs[0]].shape
-    if len(shape) != 4 or min(shape, default=0) < 1 or shape[0] != 1 or shape[3] not in (1, 3):
-        raise BadInput(f"the input's shape is {list(shape)}; (1, H, W, C) with C 1 or 3 is needed",
-                       where=file, remedy="Export it channels last with batch 1 and fixed sides.")
+    """Return the images that a file takes and its number of classes.
+
+    Where it is no classifier: a tiny image in place of inputs of any kind, and no classes.
+
+    Raises:
+        BadInput: an open side, no input, or more values than can be timed here.
+    """
+    inputs = [graph.tensors[i] for i in graph.inputs]
+    if not inputs:
+        raise BadInput("the model has no input", where=file, remedy="Export it with one.")
     output = graph.output_names.get("logits", graph.outputs[0] if graph.outputs else -1)
-    found = graph.tensors[output].shape if output >= 0 else ()
-    if len(found) != 2 or found[1] < 2:
-        raise BadInput(f"the output's shape is {list(found)}; (1, K) logits are needed",
-                       where=file, remedy="Export it with one row of logits.")
-    if shape[1] * shape[2] * shape[3] > MOST_VALUES or found[1] > MOST_CLASSES:
-        raise BadInput(f"an input of {list(shape)} and {found[1]} classes exceed what can be "
+    scores = graph.tensors[output].shape if output >= 0 else ()
+    values = sum(int(np.prod(t.shape, dtype=np.int64)) for t in inputs)
+    classes = scores[1] if len(scores) == 2 and scores[0] == 1 and scores[1] >= 2 else 0
+    if values > MOST_VALUES or classes > MOST_CLASSES:
+        raise BadInput(f"inputs of {values:,} values and {classes:,} classes exceed what can be "
                        "timed here", where=file, remedy=f"Give a model of at most {MOST_VALUES:,} "
                        f"values and {MOST_CLASSES:,} classes.")
-    return Preprocess(height_px=shape[1], width_px=shape[2], channels=shape[3]), found[1]
+    shape = inputs[0].shape
+    image = (len(inputs) == 1 and len(shape) == 4 and shape[0] == 1 and min(shape) > 0
+             and shape[3] in (1, 3))
+    single = graph.subgraphs == 1 and graph.signatures <= 1
+    named = len(graph.outputs) == 1 or "logits" in graph.output_names
+    known = all(t.dtype == "float32" or t.quantization is not None
+                for t in (inputs[0], graph.tensors[output]))
+    if not (classes and image and single and named and known):
+        return Preprocess(height_px=1, width_px=1, channels=1), 0
+    return Preprocess(height_px=shape[1], width_px=shape[2], channels=shape[3]), classes
 
 
 def _scheme(graph: Graph) -> str:
@@ -109,8 +118,8 @@ def _scheme(graph: Graph) -> str:
 def _run_around(run: Path, file: Path, graph: Graph, preprocess: Preprocess, classes: int) -> str:
     task = Task(tuple(f"class{i}" for i in range(classes)))
     rng = np.random.default_rng(0)
-    cases = [Case(f"random{i}", "", task.classes[i % classes], group=f"g{i}", split="val")
-             for i in range(IMAGES)]
+    cases = [Case(f"random{i}", "", task.classes[i % classes] if classes else "none",
+                  group=f"g{i}", split="val") for i in range(IMAGES)]
     with artefact.writing(layout.data_dir(run), "data", "bench") as scratch:
         artefact.write_text(scratch / layout.CASES, cases_to_csv(cases))
         artefact.write_text(scratch / layout.TASK, codec.to_json(task))

@@ -36,8 +36,11 @@ def check(study: Study, run: Path | None = None) -> Study:
     _unique(list(study.targets), "targets")
     if not scheme_ids:
         raise BadInput("no scheme", where="schemes", remedy="Give at least float32.")
-    if not models and study.float_model is None:
-        raise BadInput("no model", where="models", remedy="Give --model or --float-model.")
+    if schemes.GIVEN in scheme_ids:
+        schemes.parse(schemes.GIVEN).module.recipe(frozenset())  # says what it is
+    if not models and study.float_model is None and study.quantized_model is None:
+        raise BadInput("no model", where="models",
+                       remedy="Give --model, --float-model or --quantized-model.")
     if study.train.epochs < 1 or study.train.batch_size < 2:
         raise BadInput("epochs must be 1 or more and batch_size 2 or more", where="train",
                        remedy="Correct it.")

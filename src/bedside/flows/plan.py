@@ -62,16 +62,16 @@ def plan(run: Path, config: Study, only: str | None = None) -> list[Step]:
                           _train_seconds(model, config, train_images)))
         steps.append(Step("convert", model.id, kept and artefact.finished(folder, "convert"), 15.0))
     by_id = {m.id: m for m in config.models}
-    for model_id in ids:
-        for scheme in config.schemes:
-            variant = layout.variant_id(model_id, scheme)
-            if only is None or any(v == variant for v, _ in wanted):
-                steps.append(Step("quantize", variant, _kept(model_id, "quantize", same)
-                                  and artefact.finished(layout.variant_dir(run, variant),
-                                                        "quantize"), 5.0))
+    every = study.pairs(ids, config)
+    for model_id, scheme in every:
+        variant = layout.variant_id(model_id, scheme)
+        if only is None or any(v == variant for v, _ in wanted):
+            steps.append(Step("quantize", variant, _kept(model_id, "quantize", same)
+                              and artefact.finished(layout.variant_dir(run, variant),
+                                                    "quantize"), 5.0))
     evaluated = sum(counts.get(s, 0) for s in config.evaluate.splits)
     for variant, target in wanted:
-        model_id = next((i for i in ids if variant.startswith(f"{i}-")), "")
+        model_id = next((m for m, s in every if layout.variant_id(m, s) == variant), "")
         steps.append(Step("evaluate", layout.cell_name(variant, target),
                           _kept(model_id, "evaluate", same) and artefact.finished(
                               layout.measurement_dir(run, variant, target), "evaluate"),
@@ -111,8 +111,8 @@ def _same(run: Path, config: Study, ids: Sequence[str]) -> set[str]:
         return set()
     found = {"data"} | {m.id for m in config.models
                         if m in old.models and old.train == config.train}
-    if old.float_model == config.float_model:
-        found |= set(ids) - {m.id for m in config.models}
+    if (old.float_model, old.quantized_model) == (config.float_model, config.quantized_model):
+        found |= {m for m, _ in study.pairs(ids, config)} - {m.id for m in config.models}
     if old.calibration == config.calibration:
         found.add("quantize")
         if old.evaluate == config.evaluate:

@@ -17,6 +17,7 @@ from bedside.core.study import (
     FloatModelConfig,
     ModelConfig,
     PhantomConfig,
+    QuantizedModelConfig,
     Study,
     TrainConfig,
 )
@@ -71,6 +72,7 @@ class Flags:
     output: str | None = None
     signature: str | None = None
     image_size: str | None = None
+    quantized_model: Path | None = None
 
 
 def preset(name: str) -> Study:
@@ -158,7 +160,12 @@ def _anchored(base: Study, folder: Path) -> Study:
     if external is not None:
         external = replace(external, file=anchor(external.file), preprocess=anchor(
             external.preprocess) if external.preprocess else None)
-    return replace(base, data=data, models=models, float_model=external)
+    quantized = base.quantized_model
+    if quantized is not None:
+        quantized = replace(quantized, file=anchor(quantized.file), preprocess=anchor(
+            quantized.preprocess) if quantized.preprocess else None)
+    return replace(base, data=data, models=models, float_model=external,
+                   quantized_model=quantized)
 
 
 def _with_data(base: Study, flags: Flags) -> Study:
@@ -249,10 +256,14 @@ def _with_models(base: Study, flags: Flags) -> Study:
     elif base.float_model is not None and flags.preprocess is None and flags.last_conv is None:
         base = replace(base, float_model=replace(
             base.float_model, contract=joined(declared_of(flags), base.float_model.contract)))
-    elif given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]:
+    elif flags.quantized_model is None and (
+            given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]):
         raise BadInput("given without --float-model",
                        where=", ".join(f"--{n.replace('_', '-')}" for n in given),
                        remedy="They describe a model trained elsewhere.")
+    if flags.quantized_model is not None:
+        base = _with_quantized(base, flags)
+        models = models if flags.model else ()
     if flags.weights is not None:
         models = tuple(replace(m, weights=str(flags.weights.resolve())) for m in models)
     if flags.epochs is not None:
@@ -262,6 +273,19 @@ def _with_models(base: Study, flags: Flags) -> Study:
     if flags.tune is not None:
         base = replace(base, train=replace(base.train, tune=flags.tune))
     return replace(base, models=models)
+
+
+def _with_quantized(base: Study, flags: Flags) -> Study:
+    """Return the study with a file that was quantized elsewhere; alone it needs float32 at most."""
+    alone = base.float_model is None
+    if alone and flags.last_conv is not None:
+        raise BadInput("given without --float-model", where="--last-conv",
+                       remedy="It names a layer of a float model.")
+    preprocess = str(flags.preprocess.resolve()) if alone and flags.preprocess else None
+    assert flags.quantized_model is not None
+    return replace(base, schemes=flags.scheme or (layout.BASELINE,),
+                   quantized_model=QuantizedModelConfig(str(flags.quantized_model.resolve()),
+                                                        preprocess))
 
 
 def one_model(run: Path, study: Study, name: str | None, changes: Mapping[str, Any]) -> Study:

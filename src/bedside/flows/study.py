@@ -18,6 +18,7 @@ from bedside.core.study import Study
 from bedside.flows import protocol
 from bedside.flows.check import check
 from bedside.runfolder import artefact, layout, stored
+from bedside.stages import given
 
 # ------------------------------------------------------------------ the run folder
 
@@ -84,6 +85,8 @@ def refuse(run: Path, study: Study, only: str | None = None) -> list[str]:
         from bedside.stages.convert import check_float_model
 
         ids.append(check_float_model(study.float_model, ids).id)
+    if study.quantized_model is not None:
+        given.check(study.quantized_model, study.float_model is not None, ids)
     if not study.targets:
         raise BadInput("no target", where="targets", remedy="Give at least cpu.")
     if not select(ids, study, only):
@@ -109,6 +112,8 @@ def prepare(run: Path, study: Study, progress: Progress | None = None,
         from bedside.stages.convert import import_float_model
 
         import_float_model(run, study.float_model, stored.task(run))
+    elif study.quantized_model is not None:
+        given.enter_alone(run, study.quantized_model, stored.task(run))
     # Last, so that a study that cannot work leaves no configuration behind to go on from.
     artefact.write_text(layout.study_file(run), codec.to_toml(kept or study))
 
@@ -120,6 +125,18 @@ def model_ids(run: Path, study: Study) -> list[str]:
                   if s.origin == "external" and study.float_model is not None]
 
 
+def pairs(ids: Sequence[str], study: Study) -> list[tuple[str, str]]:
+    """Return (model, scheme) of every variant of a study.
+
+    ``ids``: of its float models, the one trained elsewhere last, as :func:`model_ids` has them.
+    """
+    found = [(m, s) for m in ids for s in study.schemes]
+    if study.quantized_model is not None:
+        found.append((ids[-1] if study.float_model is not None
+                      else given.model_id(study.quantized_model), schemes.GIVEN))
+    return found
+
+
 def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Decode and resize every image once for each preprocessing of the study."""
     from bedside.models import preprocess_of
@@ -128,6 +145,9 @@ def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
     wanted = {preprocess_of(m) for m in study.models}
     if study.float_model is not None:
         wanted |= {s.preprocess for s in stored.model_specs(run) if s.origin == "external"}
+    if study.quantized_model is not None:
+        own = given.preprocess_of(study.quantized_model)
+        wanted |= set() if own is None else {own}
     for preprocess in sorted(wanted, key=repr):
         build_cache(run, preprocess, progress=progress)
 
@@ -169,14 +189,15 @@ def quantize(run: Path, study: Study, only: str | None = None,
     """Calibrate where a scheme needs it, and write every variant."""
     from bedside.flows import variants
 
-    for model in model_ids(run, study):
-        for number, choice in enumerate(map(schemes.parse, study.schemes)):
-            variant = layout.variant_id(model, str(choice))
-            if only is not None and not any(_matches(variant, t, only) for t in study.targets):
-                continue
-            variants.make(run, model, choice, study.calibration, progress)
-            if progress:
-                progress(f"quantize {model}", number + 1, len(study.schemes))
+    wanted = [(m, s) for m, s in pairs(model_ids(run, study), study) if only is None or any(
+        _matches(layout.variant_id(m, s), t, only) for t in study.targets)]
+    for number, (model, scheme) in enumerate(wanted):
+        if scheme == schemes.GIVEN and study.quantized_model is not None:
+            given.enter(run, study.quantized_model, model)
+        else:
+            variants.make(run, model, schemes.parse(scheme), study.calibration, progress)
+        if progress:
+            progress(f"quantize {model}", number + 1, len(wanted))
 
 
 def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, str]]:
@@ -186,8 +207,7 @@ def cells(run: Path, study: Study, only: str | None = None) -> list[tuple[str, s
 
 def select(ids: Sequence[str], study: Study, only: str | None) -> list[tuple[str, str]]:
     """Select as :func:`cells` does, of the models ``ids``, whether or not they are there yet."""
-    every = [(layout.variant_id(m, s), t) for m in ids
-             for s in study.schemes for t in study.targets]
+    every = [(layout.variant_id(m, s), t) for m, s in pairs(ids, study) for t in study.targets]
     return [(v, t) for v, t in every if only is None or _matches(v, t, only)]
 
 
@@ -234,7 +254,8 @@ def analyse(run: Path, study: Study, progress: Progress | None = None) -> None:
     """Compute the numbers behind every figure."""
     from bedside.stages.analyse import analyse as analyse_run
 
-    analyse_run(run, model_ids(run, study), progress)
+    analyse_run(run, list(dict.fromkeys(m for m, _ in pairs(model_ids(run, study), study))),
+                progress)
 
 
 def card(run: Path, study: Study, progress: Progress | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bedside.core.errors import Unquantizable
 from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.runfolder import layout
@@ -18,6 +19,9 @@ def make(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig,
          progress: Progress | None = None) -> bool:
     """Write one variant with all that its options ask for; False where it was finished.
 
+    One that cannot be made of this model is published as ``failed`` with the reason, so that the
+    study goes on.
+
     Args:
         run: the run folder.
         model: a converted model of it.
@@ -26,8 +30,16 @@ def make(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig,
         progress: called with (stage, done, total).
 
     Raises:
-        BadInput: what an option asks for cannot be done.
+        BadInput: the study lacks what an option needs (training images, a search).
     """
+    try:
+        return _make(run, model, choice, config, progress)
+    except Unquantizable as error:
+        return stage.refuse(run, model, choice, error)
+
+
+def _make(run: Path, model: str, choice: SchemeChoice, config: CalibrationConfig,
+          progress: Progress | None) -> bool:
     if not choice.scheme.needs_calibration:
         return stage.quantize(run, model, choice, None, None)
     source, folder, ranges = prepared(run, model, choice, config, progress)

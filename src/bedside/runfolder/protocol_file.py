@@ -28,6 +28,8 @@ from bedside.runtime.bundle import signing
 from bedside.runtime.files import sha256_file, write_text
 
 SCHEMA = 1
+# The scheme of a file that was quantized elsewhere, as ``schemes.GIVEN``, which lies above.
+GIVEN = "given"
 # What is signed begins with this, so that no other file's signature passes for a protocol's.
 _SIGNED_AS = b"bedside protocol\n"
 
@@ -50,11 +52,15 @@ def compose(run: Path, study: Study) -> Protocol:
         s.id: artefact.record(layout.model_dir(run, s.id), "convert").files[
             layout.FLOAT_MODEL].sha256
         for s in stored.model_specs(run) if s.origin == "external"}
+    cells = [(m, s) for m in models for s in map(_canonical, study.schemes)]
+    if study.quantized_model is not None:
+        cells += [(m, GIVEN) for m in _given_model(run, study)]
+        external = external | {GIVEN: sha256_file(Path(study.quantized_model.file))}
     return Protocol(
         SCHEMA, ledger.now(), study.evidence, study.budget, stored.task(run),
         seal_split(stored.cases(run)),
-        tuple(layout.cell_name(layout.variant_id(m, s), t) for m in models
-              for s in map(_canonical, study.schemes) for t in study.targets),
+        tuple(layout.cell_name(layout.variant_id(m, s), t) for m, s in cells
+              for t in study.targets),
         dict.fromkeys(study.targets, PRIMARY),
         tuple(replace(m, id=m.id or m.name) for m in study.models),
         external, study.train, study.calibration,
@@ -85,6 +91,12 @@ def _model_ids(run: Path, study: Study) -> list[str]:
     if study.float_model is not None:
         ids += [s.id for s in stored.model_specs(run) if s.origin == "external"]
     return ids
+
+
+def _given_model(run: Path, study: Study) -> list[str]:
+    """Return the model of the file that was quantized elsewhere, once it is in the run."""
+    origin = "quantized" if study.float_model is None else "external"
+    return [s.id for s in stored.model_specs(run) if s.origin == origin]
 
 
 def _canonical(scheme: str) -> str:

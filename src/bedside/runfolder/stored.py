@@ -101,6 +101,8 @@ def _belongs(run: Path, spec: ModelSpec) -> bool:
     config = study(run)
     if spec.origin == "external":
         return config.float_model is not None
+    if spec.origin == "quantized":
+        return config.quantized_model is not None and config.float_model is None
     return spec.id in {m.id or m.name for m in config.models}
 
 
@@ -111,7 +113,12 @@ def model_specs(run: Path) -> tuple[ModelSpec, ...]:
 
 
 def variants(run: Path) -> tuple[Variant, ...]:
-    """Return every finished variant of those models, by id."""
+    """Return every finished variant of those models that holds what its scheme promises, by id."""
+    return tuple(v for v in every_variant(run) if v.status == "ok")
+
+
+def every_variant(run: Path) -> tuple[Variant, ...]:
+    """Return the variants as :func:`variants` does, those that failed included."""
     models = {s.id for s in model_specs(run)}
     found = (codec.read_json(Variant, artefact.checked(p, "quantize", layout.VARIANT))
              for p in _finished_in(run / "variants", "quantize"))
@@ -129,7 +136,7 @@ def measurements(run: Path) -> tuple[Measurement, ...]:
 
     A measurement of what a variant was before it was made anew is history, not a result.
     """
-    current = {v.id: v.sha256 for v in variants(run)}
+    current = {v.id: v.sha256 for v in every_variant(run)}
     found = (codec.read_json(Measurement, artefact.checked(p, "evaluate", layout.MEASUREMENT))
              for p in _finished_in(run / "measurements", "evaluate"))
     return tuple(m for m in found if m.variant in current

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +48,8 @@ class TensorFacts:
     zero_point: int
 
 
-class LiteRTModel:
-    """A loaded model: real-valued image in, real-valued outputs by name out.
-
-    Integer inputs and outputs are quantized and dequantized here with the parameters in the
-    file, so callers never see them.
+class AnyModel:
+    """A loaded ``.tflite`` of any inputs and outputs; only time and placement are asked of it.
 
     Args:
         path: the ``.tflite``.
@@ -64,8 +61,8 @@ class LiteRTModel:
         content: the file's bytes, where they were checked already; ``path`` then only names them.
 
     Raises:
-        BadInput: the model does not load, or its inputs and outputs do not fit: one image
-            input of four dimensions, and either an output ``logits`` or a single output.
+        BadInput: the model does not load, or a side of an input is left open (an open batch
+            becomes 1).
     """
 
     def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
@@ -96,15 +93,69 @@ class LiteRTModel:
                      ).splitlines()[0][:160]
             raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
                            remedy="Give a complete .tflite of LiteRT operations.") from None
-        self.input = self._check_input()
-        self.outputs = self._check_outputs()
+        self.inputs = tuple(_facts(d) for d in self._interpreter.get_input_details())
+        self._filled = False
 
     def _fix_batch(self) -> None:
         for detail in self._interpreter.get_input_details():
-            signature = list(detail["shape_signature"])
+            signature = [int(v) for v in detail["shape_signature"]]
+            if -1 in signature[1:]:
+                raise BadInput(f"the shape {signature} of input {detail['name']!r} is left open",
+                               where=self.path, remedy="Export it with fixed sides and batch 1.")
             if signature and signature[0] == -1:
                 self._interpreter.resize_tensor_input(
                     detail["index"], [1, *[int(v) for v in detail["shape"][1:]]])
+
+    def run(self, image: npt.NDArray[np.float32]) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Run once on inputs of seeded random values, whatever ``image`` is; reads no output."""
+        del image
+        if not self._filled:
+            rng = np.random.default_rng(0)
+            for facts in self.inputs:
+                self._interpreter.set_tensor(facts.index, _random(rng, facts, self.path))
+            self._filled = True
+        self._interpreter.invoke()
+        return {}
+
+    def outputs_of(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run once; arrays in the order of the graph's inputs in, in that of its outputs out."""
+        for facts, values in zip(self.inputs, inputs, strict=True):
+            self._interpreter.set_tensor(facts.index, values)
+        self._interpreter.invoke()
+        return [np.asarray(self._interpreter.get_tensor(d["index"]))
+                for d in self._interpreter.get_output_details()]
+
+    def invoke(self) -> None:
+        """Run again on the input that is set, reading nothing (for latency)."""
+        self._interpreter.invoke()
+
+    def tensor(self, index: int) -> Array:
+        """Return an intermediate tensor in its own dtype (needs ``preserve_all``)."""
+        return np.asarray(self._interpreter.get_tensor(index))
+
+    def executed(self) -> list[dict[str, Any]]:
+        """Return operations in LiteRT's order, delegate partitions last, as ``DELEGATE``."""
+        return list(self._interpreter._get_ops_details())
+
+
+class LiteRTModel(AnyModel):
+    """A loaded classifier: real-valued image in, real-valued outputs by name out.
+
+    Integer inputs and outputs are quantized and dequantized here with the parameters in the
+    file, so callers never see them. Arguments as those of :class:`AnyModel`.
+
+    Raises:
+        BadInput: the model does not load, or its inputs and outputs do not fit: one image
+            input of four dimensions, and either an output ``logits`` or a single output.
+    """
+
+    def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
+                 delegate: bool = True, reference: bool = False,
+                 content: bytes | None = None) -> None:
+        super().__init__(path, threads, preserve_all=preserve_all, delegate=delegate,
+                         reference=reference, content=content)
+        self.input = self._check_input()
+        self.outputs = self._check_outputs()
 
     def _check_input(self) -> TensorFacts:
         details = self._interpreter.get_input_details()
@@ -117,6 +168,7 @@ class LiteRTModel:
             raise BadInput(f"the input's shape is {list(shape)}; (1, H, W, C) with C 1 or 3 is "
                            "needed", where=self.path,
                            remedy="Export it channels last with batch 1.")
+        self._check_scale(facts, "input")
         return facts
 
     def _check_outputs(self) -> dict[str, TensorFacts]:
@@ -135,7 +187,16 @@ class LiteRTModel:
         if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
             raise BadInput(f"the logits' shape is {list(shape)}; (1, K) with K of 2 or more "
                            "is needed", where=self.path, remedy="Export it with one row of logits.")
+        self._check_scale(names[LOGITS], "logits")
         return names
+
+    def _check_scale(self, facts: TensorFacts, kind: str) -> None:
+        if facts.dtype != "float32" and facts.scale <= 0:
+            raise BadInput(f"the {kind} are {facts.dtype} numbers without a scale, so their "
+                           "meaning is unknown" if kind != "input" else
+                           f"the input is {facts.dtype} without a scale, so its range is unknown",
+                           where=self.path,
+                           remedy="Export it with float32 or quantized inputs and outputs.")
 
     @property
     def classes(self) -> int:
@@ -148,18 +209,6 @@ class LiteRTModel:
         self._interpreter.invoke()
         return {name: _dequantize(self._interpreter.get_tensor(facts.index), facts)
                 for name, facts in self.outputs.items()}
-
-    def invoke(self) -> None:
-        """Run again on the input that is set, reading nothing (for latency)."""
-        self._interpreter.invoke()
-
-    def tensor(self, index: int) -> Array:
-        """Return an intermediate tensor in its own dtype (needs ``preserve_all``)."""
-        return np.asarray(self._interpreter.get_tensor(index))
-
-    def executed(self) -> list[dict[str, Any]]:
-        """Return operations in LiteRT's order, delegate partitions last, as ``DELEGATE``."""
-        return list(self._interpreter._get_ops_details())
 
 
 class RawModel:
@@ -251,6 +300,21 @@ def _facts(detail: dict[str, Any]) -> TensorFacts:
     return TensorFacts(detail["name"], int(detail["index"]),
                        tuple(int(v) for v in detail["shape"]),
                        np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
+
+
+def _random(rng: np.random.Generator, facts: TensorFacts, path: Path) -> Array:
+    """Return values for an input that only has to be there: [0, 1), any byte, zeros."""
+    dtype = np.dtype(facts.dtype)
+    if dtype.kind == "f":
+        return rng.random(facts.shape, np.float32).astype(dtype)
+    if dtype.itemsize == 1 and dtype.kind in "iu":
+        return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, facts.shape, dtype,
+                            endpoint=True)
+    if dtype.kind in "iub":
+        # Indices and counts: 0 is valid wherever one is.
+        return np.zeros(facts.shape, dtype)
+    raise BadInput(f"the input {facts.name!r} takes {facts.dtype}", where=path,
+                   remedy="Give a model of numbers.")
 
 
 def _quantize(values: npt.NDArray[np.float32], facts: TensorFacts) -> Array:

@@ -23,6 +23,9 @@ def read_variant(folder: Path) -> tuple[Variant, bytes]:
         raise BadInput("not a variant's folder (no variant.json)", where=folder,
                        remedy="Give a folder under RUN/variants, or a bundle.")
     variant = codec.read_json(Variant, path)
+    if variant.status != "ok":
+        raise BadInput(f"the variant failed: {variant.reason}", where=folder,
+                       remedy="Choose another variant.")
     if Path(variant.file).name != variant.file:
         raise BadInput("the model file lies outside the folder", where=path,
                        remedy="Get the folder from its source again.")

@@ -3,7 +3,10 @@
 A scheme module offers ``SCHEME`` (what it is) and
 ``recipe(options: frozenset[str]) -> list[dict]`` (the quantizer's recipe as plain data; an
 empty list leaves the model in floating point). A scheme that treats layers differently also
-offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's.
+offers ``layer_rules(graph, options, float_layers) -> list[dict]``, rules that follow the recipe's,
+and ``layer_formats``, with the same arguments: what those layers hold (weights, activations), by
+position. A variant that holds anything else than ``SCHEME`` and ``layer_formats`` promise is
+refused (``postcondition.py``).
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ SCHEMES: dict[str, str] = {
     "int16x8": "bedside.schemes.int16x8",
     "mixed": "bedside.schemes.mixed",
 }
+
+# What no study makes: the file comes from outside (``--quantized-model``).
+GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ def parse(text: str) -> SchemeChoice:
         BadInput: unknown scheme or option, or two options that exclude each other.
     """
     name, *given = text.split("+")
-    module: ModuleType = registry.lookup(SCHEMES, name, "scheme")
+    table = {GIVEN: "bedside.schemes.given"} if name == GIVEN else SCHEMES
+    module: ModuleType = registry.lookup(table, name, "scheme")
     choice = SchemeChoice(module.SCHEME, tuple(sorted(set(given))), module)
     for option in choice.options:
         if option not in choice.scheme.options:

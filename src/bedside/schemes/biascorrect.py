@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core.errors import BadInput
+from bedside.core.errors import Unquantizable
 from bedside.runtime.graph import Graph, Operation, parse_graph
 
 Means = Sequence[npt.NDArray[np.float64]]
@@ -33,8 +33,8 @@ def response(graph: Graph, operation: Operation, mean: npt.NDArray[np.float64]
     """
     weights = graph.real_constant(operation.inputs[1])
     if weights is None:
-        raise BadInput("weights are not stored as constants", where=graph.layer(operation),
-                       remedy="Leave the option +biascorrected out.")
+        raise Unquantizable("weights are not stored as constants", where=graph.layer(operation),
+                            remedy="Leave the option +biascorrected out.")
     if operation.op == "DEPTHWISE_CONV_2D":
         per_output = np.repeat(mean, weights.shape[3] // mean.size)
         summed = weights.astype(np.float64).sum(axis=(0, 1, 2)) * per_output
@@ -73,8 +73,8 @@ def _same(graph: Graph, other: Graph) -> tuple[Operation, ...]:
     shapes = [[g.tensors[o.inputs[1]].shape for o in found]
               for g, found in ((graph, mine), (other, theirs))]
     if shapes[0] != shapes[1]:
-        raise BadInput("the quantizer changed the order of the layers", where="biascorrected",
-                       remedy="Leave the option +biascorrected out.")
+        raise Unquantizable("the quantizer changed the order of the layers", where="biascorrected",
+                            remedy="Leave the option +biascorrected out.")
     return theirs
 
 

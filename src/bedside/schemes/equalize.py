@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bedside.core.errors import BadInput
+from bedside.core.errors import Unquantizable
 from bedside.runtime.graph import Graph, Operation, parse_graph
 
 Maxima = Mapping[int, npt.NDArray[np.float32]]
@@ -103,8 +103,8 @@ def equalize(model: bytes, maxima: Maxima, where: str = "model") -> tuple[bytes,
     if not changed:
         reason = ("ReLU6 limits all of them" if todo and all(p.limited for p in todo)
                   else "no convolution feeds exactly one other")
-        raise BadInput(f"no two neighbouring layers can be equalized ({reason})", where=where,
-                       remedy="Leave the option +equalized out.")
+        raise Unquantizable(f"no two neighbouring layers can be equalized ({reason})", where=where,
+                            remedy="Leave the option +equalized out.")
     return bytes(data), len(changed)
 
 
@@ -143,6 +143,6 @@ def _apply(graph: Graph, pair: Pair, factors: npt.NDArray[np.float64]) -> None:
 def _constant(graph: Graph, index: int) -> npt.NDArray[np.float32]:
     values = graph.constant(index)
     if values is None or values.dtype != np.float32:
-        raise BadInput("weights are not stored as float32 constants",
-                       where=graph.tensors[index].layer, remedy="Give a float32 model.")
+        raise Unquantizable("weights are not stored as float32 constants",
+                            where=graph.tensors[index].layer, remedy="Give a float32 model.")
     return values

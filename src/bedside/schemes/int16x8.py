@@ -21,7 +21,7 @@ SCHEME = Scheme(
     summary="weights int8 per channel, activations int16; for NPUs, slow on a CPU",
     options={"io16": "input and outputs int16 too, instead of float32",
              **ESTIMATOR_OPTIONS, **WEIGHT_OPTIONS, **MODEL_OPTIONS},
-    steps=1,
+    steps=1, io={"io16": "int16"},
 )
 
 

@@ -18,6 +18,7 @@ SCHEME = Scheme(
     summary="weights int8 per channel, activations int8 in ranges calibrated on training images",
     options={"io8": "input and outputs int8 too, instead of float32",
              **ESTIMATOR_OPTIONS, **WEIGHT_OPTIONS, **MODEL_OPTIONS},
+    io={"io8": "int8"},
 )
 
 

@@ -66,6 +66,18 @@ def layer_rules(graph: Graph, options: frozenset[str], float_layers: Sequence[st
     return float_rules(_chosen(every, float_layers), config)
 
 
+def layer_formats(graph: Graph, options: frozenset[str], float_layers: Sequence[str] | None
+                  ) -> dict[int, tuple[str, str]]:
+    """Return (weights, activations) of the layers of :func:`layer_rules`, by their position.
+
+    Raises:
+        BadInput: a name that no layer has.
+    """
+    every = layers(graph)
+    formats = ("int8", "int16") if WIDE in options else ("float32", "float32")
+    return {every.index(layer): formats for layer in _chosen(every, float_layers)}
+
+
 def _chosen(every: tuple[Layer, ...], names: Sequence[str] | None) -> list[Layer]:
     if names is None:
         return list(dict.fromkeys([*every[:1], *every[-1:]]))

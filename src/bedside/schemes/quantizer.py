@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bedside.core.errors import BadInput
+from bedside.core.errors import Unquantizable
 from bedside.runtime.graph import parse_graph
 from bedside.runtime.litert import quiet_stderr
 from bedside.schemes.biases import hold_biases
+from bedside.schemes.operator_codes import current_codes
 
 INT8_WEIGHTS: dict[str, Any] = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE",
                                 "dtype": "INT"}
@@ -46,8 +47,9 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
         The quantized model.
 
     Raises:
-        BadInput: the quantizer refuses the model.
+        Unquantizable: the quantizer refuses the model.
     """
+    float_model = current_codes(float_model)
     statistics = None
     if ranges is not None:
         # The quantizer broadcasts ranges against the tensors.
@@ -66,13 +68,13 @@ def apply(float_model: bytes, recipe: list[dict[str, Any]], ranges: Ranges | Non
         try:
             engine = quantizer.Quantizer(bytearray(float_model), recipe)
             model = engine.quantize(statistics).quantized_model
-        except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+        except Exception as error:  # its checks raise types without a common base
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise BadInput(f"the quantizer refuses the model ({first})", where=where,
-                           remedy="Leave this scheme out or change the network.") from error
+            raise Unquantizable(f"the quantizer refuses the model ({first})", where=where,
+                                remedy="Leave this scheme out or change the network.") from error
     if model is None:
-        raise BadInput("the quantizer returned no model", where=where,
-                       remedy="Leave this scheme out.")
+        raise Unquantizable("the quantizer returned no model", where=where,
+                            remedy="Leave this scheme out.")
     return bytes(model)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bedside import estimators
 from bedside.core import codec, registry
 from bedside.core.calibration import Calibration
-from bedside.core.errors import BadInput
+from bedside.core.errors import BadInput, Unquantizable
 from bedside.core.progress import Progress
 from bedside.core.registry import did_you_mean
 from bedside.core.study import CalibrationConfig
@@ -208,13 +208,13 @@ def _update(watcher: Observer, values: npt.NDArray[np.float32], graph: Graph, in
     """Update an observer with one image's values of a tensor of the network at ``path``.
 
     Raises:
-        BadInput: a value is not finite.
+        Unquantizable: a value is not finite.
     """
     try:
         watcher.update(values)
     except ValueError as error:
-        raise BadInput(f"{error} in {graph.tensors[index].layer}", where=path,
-                       remedy="Train the network again; it cannot be quantized.") from None
+        raise Unquantizable(f"{error} in {graph.tensors[index].layer}", where=path,
+                            remedy="Train the network again; it cannot be quantized.") from None
 
 
 def read_ranges(folder: Path) -> Ranges:

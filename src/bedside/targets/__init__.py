@@ -23,6 +23,7 @@ A backend module offers
 - ``check(target) -> Availability``: asks a device that is elsewhere (``bedside doctor``);
 - ``run_job(target, job, work, on_progress, timeout_s) -> JobResult``: does a worker's job
   elsewhere than in a process on this machine;
+- ``TAKES_ANY``: it times files that give no logits (detectors, segmenters) too;
 - ``TRIES_AGAIN``: a failed build or cell is tried again at the next run (a board was off).
 """
 

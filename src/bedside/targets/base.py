@@ -39,7 +39,8 @@ class BuildRequest:
     @property
     def quantizer(self) -> str:
         """The quantizer of a build that runs the variant's own file."""
-        return "litert-quantizer" if self.variant.scheme != "float32" else "none"
+        return {"float32": "none", "given": "quantized elsewhere"}.get(
+            self.variant.scheme, "litert-quantizer")
 
 
 @dataclass(frozen=True, slots=True)

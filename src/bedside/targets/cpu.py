@@ -12,10 +12,13 @@ from typing import Any
 from bedside.core.build import Build, Placement, Target
 from bedside.core.types import Evidence
 from bedside.runtime.graph import Graph, macs, operation_format, read_graph
-from bedside.runtime.litert import LiteRTModel
+from bedside.runtime.litert import AnyModel
 from bedside.targets.base import Availability, BuildRequest, Placed, fraction
 
 RUNNER = "bedside.runtime.litert:LiteRTModel"
+TAKES_ANY = True
+# Of a file that classifies nothing (a detector, a segmenter), of which only the time is asked.
+ANY_RUNNER = "bedside.runtime.litert:AnyModel"
 EVIDENCE: dict[str, Evidence] = {"accuracy": "measured", "latency": "measured"}
 MODEL = "model.tflite"
 
@@ -43,14 +46,15 @@ def build(request: BuildRequest) -> Build:
         files={MODEL: request.variant.sha256},
         quantizer=request.quantizer,
         delegated_fraction=placed.delegated_fraction, partitions=placed.partitions,
-        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)))
+        placement=placed.placement, compute_dtype=compute_dtype(read_graph(request.file)),
+        runner=None if request.variant.task.classes else ANY_RUNNER)
 
 
 def place(file: Path, target: Target, scratch: Path) -> Placed:
     """Load the file (nothing is run) and read where LiteRT put its operations."""
     del scratch
     graph = read_graph(file)
-    model = LiteRTModel(file, target.threads)
+    model = AnyModel(file, target.threads)
     placement, partitions = placements(graph, model.executed())
     return Placed(placement, ACCELERATOR, partitions, fraction(placement, ACCELERATOR))
 

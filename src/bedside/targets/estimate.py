@@ -19,6 +19,7 @@ from bedside.targets.base import Availability, BuildRequest, Placed
 
 # Never called: an estimate measures nothing; with the device at hand, run the file there.
 RUNNER = "bedside.runtime.litert:LiteRTModel"
+TAKES_ANY = True
 EVIDENCE: dict[str, Evidence] = {"latency": "estimated"}
 VERSION = "roofline 1"
 ESTIMATE = "estimate.json"

@@ -31,6 +31,7 @@ from bedside.targets.compiled import cached, take
 from bedside.targets.cpu import compute_dtype
 
 RUNNER = "bedside.runtime.litert:reference_model"
+TAKES_ANY = True
 EVIDENCE: dict[str, Evidence] = {"accuracy": "emulated", "latency": "estimated"}
 IMAGES = 64
 BUDGET_S = 600.0

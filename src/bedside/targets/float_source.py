@@ -81,6 +81,22 @@ def check_parity(file: Path, images: list[Image], ours: list[Image]) -> float:
     return error
 
 
+def check_quantized(scheme: str, compute_dtype: str, runtime: str) -> None:
+    """Refuse a build whose quantizer left the network in floating point without a word.
+
+    Args:
+        scheme: the variant's.
+        compute_dtype: the format that most of the build's layers multiply in.
+        runtime: what to call the runtime.
+
+    Raises:
+        BadInput: the scheme is int8, and the build computes in float32.
+    """
+    if scheme == "int8" and compute_dtype == "float32":
+        raise BadInput(f"{runtime}'s quantizer left the network in float32",
+                       remedy="Take float32 on this target; the LiteRT targets are not affected.")
+
+
 def refuse_quantized(file: Path, runtime: str) -> None:
     """Refuse a file that is quantized already.
 

@@ -48,8 +48,14 @@ class OnnxModel:
         self._input = self._session.get_inputs()[0].name
 
     def run(self, image: Image) -> Mapping[str, Image]:
-        """Run one (1, H, W, C) float32 image."""
-        return ort.outputs(self._session, {self._input: image})
+        """Run one (1, H, W, C) float32 image; a single output is the logits, whatever its name."""
+        found = ort.outputs(self._session, {self._input: image})
+        return {LOGITS: next(iter(found.values()))} if len(found) == 1 else found
+
+    @property
+    def input_name(self) -> str:
+        """Name of the image."""
+        return str(self._input)
 
 
 def build(request: BuildRequest) -> Build:
@@ -62,8 +68,9 @@ def build(request: BuildRequest) -> Build:
     error = float_source.check_parity(float_file, images, [model.run(i)[LOGITS] for i in images])
     quantizer = "none"
     if request.variant.scheme == "int8":
-        quantizer = _quantize(path, float_source.calibration_images(request))
+        quantizer = _quantize(path, model.input_name, float_source.calibration_images(request))
     placement, kind = _placement(path, request.target.threads)
+    float_source.check_quantized(request.variant.scheme, kind, "ONNX Runtime")
     return Build(
         variant=request.variant.id, target=request.target.id, format="onnx",
         files={MODEL: sha256_file(path)}, quantizer=quantizer, placement=placement,
@@ -71,7 +78,7 @@ def build(request: BuildRequest) -> Build:
                                    "float_parity": error})
 
 
-def _quantize(path: Path, images: list[Image]) -> str:
+def _quantize(path: Path, input_name: str, images: list[Image]) -> str:
     """Quantize the file in place and return the quantizer's name.
 
     Activations are unsigned and weights signed, which x86 multiplies fastest. Without VNNI (or
@@ -88,7 +95,7 @@ def _quantize(path: Path, images: list[Image]) -> str:
 
         def get_next(self) -> dict[str, Any] | None:
             image = next(self._images, None)
-            return None if image is None else {"image": image}
+            return None if image is None else {input_name: image}
 
     with tempfile.TemporaryDirectory(prefix="bedside-") as name:
         folded = Path(name) / "folded.onnx"

@@ -125,6 +125,7 @@ def build(request: BuildRequest) -> Build:
                      "they are)")
         _save(model, path)
     placement, kind = _placement(_compile(_read(path), request.target.threads))
+    float_source.check_quantized(request.variant.scheme, kind, "OpenVINO")
     files = {name: sha256_file(request.scratch / name) for name in (MODEL, WEIGHTS)}
     size = sum((request.scratch / name).stat().st_size for name in files)
     return Build(

@@ -144,7 +144,7 @@ def _binary(w: _Writer, o: Operation) -> None:
     if len({len(w.shape(i)) for i in o.inputs if w.shape(i)}) > 1:
         raise Unsupported(f"{o.op} of tensors with different numbers of dimensions",
                           remedy="Export it with equal ones.")
-    kind = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul"}[o.op]
+    kind = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul", "DIV": "Div"}[o.op]
     w.activated(kind, [w.value(i) for i in o.inputs], o)
 
 
@@ -183,8 +183,9 @@ def _mean(w: _Writer, o: Operation) -> None:
     rank = len(w.shape(o.inputs[0]))
     axes = [int(a) % rank for a in w.whole(o.inputs[1]).reshape(-1)]
     keep_dims = bool(w.options(o).KeepDims())
-    if rank == 4 and not keep_dims and sorted(axes) != [1, 2]:
-        raise Unsupported("MEAN over axes other than height and width",
+    if rank == 4 and not keep_dims and (len(axes) != 2 or 0 in axes):
+        # With one axis left beside the batch, the order of the others does not matter.
+        raise Unsupported("MEAN over other than two axes of an image",
                           remedy="Export a global average pooling.")
     axes = [_FIRST.index(a) for a in axes] if rank == 4 else axes
     w.node("ReduceMean", [w.value(o.inputs[0])], f"t{o.outputs[0]}", axes=sorted(axes),
@@ -204,6 +205,13 @@ def _reshape(w: _Writer, o: Operation) -> None:
     w.node("Transpose", [f"{out}_shaped"], out, perm=list(_FIRST))
 
 
+def _transpose(w: _Writer, o: Operation) -> None:
+    places = [int(a) for a in w.whole(o.inputs[1]).reshape(-1)]
+    if len(places) == 4:  # of axes that lie channels first here
+        places = [_FIRST.index(places[a]) for a in _FIRST]
+    w.node("Transpose", [w.value(o.inputs[0])], f"t{o.outputs[0]}", perm=places)
+
+
 def _dense(w: _Writer, o: Operation) -> None:
     weights = w.graph.real_constant(o.inputs[1])
     if weights is None or len(w.shape(o.inputs[0])) != 2:
@@ -221,6 +229,7 @@ _WRITERS: dict[str, Callable[[_Writer, Operation], None]] = {
     "MUL": _binary, "CONCATENATION": _concat, "PAD": _pad, "PADV2": _pad, "RELU": _unary,
     "RELU6": _unary, "LOGISTIC": _unary, "TANH": _unary, "HARD_SWISH": _unary,
     "SOFTMAX": _softmax, "MEAN": _mean, "RESHAPE": _reshape,
+    "TRANSPOSE": _transpose, "DIV": _binary,
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from bedside import schemes
 from bedside.core import codec
 from bedside.core.build import Variant
+from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import CalibrationConfig
 from bedside.flows import variants
@@ -52,6 +53,9 @@ def fine_tune(run: Path, model: str, choice: SchemeChoice, config: CalibrationCo
     scorer = CandidateScorer(run, model, budget.images)
     folder = layout.variant_dir(run, layout.variant_id(model, str(choice)))
     variant = codec.read_json(Variant, folder / layout.VARIANT)
+    if variant.status != "ok":
+        raise BadInput(variant.reason or "it could not be made", where=variant.id,
+                       remedy="Leave fine-tuning out.")
     score = scorer.score((folder / variant.file).read_bytes())
     return Tuned(model, variant.id, variant.parent or model, budget.holds(score, scorer.reference),
                  score)

@@ -90,6 +90,8 @@ def _cell(run: Path, variant_id: str, target_id: str, config: EvaluateConfig,
                              config.warmup, config.samples, ids, variant.preprocess,
                              variant.task)
     made = codec.read_json(Build, folder / layout.BUILD)
+    if not variant.task.classes:  # it classifies nothing, so there are no logits
+        made = replace(made, measures=tuple(q for q in made.measures if q == "latency"))
     results = layout.measurement_dir(run, variant_id, target_id)
     return Cell(variant, target, made, folder, results, key, chosen)
 
@@ -101,8 +103,8 @@ def _job(run: Path, cell: Cell, mode: str, ids: Sequence[str], result: Path, war
     files = {str(cell.build_dir / name): sha256 for name, sha256 in cell.build.files.items()}
     main = str(cell.build_dir / (cell.build.main or next(iter(cell.build.files))))
     return codec.decode(Job, {  # type: ignore[no-any-return]
-        "mode": mode, "runner": cell.module.RUNNER, "file": main, "sha256": files.pop(main),
-        "beside": files, "threads": cell.target.threads,
+        "mode": mode, "runner": cell.build.runner or cell.module.RUNNER, "file": main,
+        "sha256": files.pop(main), "beside": files, "threads": cell.target.threads,
         "store": str(layout.cache_dir(run, cell.variant.preprocess)), "ids": list(ids),
         "result": str(result), "warmup": warmup,
         "budget_s": getattr(cell.module, "BUDGET_S", None) if mode == "predict" else None})
@@ -177,6 +179,8 @@ def _against_cpu(run: Path, cell: Cell, job: Job, logits: npt.NDArray[np.float32
     if runner is None:
         return Outcome()
     model = layout.model_dir(run, cell.variant.model)
+    if layout.FLOAT_MODEL not in artefact.record(model, "convert").files:
+        return Outcome()  # quantized elsewhere, and its float model is not known
     float_sha256 = artefact.record(model, "convert").files[layout.FLOAT_MODEL].sha256
     agreements: dict[str, Agreement] = {}
     for file, sha256 in ((layout.variant_dir(run, cell.variant.id) / cell.variant.file,

@@ -18,6 +18,7 @@ from bedside.core.study import EvidenceConfig
 from bedside.core.types import Case, Task
 from bedside.metrics import compare
 from bedside.runfolder import artefact, layout, protocol, stored
+from bedside.schemes import GIVEN
 from bedside.stages.evidence.cells import (
     Cell,
     group_of,
@@ -132,6 +133,8 @@ def comparisons(cells: Sequence[Cell], points: OperatingPoints, split: str,
         m = cell.measurement
         if name is None:
             found.append(Comparison(m.variant, m.target, "", split, 0, reason=(
+                "it was quantized elsewhere, and nothing can be shown without its float model"
+                if m.scheme == GIVEN else
                 "the study has no float32 variant of this model to compare with")))
             continue
         point = points.locked or points.cells[name]

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from bedside.core.errors import BadInput
+from bedside.core.errors import Unquantizable
 from bedside.runtime.graph import Graph, Operation, same_padding
 
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -74,9 +74,9 @@ def check(graph: Graph, where: str) -> None:
     """Refuse operations that :func:`run` does not know, before any work. Raises BadInput."""
     for operation in graph.operations:
         if operation.op not in _OPERATIONS:
-            raise BadInput(f"the operation {operation.op} cannot be fine-tuned", where=where,
-                           remedy="Leave the option +qat out; +equalized and bedside search work "
-                                  "with any operation.")
+            raise Unquantizable(f"the operation {operation.op} cannot be fine-tuned", where=where,
+                                remedy="Leave the option +qat out; +equalized and bedside search "
+                                       "work with any operation.")
 
 
 def run(graph: Graph, parameters: Mapping[int, Tensor], images: Tensor,
@@ -118,8 +118,8 @@ _Values = Mapping[int, Tensor]
 def _activated(graph: Graph, operation: Operation, x: Tensor) -> Tensor:
     name = graph.activation(operation)
     if name not in ("NONE", "RELU", "RELU6"):
-        raise BadInput(f"the activation {name} cannot be fine-tuned",
-                       where=graph.layer(operation), remedy="Leave the option +qat out.")
+        raise Unquantizable(f"the activation {name} cannot be fine-tuned",
+                            where=graph.layer(operation), remedy="Leave the option +qat out.")
     return x if name == "NONE" else F.relu(x) if name == "RELU" else F.relu6(x)
 
 
@@ -208,8 +208,8 @@ def _mean(graph: Graph, operation: Operation, values: _Values, own: _Values) -> 
     del own
     axes = graph.constant(operation.inputs[1])
     if axes is None or sorted(int(a) for a in axes.ravel()) != [1, 2]:
-        raise BadInput("a mean over other axes than height and width cannot be fine-tuned",
-                       where=graph.layer(operation), remedy="Leave the option +qat out.")
+        raise Unquantizable("a mean over other axes than height and width cannot be fine-tuned",
+                            where=graph.layer(operation), remedy="Leave the option +qat out.")
     keeps = len(graph.tensors[operation.outputs[0]].shape) == 4
     return values[operation.inputs[0]].mean((2, 3), keepdim=keeps)
 

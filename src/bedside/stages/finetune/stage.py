@@ -27,7 +27,7 @@ from torch import Tensor
 
 from bedside import metrics
 from bedside.core import codec
-from bedside.core.errors import BadInput
+from bedside.core.errors import BadInput, Unquantizable
 from bedside.core.progress import Progress
 from bedside.core.study import EvidenceConfig
 from bedside.metrics import compare, probability
@@ -165,8 +165,8 @@ def parameters(graph: Graph, activations: dict[str, replay.Grid]) -> Weights:
             continue
         given = graph.constant(operation.inputs[1])
         if given is None or given.dtype != np.float32:
-            raise BadInput("weights are not stored as float32 constants",
-                           where=graph.layer(operation), remedy="Leave the option +qat out.")
+            raise Unquantizable("weights are not stored as float32 constants",
+                                where=graph.layer(operation), remedy="Leave the option +qat out.")
         weights = torch.from_numpy(given.copy())
         axis = replay.filter_axis(operation)
         others = [d for d in range(weights.ndim) if d != axis]
@@ -226,8 +226,8 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                                                     activations, rounded))
                 loss = ((given - torch.from_numpy(teacher[rows])) / spread).square().mean()
                 if not math.isfinite(float(loss.detach())):
-                    raise BadInput(f"the loss of fine-tuning is not finite in epoch {epoch}",
-                                   where=model, remedy="Leave the option +qat out.")
+                    raise Unquantizable(f"the loss of fine-tuning is not finite in epoch {epoch}",
+                                        where=model, remedy="Leave the option +qat out.")
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -238,8 +238,8 @@ def _train(run: Path, model: str, data: bytes, rules: list[dict[str, Any]],
                 found = selector.score(quantizer.apply_int8(child, rules, ranges), epoch,
                                    total / len(order))
             except BadInput:
-                raise BadInput(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
-                               where=model, remedy="Leave the option +qat out.") from None
+                raise Unquantizable(f"fine-tuning left what an INT8 file can hold in epoch {epoch}",
+                                    where=model, remedy="Leave the option +qat out.") from None
             history.append(found)
             if found.rank(selector.parent) < chosen.rank(selector.parent):
                 best, chosen = child, found

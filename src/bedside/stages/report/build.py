@@ -231,6 +231,7 @@ def recommended(run: Path) -> tuple[Recommendation, ...]:
 def missing(study: Study, specs: Sequence[ModelSpec], measured: Sequence[Measurement]) -> list[str]:
     """List the planned cells that were not measured."""
     have = {(m.model, m.scheme, m.target) for m in measured}
-    models = dict.fromkeys([*(m.id or m.name for m in study.models), *(s.id for s in specs)])
+    models = dict.fromkeys([*(m.id or m.name for m in study.models),
+                            *(s.id for s in specs if s.origin != "quantized")])
     return [f"{m}, {s} on {t}" for m in models for t in study.targets for s in study.schemes
             if (m, s, t) not in have]
