@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from bedside.core.errors import BadInput
-from bedside.core.study import FloatModelConfig, ModelConfig, RepeatsConfig, Study
+from bedside.core.study import (
+    FloatModelConfig,
+    ModelConfig,
+    QuantizedModelConfig,
+    RepeatsConfig,
+    Study,
+)
 from bedside.flows import repeats
 from bedside.flows.resolve import Flags, resolve
 
@@ -42,6 +48,9 @@ def test_what_cannot_be_repeated_is_left_out_and_said():
     outside = Study(float_model=FloatModelConfig("m.tflite"), repeats=RepeatsConfig(2))
     assert {u.draw for u in repeats.units(outside)} == {"calibration"}
     assert "cannot be trained again" in repeats.notes(outside)[0]
+    judged = replace(STUDY, quantized_model=QuantizedModelConfig("q.tflite"))
+    assert all(repeats.configured(judged, u).quantized_model is None for u in repeats.units(judged))
+    assert "it was not repeated" in repeats.notes(judged)[0]
     plain = replace(STUDY, schemes=("float32", "float16"))
     assert {u.draw for u in repeats.units(plain)} == {"seed", "split"}
     searched = replace(STUDY, schemes=("float32", "mixed+searched"),

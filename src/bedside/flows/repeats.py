@@ -65,6 +65,8 @@ def notes(config: Study) -> tuple[str, ...]:
     if config.float_model is not None:
         found.append("The model trained elsewhere cannot be trained again: only its calibration "
                      "was repeated.")
+    if config.quantized_model is not None:
+        found.append("The file that was quantized elsewhere is as it is: it was not repeated.")
     left = [s for s in config.schemes if s not in _schemes(config)]
     if left:
         found.append(f"{', '.join(left)}: not repeated, as a search belongs to one study.")
@@ -87,7 +89,7 @@ def configured(config: Study, unit: Unit) -> Study:
     evaluate = EvaluateConfig(splits=("val", "test"), rounds=0, warmup=0,
                               images=config.evaluate.images, timeout_s=config.evaluate.timeout_s)
     made = replace(config, schemes=_schemes(config), targets=_targets(config), evaluate=evaluate,
-                   repeats=type(config.repeats)())
+                   repeats=type(config.repeats)(), quantized_model=None)
     if unit.draw == "seed":
         made = replace(made, seed=unit.seed)
     if unit.draw == "calibration":

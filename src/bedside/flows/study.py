@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,53 +14,9 @@ from bedside.core.progress import Progress
 from bedside.core.study import Study
 from bedside.flows import protocol
 from bedside.flows.check import check
+from bedside.flows.run_lock import locked as locked
 from bedside.runfolder import artefact, layout, stored
 from bedside.stages import given
-
-# ------------------------------------------------------------------ the run folder
-
-
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Hold the run folder for one writer.
-
-    Raises:
-        BadInput: another process holds it, or the folder cannot be made.
-    """
-    from filelock import FileLock, Timeout
-
-    with artefact.disk_errors(run):
-        fresh = not run.is_dir() or not any(run.iterdir())
-        made = [p for p in run.absolute().parents if not p.exists()]
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except FileNotFoundError as error:  # as below /proc
-            raise BadInput("the folder cannot be made", where=run,
-                           remedy="Choose another --out.") from error
-        lock = FileLock(run / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise BadInput("another bedside process is writing this run", where=run,
-                           remedy="Wait for it, or give another --out.") from None
-    try:
-        yield
-    finally:
-        lock.release()
-        if fresh:
-            _leave_nothing(run, made)
-        elif not layout.study_file(run).is_file():
-            (run / ".lock").unlink(missing_ok=True)  # not a run: leave it as it was found
-
-
-def _leave_nothing(run: Path, made: Sequence[Path]) -> None:
-    """Remove a run folder in which no file was written, and the folders ``made`` above it."""
-    with contextlib.suppress(OSError):
-        if all(p.is_dir() or p == run / ".lock" for p in run.rglob("*")):
-            shutil.rmtree(run)
-            for folder in made:
-                folder.rmdir()
-
 
 # ------------------------------------------------------------------ stages
 
