@@ -9,7 +9,9 @@ import zipfile
 
 import pytest
 
-from bedside.readers.file_kinds import HEAD_BYTES, kind_of
+from bedside import readers
+from bedside.core.errors import BadInput
+from bedside.readers.file_kinds import HEAD_BYTES, kind_of, of_file
 
 
 def zipped():
@@ -44,3 +46,11 @@ def test_a_kind_is_known_by_its_bytes_and_has_a_remedy(data, suffix, name):
                                   b"file,label\n", b"\0" * 128 + b"DICM"])
 def test_what_is_read_here_is_no_such_kind(head):
     assert kind_of(head) is None
+
+
+def test_run_says_what_it_was_given(tmp_path):
+    (tmp_path / "export.zip").write_bytes(zipped())
+    with pytest.raises(BadInput, match="a zip archive, not a data set") as caught:
+        readers.detect(tmp_path / "export.zip")
+    assert "Unpack it" in caught.value.message
+    assert of_file(tmp_path) is None

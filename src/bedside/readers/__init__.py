@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig
+from bedside.readers import file_kinds
 from bedside.readers.dicom_walk import holds_dicom
 
 MANIFEST_CSV = "manifest.csv"
@@ -57,6 +58,10 @@ def detect(source: Path, mapped: bool = False) -> str:
         return "npz"
     if source.is_file() and source.suffix.lower() in TABLES:
         return "manifest"
+    kind = file_kinds.of_file(source)
+    if kind is not None:
+        raise BadInput(f"{kind.name}, not a data set that bedside reads", where=source,
+                       remedy=kind.remedy)
     raise BadInput("not a data set that bedside reads", where=source, remedy=_KNOWN)
 
 

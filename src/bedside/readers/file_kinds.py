@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 HEAD_BYTES = 512
 
@@ -47,6 +48,15 @@ _KINDS: tuple[tuple[int, bytes, FileKind], ...] = (
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OFFICE = {"xlsx": "an Excel workbook", "docx": "a Word document", "pptx": "a PowerPoint document",
            "ods": "a spreadsheet"}
+
+
+def of_file(path: Path) -> FileKind | None:
+    """Return :func:`kind_of` of a file, None for one that cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return kind_of(handle.read(HEAD_BYTES), path.suffix)
+    except OSError:
+        return None
 
 
 def kind_of(head: bytes, suffix: str = "") -> FileKind | None:
