@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import dicom_fixture
+import numpy as np
 import pytest
 
 from bedside.core import codec
+from bedside.core.errors import BadInput
 from bedside.core.study import EvaluateConfig, ModelConfig, PhantomConfig, Study, TrainConfig
 from bedside.flows.check import check
 from bedside.flows.plan import plan
@@ -65,3 +68,11 @@ def test_stages_of_other_settings_do_not_count_as_finished(tmp_path):
     assert finished(evaluate=EvaluateConfig(rounds=7)) == every - {"evaluate"}
     assert finished(train=TrainConfig(epochs=99)) == {"data"}
     assert finished(seed=3) == set()
+
+
+def test_dicom_that_was_not_imported_is_refused_before_any_estimate(tmp_path, config):
+    dicom_fixture.write(tmp_path / "set" / "benign" / "a.dcm", np.zeros((8, 8), np.uint8))
+    study = replace(config, data=replace(config.data, source=str(tmp_path / "set")))
+    with pytest.raises(BadInput, match="not been de-identified") as caught:
+        plan(tmp_path / "run", study)
+    assert "bedside import" in caught.value.message

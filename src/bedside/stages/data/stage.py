@@ -15,6 +15,7 @@ from bedside.core.errors import BadInput
 from bedside.core.progress import Progress
 from bedside.core.study import DataConfig, Study
 from bedside.core.types import SetAside, Split
+from bedside.readers import imported
 from bedside.readers.base import Listing, no_class_names
 from bedside.readers.files import FileIndex, cleaned
 from bedside.readers.manifest import read_table, split_of
@@ -154,6 +155,8 @@ def refuse(run: Path, study: Study) -> None:
         name = reader_of(path, run, bool(config.columns))
         if name not in ("folder", "manifest"):
             readers.options_of(name, config)
+            if name == "dicom":
+                imported.require(path.resolve(), path)
             return
         listing = _listing(path, name, config)
         _given_split(listing, config.split_file)
