@@ -12,7 +12,8 @@ from tiny import write_tiny_data, write_untrained
 
 # Files that take more than a few seconds: `make quick` leaves them out.
 SLOW = frozenset("tests/" + name for name in (
-    "cli/test_targets.py", "contract/test_foreign_models.py", "deid/test_answer_key.py", "deid/test_batch.py",
+    "cli/test_targets.py", "contract/test_foreign_models.py", "deid/test_answer_key.py",
+    "deid/test_batch.py",
     "deid/test_importing.py", "deid/test_private_folder.py", "figures/test_cam.py",
     "figures/test_causes.py", "figures/test_clipping.py", "figures/test_fidelity.py",
     "figures/test_flips.py", "figures/test_least_similar.py", "figures/test_lesion_chance.py",

@@ -82,6 +82,7 @@ def _edit(opened: Opened, told: Meaning, head: scores.Head, order: tuple[int, ..
     net.graph.outputs = [logits] + ([] if cam is None else [cam])
     net.sign(SIGNATURE, {"image": net.graph.inputs[0]},
              {LOGITS: logits} | ({} if cam is None else {CAM: cam}))
+    _full_rank(net)
     _name_tensors(net)
     if logits_before:
         changes.append(f"output {opened.name!r} named {LOGITS!r} in the signature {SIGNATURE!r}")
@@ -102,6 +103,22 @@ def _map_output(opened: Opened, head: scores.Head, told: Meaning) -> int | None:
     shape = opened.net.shape(cam)
     fits = len(shape) == 4 and shape[0] == 1 and shape[3] == len(told.classes)
     return cam if fits and not head.single else None
+
+
+def _full_rank(net: Net) -> None:
+    """Give the constants of MAXIMUM the rank of what they meet: the int8 quantizer needs it there.
+
+    The values stay: leading dimensions of one broadcast alike.
+    """
+    for operation in net.operations:
+        if net.op(operation) != "MAXIMUM":
+            continue
+        rank = max(len(net.shape(t)) for t in operation.inputs)
+        for place, tensor in enumerate(operation.inputs):
+            values = net.constant(tensor)
+            if values is not None and values.ndim < rank:
+                whole = values.reshape((1,) * (rank - values.ndim) + values.shape)
+                operation.inputs[place] = net.add_constant(f"{net.name(tensor)};rank", whole)
 
 
 def _name_tensors(net: Net) -> None:
