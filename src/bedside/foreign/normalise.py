@@ -21,8 +21,8 @@ from bedside.runtime.litert import CAM, LOGITS, SIGNATURE, LiteRTModel
 
 Floats = npt.NDArray[np.float32]
 
-# A large network takes a third of a second an image; a run compares real images anyway.
-LARGE_BYTES, FEW = 20_000_000, 2
+# A large network takes half a second of processor time an image; a run compares real images.
+LARGE_BYTES, FEW = 20_000_000, 1
 
 
 @dataclass(frozen=True)
