@@ -73,6 +73,6 @@ def test_probes_are_grey_levels_of_many_kinds():
     assert {p.shape for p in made} == {(1, 20, 30, 3)}
     assert made[0].max() == 0 and made[1].min() == 1
     for p in made:
-        assert p.dtype == np.float32 and 0 <= p.min() and p.max() <= 1
+        assert p.dtype == np.float32 and p.min() >= 0 and p.max() <= 1
         np.testing.assert_allclose(255 * p, np.rint(255 * p), atol=1e-4)
     assert made[-1].std() > 0.1

@@ -91,7 +91,7 @@ def _edit(opened: Opened, told: Meaning, head: scores.Head, order: tuple[int, ..
     content = net.pack()
     if order == tuple(sorted(order)):
         # In another order of classes the packed labels would be wrong.
-        content = metadata.append(content, metadata.appended(opened.data))
+        content = metadata.append(content, metadata.appended(opened.data), str(opened.path))
     return content, changes
 
 
