@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -59,14 +60,16 @@ def vgg16_import() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vgg16.tflite"
         file.write_bytes(vgg16())
+        load = os.getloadavg()[0]
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "bedside", "import-model", str(file), "--out",
                         str(Path(folder) / "out"), "--model-classes", "a,b", "--input-range",
                         "0,255", "--resize", "stretch"], check=True, capture_output=True)
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {"megabytes": round(file.stat().st_size / 1e6, 1), "seconds": round(seconds, 2),
-                "peak_mb": round(peak / 1e3)}
+                "processor_seconds": round(used.ru_utime + used.ru_stime, 2),
+                "load_before": round(load, 1), "peak_mb": round(used.ru_maxrss / 1e3)}
 
 
 def main() -> None:

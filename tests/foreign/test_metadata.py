@@ -136,3 +136,18 @@ def test_damaged_metadata_is_refused_in_words(tmp_path):
     start = broken.index(b"dark\nbright")
     with pytest.raises(BadInput, match=r"packed labels\.txt does not read"):
         found_in(tmp_path, broken[:start] + b"XXXX" + broken[start + 4:])
+
+
+def test_packed_files_that_unpack_to_too_much_are_refused(tmp_path):
+    import io
+    import zipfile
+
+    out = io.BytesIO(network())
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "dark\nbright\n")
+        archive.writestr("zeros.bin", bytes(metadata.MAX_PACKED_BYTES + 1))
+    file = tmp_path / "net.tflite"
+    file.write_bytes(out.getvalue())
+    with pytest.raises(BadInput, match="packed files do not read"):
+        n.normalise(understand(file, Declared(input_range=(0.0, 1.0), resize="fit")))

@@ -281,6 +281,18 @@ def test_old_operator_codes_are_written_anew(tmp_path):
     assert {c.builtinCode for c in codes} == {c.deprecatedBuiltinCode for c in codes} != {0}
 
 
+def test_constants_of_a_maximum_have_the_rank_that_the_quantizer_needs(tmp_path):
+    net = Classifier()
+    image = net.op("MAXIMUM", [net.image, net.constant(np.float32([0.3]))], (1, 32, 32, 1),
+                   s.MaximumMinimumOptionsT())
+    model = net.finish(net.scores(image))
+    done = entered(tmp_path, model)
+    graph = parse_graph(done.content)
+    (maximum,) = [o for o in graph.operations if o.op == "MAXIMUM"]
+    assert {len(graph.tensors[t].shape) for t in maximum.inputs} == {4}
+    np.testing.assert_allclose(judged(done.content, images()), judged(model, images()), atol=1e-6)
+
+
 def test_buffers_are_aligned_as_the_schema_wants(tmp_path):
     done = entered(tmp_path, network())
     graph = parse_graph(done.content)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from foreign_models import Classifier, network
+from foreign_models import Classifier, network, s
 from labelled import write_labelled
 from sklearn.metrics import roc_auc_score
 
+from bedside import schemes
 from bedside.core import codec
 from bedside.core.contract import ContractCheck, Declared
 from bedside.core.errors import GateFailed
-from bedside.core.study import FloatModelConfig
+from bedside.core.study import CalibrationConfig, FloatModelConfig
 from bedside.core.types import Preprocess, Task
+from bedside.flows import variants
 from bedside.runfolder import layout, stored
+from bedside.runtime.graph import read_graph
+from bedside.runtime.litert import LiteRTModel
 from bedside.stages.contract import check_contract
 from bedside.stages.convert import check_float_model, import_float_model
 
@@ -110,3 +114,25 @@ def test_a_finished_check_is_not_repeated_and_a_new_model_is_checked(tmp_path):
     assert spec.preprocess == PREPROCESS and spec.origin == "external"
     with pytest.raises(GateFailed):
         held(tmp_path, network(), declared(("bright", "dark")))
+
+
+def test_a_logarithm_of_probabilities_is_quantized_too(tmp_path):
+    """A softmax that no rule knows: exp, sum and division, and the logarithm that we add."""
+    net = Classifier()
+    powers = net.op("EXP", [net.scores()], (1, 2), s.ExpOptionsT())
+    options = s.ReducerOptionsT()
+    options.keepDims = True
+    total = net.op("SUM", [powers, net.constant(np.asarray([1], np.int32))], (1, 1), options)
+    model = net.finish(net.op("DIV", [powers, total], (1, 2), s.DivOptionsT()))
+    run, found = held(tmp_path, model, declared(), {"train": brightness(40, 1),
+                                                    "val": brightness(60)})
+    assert found.parity.classes_differ == 0
+    file = layout.model_dir(run, "net") / layout.FLOAT_MODEL
+    assert "LOG" in {o.op for o in read_graph(file).operations}
+    variants.make(run, "net", schemes.parse("int8"), CalibrationConfig(images=20))
+    model = LiteRTModel(layout.variant_dir(run, "net-int8") / layout.VARIANT_MODEL)
+    images, labels = brightness(60)
+    logits = np.asarray([model.run((i / np.float32(255)).astype(np.float32)[None, ..., None])[
+        "logits"][0] for i in images])
+    assert roc_auc_score(labels, logits[:, 1] - logits[:, 0]) == pytest.approx(
+        found.auc.value, abs=0.05)

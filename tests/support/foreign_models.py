@@ -1,7 +1,7 @@
 """Small classifiers in the shapes in which models arrive, written with LiteRT's schema alone.
 
 ``network`` is one classifier (brighter images are of the last class); the arguments change what is
-foreign about its file. Nothing of ``bedside`` is used, so that tests judge by another hand.
+foreign about its file. Nothing of ``bedside`` is used, so that tests stay independent of it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,11 @@ _SUBGRAPHS, _INPUTS, _OUTPUTS, _CONTENT, _UNITS, _FILES = 3, 2, 3, 3, 4, 6
 _IMAGE_PROPERTIES, _NORMALIZATION, _AXIS_LABELS = 2, 1, 2
 _COLOURS = {1: "rgb", 2: "grey"}
 MAX_LABEL_BYTES = 1_000_000
+MAX_PACKED_BYTES = 50_000_000
 _DAMAGED = (struct.error, IndexError, TypeError, ValueError, UnicodeDecodeError)
+# What zipfile raises on damaged, encrypted and exotic archives.
+_BAD_ZIP = (*_DAMAGED, zipfile.BadZipFile, RuntimeError, NotImplementedError, OverflowError,
+            EOFError, OSError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,25 @@ def appended(data: bytes) -> bytes:
         return data[min(e.header_offset for e in entries):] if entries else b""
 
 
-def append(model: bytes, archive: bytes) -> bytes:
-    """Return a model with its packed files behind it again, at offsets that fit."""
+def append(model: bytes, archive: bytes, where: str) -> bytes:
+    """Return a model with its packed files behind it again, at offsets that fit.
+
+    Raises:
+        BadInput: a packed file that does not read; ``where`` names the model.
+    """
     if not archive:
         return model
+    try:
+        return _append(model, archive)
+    except _BAD_ZIP as error:
+        raise BadInput(f"its packed files do not read ({error})", where=where,
+                       remedy="Export the model again.") from None
+
+
+def _append(model: bytes, archive: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(archive)) as old:
+        if sum(e.file_size for e in old.infolist()) > MAX_PACKED_BYTES:
+            raise ValueError(f"more than {MAX_PACKED_BYTES // 1_000_000} MB unpacked")
     out = io.BytesIO(model)
     out.seek(0, io.SEEK_END)
     with (zipfile.ZipFile(io.BytesIO(archive)) as old,
@@ -100,7 +120,7 @@ def append(model: bytes, archive: bytes) -> bytes:
 def _archive(data: bytes, path: Path) -> zipfile.ZipFile | None:
     try:
         return zipfile.ZipFile(io.BytesIO(data)) if zipfile.is_zipfile(io.BytesIO(data)) else None
-    except (zipfile.BadZipFile, ValueError) as error:
+    except _BAD_ZIP as error:
         raise BadInput(f"its packed metadata does not read ({error})", where=path,
                        remedy="Export the model again.") from None
 
@@ -115,7 +135,7 @@ def _labels(path: Path, archive: zipfile.ZipFile | None, names: tuple[str, ...],
             if archive.getinfo(chosen).file_size > MAX_LABEL_BYTES:
                 raise ValueError("too long")
             return parse_labels(archive.read(chosen)), f"{chosen} packed in the model"
-        except (*_DAMAGED, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except _BAD_ZIP as error:
             raise BadInput(f"its packed {chosen} does not read ({error})", where=path,
                            remedy="Export the model again, or give --model-classes.") from None
     for beside in (path.with_name("labels.txt"), path.with_suffix(".labels.txt")):

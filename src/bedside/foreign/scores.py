@@ -209,9 +209,8 @@ def normalise(net: Net, head: Head, order: tuple[int, ...], cam: int | None
                        remedy="Export the model without its last activation.")
     if head.beta != 1.0:
         scaled = net.add_tensor("scaled_scores", net.shape(tensor))
-        net.add_operation("MUL", [tensor, net.add_constant(
-            "scaled_scores/beta", np.asarray([head.beta], np.float32))], [scaled],
-            schema.MulOptionsT())
+        net.add_operation("MUL", [tensor, _number(net, "scaled_scores/beta", head.beta, tensor)],
+                          [scaled], schema.MulOptionsT())
         tensor = scaled
     if head.single:
         done.append("one score z turned into (0, z)" if head.cut or head.kind == "logits"
@@ -224,10 +223,15 @@ def normalise(net: Net, head: Head, order: tuple[int, ...], cam: int | None
     return tensor, cam, done
 
 
+def _number(net: Net, name: str, value: float, beside: int) -> int:
+    """Add a constant of one value, of the rank of the tensor that it meets: quantizers want it."""
+    return net.add_constant(name, np.full((1,) * len(net.shape(beside)), value, np.float32))
+
+
 def _logarithm(net: Net, tensor: int, single: bool) -> int:
     if single:
         rest = net.add_tensor("one_minus_p", net.shape(tensor))
-        net.add_operation("SUB", [net.add_constant("one", np.ones(1, np.float32)), tensor], [rest],
+        net.add_operation("SUB", [_number(net, "one", 1.0, tensor), tensor], [rest],
                           schema.SubOptionsT())
         both = net.add_tensor("probabilities", (*net.shape(tensor)[:-1], 2))
         options = schema.ConcatenationOptionsT()
@@ -236,8 +240,8 @@ def _logarithm(net: Net, tensor: int, single: bool) -> int:
         tensor = both
     shape = net.shape(tensor)
     above = net.add_tensor("positive_probabilities", shape)
-    net.add_operation("MAXIMUM", [tensor, net.add_constant(
-        "smallest", np.asarray([_SMALLEST], np.float32))], [above], schema.MaximumMinimumOptionsT())
+    net.add_operation("MAXIMUM", [tensor, _number(net, "smallest", _SMALLEST, tensor)], [above],
+                      schema.MaximumMinimumOptionsT())
     logs = net.add_tensor("log_probabilities", shape)
     net.add_operation("LOG", [above], [logs])
     return logs
