@@ -23,7 +23,8 @@ SLOW = frozenset("tests/" + name for name in (
     "runtime/test_device.py", "runtime/test_engine.py", "runtime/test_store.py",
     "schemes/test_interventions.py",
     "services/lab/test_session.py", "services/rest/test_server.py",
-    "stages/data/duplicates/test_near.py", "stages/evaluate/test_cell.py",
+    "stages/data/duplicates/test_near.py", "stages/data/duplicates/test_thresholds.py",
+    "stages/evaluate/test_cell.py",
     "stages/evaluate/test_stage.py", "stages/finetune/test_stage.py",
     "stages/report/test_protocol_view.py", "stages/test_convert.py",
     "stages/test_transform.py", "stages/train/test_stage.py", "synthetic/test_phantom.py"))

@@ -69,3 +69,24 @@ def test_a_suggestion_says_why_a_table_does_not_read(tmp_path: Path) -> None:
     tree = walk(tmp_path)
     assert beside.suggestion(tree, pair(tree.root, tree.images)).startswith(
         "t.csv beside the images is not read: not UTF-8 text. To read the labels from t.csv")
+
+
+def test_the_ledger_of_an_import_is_no_table_of_labels(tmp_path: Path) -> None:
+    source = folder(tmp_path, {"a": 4, "b": 4})
+    table = "id,kind,status,reason,file,patient,before,after,removed,cleaned\n" + "".join(
+        f"e{i},picture,ok,,{f},,x,y,{i % 2},{i % 3 == 0:d}\n" for i, f in enumerate(NAMES))
+    assert compared(source, table) == ()
+
+
+def test_a_table_of_attributes_is_a_note(tmp_path: Path) -> None:
+    table = "file,hospital,quality\n" + "".join(
+        f"{f},{'xy'[i % 2]},{i % 3 + 2}\n" for i, f in enumerate(NAMES))
+    (note,) = compared(folder(tmp_path, {"a": 4, "b": 4}), table)
+    assert note.startswith("t.csv names the images and is not used")
+
+
+def test_two_readers_diagnoses_are_asked_about(tmp_path: Path) -> None:
+    table = "file,diagnosis_one,diagnosis_two\n" + "".join(
+        f"{f},{'xy'[i % 2]},{'xy'[i % 3 == 0]}\n" for i, f in enumerate(NAMES))
+    with pytest.raises(BadInput, match=r"may give labels \(diagnosis_one, diagnosis_two\)"):
+        compared(folder(tmp_path, {"a": 4, "b": 4}), table)

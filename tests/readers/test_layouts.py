@@ -179,6 +179,11 @@ def folders_of_patients(root: Path) -> None:
     folder(root, {"patient001": 2, "patient002": 2})
 
 
+def parts_within_parts(root: Path) -> None:
+    folder(root / "train/val", {"benign": 2, "malignant": 2})
+    folder(root / "train/benign", {"x": 2})
+
+
 def images_beside_classes(root: Path) -> None:
     folder(root, {"original": 3, "augmented": 3})
 
@@ -208,6 +213,7 @@ ASKED: dict[Callable[[Path], None], str] = {
                                  r"\(diagnosis: .*--columns \S*label=diagnosis.*--layout classes",
     a_multi_label_table: r"train\.csv.*is multi-label \(3 columns.*--columns \S*label=Pneumonia",
     folders_of_patients: r"named as patients, not classes.*--columns table=",
+    parts_within_parts: r"train/val/benign/000\.png' lies below folders of two parts, train and",
     images_beside_classes: r"'original' lie in no class folder, beside 'augmented'",
     flat_with_a_table: r"no image in a class folder.*--columns \S*file=name\+\.png",
 }
@@ -226,7 +232,8 @@ def test_two_readings_are_asked_about(tmp_path: Path, make: Callable[[Path], Non
     assert not paths.data_dir(tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("make", [m for m in ASKED if m is not flat_with_a_table],
+@pytest.mark.parametrize("make", [m for m in ASKED if m not in (
+    flat_with_a_table, parts_within_parts)],
                          ids=lambda f: f.__name__)
 def test_layout_classes_takes_folders_literally(tmp_path: Path, make: Callable[[Path], None]
                                                 ) -> None:
@@ -304,3 +311,58 @@ def test_loose_images_are_set_aside(tmp_path: Path) -> None:
     save(tmp_path / "loose.png", texture(7))
     reading = understand(walk(tmp_path))
     assert [(s.file, s.reason) for s in reading.aside] == [("loose.png", NO_CLASS)]
+
+
+# ------------------------------------------------------------------ what was trained on silently
+
+
+def _classes(root: Path) -> Path:
+    return folder(root, {"benign": 4, "malignant": 4})
+
+
+def _with(root: Path, *names: str) -> None:
+    images(_classes(root), names, 500)
+
+
+def tumor_masks(root: Path) -> None:
+    masks(_classes(root), [f"benign/{i:03d}_tumor.png" for i in range(4)])
+
+
+def thumbnails_of_a_nas(root: Path) -> None:
+    _with(root, "@eaDir/benign/SYNOPHOTO_THUMB_M.jpg", "benign/@eaDir/000.png/SYNO_THUMB.jpg")
+
+
+def files_of_a_mac(root: Path) -> None:
+    _with(root, "__MACOSX/benign/000.png", "__MACOSX/malignant/000.png")
+
+
+def files_of_windows(root: Path) -> None:
+    (_classes(root) / "benign/Thumbs.db").write_bytes(b"\xd0\xcf")
+
+
+def two_spellings(root: Path) -> None:
+    folder(root, {"benign": 4, "Benign": 4, "malignant": 4})
+
+
+# The eight images of two classes, or the question.
+SILENT: dict[Callable[[Path], None], str | None] = {
+    original_and_gt: "--layout classes", images_masks_and_a_table: "--columns",
+    parts_without_classes: "--layout classes", two_spellings: "--merge",
+    tumor_masks: None, thumbnails_of_a_nas: None, files_of_a_mac: None, files_of_windows: None}
+
+
+@pytest.mark.parametrize("make", SILENT, ids=lambda f: f.__name__)
+def test_what_any_folder_is_a_class_trained_on_silently(
+        tmp_path: Path, make: Callable[[Path], None]) -> None:
+    from bedside.runfolder import stored
+
+    make(tmp_path / "set")
+    study = Study(data=DataConfig(source=str(tmp_path / "set")))
+    if (flag := SILENT[make]) is not None:
+        with pytest.raises(BadInput, match=flag):
+            prepare(tmp_path / "run", study)
+        assert not paths.data_dir(tmp_path / "run").exists()
+        return
+    prepare(tmp_path / "run", study)
+    assert {c.file for c in stored.cases(tmp_path / "run")} == {
+        f"{label}/{i:03d}.png" for label in ("benign", "malignant") for i in range(4)}

@@ -15,12 +15,14 @@ from bedside.readers.columns import expressions
 from bedside.readers.files import FileIndex, Tree, stem
 from bedside.readers.masks import Pairing
 from bedside.readers.names import part_of
-from bedside.readers.propose import Proposal, propose
+from bedside.readers.propose import Proposal, propose, speaks_of_label
 
 _MOST_TABLES = 8
 _ROWS = 20_000
 _UNREAD = "beside the images is not read"
 _UNKNOWN = "To read the labels from {table}, name its columns: --columns file=…,label=…. "
+# Columns of the ledger that bedside import writes: counts of what was removed, no labels.
+_OF_IMPORT = frozenset({"id", "kind", "status", "reason", "file", "before", "after"})
 # A table that names so many of the images it could be read by is one of this data set.
 _OF_THIS = 0.5
 
@@ -34,6 +36,8 @@ def proposals(tree: Tree, pairing: Pairing) -> tuple[list[Proposal], list[str]]:
             table = tables.read(tree.root / name, most_rows=_ROWS)
         except BadInput as error:
             notes.append(f"{name} {_UNREAD}: {error.fault}.")
+            continue
+        if set(table.header) >= _OF_IMPORT:
             continue
         proposal = propose(table, name, images, masks)
         if proposal is not None and proposal.matched >= _OF_THIS * proposal.looked_at:
@@ -105,7 +109,8 @@ def compare(tree: Tree, cases: Sequence[Case], pairing: Pairing) -> tuple[str, .
     for p in found:
         if p.multi_label or "label" not in p.columns:
             more = [r for r in p.columns if r not in ("file", "label")]
-            if p.multi_label or (p.others and "split" not in p.columns):
+            spoken = [c for c in p.others if speaks_of_label(c)]
+            if p.multi_label or (spoken and "split" not in p.columns):
                 raise _two_readings(tree.root, p)
             if set(more) == {"split"} and not p.unused:
                 notes.append(f"{p.table} gives a split, which is not used; to use it give "

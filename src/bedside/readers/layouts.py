@@ -68,6 +68,7 @@ def understand(tree: Tree, layout: Layout = "auto") -> Reading:
         if layout == "auto":
             _ask_loose(tree, pairing, located)
         _ask_parts(tree.root, located)
+        _ask_two_parts(tree.root, pairing.images)
     notes = list(pairing.notes)
     loose = [p for p in located if p.label is None]
     inside = [p for p in located if p.label is not None]
@@ -135,6 +136,16 @@ def _ask_parts(root: Path, located: Sequence[_Located]) -> None:
                        f"{_shown(without)} {'has' if len(without) == 1 else 'have'} none",
                        where=root, remedy=f"{_CLASSES}; else put every image into a part, or "
                        "move what is no image of the study out of the folder.")
+
+
+def _ask_two_parts(root: Path, files: Sequence[str]) -> None:
+    """Ask about an image below folders of two parts: ``train/benign/val/1.png``."""
+    for file in files:
+        parts = {p for f in file.split("/")[:-1] if (p := names.part_of(f))}
+        if len(parts) > 1:
+            raise BadInput(f"{file!r} lies below folders of two parts, "
+                           f"{' and '.join(sorted(parts))}", where=root,
+                           remedy=f"Move it into one. {_CLASSES}.")
 
 
 def _ask_classless(tree: Tree, pairing: Pairing, loose: Sequence[_Located],

@@ -132,6 +132,11 @@ def propose(table: Table, name: str, images: FileIndex, masks: FileIndex, rows: 
                                          and h not in flags), table.how)
 
 
+def speaks_of_label(header: str) -> bool:
+    """Return whether a column's name holds a word for the label (``final_diagnosis``)."""
+    return any(w in _LABELS for w in names.words(header))
+
+
 def _spread(cells: Sequence[str]) -> list[str]:
     given = [c for c in cells if c]
     return given[::max(1, len(given) // _ROWS)][:_ROWS]
@@ -207,7 +212,7 @@ def _label(table: Table, cells: dict[str, list[str]], used: set[str], flags: Seq
         by_name = [h for h in by_name if h not in flags]
     if by_name:
         return by_name[0], by_name[1:]
-    spoken = [h for h in fit if any(w in _LABELS for w in names.words(h)) and h not in flags]
+    spoken = [h for h in fit if speaks_of_label(h) and h not in flags]
     if len(spoken) == 1:
         return spoken[0], []
     return None, spoken or [h for h in fit if h not in flags and classes(h) <= 10

@@ -12,6 +12,7 @@ from paths import SHARED
 
 from bedside.core.errors import BadInput
 from bedside.core.study import DataConfig, Study
+from bedside.core.types import Case
 from bedside.runfolder import layout, stored
 from bedside.stages.data import scan
 from bedside.stages.data.duplicates import thresholds
@@ -47,6 +48,28 @@ def test_images_of_one_anatomy_are_different_images(tmp_path: Path) -> None:
     found = grouped(tmp_path, [*images, images[7], images[9]])
     assert {(k.first, k.second) for k in found.links} == {(7, 60), (9, 61)}
     assert len(set(found.duplicates)) == 60
+
+
+def test_several_organs_have_a_limit_each(tmp_path: Path) -> None:
+    organs = {f"organ{k}": [np.rint(0.62 * texture(1000 + k, 28, 28) + 0.38 * texture(
+        100 * k + i, 28, 28)).astype(np.uint8) for i in range(36)] for k in range(6)}
+    for name, stack in organs.items():
+        for i, image in enumerate(stack):
+            save(tmp_path / name / f"{i:02d}.png", image)
+    files = [f"{name}/{i:02d}.png" for name in organs for i in range(36)]
+    save(tmp_path / "organ3/copy.bmp", organs["organ3"][5])
+    files.append("organ3/copy.bmp")
+    hashes = scan.file_hashes(tmp_path, files)
+
+    def links(labels: list[str]) -> int:
+        with scan.Thumbs() as thumbs:
+            images = scan.scan(tmp_path, [Case("", f, label, sha256=h) for f, label, h in zip(
+                files, labels, hashes, strict=True)], thumbs)
+            return len(group(images, thumbs).links)
+
+    # As one class the organs hide each other's likeness: the test can fail.
+    assert links(["one"] * len(files)) > 50
+    assert 1 <= links([f.partition("/")[0] for f in files]) <= 3
 
 
 def test_copies_of_lesser_quality_are_found_among_images_of_one_anatomy(tmp_path: Path) -> None:

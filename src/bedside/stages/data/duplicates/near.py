@@ -157,7 +157,8 @@ def thresholds(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint, s
                          for a, b in zip(first.tolist(), second.tolist(), strict=True)])
 
     return learn(firsts, [min(images[i].case.height_px, images[i].case.width_px) for i in firsts],
-                 lambda a, b: correlation(thumbs, a, b), medians, strict)
+                 lambda a, b: correlation(thumbs, a, b), medians, strict,
+                 [images[i].case.label for i in firsts])
 
 
 def near(images: Sequence[ScannedImage], thumbs: Thumbs, sets: Disjoint, least: Thresholds,
@@ -232,8 +233,8 @@ def _confirm(i: Index, j: Index, join: _Join) -> Iterator[Link]:
 
 def alike(thumbs: Thumbs, a: int, b: int, score: float, least: Thresholds) -> bool:
     """Return whether two whole images, whose detail correlates by ``score``, are one image."""
-    return score >= least.sure or (
-        score >= least.weak and _median(thumbs, a, b) >= least.whole_median)
+    return score >= least.floor(a, b) and (score >= least.sure or (
+        score >= least.weak and _median(thumbs, a, b) >= least.whole_median))
 
 
 def _median(thumbs: Thumbs, a: int, b: int) -> float:
@@ -254,7 +255,8 @@ def _parts(images: Sequence[ScannedImage], firsts: Index, join: _Join) -> Iterat
         second = second[:, ::-1] if match.flip == "x" else second
         second = second[::-1] if match.flip == "y" else second
         found = registration.agree(first, second, match.overlay)
-        if found.median < join.least.part_median or found.overlap < MIN_OVERLAP:
+        if found.median < max(join.least.part_median, join.least.floor(
+                a, b)) or found.overlap < MIN_OVERLAP:
             join.failed[[a, b]] += 1
         elif join.sets.union(a, b):
             yield Link(a, b, _kind(match.flip, found.overlay), round(found.median, 4))
