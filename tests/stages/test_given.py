@@ -151,6 +151,29 @@ def test_a_file_in_another_order_of_classes_is_refused_and_put_right(run, file, 
         given.enter(run, replace(config, classes=("malignant", "other")), MODEL)
 
 
+@pytest.mark.parametrize(("low_high", "mean", "std"), [
+    ((0, 255), (0.0,), (1.0,)), ((-1, 1), (), ()), ((0, 1), (0.485, 0.4), (0.229, 0.2))])
+def test_a_range_becomes_mean_and_deviation_of_pixels(low_high, mean, std):
+    found = given.prepared(Preprocess(8, 8, 1, normalise="dtype"), low_high, mean, std)
+    low, high = low_high
+    for pixel in (0.0, 0.3, 1.0):
+        want = [(low + pixel * (high - low) - m) / s
+                for m, s in zip(mean or (0.0,), std or (1.0,), strict=True)]
+        got = [(pixel - m) / s for m, s in zip(found.mean, found.std, strict=True)]
+        np.testing.assert_allclose(got, want)
+
+
+def test_what_its_float_model_took_before_it_entered_holds(run, file, tmp_path):
+    """A float model that was put into the task's order at import: the file keeps its own."""
+    mirrored = tmp_path / "mirrored.tflite"
+    mirrored.write_bytes(quantized.reordered(file.read_bytes(), (1, 0)))
+    spec = stored.model_spec(run, MODEL)
+    parent = given.Meaning(spec.preprocess, ("malignant", "benign"))
+    assert given.enter(run, QuantizedModelConfig(str(mirrored)), MODEL, parent)
+    made = layout.variant_dir(run, f"{MODEL}-given") / layout.VARIANT_MODEL
+    np.testing.assert_array_equal(_logits(run, made), _logits(run, file))
+
+
 def test_what_no_range_is_known_of_is_refused(file):
     with pytest.raises(BadInput, match="range of its input is unknown"):
         given.check(QuantizedModelConfig(str(file)), has_parent=False)
@@ -166,8 +189,7 @@ def test_a_file_of_other_classes_is_refused(run, file):
     spec = stored.model_spec(run, MODEL)
     three = replace(spec.task, classes=("a", "b", "c"), positive=None)
     with pytest.raises(BadInput, match="2 classes and the task 3"):
-        given._order(given.check(QuantizedModelConfig(str(file)), True), QuantizedModelConfig(""),
-                     three)
+        given._order(given.check(QuantizedModelConfig(str(file)), True), three.classes, three)
 
 
 @pytest.mark.parametrize(("dtype", "scale", "zero", "want"), [

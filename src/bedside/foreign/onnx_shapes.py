@@ -121,9 +121,9 @@ def split(c: Conversion, node: Node) -> None:
 def _part(c: Conversion, node: Node, value: Value, begin: Sequence[int], shape: Sequence[int],
           output: int = 0) -> None:
     stored = [shape[a] for a in value.order]
+    first = np.array([begin[a] for a in value.order], np.int32)
     name = node.outputs[output]
-    inputs = [value.tensor,
-              c.writer.constant(f"{name}_begin", np.int32([begin[a] for a in value.order])),
-              c.writer.constant(f"{name}_size", np.int32(stored))]
+    inputs = [value.tensor, c.writer.constant(f"{name}_begin", first),
+              c.writer.constant(f"{name}_size", np.array(stored, np.int32))]
     made = c.writer.operation("SLICE", inputs, name, stored, schema.SliceOptionsT())
     c.publish(node, made, shape, value.order, output=output)

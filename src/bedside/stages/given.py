@@ -8,8 +8,8 @@ declared otherwise, and tested against it. Without, a model folder is made for i
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,26 @@ class Given:
     graph: Graph
     input: TensorFacts
     classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a file takes and gives: how its images are prepared, and its classes in its order."""
+
+    preprocess: Preprocess
+    classes: tuple[str, ...]
+
+
+def prepared(preprocess: Preprocess, input_range: tuple[float, float],
+             mean: Sequence[float] = (), std: Sequence[float] = ()) -> Preprocess:
+    """Return a preprocessing to [0, 1] as one to another range, normalised after it.
+
+    A pixel p in [0, 1] becomes (low + p · (high − low) − mean) / std; ``mean`` is 0 and ``std`` 1
+    where they are empty.
+    """
+    low, high = input_range
+    return replace(preprocess, mean=tuple((m - low) / (high - low) for m in mean or (0.0,)),
+                   std=tuple(s / (high - low) for s in std or (1.0,)))
 
 
 def model_id(config: QuantizedModelConfig) -> str:
@@ -99,7 +119,7 @@ def enter_alone(run: Path, config: QuantizedModelConfig, task: Task) -> ModelSpe
         BadInput: see :func:`check`; or its classes are not as many as the task's.
     """
     found = check(config, has_parent=False)
-    _order(found, config, task)
+    _order(found, config.classes or task.classes, task)
     preprocess = preprocess_of(config)
     assert preprocess is not None
     name = model_id(config)
@@ -114,10 +134,18 @@ def enter_alone(run: Path, config: QuantizedModelConfig, task: Task) -> ModelSpe
     return spec
 
 
-def enter(run: Path, config: QuantizedModelConfig, model: str) -> bool:
+def enter(run: Path, config: QuantizedModelConfig, model: str, parent: Meaning | None = None
+          ) -> bool:
     """Publish a quantized file as a variant of ``model``; False where it was finished already.
 
     One that does not give finite logits becomes a variant that failed.
+
+    Args:
+        run: the run folder; images are cached as the file takes them.
+        config: the file, and what is declared of it.
+        model: its float model in the run, or the folder that :func:`enter_alone` made.
+        parent: what the float model took and gave before it entered the run, where entering
+            changed that; the file takes and gives the same, unless it is declared otherwise.
 
     Raises:
         BadInput: see :func:`check`; or its input is not what the model's images are prepared to.
@@ -125,9 +153,10 @@ def enter(run: Path, config: QuantizedModelConfig, model: str) -> bool:
     spec = stored.model_spec(run, model)
     alone = spec.origin == "quantized"
     found = check(config, not alone)
-    preprocess = preprocess_of(config) or spec.preprocess
+    told = parent or Meaning(spec.preprocess, spec.task.classes)
+    preprocess = preprocess_of(config) or told.preprocess
     _check_images(found.source, found.input, preprocess)
-    order = _order(found, config, spec.task)
+    order = _order(found, config.classes or told.classes, spec.task)
     source_sha256 = artefact.sha256_file(found.source)
     variant = layout.variant_id(model, given.SCHEME.name)
     folder = layout.variant_dir(run, variant)
@@ -162,14 +191,13 @@ def enter(run: Path, config: QuantizedModelConfig, model: str) -> bool:
     return True
 
 
-def _order(found: Given, config: QuantizedModelConfig, task: Task) -> tuple[int, ...]:
-    """Return which of the file's outputs is each class of the task."""
+def _order(found: Given, own: Sequence[str], task: Task) -> tuple[int, ...]:
+    """Return which of the file's outputs, ``own`` in its order, is each class of the task."""
     if found.classes != len(task.classes):
         raise BadInput(f"the model has {found.classes} classes and the task {len(task.classes)} "
                        f"({', '.join(task.classes)})", where=found.source,
                        remedy="Choose the task's classes with --exclude, --merge or "
                               "--class-names.")
-    own = config.classes or task.classes
     if sorted(own) != sorted(task.classes):
         raise BadInput(f"its classes are {', '.join(own)}, the task's {', '.join(task.classes)}",
                        where=found.source, remedy="Name both in the same words.")
