@@ -46,3 +46,17 @@ def test_the_study_file_holds_them_and_flags_win(tmp_path: Path) -> None:
 def test_bad_flags(tmp_path: Path, flags: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         resolve(None, Flags(dataset=tmp_path, **flags))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("flags", [{"input_range": "-1,1"}, {"colour": "bgr"}, {"resize": "fit"}])
+def test_what_describes_a_float_model_is_not_dropped_beside_a_given_file(tmp_path, flags):
+    with pytest.raises(BadInput, match="given without --float-model"):
+        resolve(None, Flags(dataset=tmp_path, quantized_model=tmp_path / "q.tflite", **flags))
+
+
+def test_a_given_file_alone_takes_its_classes_and_preprocessing(tmp_path):
+    found = resolve(None, Flags(
+        dataset=tmp_path, quantized_model=tmp_path / "q.tflite", model_classes="b,a",
+        preprocess=tmp_path / "p.toml")).quantized_model
+    assert found.classes == ("b", "a")
+    assert found.preprocess == str(tmp_path / "p.toml")

@@ -256,8 +256,8 @@ def _with_models(base: Study, flags: Flags) -> Study:
     elif base.float_model is not None and flags.preprocess is None and flags.last_conv is None:
         base = replace(base, float_model=replace(
             base.float_model, contract=joined(declared_of(flags), base.float_model.contract)))
-    elif flags.quantized_model is None and (
-            given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n)]):
+    elif given := [n for n in (*DECLARED, "preprocess", "last_conv") if getattr(flags, n) and not (
+            flags.quantized_model is not None and n in ("preprocess", "model_classes"))]:
         raise BadInput("given without --float-model",
                        where=", ".join(f"--{n.replace('_', '-')}" for n in given),
                        remedy="They describe a model trained elsewhere.")
@@ -282,10 +282,11 @@ def _with_quantized(base: Study, flags: Flags) -> Study:
         raise BadInput("given without --float-model", where="--last-conv",
                        remedy="It names a layer of a float model.")
     preprocess = str(flags.preprocess.resolve()) if alone and flags.preprocess else None
+    classes = declared_of(flags).classes if alone else ()
     assert flags.quantized_model is not None
     return replace(base, schemes=flags.scheme or (layout.BASELINE,),
                    quantized_model=QuantizedModelConfig(str(flags.quantized_model.resolve()),
-                                                        preprocess))
+                                                        preprocess, classes))
 
 
 def one_model(run: Path, study: Study, name: str | None, changes: Mapping[str, Any]) -> Study:

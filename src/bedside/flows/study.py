@@ -99,10 +99,28 @@ def cache(run: Path, study: Study, progress: Progress | None = None) -> None:
     if study.float_model is not None:
         wanted |= {s.preprocess for s in stored.model_specs(run) if s.origin == "external"}
     if study.quantized_model is not None:
-        own = given.preprocess_of(study.quantized_model)
-        wanted |= set() if own is None else {own}
+        own, told = given.preprocess_of(study.quantized_model), given_meaning(study)
+        wanted |= {own} if own is not None else set() if told is None else {told.preprocess}
     for preprocess in sorted(wanted, key=repr):
         build_cache(run, preprocess, progress=progress)
+
+
+def given_meaning(study: Study) -> given.Meaning | None:
+    """Return what the float model of a given file took and gave before it was normalised.
+
+    Raises:
+        BadInput: it takes BGR, which a preprocessing cannot give.
+    """
+    if study.float_model is None or study.quantized_model is None:
+        return None
+    from bedside.stages.convert import understand_model
+
+    told = understand_model(study.float_model).told
+    if told.colour == "bgr":
+        raise BadInput("its float model takes BGR, which no preprocessing here gives",
+                       where=study.quantized_model.file, remedy="Quantize it in a study.")
+    return given.Meaning(given.prepared(told.preprocess, told.input_range, told.mean, told.std),
+                         told.classes)
 
 
 def hold_contract(run: Path, study: Study, progress: Progress | None = None) -> None:
@@ -146,7 +164,7 @@ def quantize(run: Path, study: Study, only: str | None = None,
         _matches(layout.variant_id(m, s), t, only) for t in study.targets)]
     for number, (model, scheme) in enumerate(wanted):
         if scheme == schemes.GIVEN and study.quantized_model is not None:
-            given.enter(run, study.quantized_model, model)
+            given.enter(run, study.quantized_model, model, given_meaning(study))
         else:
             variants.make(run, model, schemes.parse(scheme), study.calibration, progress)
         if progress:
