@@ -30,12 +30,13 @@ def tarred():
 
 @pytest.mark.parametrize(("data", "suffix", "name"), [
     (zipped(), ".zip", "zip archive"), (zipped(), ".xlsx", "Excel"), (zipped(), ".docx", "Word"),
-    (gzip.compress(b"x"), ".gz", "gzip"), (tarred(), ".tar", "tar archive"),
+    (gzip.compress(b"x", mtime=0), ".gz", "gzip"), (tarred(), ".tar", "tar archive"),
     (b"%PDF-1.7 ...", ".pdf", "PDF"), (b"\0" * 344 + b"n+1\0", ".nii", "NIfTI"),
     (b"MATLAB 5.0 MAT-file", ".mat", "MATLAB"), (b"\x89HDF\r\n\x1a\n", ".mat", "HDF5"),
     (b"\xff\x0a rest", ".jxl", "JPEG XL"), (b"\0\0\0\x0cJXL \r\n\x87\n", ".jpg", "JPEG XL"),
     (b"\0\0\0\x18ftypheic", ".heic", "HEIC"), (b"\0\0\0\x18ftypisom", ".mp4", "film"),
-    (b"RIFF\0\0\0\0WEBPVP8 ", ".webp", "WebP"), (b"GIF89a", ".gif", "GIF")])
+    (b"RIFF\0\0\0\0WEBPVP8 ", ".webp", "WebP"), (b"GIF89a", ".gif", "GIF")],
+    ids=lambda v: v if isinstance(v, str) else "bytes")
 def test_a_kind_is_known_by_its_bytes_and_has_a_remedy(data, suffix, name):
     kind = kind_of(data[:HEAD_BYTES], suffix)
     assert name in kind.name
