@@ -14,9 +14,17 @@ from PIL import Image
 from bedside import metrics, schemes
 from bedside.core import codec
 from bedside.core.build import Latency, Measurement, ModelSpec, Variant
-from bedside.core.study import CalibrationConfig, EvidenceConfig, ModelConfig, Study
+from bedside.core.repeats import Unit, UnitResult
+from bedside.core.study import (
+    CalibrationConfig,
+    EvidenceConfig,
+    ModelConfig,
+    RepeatsConfig,
+    Study,
+)
 from bedside.core.types import Case, Preprocess, Task
 from bedside.figures.base import FigureData
+from bedside.flows import repeats_summary
 from bedside.flows.search import calibration_study
 from bedside.runfolder import artefact, layout, stored
 from bedside.runfolder.cases import cases_to_csv
@@ -203,7 +211,18 @@ def make_run(base: Path) -> Path:
     evidence.evidence(run, EvidenceConfig())
     calibration_study.study(run, "tiny", calibration_study.Plan(
         ("minmax",), ("random",), (2, 4), seeds=1))
+    publish_repeats(run)
     return run
+
+
+def publish_repeats(run: Path) -> None:
+    """Repeats whose units found what the run itself did."""
+    cells = repeats_summary.cells(run)
+    units = [UnitResult(Unit(f"{draw}-{r}", draw, r, r), "ok", None, 20, 10, 30, cells)
+             for draw in repeats_summary.DRAWS for r in (1, 2)]
+    with artefact.writing(layout.repeats_dir(run), "repeats", "test") as scratch:
+        artefact.write_text(scratch / layout.REPEATS, codec.to_json(
+            repeats_summary.summarise(run, RepeatsConfig(2), units, ())))
 
 
 def _exporter(preprocess: Preprocess, cam: bool) -> Callable[[Path], None]:
