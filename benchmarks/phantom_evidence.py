@@ -102,7 +102,8 @@ def main() -> None:
     (home / "preprocess.toml").write_text(f"height_px = {PX}\nwidth_px = {PX}\nchannels = 1\n")
     again, _ = bedside("run", "-c", home / "damaged.toml", "--preprocess",
                        home / "preprocess.toml", "--float-model",
-                       home / "weights" / f"{MODEL}.tflite", "--out", bad)
+                       home / "weights" / f"{MODEL}.tflite", "--model-classes",
+                       "benign,malignant", "--out", bad)
     stopped, checks = bedside("gate", bad, "--against", good, "--json")
     said = answers(good)
     worse = [c for c in checks["checks"] if c["result"] == "fail"]

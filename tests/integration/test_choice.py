@@ -47,8 +47,11 @@ def blobs(count, seed):
     return images.astype(np.uint8), labels[:, None].astype(np.uint8)
 
 
-def network(file, sign):
-    """A model from elsewhere: the share of bright pixels decides; ``sign`` −1 damages it."""
+def network(file, least, middle):
+    """A model from elsewhere: the share of pixels brighter than ``least`` decides.
+
+    ``middle`` lies between both classes. At 0.5 it is good, at 0.6 it sees the brightest noise.
+    """
     import torch
 
     from bedside.core.types import Preprocess
@@ -62,12 +65,12 @@ def network(file, sign):
             self.head = torch.nn.Conv2d(WIDTH, 2, 1)
             with torch.no_grad():
                 self.conv.weight.fill_(1 / 9)
-                self.conv.bias.fill_(-0.5)
+                self.conv.bias.fill_(-least)
                 self.middle.weight.fill_(1 / WIDTH)
                 self.middle.bias.zero_()
-                self.head.weight.copy_(sign * torch.tensor([[-40.0], [40.0]]).repeat(
+                self.head.weight.copy_(torch.tensor([[-40.0], [40.0]]).repeat(
                     1, WIDTH)[:, :, None, None] / WIDTH)
-                self.head.bias.copy_(sign * torch.tensor([1.2, -1.2]))
+                self.head.bias.copy_(torch.tensor([middle, -middle]))
 
         def forward(self, image):
             x = torch.relu(self.conv(image.permute(0, 3, 1, 2)))
@@ -86,12 +89,13 @@ def root(tmp_path_factory):
     np.savez(folder / "d.npz", **parts)
     (folder / "p.toml").write_text("height_px = 28\nwidth_px = 28\nchannels = 1\n")
     (folder / "s.toml").write_text(STUDY.format(root=folder))
-    for name, sign in (("good", 1), ("damaged", -1)):
+    for name, least, middle in (("good", 0.5, 1.2), ("damaged", 0.6, 0.4)):
         (folder / name).mkdir()
-        network(folder / name / "net.tflite", sign)
+        network(folder / name / "net.tflite", least, middle)
         with pytest.raises(SystemExit) as caught:
             app.main(["run", "-c", str(folder / "s.toml"), "--preprocess", str(folder / "p.toml"),
                       "--float-model", str(folder / name / "net.tflite"),
+                      "--model-classes", "benign,malignant",
                       "--out", str(folder / f"run-{name}")])
         assert caught.value.code == 0
     return folder
