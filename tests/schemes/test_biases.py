@@ -67,7 +67,9 @@ def test_a_variant_of_a_run_holds_its_biases_and_records_how_many(dead, tiny_run
     if raised:
         kept, scale = _stored((folder / layout.VARIANT_MODEL).read_bytes(), slice(4))
         wanted = parse_graph(data).constant(operation.inputs[2])[:4]
-        np.testing.assert_array_less(np.abs(kept[:4] - wanted), 2 * scale)
+        # Float32 biases are known to one unit in the last place.
+        np.testing.assert_array_less(np.abs(kept[:4] - wanted), 2 * scale + np.spacing(
+            np.abs(wanted)))
 
 
 def test_the_float_answer_does_not_change(dead, tiny_run, tmp_path):
