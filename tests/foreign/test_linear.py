@@ -16,7 +16,7 @@ BIAS = np.asarray([0.5, -0.5, 0.25], np.float32)
 
 def run(tree, image):
     model = RawModel(tree.content(), "net", tree.shape(tree.graph.inputs[0]))
-    model.run(image)
+    model.feed(image)
     return model.tensor(tree.graph.outputs[0])
 
 
@@ -84,6 +84,6 @@ def test_a_layer_that_others_read_is_left_alone():
     scores, _ = select_rows(tree, tree.graph.outputs[0], [1, 0])
     tree.graph.outputs[0] = scores
     model = RawModel(tree.content(), "net", (1, 4))
-    model.run(np.float32([[1, 2, 3, 4]]))
+    model.feed(np.float32([[1, 2, 3, 4]]))
     assert model.tensor(tree.graph.outputs[0]).tolist() == [[2, 1]]
     assert model.tensor(tree.graph.outputs[1]).tolist() == [[1, 2]]

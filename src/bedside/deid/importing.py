@@ -23,6 +23,7 @@ from bedside.deid import batch, key, spelling
 from bedside.deid.ledger import Ledger
 from bedside.readers import MANIFEST_CSV, imported, npz
 from bedside.readers.base import Listing
+from bedside.readers.files import cleaned
 from bedside.readers.manifest import MASK_SEPARATOR, OPTIONAL, read_table
 from bedside.runtime.files import disk_errors
 
@@ -116,10 +117,10 @@ def _named_in(table: Path) -> set[str]:
     found = {table.name}
     lost = []
     for where, row in rows:
-        name = spelled.found(_path(row["file"]))
+        name = spelled.found(posixpath.normpath(cleaned(row["file"])))
         names = {name, spelling.without_frame(name)}
-        masks = {spelled.found(_path(m)) for m in row.get("mask", "").split(MASK_SEPARATOR)
-                 if m.strip()}
+        masks = {spelled.found(posixpath.normpath(cleaned(m)))
+                 for m in row.get("mask", "").split(MASK_SEPARATOR) if m.strip()}
         if there.isdisjoint(names) or not masks <= there:
             lost.append(where.rpartition(": line ")[2])
         found |= names | masks
@@ -131,11 +132,6 @@ def _named_in(table: Path) -> set[str]:
                        remedy="Put the files into the table's folder, not as links to folders, "
                        "or remove the lines.")
     return found
-
-
-def _path(name: str) -> str:
-    """Return a table's path with ``/`` between its folders."""
-    return posixpath.normpath(name.strip().replace("\\", "/"))
 
 
 def _files_below(root: Path) -> set[str]:

@@ -13,6 +13,7 @@ from bedside.deid.free_text import Known, known, may_stay
 from bedside.deid.key import Key
 from bedside.deid.outcome import Quarantine
 from bedside.readers.base import SPLITS
+from bedside.readers.files import cleaned
 
 COLUMNS = ("file", "label", "patient", "split", "mask", "age", "size_mm", "device")
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 _.+-]{0,39}$")
@@ -90,7 +91,7 @@ def clean(data: bytes, folder: str, new_name: Callable[[str], str | None], key: 
 
 def _path(folder: str, name: str) -> str:
     """Return a table's path relative to the source; ``\\`` separates folders as ``/`` does."""
-    return posixpath.normpath(posixpath.join(folder, name.strip().replace("\\", "/")))
+    return posixpath.normpath(posixpath.join(folder, cleaned(name)))
 
 
 def _check_labels(table: Sequence[dict[str, str]], names: Known) -> None:

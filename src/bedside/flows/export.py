@@ -13,13 +13,13 @@ from bedside.core.build import Variant
 from bedside.core.errors import BadInput
 from bedside.exports import FORMATS, Exported
 from bedside.runfolder import artefact, layout, stored
+from bedside.runtime.bundle.manifest import NOTICE
 from bedside.runtime.files import sha256_file
 from bedside.runtime.graph import read_graph
 from bedside.runtime.variant import read_variant
 
 CONTRACT = "contract.json"
 CHECKED_IMAGES = 16
-NOTICE = "Research software, not a medical device."
 
 
 def export(folder: Path, name: str, out: Path) -> dict[str, Any]:

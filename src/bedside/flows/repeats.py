@@ -160,9 +160,9 @@ def unit_key(run: Path, config: Study, unit: Unit) -> str:
 def _unit(run: Path, config: Study, unit: Unit, progress: Progress | None) -> UnitResult:
     """Run one unit, or read what it found."""
     folder, key = layout.unit_dir(run, unit.name), unit_key(run, config, unit)
-    if not artefact.intact(folder, UNIT_STAGE, key):
+    if not (artefact.intact(folder, UNIT_STAGE, key) and _result(folder).status == "ok"):
         if artefact.recorded(folder, UNIT_STAGE):
-            shutil.rmtree(folder)  # of other settings
+            shutil.rmtree(folder)  # of other settings, or failed for what may be mended by now
         try:
             result = _run_unit(run, config, unit, folder, progress)
         except (BadInput, GateFailed) as error:
@@ -171,7 +171,13 @@ def _unit(run: Path, config: Study, unit: Unit, progress: Progress | None) -> Un
             artefact.write_text(scratch / layout.UNIT, codec.to_json(result))
     for name in _TEMPORARY:
         shutil.rmtree(folder / name, ignore_errors=True)
-    return codec.read_json(UnitResult, artefact.checked(folder, UNIT_STAGE, layout.UNIT))
+    return _result(folder)
+
+
+def _result(folder: Path) -> UnitResult:
+    found: UnitResult = codec.read_json(
+        UnitResult, artefact.checked(folder, UNIT_STAGE, layout.UNIT))
+    return found
 
 
 def _run_unit(run: Path, config: Study, unit: Unit, folder: Path, progress: Progress | None

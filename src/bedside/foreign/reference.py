@@ -54,7 +54,7 @@ class Reference:
         values = to_model(image, *self._map, self._shape)
         if np.issubdtype(self._model.dtype, np.integer):
             values = np.rint(values)
-        self._model.run(values)
+        self._model.feed(values)
         return self._model.tensor(self._output).reshape(-1).astype(np.float64)
 
     def probabilities(self, image: Floats) -> npt.NDArray[np.float64]:

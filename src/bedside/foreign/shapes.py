@@ -131,5 +131,5 @@ def _run_once(net: Net, shape: tuple[int, ...]) -> RawModel:
     """Return the model after one run on zeros, with every tensor readable."""
     image = net.graph.inputs[0]
     model = RawModel(net.content(), net.where, shape, preserve_all=True)
-    model.run(np.zeros(shape, net.dtype(image)))
+    model.feed(np.zeros(shape, net.dtype(image)))
     return model

@@ -72,6 +72,12 @@ def cache_dir(run: Path, preprocess: Preprocess) -> Path:
     return run / "cache" / artefact.stage_key(preprocess)
 
 
+def model_id(file: Path) -> str:
+    """Return the id of a model that came as a file: its stem, as folders may be named."""
+    cleaned = "".join(c if c.isalnum() or c in "_." else "_" for c in file.stem)[:60]
+    return cleaned.strip("._") or "model"
+
+
 def model_dir(run: Path, model: str) -> Path:
     """Return the folder of weights, history and the float ``.tflite`` of one network."""
     return run / "models" / model

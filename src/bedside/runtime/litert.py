@@ -65,6 +65,8 @@ class AnyModel:
             becomes 1).
     """
 
+    _VERB = "load"
+
     def __init__(self, path: Path, threads: int = 2, *, preserve_all: bool = False,
                  delegate: bool = True, reference: bool = False,
                  content: bytes | None = None) -> None:
@@ -88,11 +90,7 @@ class AnyModel:
                 self._fix_batch()
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            # LiteRT's message is empty where memory for the tensors was refused.
-            first = (str(error).strip() or "it gave no reason; often there is too little memory"
-                     ).splitlines()[0][:160]
-            raise BadInput(f"LiteRT cannot load the model ({first})", where=path,
-                           remedy="Give a complete .tflite of LiteRT operations.") from None
+            raise _refusal(error, path, self._VERB) from None
         self.inputs = tuple(_facts(d) for d in self._interpreter.get_input_details())
         self._filled = False
 
@@ -211,8 +209,8 @@ class LiteRTModel(AnyModel):
                 for name, facts in self.outputs.items()}
 
 
-class RawModel:
-    """A model of any inputs and outputs, run as it is: one array in, tensors by number out.
+class RawModel(AnyModel):
+    """A model of one input, run as it is: one array in, tensors by number out.
 
     Args:
         content: the file's bytes.
@@ -224,58 +222,53 @@ class RawModel:
         BadInput: the model does not load or does not run with this shape.
     """
 
+    _VERB = "run"
+
     def __init__(self, content: bytes, where: str, shape: tuple[int, ...], *,
                  preserve_all: bool = False) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        self._shape = shape
+        super().__init__(Path(where), preserve_all=preserve_all, delegate=not preserve_all,
+                         content=content)
 
-        self._where = where
-        resolver = (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if preserve_all
-                    else OpResolverType.AUTO)
-        try:
-            with quiet_stderr(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._interpreter = Interpreter(
-                    model_content=content, num_threads=2,
-                    experimental_op_resolver_type=resolver,
-                    experimental_preserve_all_tensors=preserve_all)
-                self._input = self._interpreter.get_input_details()[0]
-                if tuple(self._input["shape"]) != shape:
-                    self._interpreter.resize_tensor_input(self._input["index"], shape)
-                self._interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
-            raise self._refusal(error) from None
-
-    def _refusal(self, error: Exception) -> BadInput:
-        first = (str(error).strip() or "it gave no reason").splitlines()[0][:160]
-        return BadInput(f"LiteRT cannot run the model ({first})", where=self._where,
-                        remedy="Give a complete .tflite of LiteRT operations.")
+    def _fix_batch(self) -> None:
+        detail = self._interpreter.get_input_details()[0]
+        if tuple(detail["shape"]) != self._shape:
+            self._interpreter.resize_tensor_input(detail["index"], self._shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the input."""
-        kind: np.dtype[Any] = np.dtype(self._input["dtype"])
+        kind: np.dtype[Any] = np.dtype(self.inputs[0].dtype)
         return kind
 
-    def run(self, values: Array) -> None:
+    def feed(self, values: Array) -> None:
         """Run one input of the model's shape; it is cast to the model's type."""
         try:
-            self._interpreter.set_tensor(self._input["index"],
-                                         values.astype(self._input["dtype"], copy=False))
+            self._interpreter.set_tensor(self.inputs[0].index,
+                                         values.astype(self.dtype, copy=False))
             with quiet_stderr():
                 self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise self._refusal(error) from None
+            raise _refusal(error, self.path, self._VERB) from None
 
     def tensor(self, index: int) -> Array:
         """Return a copy of a tensor after the run."""
-        return np.array(self._interpreter.get_tensor(index))
+        return np.array(super().tensor(index))
 
     def shape(self, index: int) -> tuple[int, ...] | None:
         """Return a tensor's shape after the run; None where it has no values."""
         try:
-            return tuple(int(v) for v in self._interpreter.get_tensor(index).shape)
+            return tuple(int(v) for v in super().tensor(index).shape)
         except (RuntimeError, ValueError):
             return None
+
+
+def _refusal(error: Exception, path: Path, verb: str) -> BadInput:
+    # LiteRT's message is empty where memory for the tensors was refused.
+    first = (str(error).strip() or "it gave no reason; often there is too little memory"
+             ).splitlines()[0][:160]
+    return BadInput(f"LiteRT cannot {verb} the model ({first})", where=path,
+                    remedy="Give a complete .tflite of LiteRT operations.")
 
 
 def predict(model: bytes, images: Iterable[npt.NDArray[np.float32]]

@@ -84,7 +84,7 @@ def _measure(run: Path, folder: Path, cases: list[Case], task: Task, contract: C
                 progress(f"contract {folder.name}", number, len(cases))
     parity = agreement(np.asarray(logits), np.asarray(own), contract.output_kind)
     labels = np.asarray([task.classes.index(c.label) for c in cases])
-    clusters = clusters_of([c.patient or c.id for c in cases])
+    clusters = clusters_of([c.group or c.id for c in cases])
     positive = None if task.positive is None else task.classes.index(task.positive)
     scores = np.log(np.maximum(np.asarray(own), 1e-300))
     called = np.bincount(np.asarray(logits).argmax(axis=1), minlength=len(task.classes))

@@ -182,7 +182,7 @@ def check_float_model(config: FloatModelConfig, taken: Collection[str] = ()) -> 
             complete, no layer of the name ``last_conv``, or a name that another model has.
     """
     source = model_in(Path(config.file))
-    model_id = _model_id(source.stem)
+    model_id = layout.model_id(source)
     if model_id.lower() in {layout.ALL_MODELS, *(t.lower() for t in taken)}:
         raise BadInput(f"the name {model_id!r} is already used in this study",
                        where=source, remedy="Rename the file.")
@@ -224,11 +224,6 @@ def import_float_model(run: Path, config: FloatModelConfig, task: Task) -> Model
             artefact.write_text(scratch / layout.CONTRACT, codec.to_toml(done.contract))
             _write_conversion(scratch, config.last_conv, parse_graph(done.content), None)
     return spec
-
-
-def _model_id(stem: str) -> str:
-    cleaned = "".join(c if c.isalnum() or c in "_." else "_" for c in stem)[:60]
-    return cleaned.strip("._") or "model"
 
 
 def _check_preprocess(path: Path, given: Preprocess) -> None:

@@ -68,9 +68,7 @@ def prepared(preprocess: Preprocess, input_range: tuple[float, float],
 
 def model_id(config: QuantizedModelConfig) -> str:
     """Return the id of the model folder of a file without a parent: its stem."""
-    stem = Path(config.file).stem
-    cleaned = "".join(c if c.isalnum() or c in "_." else "_" for c in stem)[:60]
-    return cleaned.strip("._") or "model"
+    return layout.model_id(Path(config.file))
 
 
 def check(config: QuantizedModelConfig, has_parent: bool, taken: Collection[str] = ()) -> Given:

@@ -116,9 +116,11 @@ def finetune(run: Path, model: str, child: str, rules: list[dict[str, Any]],
         if not found:
             raise BadInput(f"no image in the split {split!r}", where="data/cases.csv",
                            remedy="Fine-tuning needs training and validation images.")
+    evidence = _evidence(run)
     key = artefact.stage_key("qat", _VERSION, files[layout.FLOAT_MODEL].sha256, rules,
                              [list(i) for i in sorted(ranges.items())], recipe, ids,
-                             torch.__version__, stored.model_spec(run, model))
+                             torch.__version__, stored.model_spec(run, model),
+                             evidence.threshold, evidence.required_sensitivity)
     folder = layout.model_dir(run, child)
     if artefact.finished(folder, STAGE, key):
         return child
@@ -259,6 +261,11 @@ def logits_of(graph: Graph, values: dict[int, Tensor]) -> Tensor:
     return values[graph.output_names.get(LOGITS, graph.outputs[0])]
 
 
+def _evidence(run: Path) -> EvidenceConfig:
+    """Return the rule of the study's threshold; the default in a run that is of no study."""
+    return (stored.study(run).evidence if layout.study_file(run).is_file() else EvidenceConfig())
+
+
 class EpochSelector:
     """Scores epochs on validation images against the parent's logits and its decisions."""
 
@@ -269,12 +276,11 @@ class EpochSelector:
         self._labels = np.array([task.classes.index(by_id[i]) for i in ids], np.int64)
         self._positive = None if task.positive is None else task.classes.index(task.positive)
         self.parent = self._auroc(truth)
-        config = (stored.study(run).evidence if layout.study_file(run).is_file()
-                  else EvidenceConfig())
         wide = truth.astype(np.float64)
         # The parent's threshold on these images, by the study's rule: what will be locked.
         self._point = probability.operating_point(self._labels, wide, self._binary,
-                                                  compare.scores_of(wide, self._binary), config)
+                                                  compare.scores_of(wide, self._binary),
+                                                  _evidence(run))
         self._classes = self._decided(truth)
 
     @property
